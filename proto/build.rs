@@ -1,0 +1,33 @@
+//! Compiles the contract: message and service types, and the descriptor sets that gRPC
+//! reflection serves. protox is a protobuf compiler in Rust, so nobody needs protoc.
+
+use std::path::PathBuf;
+
+use prost::Message;
+
+/// The contract, relative to this crate.
+const CONTRACT: [&str; 5] = [
+    "ticketing/booking/v1/booking.proto",
+    "ticketing/catalog/v1/catalog.proto",
+    "ticketing/errors/v1/errors.proto",
+    "ticketing/expiry/v1/expiry.proto",
+    "ticketing/money/v1/money.proto",
+];
+
+/// What clients need beside it to decode error details; its Rust types are tonic-types'.
+const VENDORED: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status.proto"];
+
+const INCLUDES: [&str; 1] = ["."];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=ticketing");
+    println!("cargo:rerun-if-changed=google");
+
+    let contract = protox::compile(CONTRACT, INCLUDES)?;
+    tonic_prost_build::configure().compile_fds(contract)?;
+
+    let everything = protox::compile(CONTRACT.iter().chain(&VENDORED), INCLUDES)?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    std::fs::write(out.join("ticketing.binpb"), everything.encode_to_vec())?;
+    Ok(())
+}

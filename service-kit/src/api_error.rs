@@ -1,0 +1,331 @@
+//! Errors as the contract has them: a gRPC code, a published reason, at most one of each
+//! further detail. The only place where a [`Status`] is made.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use proto::errors::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
+
+use crate::call;
+
+/// `ErrorInfo.domain` of every error.
+pub const DOMAIN: &str = "ticketing";
+
+/// The most violations that one error tells; a caller needs no more to see what is wrong, and
+/// details travel in an HTTP/2 header, which peers limit to 8 KiB or so.
+const VIOLATIONS_MAX: usize = 100;
+
+/// What a caller is advised to wait before a further try, where nothing better is known.
+pub const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// An error on its way to the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    code: Code,
+    reason: ErrorReason,
+    message: Cow<'static, str>,
+    metadata: Vec<(&'static str, String)>,
+    detail: Detail,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Detail {
+    None,
+    BadRequest(Vec<(String, String)>),
+    Precondition {
+        kind: String,
+        subjects: Vec<(String, String)>,
+    },
+    Quota {
+        subject: String,
+    },
+    Retry(Duration),
+}
+
+impl ApiError {
+    /// An error without further detail.
+    pub fn new(code: Code, reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: Vec::new(),
+            detail: Detail::None,
+        }
+    }
+
+    /// INVALID_ARGUMENT for one field.
+    pub fn invalid_field(path: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut violations = FieldViolations::default();
+        violations.add(path, message);
+        violations.into_error()
+    }
+
+    /// INVALID_ARGUMENT for fields, with a reason of its own.
+    pub fn bad_request(reason: ErrorReason, violations: Vec<(String, String)>) -> Self {
+        let message = match violations.as_slice() {
+            [] => "the request is not valid".to_owned(),
+            [(path, message)] => format!("{path}: {message}"),
+            [(path, message), rest @ ..] => format!("{path}: {message} (and {} more)", rest.len()),
+        };
+        Self {
+            detail: Detail::BadRequest(violations),
+            ..Self::new(Code::InvalidArgument, reason, message)
+        }
+    }
+
+    /// NOT_FOUND.
+    pub fn not_found(reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::NotFound, reason, message)
+    }
+
+    /// FAILED_PRECONDITION; `subjects` are what stands in the way, each with a description.
+    pub fn precondition(
+        reason: ErrorReason,
+        kind: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+        subjects: Vec<(String, String)>,
+    ) -> Self {
+        Self {
+            detail: Detail::Precondition {
+                kind: kind.into(),
+                subjects,
+            },
+            ..Self::new(Code::FailedPrecondition, reason, message)
+        }
+    }
+
+    /// RESOURCE_EXHAUSTED by a cap on `subject`.
+    pub fn quota(
+        reason: ErrorReason,
+        subject: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            detail: Detail::Quota {
+                subject: subject.into(),
+            },
+            ..Self::new(Code::ResourceExhausted, reason, message)
+        }
+    }
+
+    /// An error that may pass: the caller is told when to try again.
+    pub fn retry(
+        code: Code,
+        reason: ErrorReason,
+        message: impl Into<Cow<'static, str>>,
+        after: Duration,
+    ) -> Self {
+        Self {
+            detail: Detail::Retry(after),
+            ..Self::new(code, reason, message)
+        }
+    }
+
+    /// UNAVAILABLE because the database cannot be reached, or has no connection free.
+    #[must_use]
+    pub fn database_unavailable() -> Self {
+        Self::retry(
+            Code::Unavailable,
+            ErrorReason::DatabaseUnavailable,
+            "the database cannot be reached right now; the same request_id is safe to repeat",
+            RETRY_AFTER,
+        )
+    }
+
+    /// ABORTED after every attempt met other transactions.
+    #[must_use]
+    pub fn contention() -> Self {
+        Self::retry(
+            Code::Aborted,
+            ErrorReason::Contention,
+            "other transactions were in the way; nothing was changed",
+            Duration::from_millis(50),
+        )
+    }
+
+    /// UNAVAILABLE because the server has as much under way as it accepts.
+    pub fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::retry(
+            Code::Unavailable,
+            ErrorReason::Overloaded,
+            message,
+            RETRY_AFTER,
+        )
+    }
+
+    /// UNAVAILABLE because the server is about to stop.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        Self::retry(
+            Code::Unavailable,
+            ErrorReason::ShuttingDown,
+            "the server is about to stop",
+            RETRY_AFTER,
+        )
+    }
+
+    /// DEADLINE_EXCEEDED.
+    #[must_use]
+    pub fn deadline_exceeded() -> Self {
+        Self::new(
+            Code::DeadlineExceeded,
+            ErrorReason::DeadlineExceeded,
+            "the deadline has passed; repeat a mutation with the same request_id",
+        )
+    }
+
+    /// INTERNAL. Logs `fault` with the request id; the caller learns the id and no more.
+    pub fn internal(fault: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(fault), |fault| fault.source());
+        let text = chain
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
+        tracing::error!(
+            request_id = call::request_id(),
+            fault = text,
+            "internal error"
+        );
+        Self::new(Code::Internal, ErrorReason::Internal, "internal error")
+    }
+
+    /// Adds a pair to `ErrorInfo.metadata`, as the reason's documentation lists them.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.push((key, value.to_string()));
+        self
+    }
+
+    /// The code it will travel under.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        let mut metadata: std::collections::HashMap<_, _> = error
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        metadata.insert("request_id".to_owned(), call::request_id());
+        let reason = error.reason.as_str_name();
+        let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+        match error.detail {
+            Detail::None => {}
+            Detail::BadRequest(violations) => {
+                let violations = violations.into_iter().take(VIOLATIONS_MAX);
+                let violations: Vec<_> = violations
+                    .map(|(path, message)| FieldViolation::new(path, message))
+                    .collect();
+                details.set_bad_request(violations);
+            }
+            Detail::Precondition { kind, subjects } => {
+                let violations: Vec<_> = subjects
+                    .into_iter()
+                    .take(VIOLATIONS_MAX)
+                    .map(|(subject, what)| PreconditionViolation::new(kind.clone(), subject, what))
+                    .collect();
+                details.set_precondition_failure(violations);
+            }
+            Detail::Quota { subject } => {
+                let violation = QuotaViolation::new(subject, error.message.clone());
+                details.set_quota_failure(vec![violation]);
+            }
+            Detail::Retry(after) => {
+                details.set_retry_info(Some(after));
+            }
+        }
+        Self::with_error_details(error.code, error.message, details)
+    }
+}
+
+/// Collects what is wrong with a request, so that the caller learns all of it at once.
+#[derive(Debug, Default)]
+pub struct FieldViolations(Vec<(String, String)>);
+
+impl FieldViolations {
+    /// Notes that the field at `path` is wrong.
+    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push((path.into(), message.into()));
+    }
+
+    /// The value of `parsed`, or a note that the field at `path` is wrong.
+    pub fn take<T, E: ToString>(&mut self, path: &str, parsed: Result<T, E>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(path, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Fails if anything was noted.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT with every violation.
+    pub fn check(self) -> Result<(), ApiError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.into_error())
+        }
+    }
+
+    /// The error, for a caller that knows it has noted something.
+    #[must_use]
+    pub fn into_error(self) -> ApiError {
+        ApiError::bad_request(ErrorReason::InvalidField, self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_carries_reason_metadata_and_one_detail() {
+        let error = ApiError::precondition(
+            ErrorReason::SeatsUnavailable,
+            "SEAT_UNAVAILABLE",
+            "taken",
+            vec![("A-1".to_owned(), "held".to_owned())],
+        )
+        .with("show_id", 7);
+        let details = Status::from(error).get_error_details();
+        let info = details.error_info().expect("ErrorInfo");
+        assert_eq!(
+            (&*info.reason, &*info.domain),
+            ("SEATS_UNAVAILABLE", DOMAIN)
+        );
+        assert_eq!(info.metadata.get("show_id").map(String::as_str), Some("7"));
+        let precondition = details.precondition_failure().expect("PreconditionFailure");
+        assert_eq!(precondition.violations[0].subject, "A-1");
+        assert!(details.retry_info().is_none());
+    }
+
+    #[test]
+    fn all_bad_fields_are_told_at_once() {
+        let mut violations = FieldViolations::default();
+        violations.add("name", "must not be empty");
+        violations.add("venue", "is too long");
+        let status = Status::from(violations.check().expect_err("violations"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let fields = status
+            .get_details_bad_request()
+            .expect("BadRequest")
+            .field_violations;
+        assert_eq!(
+            fields.iter().map(|v| &*v.field).collect::<Vec<_>>(),
+            ["name", "venue"]
+        );
+    }
+}

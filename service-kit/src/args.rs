@@ -1,0 +1,159 @@
+//! Arguments that the binaries share. Each has an environment variable, so that a container
+//! needs no command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser};
+
+use crate::telemetry::LogFormat;
+
+/// What every gRPC server can be told.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Serve gRPC reflection (v1 and v1alpha), which grpcurl and other tools ask for the contract
+    #[arg(long, env = "TICKETING_REFLECTION", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub reflection: bool,
+
+    /// The most calls under way at once; further ones are refused with UNAVAILABLE.
+    /// Health checks and reflection are not counted
+    #[arg(long, env = "TICKETING_CALLS_MAX", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub calls_max: u32,
+
+    /// The longest a call may take; a caller's own deadline counts if it is shorter
+    #[arg(long, env = "TICKETING_CALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration_of::<1, 3600>)]
+    pub call_timeout: Duration,
+
+    /// How long calls under way may go on after SIGTERM
+    #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]
+    pub shutdown_grace: Duration,
+}
+
+/// How the process writes its log.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogArgs {
+    /// What to log: a level (error, warn, info, debug, trace), or directives as "info,tower=debug"
+    #[arg(long, env = "TICKETING_LOG", default_value = "info", value_name = "FILTER", value_parser = log_filter)]
+    pub log: String,
+
+    /// How to write it: for people or as JSON
+    #[arg(
+        long,
+        env = "TICKETING_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How the process reaches PostgreSQL.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseArgs {
+    /// PostgreSQL, as postgres://user:password@host:port/database
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url)]
+    pub database_url: String,
+
+    /// The most connections that this process opens for single statements
+    #[arg(long, env = "TICKETING_DATABASE_CONNECTIONS_MAX", default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub database_connections_max: u16,
+
+    /// The longest a call waits for one of them before it is answered UNAVAILABLE
+    #[arg(long, env = "TICKETING_DATABASE_WAIT_MAX", default_value = "2s", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
+    pub database_wait_max: Duration,
+}
+
+/// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// The instance's address
+    #[arg(long, env = "TICKETING_HEALTH_ADDRESS", value_name = "HOST:PORT")]
+    pub address: Option<SocketAddr>,
+
+    /// What to ask for: a service's full name, "liveness", or nothing for the whole
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub service: String,
+
+    /// How long to wait for the answer
+    #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
+    pub timeout: Duration,
+}
+
+/// Parses the command line. A bad value ends the process with exit code 2 and one line on
+/// standard error; `--help` and `--version` with exit code 0.
+pub fn parse_or_exit<P: Parser>() -> P {
+    match P::try_parse() {
+        Ok(args) => args,
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+            _ => exit_with(2, &first_paragraph(&error.to_string())),
+        },
+    }
+}
+
+/// Ends the process with one line on standard error.
+pub fn exit_with(code: i32, line: &str) -> ! {
+    use std::io::Write as _;
+    // Nothing can be done about a standard error that is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    std::process::exit(code)
+}
+
+/// clap's messages go on with usage and hints after an empty line, and list missing
+/// arguments one a line.
+fn first_paragraph(message: &str) -> String {
+    let lines = message.lines().take_while(|line| !line.trim().is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Parses a duration of `MIN` to `MAX` seconds, as "90s", "1m 30s" or "500ms".
+///
+/// # Errors
+///
+/// A text that says what it must be.
+pub fn duration_of<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text)
+        .map_err(|_| "must be a duration, as \"90s\" or \"500ms\"".to_owned())?;
+    if (Duration::from_secs(MIN)..=Duration::from_secs(MAX)).contains(&parsed) {
+        Ok(parsed)
+    } else {
+        Err(format!("must be {MIN} to {MAX} seconds"))
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    text.parse::<tokio_postgres::Config>()
+        .map(|_| text.to_owned())
+        .map_err(|_| "must be as postgres://user:password@host:port/database".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_bounded() {
+        assert_eq!(duration_of::<10, 1800>("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration_of::<10, 1800>("9s").is_err());
+        assert!(duration_of::<10, 1800>("31m").is_err());
+        assert!(duration_of::<10, 1800>("soon").is_err());
+    }
+
+    #[test]
+    fn an_error_becomes_one_line() {
+        let message = "error: the following arguments were not provided:\n  --x <X>\n\nUsage: y\n";
+        assert_eq!(
+            first_paragraph(message),
+            "error: the following arguments were not provided: --x <X>"
+        );
+    }
+}

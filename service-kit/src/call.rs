@@ -1,0 +1,257 @@
+//! The layer around every call: a request id, a log span, a deadline, a limit on how many
+//! run at once, and errors that carry the contract's details whoever made them.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use proto::errors::v1::ErrorReason;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::api_error::ApiError;
+
+tokio::task_local! {
+    static REQUEST_ID: String;
+}
+
+/// The header that carries the request id, in and out.
+const REQUEST_ID_HEADER: &str = "x-request-id";
+/// The most characters of a caller's own request id.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+/// tonic has a timer of its own on the caller's deadline, which answers CANCELLED: ours must
+/// go off before it.
+const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
+
+/// When the caller stops waiting; in the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// The deadline of a request that came through the layer.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Instant {
+        match request.extensions().get::<Self>() {
+            Some(deadline) => deadline.0,
+            // Only a handler that is called without the layer gets here, as in a test.
+            None => Instant::now() + Duration::from_secs(30),
+        }
+    }
+}
+
+/// The id of the call that the present task serves; empty outside of one.
+#[must_use]
+pub fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Puts [`Calls`] around a service.
+#[derive(Debug, Clone)]
+pub struct CallLayer {
+    under_way: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl CallLayer {
+    /// At most `calls_max` calls at once in the process, none longer than `timeout`.
+    #[must_use]
+    pub fn new(calls_max: u32, timeout: Duration) -> Self {
+        Self {
+            under_way: Arc::new(Semaphore::new(calls_max as usize)),
+            timeout,
+        }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service with the layer around it.
+#[derive(Debug, Clone)]
+pub struct Calls<S> {
+    inner: S,
+    layer: CallLayer,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Answer {
+        let path = request.uri().path();
+        if !path.starts_with("/ticketing.") {
+            // Health must answer under any load, and reflection is not worth a place.
+            return Box::pin(self.inner.call(request));
+        }
+        let id = caller_request_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
+        let span = tracing::info_span!("call", method = path, request_id = id);
+        let time_left = caller_timeout(request.headers())
+            .map(|timeout| timeout.saturating_sub(AHEAD_OF_TONIC))
+            .map_or(self.layer.timeout, |timeout| {
+                timeout.min(self.layer.timeout)
+            });
+        let deadline = Instant::now() + time_left;
+        request.extensions_mut().insert(Deadline(deadline));
+
+        let permit = Arc::clone(&self.layer.under_way).try_acquire_owned();
+        // The inner service only builds its future here; it runs when it is polled.
+        let inner = permit.is_ok().then(|| self.inner.call(request));
+        let answering = async move {
+            let mut response = match inner {
+                None => refusal(ApiError::overloaded(
+                    "the server has too many calls under way",
+                )),
+                Some(_) if time_left.is_zero() => refusal(ApiError::deadline_exceeded()),
+                Some(inner) => match tokio::time::timeout_at(deadline, inner).await {
+                    Ok(Ok(response)) => with_details(response),
+                    Err(_) => refusal(ApiError::deadline_exceeded()),
+                },
+            };
+            drop(permit);
+            if let Ok(value) = HeaderValue::from_str(&request_id()) {
+                response.headers_mut().insert(REQUEST_ID_HEADER, value);
+            }
+            log(&response);
+            Ok(response)
+        };
+        Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
+    }
+}
+
+fn refusal(error: ApiError) -> Response<Body> {
+    Status::from(error).into_http()
+}
+
+fn log(response: &Response<Body>) {
+    // An answer without a status in its headers is OK, or a stream that has begun. Faults
+    // are logged where they are seen: a client's mistake or a lost database must not flood.
+    let code = response
+        .headers()
+        .get("grpc-status")
+        .and_then(|code| code.to_str().ok());
+    tracing::debug!(code = code.unwrap_or("0"), "answered");
+}
+
+fn caller_request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
+    let fits = (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| id.to_owned())
+}
+
+/// The caller's deadline as gRPC over HTTP/2 writes it: up to 8 digits and a unit.
+fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u32 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(u64::from(amount) * 3_600),
+        "M" => Duration::from_secs(u64::from(amount) * 60),
+        "S" => Duration::from_secs(amount.into()),
+        "m" => Duration::from_millis(amount.into()),
+        "u" => Duration::from_micros(amount.into()),
+        "n" => Duration::from_nanos(amount.into()),
+        _ => return None,
+    })
+}
+
+/// Gives errors that tonic made itself the code and details of the contract.
+fn with_details(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    let Some(status) = Status::from_header_map(headers) else {
+        return response;
+    };
+    let message = status.message().to_owned();
+    let error = match status.code() {
+        Code::Ok => return response,
+        Code::OutOfRange => {
+            ApiError::new(Code::InvalidArgument, ErrorReason::MessageTooLarge, message)
+        }
+        Code::Unimplemented => ApiError::new(
+            Code::Unimplemented,
+            ErrorReason::UnknownMethod,
+            "no such method",
+        ),
+        Code::Cancelled => ApiError::new(Code::Cancelled, ErrorReason::CallCancelled, message),
+        Code::Internal if message.contains("decode") => {
+            let message = "the message is no valid encoding of the request's type";
+            ApiError::new(
+                Code::InvalidArgument,
+                ErrorReason::MalformedMessage,
+                message,
+            )
+        }
+        _ => {
+            tracing::error!(code = ?status.code(), message, "error without details");
+            ApiError::new(Code::Internal, ErrorReason::Internal, "internal error")
+        }
+    };
+    refusal(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_static(text));
+            caller_timeout(&headers)
+        };
+        assert_eq!(read("1m"), Some(Duration::from_millis(1)));
+        assert_eq!(read("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(
+            read("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3_600))
+        );
+        assert_eq!(read("5"), None);
+        assert_eq!(read("-5S"), None);
+        assert_eq!(read("x"), None);
+    }
+
+    #[test]
+    fn a_request_id_that_could_break_a_log_is_not_taken() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID_HEADER, HeaderValue::from_static(text));
+            caller_request_id(&headers)
+        };
+        assert_eq!(read("abc-1"), Some("abc-1".to_owned()));
+        assert_eq!(read("two words"), None);
+        assert_eq!(read(""), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! gRPC health: `""` and each service by its full name follow the database; "liveness" says
+//! only that the process serves, and is what a container's liveness probe asks for, since
+//! restarting a service does not bring its database back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus as Answer;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::server::HealthReporter;
+
+/// The name under which the process says that it lives.
+pub const LIVENESS: &str = "liveness";
+
+/// Tells the health service what to answer.
+#[derive(Debug, Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    services: &'static [&'static str],
+}
+
+impl Health {
+    /// Health of these services, by full name. They begin NOT_SERVING.
+    pub async fn new(services: &'static [&'static str]) -> Self {
+        let health = Self {
+            reporter: HealthReporter::new(),
+            services,
+        };
+        health
+            .reporter
+            .set_service_status(LIVENESS, ServingStatus::Serving)
+            .await;
+        health.set_ready(false).await;
+        health
+    }
+
+    /// Sets whether calls can be served.
+    pub async fn set_ready(&self, ready: bool) {
+        let status = if ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in [""].iter().chain(self.services) {
+            self.reporter.set_service_status(*service, status).await;
+        }
+    }
+
+    pub(crate) fn reporter(&self) -> HealthReporter {
+        self.reporter.clone()
+    }
+}
+
+/// Asks the instance at `address`, as the `health` subcommand does.
+///
+/// # Errors
+///
+/// Why it cannot be said to serve, in one line.
+pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Result<(), String> {
+    let asking = async {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|error| error.to_string())?;
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|_| "cannot connect".to_owned())?;
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = HealthClient::new(channel).check(request).await;
+        let answer = answer
+            .map_err(|status| status.message().to_owned())?
+            .into_inner();
+        match answer.status() {
+            Answer::Serving => Ok(()),
+            other => Err(other.as_str_name().to_owned()),
+        }
+    };
+    tokio::time::timeout(timeout, asking)
+        .await
+        .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+        .map_err(|why| format!("{address} {service:?}: {why}"))
+}

@@ -1,0 +1,20 @@
+//! What every service would otherwise copy: arguments, logs, health, the layer around each
+//! call, errors as the contract has them, stopping, and how PostgreSQL is reached.
+//!
+//! No domain logic: nothing here knows what a show or a booking is.
+
+pub mod api_error;
+pub mod args;
+pub mod call;
+pub mod fingerprint;
+pub mod health;
+pub mod paging;
+pub mod postgres;
+pub mod server;
+pub mod shutdown;
+pub mod sqlstate;
+pub mod telemetry;
+pub mod wire;
+
+pub use api_error::{ApiError, FieldViolations};
+pub use shutdown::Shutdown;

@@ -1,0 +1,75 @@
+//! Serving gRPC until told to stop.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::HealthService;
+
+use crate::args::ServerArgs;
+use crate::call::CallLayer;
+use crate::health::Health;
+use crate::shutdown::Shutdown;
+
+/// The largest request that is decoded, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+const STREAMS_PER_CONNECTION_MAX: u32 = 1_000;
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves `routes`, with health and reflection beside them, until the shutdown.
+///
+/// After the soft token no call is taken; calls under way are finished until the hard token.
+/// Streams must end themselves at the soft token.
+///
+/// # Errors
+///
+/// If the descriptor set cannot be served, or the listener fails.
+pub async fn serve(
+    args: &ServerArgs,
+    listener: TcpListener,
+    mut routes: RoutesBuilder,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    routes.add_service(HealthServer::new(HealthService::from_health_reporter(
+        health.reporter(),
+    )));
+    if args.reflection {
+        let builder = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        routes.add_service(builder().build_v1()?);
+        routes.add_service(builder().build_v1alpha()?);
+    }
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let serving = Server::builder()
+        .layer(CallLayer::new(args.calls_max, args.call_timeout))
+        .tcp_nodelay(true)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_routes(routes.routes().prepare())
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            soft_stop(health.clone(), shutdown.clone()),
+        );
+    tokio::select! {
+        served = serving => served?,
+        () = shutdown.hard.cancelled() => tracing::warn!("the grace is over; calls are cut off"),
+    }
+    Ok(())
+}
+
+async fn soft_stop(health: Health, shutdown: Shutdown) {
+    shutdown.soft.cancelled().await;
+    health.set_ready(false).await;
+}

@@ -1,0 +1,63 @@
+//! The one place that reads tokio-postgres's errors: what they mean for whoever ran the
+//! statement.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+/// What a database error means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The connection is gone, or the server will not serve now. If a COMMIT was on its way,
+    /// its outcome is unknown.
+    ConnectionLost,
+    /// Another transaction was in the way; this one is certainly aborted, and may be tried again.
+    Contention,
+    /// A unique key exists already; the transaction is certainly aborted.
+    Duplicate,
+    /// A statement took longer than it may; the transaction is certainly aborted.
+    Timeout,
+    /// Anything else: a fault of ours. The transaction is certainly aborted.
+    Fault,
+}
+
+/// Reads an error.
+#[must_use]
+pub fn classify(error: &Error) -> Failure {
+    let Some(state) = error.code() else {
+        // Without a SQLSTATE it is the driver's: an I/O error or a closed connection, unless
+        // a value could not be converted.
+        let io = error.is_closed()
+            || error
+                .source()
+                .is_some_and(|source| source.downcast_ref::<std::io::Error>().is_some());
+        return if io {
+            Failure::ConnectionLost
+        } else {
+            Failure::Fault
+        };
+    };
+    match *state {
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::LOCK_NOT_AVAILABLE => Failure::Contention,
+        SqlState::UNIQUE_VIOLATION => Failure::Duplicate,
+        SqlState::QUERY_CANCELED => Failure::Timeout,
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::TOO_MANY_CONNECTIONS
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        | SqlState::READ_ONLY_SQL_TRANSACTION => Failure::ConnectionLost,
+        // Class 08 is "connection exception", 53 "insufficient resources", 58 "system error".
+        ref other
+            if ["08", "53", "58"]
+                .iter()
+                .any(|class| other.code().starts_with(class)) =>
+        {
+            Failure::ConnectionLost
+        }
+        _ => Failure::Fault,
+    }
+}
