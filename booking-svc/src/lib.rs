@@ -1,1 +1,81 @@
-//! booking-svc
+//! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
+//!
+//! Imports point one way: `api → verbs → sales → store, catalog → domain`. See
+//! ARCHITECTURE.md for the way of a reserve call.
+
+pub mod api;
+pub mod catalog;
+pub mod config;
+pub mod domain;
+pub mod sales;
+pub mod store;
+pub mod verbs;
+
+use anyhow::Context as _;
+use proto::booking::v1::booking_service_server::{BookingServiceServer, SERVICE_NAME};
+use service_kit::health::Health;
+use service_kit::server::{self, MESSAGE_BYTES_MAX};
+use service_kit::{Shutdown, postgres};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use crate::api::Bookings;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::sales::Sales;
+use crate::store::{Lanes, Store};
+use crate::verbs::Verbs;
+
+const NAME: &str = "booking-svc";
+
+/// Serves on `listener` until the shutdown; then finishes what is under way.
+///
+/// # Errors
+///
+/// If the database's schema is older than this release, or serving fails.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let pool = postgres::pool(&config.database, NAME).map_err(anyhow::Error::from_boxed)?;
+    postgres::check_schema(&pool, &shutdown)
+        .await
+        .map_err(anyhow::Error::msg)?;
+    let health = Health::new(&[SERVICE_NAME]).await;
+    let readiness = tokio::spawn(postgres::follow_readiness(
+        pool.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
+
+    let store = Store::new(pool);
+    let catalog = Catalog::new(config.catalog_url.clone());
+    let sales = Sales::new(store.clone(), catalog.clone());
+    let following = tokio::spawn(catalog::follow(catalog, sales.clone(), shutdown.clone()));
+    let lane_config = postgres::config(config.database.url(), NAME)?;
+    let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
+
+    let verbs = Verbs::new(sales.clone(), lanes);
+    let bookings = Bookings {
+        verbs,
+        sales,
+        store,
+        limits: config.limits(),
+    };
+    let mut routes = Routes::builder();
+    routes.add_service(
+        BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX),
+    );
+    let served = server::serve(&config.server, listener, routes, &health, &shutdown).await;
+
+    // The last handler is gone, and with it the last way into the lanes: they run dry.
+    let rest = async {
+        for task in lane_tasks {
+            task.await.context("a lane panicked")?;
+        }
+        following.await.context("the feed's task panicked")?;
+        readiness.await.context("the readiness task panicked")
+    };
+    tokio::select! {
+        rest = rest => rest?,
+        () = shutdown.hard.cancelled() => {}
+    }
+    served.map_err(anyhow::Error::from_boxed)
+}

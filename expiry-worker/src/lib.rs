@@ -1,1 +1,116 @@
-//! expiry-worker
+//! expiry-worker: fails stale PENDING bookings, and writes nothing else. Any number of
+//! replicas work side by side without doing anything twice.
+
+pub mod api;
+pub mod config;
+pub mod sweep;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use deadpool_postgres::Pool;
+use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME};
+use service_kit::health::Health;
+use service_kit::server::{self, MESSAGE_BYTES_MAX};
+use service_kit::{Shutdown, postgres};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use crate::api::Expiry;
+use crate::config::Config;
+use crate::sweep::Sweeper;
+
+const NAME: &str = "expiry-worker";
+/// The shortest sleep between two looks: a hold that another worker has in hand would
+/// otherwise be looked for without end.
+const SLEEP_MIN: Duration = Duration::from_millis(20);
+
+/// Works and serves on `listener` until the shutdown.
+///
+/// # Errors
+///
+/// If the database's schema is older than this release, or serving fails.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let pool = prepare(&config, &shutdown).await?;
+    let health = Health::new(&[SERVICE_NAME]).await;
+    let readiness = tokio::spawn(postgres::follow_readiness(
+        pool.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
+    let sweeper = Sweeper::new(pool, config.batch_max);
+    let working = tokio::spawn(work(
+        sweeper.clone(),
+        config.poll_interval,
+        shutdown.clone(),
+    ));
+
+    let expiry = Expiry {
+        sweeper,
+        shutdown: shutdown.clone(),
+    };
+    let mut routes = Routes::builder();
+    routes
+        .add_service(ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX));
+    let served = server::serve(&config.server, listener, routes, &health, &shutdown).await;
+    tokio::select! {
+        worked = working => worked.context("the worker's task panicked")?,
+        () = shutdown.hard.cancelled() => {}
+    }
+    readiness.await.context("the readiness task panicked")?;
+    served.map_err(anyhow::Error::from_boxed)
+}
+
+/// Works until nothing is stale.
+///
+/// # Errors
+///
+/// If the database's schema is older than this release, or the database does not answer.
+pub async fn run_once(config: Config, shutdown: Shutdown) -> anyhow::Result<u64> {
+    let pool = prepare(&config, &shutdown).await?;
+    let mut failed = 0;
+    Sweeper::new(pool, config.batch_max)
+        .run_once(&shutdown.soft, &mut failed)
+        .await?;
+    Ok(failed)
+}
+
+async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Pool> {
+    let pool = postgres::pool(&config.database, NAME).map_err(anyhow::Error::from_boxed)?;
+    postgres::check_schema(&pool, shutdown)
+        .await
+        .map_err(anyhow::Error::msg)?;
+    Ok(pool)
+}
+
+/// Sweeps whenever a hold can have lapsed, and at the poll interval at the latest.
+async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
+    let mut in_trouble = false;
+    while !shutdown.soft.is_cancelled() {
+        let mut failed = 0;
+        let swept = sweeper.run_once(&shutdown.soft, &mut failed).await;
+        if failed > 0 {
+            tracing::debug!(failed, "failed stale bookings");
+        }
+        let next = match swept {
+            Ok(()) => sweeper.next_lapse().await,
+            Err(error) => Err(error),
+        };
+        // An outage is told once when it begins and once when it ends.
+        if next.is_err() != in_trouble {
+            in_trouble = next.is_err();
+            match &next {
+                Ok(_) => tracing::info!("working again"),
+                Err(error) => tracing::warn!(%error, "cannot work; trying on"),
+            }
+        }
+        let sleep = match next {
+            Ok(Some(lapse)) => lapse.clamp(SLEEP_MIN, poll_interval.max(SLEEP_MIN)),
+            Ok(None) | Err(_) => poll_interval.max(SLEEP_MIN),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = shutdown.soft.cancelled() => {}
+        }
+    }
+}

@@ -43,8 +43,9 @@ CREATE TABLE catalog.requests (
     request_id  uuid PRIMARY KEY,
     -- A hash of the verb and the body: the same id with another one is refused.
     fingerprint bigint NOT NULL,
-    -- The show as the call returned it.
-    result      jsonb NOT NULL,
+    -- The show as the call returned it, without its layout. NULL only inside the transaction
+    -- that makes the row: it takes the key first, so that a second copy of the call waits.
+    result      jsonb,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 

@@ -4,7 +4,7 @@
 
 CREATE SCHEMA booking;
 
-CREATE TYPE booking.sale_state AS ENUM ('ON_SALE', 'CLOSED', 'CANCELLED');
+CREATE TYPE booking.sale_state AS ENUM ('ON_SALE', 'CANCELLED');
 CREATE TYPE booking.booking_state AS ENUM ('PENDING', 'CONFIRMED', 'CANCELLED', 'FAILED');
 CREATE TYPE booking.failure_reason AS ENUM ('EXPIRED', 'PAYMENT_DECLINED', 'SHOW_CANCELLED');
 CREATE TYPE booking.verb AS ENUM ('RESERVE', 'CONFIRM', 'CANCEL', 'EXPIRE');

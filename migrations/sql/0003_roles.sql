@@ -41,7 +41,7 @@ $$;
 GRANT USAGE ON SCHEMA catalog TO catalog_svc;
 GRANT SELECT, UPDATE ON catalog.feed TO catalog_svc;
 GRANT SELECT, INSERT, UPDATE ON catalog.shows TO catalog_svc;
-GRANT SELECT, INSERT, DELETE ON catalog.requests TO catalog_svc;
+GRANT SELECT, INSERT, UPDATE (result), DELETE ON catalog.requests TO catalog_svc;
 
 GRANT USAGE ON SCHEMA booking TO booking_svc, expiry_worker;
 

@@ -267,6 +267,12 @@ impl FieldViolations {
         }
     }
 
+    /// Whether nothing was noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Fails if anything was noted.
     ///
     /// # Errors

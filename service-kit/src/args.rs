@@ -54,8 +54,8 @@ pub struct LogArgs {
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// PostgreSQL, as postgres://user:password@host:port/database
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url)]
-    pub database_url: String,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url, required = true)]
+    database_url: Option<String>,
 
     /// The most connections that this process opens for single statements
     #[arg(long, env = "TICKETING_DATABASE_CONNECTIONS_MAX", default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -80,6 +80,14 @@ pub struct HealthArgs {
     /// How long to wait for the answer
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
     pub timeout: Duration,
+}
+
+impl DatabaseArgs {
+    /// The URL. Required, but for a subcommand that needs no database: there it is empty.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.database_url.as_deref().unwrap_or_default()
+    }
 }
 
 /// Parses the command line. A bad value ends the process with exit code 2 and one line on

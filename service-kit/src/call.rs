@@ -54,6 +54,12 @@ pub fn request_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Makes `work` part of the call that the present task serves, wherever it runs: what goes on
+/// after the call's first answer, as a stream does, keeps its id.
+pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    REQUEST_ID.scope(request_id(), work)
+}
+
 /// Puts [`Calls`] around a service.
 #[derive(Debug, Clone)]
 pub struct CallLayer {

@@ -48,6 +48,10 @@ impl Health {
         }
     }
 
+    pub(crate) fn services(&self) -> &'static [&'static str] {
+        self.services
+    }
+
     pub(crate) fn reporter(&self) -> HealthReporter {
         self.reporter.clone()
     }

@@ -91,7 +91,7 @@ pub fn pool(
     args: &DatabaseArgs,
     application_name: &str,
 ) -> Result<Pool, Box<dyn std::error::Error + Send + Sync>> {
-    let config = config(&args.database_url, application_name)?;
+    let config = config(args.url(), application_name)?;
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -123,9 +123,25 @@ pub async fn get(pool: &Pool) -> Result<Object, DbError> {
 ///
 /// If the schema is older, in one line; or if the shutdown came first.
 pub async fn check_schema(pool: &Pool, shutdown: &Shutdown) -> Result<(), String> {
+    wait_for_schema(|| schema_version(pool), shutdown).await
+}
+
+/// [`check_schema`] for whoever reaches the database in another way.
+///
+/// # Errors
+///
+/// As [`check_schema`].
+pub async fn wait_for_schema<F, E>(
+    version: impl Fn() -> F,
+    shutdown: &Shutdown,
+) -> Result<(), String>
+where
+    F: Future<Output = Result<i64, E>>,
+    E: std::fmt::Display,
+{
     let mut told = false;
     loop {
-        let why = match schema_version(pool).await {
+        let why = match version().await {
             Ok(version) if version >= SCHEMA_VERSION => return Ok(()),
             Ok(version) => {
                 return Err(format!(
@@ -160,15 +176,27 @@ async fn schema_version(pool: &Pool) -> Result<i64, DbError> {
 
 /// Keeps the health in step with the database until the shutdown.
 pub async fn follow_readiness(pool: Pool, health: Health, shutdown: Shutdown) {
+    let ask = || async {
+        match ping(&pool).await {
+            Ok(()) => Some(true),
+            // A pool whose connections are all in use says nothing about the database.
+            Err(DbError::Pool(PoolError::Timeout(TimeoutType::Wait))) => None,
+            Err(_) => Some(false),
+        }
+    };
+    follow_readiness_by(ask, health, shutdown).await;
+}
+
+/// [`follow_readiness`] for whoever reaches the database in another way: `ask` says whether it
+/// answers, or that it cannot be known.
+pub async fn follow_readiness_by<F>(ask: impl Fn() -> F, health: Health, shutdown: Shutdown)
+where
+    F: Future<Output = Option<bool>>,
+{
     let mut ready = None;
     while !shutdown.soft.is_cancelled() {
-        let answer = tokio::time::timeout(READINESS_TIMEOUT, ping(&pool)).await;
-        // A pool whose connections are all in use says nothing about the database.
-        let answers = match answer {
-            Ok(Ok(())) => true,
-            Ok(Err(DbError::Pool(PoolError::Timeout(TimeoutType::Wait)))) => ready.unwrap_or(false),
-            Ok(Err(_)) | Err(_) => false,
-        };
+        let answer = tokio::time::timeout(READINESS_TIMEOUT, ask()).await;
+        let answers = answer.unwrap_or(Some(false)).or(ready).unwrap_or(false);
         if ready != Some(answers) && !shutdown.soft.is_cancelled() {
             if answers {
                 tracing::info!("the database answers");

@@ -41,10 +41,17 @@ pub async fn serve(
         health.reporter(),
     )));
     if args.reflection {
+        // The whole contract can be looked up; listed is what is served here.
         let builder = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            let listed = ["grpc.health.v1.Health"]
+                .into_iter()
+                .chain(health.services().iter().copied());
+            listed.fold(
+                tonic_reflection::server::Builder::configure()
+                    .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET),
+                tonic_reflection::server::Builder::with_service_name,
+            )
         };
         routes.add_service(builder().build_v1()?);
         routes.add_service(builder().build_v1alpha()?);

@@ -38,6 +38,16 @@ pub fn classify(error: &Error) -> Failure {
             Failure::Fault
         };
     };
+    of_state(state)
+}
+
+/// Reads a SQLSTATE, for whoever got it from another driver.
+#[must_use]
+pub fn of_code(code: &str) -> Failure {
+    of_state(&SqlState::from_code(code))
+}
+
+fn of_state(state: &SqlState) -> Failure {
     match *state {
         SqlState::T_R_SERIALIZATION_FAILURE
         | SqlState::T_R_DEADLOCK_DETECTED

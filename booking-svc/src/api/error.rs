@@ -1,0 +1,173 @@
+//! Why a call did nothing, as the contract says it. Nothing else in this service makes an
+//! error for a caller, but for fields that do not parse.
+
+use proto::errors::v1::ErrorReason;
+use service_kit::{ApiError, wire};
+use tonic::Code;
+
+use crate::catalog::CatalogError;
+use crate::domain::{FailureReason, Refusal, Taken};
+use crate::sales::SalesError;
+use crate::store::{LaneError, StoreError};
+use crate::verbs::VerbError;
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::ShowNotFound(id) => {
+                Self::not_found(ErrorReason::ShowNotFound, "there is no such show")
+                    .with("show_id", id)
+            }
+            Refusal::BookingNotFound(id) => {
+                Self::not_found(ErrorReason::BookingNotFound, "there is no such booking")
+                    .with("booking_id", id)
+            }
+            Refusal::ShowNotOnSale(id, state) => Self::precondition(
+                ErrorReason::ShowNotOnSale,
+                "SHOW_STATE",
+                format!("the show is not on sale: it is {}", state.as_str()),
+                vec![(id.to_string(), format!("is {}", state.as_str()))],
+            )
+            .with("show_id", id)
+            .with("state", state.as_str()),
+            Refusal::ShowStarted(id, start_at) => {
+                let start = wire::rfc3339(start_at);
+                Self::precondition(
+                    ErrorReason::ShowStarted,
+                    "SHOW_STARTED",
+                    format!("the show started at {start}"),
+                    vec![(id.to_string(), format!("started at {start}"))],
+                )
+                .with("show_id", id)
+                .with("start_time", start)
+            }
+            Refusal::SeatsUnavailable(show_id, seats) => {
+                seats_unavailable(seats).with("show_id", show_id)
+            }
+            Refusal::HoldExpired(id, expires_at) => {
+                let expired = wire::rfc3339(expires_at);
+                Self::precondition(
+                    ErrorReason::HoldExpired,
+                    "HOLD_EXPIRED",
+                    format!("the hold ended at {expired}"),
+                    vec![(id.to_string(), format!("its hold ended at {expired}"))],
+                )
+                .with("booking_id", id)
+                .with("expire_time", expired)
+            }
+            Refusal::BookingState {
+                booking_id,
+                state,
+                failure_reason,
+                since,
+            } => {
+                let state = state.as_str();
+                let since = wire::rfc3339(since);
+                let error = Self::precondition(
+                    ErrorReason::BookingState,
+                    "BOOKING_STATE",
+                    format!("the booking is {state} since {since}"),
+                    vec![(booking_id.to_string(), format!("is {state} since {since}"))],
+                )
+                .with("booking_id", booking_id)
+                .with("state", state)
+                .with("since_time", since);
+                match failure_reason.map(FailureReason::as_str) {
+                    Some(reason) => error.with("failure_reason", reason),
+                    None => error,
+                }
+            }
+            Refusal::VersionMismatch(_, version) => Self::new(
+                Code::Aborted,
+                ErrorReason::EtagMismatch,
+                "the booking has changed since the etag was read",
+            )
+            .with("etag", format!("v{version}")),
+            Refusal::RequestIdReused => Self::bad_request(
+                ErrorReason::RequestIdReused,
+                vec![(
+                    "request_id".to_owned(),
+                    "was used before, for another request".to_owned(),
+                )],
+            ),
+        }
+    }
+}
+
+fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
+    let labels: Vec<&str> = seats.iter().map(|(label, _)| label.as_str()).collect();
+    let message = format!("taken: {}", labels.join(", "));
+    let subjects = seats.into_iter().map(|(label, taken)| {
+        let how = match taken {
+            Taken::Held => "is held by another booking",
+            Taken::Booked => "is booked",
+        };
+        (label, how.to_owned())
+    });
+    ApiError::precondition(
+        ErrorReason::SeatsUnavailable,
+        "SEAT_UNAVAILABLE",
+        message,
+        subjects.collect(),
+    )
+}
+
+impl From<VerbError> for ApiError {
+    fn from(error: VerbError) -> Self {
+        match error {
+            VerbError::Refused(refusal) => refusal.into(),
+            VerbError::Sales(error) => error.into(),
+            VerbError::Undecided(error) => error.into(),
+            VerbError::UnknownSeats(seats) => {
+                let violations = seats.into_iter().map(|(place, label)| {
+                    (
+                        format!("seat_labels[{place}]"),
+                        format!("the show has no seat {label:?}"),
+                    )
+                });
+                Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
+            }
+        }
+    }
+}
+
+impl From<LaneError> for ApiError {
+    fn from(error: LaneError) -> Self {
+        match error {
+            LaneError::Overloaded => Self::overloaded("too many requests wait for this show"),
+            LaneError::DeadlineExceeded => Self::deadline_exceeded(),
+            LaneError::DatabaseUnavailable => Self::database_unavailable(),
+            LaneError::Contention | LaneError::SaleChanged => Self::contention(),
+            LaneError::ShuttingDown => Self::shutting_down(),
+            // Logged where it was seen, under the order's own id.
+            LaneError::Fault => Self::new(Code::Internal, ErrorReason::Internal, "internal error"),
+        }
+    }
+}
+
+impl From<SalesError> for ApiError {
+    fn from(error: SalesError) -> Self {
+        match error {
+            SalesError::Store(error) => error.into(),
+            SalesError::NotFound => {
+                Self::not_found(ErrorReason::ShowNotFound, "there is no such show")
+            }
+            SalesError::Catalog(CatalogError::Unavailable(_)) => Self::retry(
+                Code::Unavailable,
+                ErrorReason::CatalogUnavailable,
+                "the show is not known here yet, and the catalog cannot be reached",
+                service_kit::api_error::RETRY_AFTER,
+            ),
+            SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Db(error) => error.into(),
+            StoreError::BadRow(error) => Self::internal(&error),
+        }
+    }
+}

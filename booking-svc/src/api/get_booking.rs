@@ -1,0 +1,29 @@
+//! GetBooking.
+
+use proto::booking::v1 as pb;
+use service_kit::{ApiError, FieldViolations};
+
+use super::{Bookings, parse};
+use crate::domain::Refusal;
+use crate::verbs::Booked;
+
+impl Bookings {
+    pub(super) async fn handle_get_booking(
+        &self,
+        request: pb::GetBookingRequest,
+    ) -> Result<pb::GetBookingResponse, ApiError> {
+        let mut violations = FieldViolations::default();
+        let Some(id) = parse::booking_id(&request.booking_id, &mut violations) else {
+            return Err(violations.into_error());
+        };
+        let booking = self
+            .store
+            .booking(id)
+            .await?
+            .ok_or(Refusal::BookingNotFound(id))?;
+        let sale = self.sales.known(id.show()).await?;
+        Ok(pb::GetBookingResponse {
+            booking: Some(Booked { booking, sale }.into()),
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! ListBookings.
+
+use proto::booking::v1 as pb;
+use proto::booking::v1::list_bookings_request::Customer as PbCustomer;
+use service_kit::fingerprint::fingerprint;
+use service_kit::{ApiError, FieldViolations, paging};
+
+use super::{Bookings, convert, parse};
+use crate::domain::Customer;
+use crate::store::BookingFilter;
+use crate::verbs::Booked;
+
+impl Bookings {
+    pub(super) async fn handle_list_bookings(
+        &self,
+        request: pb::ListBookingsRequest,
+    ) -> Result<pb::ListBookingsResponse, ApiError> {
+        let page_size = paging::page_size(request.page_size)?;
+        let token = request.page_token.clone();
+        let filter = parse_filter(request)?;
+        let query = fingerprint_of(&filter);
+        let after = paging::cursor(query, &token, |text| text.parse().ok())?;
+
+        let page = self.store.bookings(&filter, after, page_size).await?;
+
+        let mut bookings = Vec::with_capacity(page.items.len());
+        for booking in page.items {
+            let sale = self.sales.known(booking.booking_id.show()).await?;
+            bookings.push(Booked { booking, sale }.into());
+        }
+        let next_page_token = page
+            .next
+            .map(|id| paging::page_token(query, &id.to_string()));
+        Ok(pb::ListBookingsResponse {
+            bookings,
+            next_page_token: next_page_token.unwrap_or_default(),
+        })
+    }
+}
+
+fn parse_filter(request: pb::ListBookingsRequest) -> Result<BookingFilter, ApiError> {
+    let mut violations = FieldViolations::default();
+    let state = violations
+        .take("state", convert::booking_state(request.state))
+        .flatten();
+    let show_id = match request.show_id.as_str() {
+        "" => None,
+        id => parse::show_id(id, &mut violations),
+    };
+    let customer = match request.customer {
+        None => None,
+        Some(PbCustomer::CustomerId(id)) => parse::customer_id(id, &mut violations),
+        Some(PbCustomer::Email(email)) => parse::email(&email, &mut violations),
+    };
+    violations.check()?;
+    Ok(BookingFilter {
+        show_id,
+        customer,
+        state,
+    })
+}
+
+fn fingerprint_of(filter: &BookingFilter) -> i64 {
+    let show_id = filter.show_id.map(|id| id.to_string()).unwrap_or_default();
+    let (kind, customer) = match &filter.customer {
+        None => ("", ""),
+        Some(Customer::Id(id)) => ("id", id.as_str()),
+        Some(Customer::Email(email)) => ("email", email.as_str()),
+    };
+    let state = filter.state.map(|state| state.as_str()).unwrap_or_default();
+    fingerprint(
+        "list_bookings",
+        [&show_id, kind, customer, state].map(str::as_bytes),
+    )
+}

@@ -1,0 +1,101 @@
+//! BookingService: each handler parses, acts and replies. Protobuf stays in here.
+
+mod cancel_booking;
+mod confirm_booking;
+mod convert;
+mod error;
+mod get_booking;
+mod list_bookings;
+mod list_seats;
+mod parse;
+mod reserve_seats;
+
+use std::time::Duration;
+
+use proto::booking::v1 as pb;
+use proto::booking::v1::booking_service_server::BookingService;
+use tonic::{Request, Response, Status};
+
+use crate::sales::Sales;
+use crate::store::Store;
+use crate::verbs::Verbs;
+
+/// The shortest hold.
+pub const HOLD_MIN: Duration = Duration::from_secs(10);
+/// The longest hold.
+pub const HOLD_MAX: Duration = Duration::from_secs(30 * 60);
+/// The most seats of a booking, whatever the configuration says: the schema's limit.
+pub const SEATS_PER_BOOKING_MAX: u16 = 100;
+
+/// What the configuration says about bookings.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long seats are held if the caller does not say; [`HOLD_MIN`] to [`HOLD_MAX`].
+    pub hold_default: Duration,
+    /// The most seats of a booking; 1 to [`SEATS_PER_BOOKING_MAX`].
+    pub seats_per_booking_max: u16,
+}
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Bookings {
+    /// What changes something.
+    pub verbs: Verbs,
+    /// What is on sale.
+    pub sales: Sales,
+    /// What is read.
+    pub store: Store,
+    /// What is allowed.
+    pub limits: Limits,
+}
+
+#[tonic::async_trait]
+impl BookingService for Bookings {
+    async fn reserve_seats(
+        &self,
+        request: Request<pb::ReserveSeatsRequest>,
+    ) -> Result<Response<pb::ReserveSeatsResponse>, Status> {
+        Ok(Response::new(self.handle_reserve_seats(request).await?))
+    }
+
+    async fn confirm_booking(
+        &self,
+        request: Request<pb::ConfirmBookingRequest>,
+    ) -> Result<Response<pb::ConfirmBookingResponse>, Status> {
+        Ok(Response::new(self.handle_confirm_booking(request).await?))
+    }
+
+    async fn cancel_booking(
+        &self,
+        request: Request<pb::CancelBookingRequest>,
+    ) -> Result<Response<pb::CancelBookingResponse>, Status> {
+        Ok(Response::new(self.handle_cancel_booking(request).await?))
+    }
+
+    async fn get_booking(
+        &self,
+        request: Request<pb::GetBookingRequest>,
+    ) -> Result<Response<pb::GetBookingResponse>, Status> {
+        Ok(Response::new(
+            self.handle_get_booking(request.into_inner()).await?,
+        ))
+    }
+
+    async fn list_bookings(
+        &self,
+        request: Request<pb::ListBookingsRequest>,
+    ) -> Result<Response<pb::ListBookingsResponse>, Status> {
+        Ok(Response::new(
+            self.handle_list_bookings(request.into_inner()).await?,
+        ))
+    }
+
+    async fn list_seats(
+        &self,
+        request: Request<pb::ListSeatsRequest>,
+    ) -> Result<Response<pb::ListSeatsResponse>, Status> {
+        Ok(Response::new(
+            self.handle_list_seats(request.into_inner()).await?,
+        ))
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs, duration_of};
+use tonic::transport::Endpoint;
+
+use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
+
+/// Sells seats: holds, confirms and cancels bookings in locked transactions.
+///
+/// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to learn of
+/// shows from. Any number of instances can run at once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "booking-svc",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub struct Cli {
+    /// What to do; without it, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What else the binary does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+    Health(HealthArgs),
+}
+
+/// What a running instance needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where to serve gRPC
+    #[arg(long, env = "TICKETING_LISTEN", default_value = DEFAULT_LISTEN, value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+
+    /// The catalog-svc to learn of shows from
+    #[arg(
+        long,
+        env = "TICKETING_CATALOG_URL",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub catalog_url: Endpoint,
+
+    /// How long seats are held if the caller does not say: 10 s to 30 min
+    #[arg(long, env = "TICKETING_HOLD", default_value = "120s", value_name = "DURATION", value_parser = duration_of::<10, 1800>)]
+    pub hold: Duration,
+
+    /// The most seats of one booking: 1 to 100
+    #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub seats_per_booking_max: u16,
+
+    /// How many transactions run at once, each on a connection of its own. Requests that
+    /// wait for one are committed together, so more is not faster
+    #[arg(long, env = "TICKETING_LANES", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub lanes: u16,
+
+    /// How it serves.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// How it reaches the database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Where an instance serves unless it is told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:50052";
+
+impl Config {
+    /// What it says about bookings.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            hold_default: self.hold,
+            seats_per_booking_max: self.seats_per_booking_max,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The booking-svc binary: parses arguments and runs the service.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use booking_svc::config::{Cli, Command, Config, DEFAULT_LISTEN};
+use service_kit::args::{exit_with, parse_or_exit};
+use service_kit::{Shutdown, health, telemetry};
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() {
+    let cli: Cli = parse_or_exit();
+    let result = match cli.command {
+        Some(Command::Health(args)) => {
+            let address = args.address.unwrap_or_else(|| loopback(DEFAULT_LISTEN));
+            health::ask(address, &args.service, args.timeout).await
+        }
+        None => serve(cli.config).await,
+    };
+    if let Err(error) = result {
+        exit_with(1, &format!("booking-svc: {error}"));
+    }
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    telemetry::init(&config.log).map_err(|error| error.to_string())?;
+    let shutdown =
+        Shutdown::on_signals(config.server.shutdown_grace).map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    booking_svc::run(config, listener, shutdown)
+        .await
+        .map_err(|error| format!("{error:#}"))
+}
+
+fn loopback(address: &str) -> SocketAddr {
+    let port = address
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .unwrap_or(0);
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,127 @@
+//! Reading bookings as they stand now.
+
+use model::{BookingId, ShowId};
+use service_kit::postgres;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{Store, StoreError, rows};
+use crate::domain::{Booking, BookingState, Customer};
+
+/// The most bookings that one page looks at; a page that finds few among them is short.
+const SCANNED_MAX: i64 = 10_000;
+
+const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
+     seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
+     cancelled_at, failed_at";
+
+/// Which bookings to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BookingFilter {
+    /// Only those of this show.
+    pub show_id: Option<ShowId>,
+    /// Only those of this customer.
+    pub customer: Option<Customer>,
+    /// Only those in this state.
+    pub state: Option<BookingState>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T, C> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next one begins, unless this is the last.
+    pub next: Option<C>,
+}
+
+impl Store {
+    /// A booking, if there is one of that id.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn booking(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM booking.bookings_now WHERE show_id = $1 AND booking_id = $2"
+        );
+        let client = postgres::get(&self.pool).await?;
+        let statement = client.prepare_cached(&sql).await?;
+        let row = client
+            .query_opt(&statement, &[&id.show().uuid(), &id.uuid()])
+            .await?;
+        Ok(row.as_ref().map(rows::booking).transpose()?)
+    }
+
+    /// A page of bookings by id, after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn bookings(
+        &self,
+        filter: &BookingFilter,
+        after: Option<BookingId>,
+        page_size: u16,
+    ) -> Result<Page<Booking, BookingId>, StoreError> {
+        let show_id = filter.show_id.map(ShowId::uuid);
+        let after_show = after.map_or(Uuid::nil(), |id| id.show().uuid());
+        let after_id = after.map_or(Uuid::nil(), BookingId::uuid);
+        let state = filter.state.map(BookingState::as_str);
+        let limit = i64::from(page_size) + 1;
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&after_show, &after_id, &state, &SCANNED_MAX, &limit];
+        // A text for each set of filters, so that each gets the plan that its index allows.
+        let mut wanted = String::new();
+        if let Some(show_id) = &show_id {
+            parameters.push(show_id);
+            wanted += &format!(" AND show_id = ${}", parameters.len());
+        }
+        match &filter.customer {
+            None => {}
+            Some(Customer::Id(id)) => {
+                parameters.push(id);
+                wanted += &format!(" AND customer_id = ${}", parameters.len());
+            }
+            Some(Customer::Email(email)) => {
+                parameters.push(email);
+                wanted += &format!(" AND email = ${}", parameters.len());
+            }
+        }
+        let sql = format!(
+            "SELECT * FROM (
+                SELECT {COLUMNS}, row_number() OVER (ORDER BY show_id, booking_id) AS place
+                FROM (
+                    SELECT * FROM booking.bookings_now
+                    WHERE (show_id, booking_id) > ($1, $2){wanted}
+                    ORDER BY show_id, booking_id
+                    LIMIT $4
+                ) AS scanned
+            ) AS numbered
+            WHERE $3::text IS NULL OR state = $3 OR place = $4
+            ORDER BY place
+            LIMIT $5"
+        );
+        let client = postgres::get(&self.pool).await?;
+        let statement = client.prepare_cached(&sql).await?;
+        let mut items = Vec::new();
+        let mut last_seen = None;
+        let mut more = false;
+        for row in client.query(&statement, &parameters).await? {
+            if items.len() == usize::from(page_size) {
+                more = true;
+                break;
+            }
+            let booking = rows::booking(&row)?;
+            last_seen = Some(booking.booking_id);
+            more = row.get::<_, i64>(15) == SCANNED_MAX;
+            if filter.state.is_none_or(|state| state == booking.state) {
+                items.push(booking);
+            }
+        }
+        Ok(Page {
+            items,
+            next: last_seen.filter(|_| more),
+        })
+    }
+}

@@ -1,0 +1,373 @@
+//! Group commit. Orders of a show always go to the same lane; a lane has a connection of its
+//! own and runs one transaction at a time. Orders that arrive meanwhile wait in its queue and
+//! are decided together by the next one; on an idle lane an order waits for nobody.
+//!
+//! Invariants: an order is answered only after its transaction is durable, or certainly had
+//! no effect; a caller that goes away does not stop a transaction; an order that breaks a
+//! transaction fails alone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::{BookingId, ShowId};
+use service_kit::postgres;
+use service_kit::sqlstate::{Failure, classify};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::transact::{Statements, TransactError, transact};
+use crate::domain::{Booking, Command, NotGranted, Order, Outcome, Refusal};
+
+/// The most orders that one transaction decides.
+const BATCH_ORDERS_MAX: usize = 256;
+/// The most seats that one transaction touches, unless a single order has more.
+const BATCH_SEATS_MAX: usize = 2_000;
+/// The most orders that wait in a lane.
+const QUEUE_MAX: usize = 10_000;
+/// How often a transaction is tried that meets others, or whose connection breaks.
+const ATTEMPTS_MAX: u32 = 6;
+/// How often an order comes again because holds had to be ended first.
+const ROUNDS_MAX: u8 = 4;
+/// The longest a transaction may take before its connection is given up; longer than the
+/// server's own timeouts, which end what hangs there.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Why an order got no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneError {
+    /// The queue is full.
+    Overloaded,
+    /// The order's time was over before its turn came.
+    DeadlineExceeded,
+    /// The database cannot be reached. Safe to repeat under the same request id.
+    DatabaseUnavailable,
+    /// Every attempt met other transactions.
+    Contention,
+    /// The sale was looked up at an older revision.
+    SaleChanged,
+    /// The service is stopping.
+    ShuttingDown,
+    /// A fault of ours, already logged.
+    Fault,
+}
+
+/// The answer to an order.
+pub type Answer = Result<Result<Booking, Refusal>, LaneError>;
+
+/// All lanes of the process.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    queues: Vec<mpsc::Sender<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    order: Order,
+    deadline: Instant,
+    /// How often it has come before.
+    rounds: u8,
+    /// None for orders that the lane made itself.
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+impl Lanes {
+    /// Starts `count` lanes. They end when the last clone of the value is dropped and their
+    /// queues are empty; await the tasks to see them out.
+    #[must_use]
+    pub fn start(
+        count: u16,
+        config: &tokio_postgres::Config,
+    ) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
+        let mut queues = Vec::new();
+        let mut tasks = Vec::new();
+        for number in 0..count.max(1) {
+            let (sender, queue) = mpsc::channel(QUEUE_MAX);
+            let lane = Lane {
+                number,
+                config: config.clone(),
+                connection: None,
+            };
+            queues.push(sender);
+            tasks.push(tokio::spawn(lane.run(queue)));
+        }
+        (Self { queues }, tasks)
+    }
+
+    /// Has `order` decided.
+    ///
+    /// # Errors
+    ///
+    /// If it got no decision. Dropping the future does not take back an order whose
+    /// transaction has begun.
+    pub async fn decide(&self, order: Order, deadline: Instant) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let lane = self.lane_of(order.show_id);
+        let waiting = Waiting {
+            order,
+            deadline,
+            rounds: 0,
+            answer: Some(answer),
+        };
+        match lane.try_send(waiting) {
+            Ok(()) => answered.await.unwrap_or(Err(LaneError::ShuttingDown)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(LaneError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(LaneError::ShuttingDown),
+        }
+    }
+
+    fn lane_of(&self, show_id: ShowId) -> &mpsc::Sender<Waiting> {
+        let [first, ..] = show_id.uuid().as_fields().1.to_be_bytes();
+        &self.queues[usize::from(first) % self.queues.len()]
+    }
+}
+
+struct Lane {
+    number: u16,
+    config: tokio_postgres::Config,
+    connection: Option<(Client, Statements)>,
+}
+
+impl Lane {
+    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut again = VecDeque::new();
+        loop {
+            if again.is_empty() {
+                match queue.recv().await {
+                    Some(waiting) => again.push_back(waiting),
+                    None => return,
+                }
+            }
+            let batch = fill(&mut again, &mut queue);
+            self.run_batch(batch, &mut again).await;
+        }
+    }
+
+    /// Decides a batch; in parts, if a part of it breaks its transaction.
+    async fn run_batch(&mut self, batch: Vec<Waiting>, again: &mut VecDeque<Waiting>) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            part.retain_mut(still_wanted);
+            if part.is_empty() {
+                continue;
+            }
+            let (orders, waiting): (Vec<_>, Vec<_>) = part
+                .into_iter()
+                .map(
+                    |Waiting {
+                         order,
+                         deadline,
+                         rounds,
+                         answer,
+                     }| (order, (deadline, rounds, answer)),
+                )
+                .unzip();
+            let decided = self.decide(&orders).await;
+            let mut part: Vec<_> = orders
+                .into_iter()
+                .zip(waiting)
+                .map(|(order, (deadline, rounds, answer))| Waiting {
+                    order,
+                    deadline,
+                    rounds,
+                    answer,
+                })
+                .collect();
+            match decided {
+                Ok(outcomes) => {
+                    for (waiting, outcome) in part.into_iter().zip(outcomes) {
+                        settle(waiting, outcome, again);
+                    }
+                }
+                Err(LaneError::Fault) if part.len() > 1 => {
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                }
+                Err(error) => part
+                    .into_iter()
+                    .for_each(|waiting| waiting.answer(Err(error))),
+            }
+        }
+    }
+
+    async fn decide(&mut self, orders: &[Order]) -> Result<Vec<Outcome>, LaneError> {
+        let mut outcome_unknown = false;
+        let mut last = LaneError::Contention;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(backoff(attempt)).await;
+            }
+            let Ok((client, statements)) = self.connection().await else {
+                last = LaneError::DatabaseUnavailable;
+                if outcome_unknown {
+                    continue;
+                }
+                // Nothing was sent: say so at once, rather than let callers wait.
+                return Err(last);
+            };
+            let deciding = transact(client, statements, orders, outcome_unknown);
+            let error = match timeout(TRANSACTION_TIMEOUT, deciding).await {
+                Ok(Ok(outcomes)) => return Ok(outcomes),
+                Ok(Err(TransactError::Statement(error))) => error,
+                Ok(Err(TransactError::BadRow(error))) => {
+                    tracing::error!(%error, lane = self.number, "a transaction was given up");
+                    self.connection = None;
+                    return Err(LaneError::Fault);
+                }
+                Err(_) => {
+                    tracing::warn!(lane = self.number, "a transaction took too long");
+                    self.connection = None;
+                    outcome_unknown = true;
+                    last = LaneError::DatabaseUnavailable;
+                    continue;
+                }
+            };
+            match classify(&error) {
+                Failure::ConnectionLost => {
+                    tracing::warn!(%error, lane = self.number, "the connection was lost");
+                    self.connection = None;
+                    outcome_unknown = true;
+                    last = LaneError::DatabaseUnavailable;
+                    continue;
+                }
+                // A copy of a request was ahead of us: its result will be found.
+                Failure::Contention | Failure::Duplicate => last = LaneError::Contention,
+                Failure::Timeout => last = LaneError::DatabaseUnavailable,
+                Failure::Fault => {
+                    if orders.len() == 1 {
+                        tracing::error!(%error, detail = ?error.as_db_error(), lane = self.number, request_id = %orders[0].request_id, "an order was given up");
+                    }
+                    last = LaneError::Fault;
+                }
+            }
+            self.roll_back().await;
+            if last == LaneError::Fault {
+                return Err(last);
+            }
+        }
+        Err(last)
+    }
+
+    async fn roll_back(&mut self) {
+        if let Some((client, _)) = &self.connection {
+            let rolled_back = timeout(TRANSACTION_TIMEOUT, client.batch_execute("ROLLBACK")).await;
+            if !matches!(rolled_back, Ok(Ok(()))) {
+                self.connection = None;
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> Result<(&Client, &Statements), ()> {
+        let lost = self
+            .connection
+            .as_ref()
+            .is_none_or(|(client, _)| client.is_closed());
+        if lost {
+            self.connection = None;
+            let connecting = async {
+                let client = postgres::connect(&self.config).await?;
+                let statements = Statements::prepare(&client).await?;
+                Ok::<_, tokio_postgres::Error>((client, statements))
+            };
+            match timeout(TRANSACTION_TIMEOUT, connecting).await {
+                Ok(Ok(connection)) => self.connection = Some(connection),
+                Ok(Err(error)) => tracing::debug!(%error, lane = self.number, "no connection"),
+                Err(_) => tracing::debug!(lane = self.number, "no connection in time"),
+            }
+        }
+        self.connection
+            .as_ref()
+            .map(|(client, statements)| (client, statements))
+            .ok_or(())
+    }
+}
+
+/// The next batch: what has come again first, then the queue in its order.
+fn fill(again: &mut VecDeque<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
+    let mut batch = Vec::new();
+    let mut seats = 0;
+    while batch.len() < BATCH_ORDERS_MAX && seats < BATCH_SEATS_MAX {
+        let Some(waiting) = again.pop_front().or_else(|| queue.try_recv().ok()) else {
+            break;
+        };
+        seats += waiting.order.command.size();
+        batch.push(waiting);
+    }
+    batch
+}
+
+/// Whether somebody waits for the order, and has time left.
+fn still_wanted(waiting: &mut Waiting) -> bool {
+    if waiting
+        .answer
+        .as_ref()
+        .is_some_and(oneshot::Sender::is_closed)
+    {
+        return false;
+    }
+    if waiting.answer.is_some() && waiting.deadline <= Instant::now() {
+        waiting.answer_by_ref(Err(LaneError::DeadlineExceeded));
+        return false;
+    }
+    true
+}
+
+/// Answers an order, or has it come again.
+fn settle(mut waiting: Waiting, outcome: Outcome, again: &mut VecDeque<Waiting>) {
+    match outcome {
+        Ok(booking) => waiting.answer(Ok(Ok(booking))),
+        Err(NotGranted::Refused(refusal)) => waiting.answer(Ok(Err(refusal))),
+        Err(NotGranted::SaleChanged) => waiting.answer(Err(LaneError::SaleChanged)),
+        Err(NotGranted::Lapsed(bookings)) if waiting.rounds < ROUNDS_MAX => {
+            again.extend(
+                bookings
+                    .into_iter()
+                    .map(|id| expiry_of(id, waiting.deadline)),
+            );
+            waiting.rounds += 1;
+            again.push_back(waiting);
+        }
+        Err(NotGranted::Lapsed(_)) => waiting.answer(Err(LaneError::Contention)),
+        Err(NotGranted::Fault(what)) => {
+            tracing::error!(what, request_id = %waiting.order.request_id, "an order was given up");
+            waiting.answer(Err(LaneError::Fault));
+        }
+    }
+}
+
+fn expiry_of(booking_id: BookingId, deadline: Instant) -> Waiting {
+    let order = Order {
+        show_id: booking_id.show(),
+        request_id: Uuid::now_v7(),
+        repeatable: false,
+        fingerprint: 0,
+        command: Command::Expire { booking_id },
+    };
+    Waiting {
+        order,
+        deadline,
+        rounds: 0,
+        answer: None,
+    }
+}
+
+impl Waiting {
+    fn answer(mut self, answer: Answer) {
+        self.answer_by_ref(answer);
+    }
+
+    fn answer_by_ref(&mut self, answer: Answer) {
+        if let Some(sender) = self.answer.take() {
+            // Whoever went away is not told.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+/// Longer with each attempt, with jitter so that two lanes do not meet again.
+fn backoff(attempt: u32) -> Duration {
+    let base = 2_u64.saturating_pow(attempt) * 5;
+    let jitter = Uuid::new_v4().as_u64_pair().0 % base;
+    Duration::from_millis(base + jitter)
+}

@@ -1,0 +1,47 @@
+//! Schema `booking` in PostgreSQL. Owns every statement on it; driver types stay in here.
+
+mod bookings;
+mod lane;
+mod rows;
+mod sales;
+mod seats;
+mod transact;
+
+use deadpool_postgres::Pool;
+use service_kit::postgres::DbError;
+
+pub use bookings::{BookingFilter, Page};
+pub use lane::{Answer, LaneError, Lanes};
+pub use rows::BadRow;
+pub use seats::{SeatFilter, SeatStatus};
+
+/// Why a read, or a copy from the catalog, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not do it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A row was read that cannot be.
+    #[error(transparent)]
+    BadRow(#[from] BadRow),
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Everything but the transactions of callers, which go through [`Lanes`].
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Pool,
+}
+
+impl Store {
+    /// A store over a pool of connections.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}

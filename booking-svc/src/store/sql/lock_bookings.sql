@@ -1,0 +1,20 @@
+SELECT
+    b.booking_id,
+    b.state::text,
+    b.failure_reason::text,
+    b.version,
+    b.customer_id,
+    b.email,
+    b.seat_ordinals,
+    b.seat_prices,
+    b.total,
+    b.currency,
+    b.created_at,
+    b.expires_at,
+    b.confirmed_at,
+    b.cancelled_at,
+    b.failed_at
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
+JOIN booking.bookings AS b USING (show_id, booking_id)
+ORDER BY b.show_id, b.booking_id
+FOR UPDATE OF b

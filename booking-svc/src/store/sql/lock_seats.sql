@@ -1,0 +1,17 @@
+-- $1, $2: seats to give. $3, $4: bookings, locked before, whose seats may be freed.
+-- The owner is read without a lock: if it says that the hold has ended, the order comes
+-- again together with one that locks the owner. An owner that took the seat while we waited
+-- for its lock is null here.
+SELECT s.show_id, s.ordinal, s.booking_id, o.state::text, o.expires_at
+FROM (
+    SELECT wanted.show_id, wanted.ordinal
+    FROM unnest($1::uuid[], $2::integer[]) AS wanted (show_id, ordinal)
+    UNION ALL
+    SELECT b.show_id, unnest(b.seat_ordinals)
+    FROM unnest($3::uuid[], $4::uuid[]) AS freed (show_id, booking_id)
+    JOIN booking.bookings AS b USING (show_id, booking_id)
+) AS touched (show_id, ordinal)
+JOIN booking.show_seats AS s USING (show_id, ordinal)
+LEFT JOIN booking.bookings AS o ON o.show_id = s.show_id AND o.booking_id = s.booking_id
+ORDER BY s.show_id, s.ordinal
+FOR UPDATE OF s

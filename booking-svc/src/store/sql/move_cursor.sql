@@ -1,0 +1,1 @@
+UPDATE booking.feed_cursor SET revision = $1 WHERE revision < $1

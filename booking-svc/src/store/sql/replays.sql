@@ -1,0 +1,24 @@
+-- Runs after the locks: a copy of the same request that was ahead of us has committed by now.
+SELECT
+    b.booking_id,
+    b.state::text,
+    b.failure_reason::text,
+    b.version,
+    b.customer_id,
+    b.email,
+    b.seat_ordinals,
+    b.seat_prices,
+    b.total,
+    b.currency,
+    b.created_at,
+    b.expires_at,
+    b.confirmed_at,
+    b.cancelled_at,
+    b.failed_at,
+    t.request_id,
+    t.fingerprint,
+    t.version AS version_then,
+    t.to_state::text AS state_then
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, request_id)
+JOIN booking.transitions AS t USING (show_id, request_id)
+JOIN booking.bookings AS b ON b.show_id = t.show_id AND b.booking_id = t.booking_id

@@ -1,0 +1,138 @@
+//! The library and the binary against real databases.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use migrations::{Passwords, status, up};
+use system_tests::postgres::{OWNER, TestDatabase, empty_database};
+use tokio::task::JoinSet;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+async fn versions(database: &TestDatabase) -> Vec<(i64, bool)> {
+    let found = status(&database.url(OWNER)).await.expect("a status");
+    found.into_iter().map(|m| (m.version, m.applied)).collect()
+}
+
+/// The binary, with nothing of the caller's environment that it would listen to.
+fn migrate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
+    command.args(arguments).env_remove("DATABASE_URL");
+    command
+}
+
+fn text(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code();
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn up_applies_what_is_missing_once() {
+    let database = empty_database().await;
+    let url = database.url(OWNER);
+    assert!(
+        versions(&database)
+            .await
+            .iter()
+            .all(|(_, applied)| !applied)
+    );
+    let first = up(&url, &Passwords::unchanged(), WAIT).await.expect("up");
+    let again = up(&url, &Passwords::unchanged(), WAIT)
+        .await
+        .expect("up again");
+    let all = versions(&database).await;
+    assert!(all.iter().all(|(_, applied)| *applied), "{all:?}");
+    assert_eq!((first.len(), again.len()), (all.len(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_at_once_do_not_meet_in_one_database_nor_across_several() {
+    let mut databases = Vec::new();
+    for _ in 0..6 {
+        databases.push(empty_database().await);
+    }
+    let mut runs = JoinSet::new();
+    for url in databases
+        .iter()
+        .chain(&databases)
+        .map(|database| database.url(OWNER))
+    {
+        runs.spawn(async move { up(&url, &Passwords::all("the same"), WAIT).await });
+    }
+    for run in runs.join_all().await {
+        run.expect("up");
+    }
+    for database in &databases {
+        let all = versions(database).await;
+        assert!(all.iter().all(|(_, applied)| *applied), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_binary_sets_passwords_and_does_not_tell_them() {
+    let database = empty_database().await;
+    let url = database.url(OWNER);
+    let up = || {
+        migrate(&["up", "--database-url", &url])
+            .env("TICKETING_BOOKING_SVC_PASSWORD", "it's a secret")
+            .output()
+    };
+    let (code, told, errors) = text(&up().expect("run migrate"));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(told.contains("applied 0001 catalog\n"), "{told}");
+    assert!(told.contains("set the password of booking_svc\n"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    let query = "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = $1";
+    let row = database
+        .owner()
+        .await
+        .query_one(query, &[&"booking_svc"])
+        .await;
+    assert_eq!(row.expect("the role").get::<_, Option<bool>>(0), Some(true));
+
+    let (code, told, _) = text(&up().expect("run migrate"));
+    assert_eq!(code, Some(0));
+    assert!(told.starts_with("the schema is up to date\n"), "{told}");
+    let status = migrate(&["status"]).env("DATABASE_URL", &url).output();
+    let (code, told, _) = text(&status.expect("run migrate"));
+    assert_eq!(code, Some(0));
+    assert!(told.starts_with("applied 0001 catalog\n"), "{told}");
+}
+
+#[test]
+fn a_bad_value_is_told_in_one_line() {
+    for (arguments, named) in [
+        (vec!["up"], "--database-url"),
+        (vec!["up", "--database-url", "nonsense"], "postgres://"),
+        (
+            vec![
+                "up",
+                "--database-url",
+                "postgres://localhost/x",
+                "--wait",
+                "soon",
+            ],
+            "--wait",
+        ),
+        (vec!["down"], "down"),
+    ] {
+        let (code, told, errors) = text(&migrate(&arguments).output().expect("run migrate"));
+        assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments:?}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains(named), "{errors}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_waited_for_and_told_in_one_line() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let url = format!("postgres://postgres@127.0.0.1:{port}/none");
+    let output = migrate(&["up", "--wait", "1s", "--database-url", &url]).output();
+    let (code, _, errors) = text(&output.expect("run migrate"));
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("did not answer within 1s"), "{errors}");
+}
