@@ -1,0 +1,149 @@
+//! pgbench as the yardstick: the usual booking transaction, and the best single statements,
+//! on the same cluster with no service in front of it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::stand::Stand;
+
+/// What pgbench runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// (a): SELECT … FOR UPDATE, INSERT, UPDATE, COMMIT; then lock, UPDATE, UPDATE, COMMIT.
+    Transaction,
+    /// (b): one statement to reserve, one to confirm.
+    Statement,
+    /// The first half of (b), for latency.
+    ReserveStatement,
+}
+
+/// pgbench, and its scripts on disk.
+pub(crate) struct Pgbench {
+    program: PathBuf,
+    scripts: TempDir,
+}
+
+/// What one run measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) per_second: f64,
+    pub(crate) latency: Duration,
+}
+
+impl Script {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Transaction => include_str!("pgbench/transaction.sql"),
+            Self::Statement => include_str!("pgbench/statement.sql"),
+            Self::ReserveStatement => include_str!("pgbench/reserve_statement.sql"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction.sql",
+            Self::Statement => "statement.sql",
+            Self::ReserveStatement => "reserve_statement.sql",
+        }
+    }
+}
+
+impl Pgbench {
+    /// Finds pgbench beside the server's binaries, or on the PATH.
+    pub(crate) fn find(stand: &Stand) -> Result<Self> {
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(stand.binaries_folder().to_owned())
+            .chain(std::env::split_paths(&on_path));
+        let program = folders
+            .map(|folder| folder.join("pgbench"))
+            .find(|program| program.is_file());
+        let program = program.context(
+            "pgbench was not found; install postgresql (Debian), postgresql-contrib (Fedora) or \
+             postgresql@17 (Homebrew), and run with --postgres system",
+        )?;
+        let scripts = tempfile::tempdir()?;
+        for script in [
+            Script::Transaction,
+            Script::Statement,
+            Script::ReserveStatement,
+        ] {
+            std::fs::write(scripts.path().join(script.name()), script.text())?;
+        }
+        Ok(Self { program, scripts })
+    }
+
+    /// Makes the usual tables anew.
+    pub(crate) async fn prepare(&self, stand: &Stand, shows: u32, seats: u32) -> Result<()> {
+        let owner = stand.owner().await?;
+        owner
+            .batch_execute(include_str!("pgbench/tables.sql"))
+            .await?;
+        owner
+            .batch_execute(&format!(
+                "INSERT INTO usual.seats (show_id, seat_no)
+                 SELECT show_id, seat_no
+                 FROM generate_series(1, {shows}) AS show_id, generate_series(1, {seats}) AS seat_no"
+            ))
+            .await?;
+        owner
+            .batch_execute("VACUUM (FREEZE, ANALYZE) usual.seats")
+            .await?;
+        Ok(())
+    }
+
+    /// Runs a script for a while.
+    pub(crate) async fn run(
+        &self,
+        stand: &Stand,
+        script: Script,
+        clients: u32,
+        length: Duration,
+        (shows, seats): (u32, u32),
+    ) -> Result<Measured> {
+        let output = Command::new(&self.program)
+            .args(["--no-vacuum", "--protocol=prepared"])
+            .args([
+                "--client",
+                &clients.to_string(),
+                "--jobs",
+                &clients.min(2).to_string(),
+            ])
+            .args(["--time", &length.as_secs().max(1).to_string()])
+            .args([
+                "--define",
+                &format!("shows={shows}"),
+                "--define",
+                &format!("seats={seats}"),
+            ])
+            .arg("--file")
+            .arg(self.scripts.path().join(script.name()))
+            .arg(stand.owner_url())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .with_context(|| format!("run {}", self.program.display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            bail!(
+                "pgbench failed: {}{}",
+                text,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let figure = |before: &str| -> Option<f64> {
+            let line = text.lines().find(|line| line.starts_with(before))?;
+            line[before.len()..].split_whitespace().next()?.parse().ok()
+        };
+        Ok(Measured {
+            per_second: figure("tps = ").context("pgbench printed no tps")?,
+            latency: Duration::from_secs_f64(
+                figure("latency average = ").context("pgbench printed no latency")? / 1_000.0,
+            ),
+        })
+    }
+}

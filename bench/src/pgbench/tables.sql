@@ -1,0 +1,23 @@
+-- The usual booking schema, for the same number of shows and seats as the services sell.
+-- Its seats get the same room on their pages as ours.
+DROP SCHEMA IF EXISTS usual CASCADE;
+CREATE SCHEMA usual;
+
+CREATE TABLE usual.bookings (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    show_id      integer NOT NULL,
+    customer_id  text NOT NULL,
+    status       text NOT NULL,
+    total        bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    confirmed_at timestamptz
+);
+
+CREATE TABLE usual.seats (
+    show_id    integer NOT NULL,
+    seat_no    integer NOT NULL,
+    status     text NOT NULL DEFAULT 'AVAILABLE',
+    booking_id bigint,
+    PRIMARY KEY (show_id, seat_no)
+) WITH (fillfactor = 70);
