@@ -5,13 +5,18 @@
 
 mod cpu;
 mod cycle;
+mod expire;
+mod growth;
 mod load;
 mod pgbench;
+mod read;
 mod report;
+mod stampede;
 mod stand;
 mod stats;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,6 +51,16 @@ struct Arguments {
 enum What {
     /// Reserve two adjacent random seats and confirm, with 64 and 256 clients
     Cycle(cycle::CycleArgs),
+    /// 1,000 clients at once for one show of 10,000 seats, until it is sold out
+    Stampede(stampede::StampedeArgs),
+    /// GetBooking, ListSeats, ListShows; and one client that reserves alone
+    Read,
+    /// Drain 100,000 stale holds, alone and beside a cycle load
+    Expire,
+    /// The cycle with 10^5, 10^6 and 10^7 seats and bookings in the tables
+    Growth(growth::GrowthArgs),
+    /// Memory and CPU of the services when nothing happens
+    Idle,
 }
 
 #[tokio::main]
@@ -66,6 +81,49 @@ async fn run(arguments: Arguments) -> Result<()> {
             cycle::run(&stand, args, &mut report).await?;
             "cycle"
         }
+        What::Stampede(args) => {
+            stampede::run(&stand, args, &mut report).await?;
+            "stampede"
+        }
+        What::Read => {
+            read::run(&stand, &mut report).await?;
+            "read"
+        }
+        What::Expire => {
+            expire::run(&stand, &mut report).await?;
+            "expire"
+        }
+        What::Growth(args) => {
+            growth::run(&stand, args, &mut report).await?;
+            "growth"
+        }
+        What::Idle => {
+            idle(&stand, &mut report).await?;
+            "idle"
+        }
     };
     report.write(stand.folder(), name)
+}
+
+/// What the services take when nobody calls.
+async fn idle(stand: &Stand, report: &mut Report) -> Result<()> {
+    const LENGTH: Duration = Duration::from_secs(20);
+    let worker = stand.start_worker().await?;
+    cpu::settle().await;
+    let before = (stand.cpu().service_s, worker.cpu_s());
+    tokio::time::sleep(LENGTH).await;
+    let used = (stand.cpu().service_s - before.0, worker.cpu_s() - before.1);
+    let (booking, catalog) = stand.resident_mib();
+    let percent = |seconds: f64| 100.0 * seconds / LENGTH.as_secs_f64();
+    report.line(format!(
+        "booking-svc: {booking:.0} MiB, {:.2} % of a core",
+        percent(used.0)
+    ));
+    report.line(format!("catalog-svc: {catalog:.0} MiB"));
+    report.line(format!(
+        "expiry-worker: {:.0} MiB, {:.2} % of a core",
+        worker.resident_mib(),
+        percent(used.1)
+    ));
+    Ok(())
 }

@@ -218,6 +218,10 @@ impl Stand {
 pub(crate) struct Worker(Service);
 
 impl Worker {
+    pub(crate) fn cpu_s(&self) -> f64 {
+        self.0.child.id().map_or(0.0, cpu::of_process)
+    }
+
     pub(crate) fn resident_mib(&self) -> f64 {
         self.0.child.id().map_or(0.0, cpu::resident_mib)
     }

@@ -71,3 +71,12 @@ pub(crate) fn micros(length: Duration) -> u64 {
 pub(crate) fn ratio(count: u64, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64().max(f64::EPSILON)
 }
+
+/// A count as a figure.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts of a benchmark are far below 2^52"
+)]
+pub(crate) fn of_whole(count: u64) -> f64 {
+    count as f64
+}

@@ -58,7 +58,13 @@ impl Sweeper {
         failed: &mut u64,
     ) -> Result<(), DbError> {
         while !stop.is_cancelled() {
-            let count = self.batch().await?;
+            // A task of its own: a caller that goes away must not leave a transaction half done
+            // on a connection that goes back to the pool.
+            let sweeper = self.clone();
+            let count = match tokio::spawn(async move { sweeper.batch().await }).await {
+                Ok(batch) => batch?,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            };
             *failed += count;
             if count < u64::from(self.batch_max) {
                 break;

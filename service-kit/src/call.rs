@@ -1,6 +1,7 @@
 //! The layer around every call: a request id, a log span, a deadline, a limit on how many
 //! run at once, and errors that carry the contract's details whoever made them.
 
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use proto::errors::v1::ErrorReason;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -21,10 +22,12 @@ use uuid::Uuid;
 use crate::api_error::ApiError;
 
 tokio::task_local! {
-    static REQUEST_ID: String;
+    /// The caller's id, or one that is made when somebody first asks for it: most calls
+    /// succeed, and need none.
+    static REQUEST_ID: OnceCell<String>;
 }
 
-/// The header that carries the request id, in and out.
+/// The header in which a caller may send a request id of its own.
 const REQUEST_ID_HEADER: &str = "x-request-id";
 /// The most characters of a caller's own request id.
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -51,13 +54,16 @@ impl Deadline {
 /// The id of the call that the present task serves; empty outside of one.
 #[must_use]
 pub fn request_id() -> String {
-    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+    let make = || Uuid::now_v7().to_string();
+    REQUEST_ID
+        .try_with(|id| id.get_or_init(make).clone())
+        .unwrap_or_default()
 }
 
 /// Makes `work` part of the call that the present task serves, wherever it runs: what goes on
 /// after the call's first answer, as a stream does, keeps its id.
 pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    REQUEST_ID.scope(request_id(), work)
+    REQUEST_ID.scope(OnceCell::from(request_id()), work)
 }
 
 /// Puts [`Calls`] around a service.
@@ -117,8 +123,8 @@ where
             // Health must answer under any load, and reflection is not worth a place.
             return Box::pin(self.inner.call(request));
         }
-        let id = caller_request_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
-        let span = tracing::info_span!("call", method = path, request_id = id);
+        let id = caller_request_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
+        let span = tracing::debug_span!("call", method = path, request_id = id.get());
         let time_left = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(AHEAD_OF_TONIC))
             .map_or(self.layer.timeout, |timeout| {
@@ -131,7 +137,7 @@ where
         // The inner service only builds its future here; it runs when it is polled.
         let inner = permit.is_ok().then(|| self.inner.call(request));
         let answering = async move {
-            let mut response = match inner {
+            let response = match inner {
                 None => refusal(ApiError::overloaded(
                     "the server has too many calls under way",
                 )),
@@ -142,9 +148,6 @@ where
                 },
             };
             drop(permit);
-            if let Ok(value) = HeaderValue::from_str(&request_id()) {
-                response.headers_mut().insert(REQUEST_ID_HEADER, value);
-            }
             log(&response);
             Ok(response)
         };
@@ -228,6 +231,8 @@ fn with_details(response: Response<Body>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

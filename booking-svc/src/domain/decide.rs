@@ -384,13 +384,15 @@ impl Batch {
             request_id: order.request_id,
             fingerprint: order.fingerprint,
         });
-        let replay = Replay {
-            fingerprint: order.fingerprint,
-            result: booking.clone(),
-        };
-        self.locked
-            .replays
-            .insert((order.show_id, order.request_id), replay);
+        if order.repeatable {
+            // A copy may come later in this batch.
+            let replay = Replay {
+                fingerprint: order.fingerprint,
+                result: booking.clone(),
+            };
+            let key = (order.show_id, order.request_id);
+            self.locked.replays.insert(key, replay);
+        }
         self.locked.bookings.insert(id, booking.clone());
         Ok(booking)
     }

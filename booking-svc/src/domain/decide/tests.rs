@@ -24,8 +24,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let rows = vec![SeatRow { name: "A".into(), seats: Seats::Count(SEATS) }];
-        let section = Section { name: "Stalls".into(), price: 1250, rows };
+        let rows = vec![SeatRow {
+            name: "A".into(),
+            seats: Seats::Count(SEATS),
+        }];
+        let section = Section {
+            name: "Stalls".into(),
+            price: 1250,
+            rows,
+        };
         let currency = "EUR".parse().expect("a currency");
         let show_id = ShowId::generate();
         let sale = Sale {
@@ -39,7 +46,9 @@ impl World {
             sale: Arc::new(sale),
             state: SaleState::OnSale,
             bookings: HashMap::new(),
-            seats: (0..SEATS).map(|ordinal| ((show_id, ordinal), None)).collect(),
+            seats: (0..SEATS)
+                .map(|ordinal| ((show_id, ordinal), None))
+                .collect(),
             replays: HashMap::new(),
         }
     }
@@ -52,11 +61,18 @@ impl World {
             id,
             Booking {
                 booking_id: id,
-                state: if confirmed { BookingState::Confirmed } else { BookingState::Pending },
+                state: if confirmed {
+                    BookingState::Confirmed
+                } else {
+                    BookingState::Pending
+                },
                 failure_reason: None,
                 version: if confirmed { 2 } else { 1 },
                 customer: Customer::Id("before".to_owned()),
-                seats: ordinals.iter().map(|&ordinal| HeldSeat { ordinal, price: 1 }).collect(),
+                seats: ordinals
+                    .iter()
+                    .map(|&ordinal| HeldSeat { ordinal, price: 1 })
+                    .collect(),
                 total: 1,
                 currency: self.sale.layout.currency(),
                 created_at: expires_at - Duration::from_secs(120),
@@ -74,11 +90,24 @@ impl World {
 
     /// What the lock statements would return for `orders`.
     fn locked(&self, orders: &[Order]) -> Locked {
-        let named: HashSet<_> = orders.iter().filter_map(|o| o.command.booking_id()).collect();
+        let named: HashSet<_> = orders
+            .iter()
+            .filter_map(|o| o.command.booking_id())
+            .collect();
         let owners = self.bookings.values().map(|booking| {
-            (booking.booking_id, Owner { state: booking.state, expires_at: booking.expires_at })
+            (
+                booking.booking_id,
+                Owner {
+                    state: booking.state,
+                    expires_at: booking.expires_at,
+                },
+            )
         });
-        let row = SaleRow { revision: 1, state: self.state, start_at: self.sale.start_at };
+        let row = SaleRow {
+            revision: 1,
+            state: self.state,
+            start_at: self.sale.start_at,
+        };
         Locked {
             now: Some(NOW),
             sales: HashMap::from([(self.sale.show_id, row)]),
@@ -98,11 +127,17 @@ impl World {
     fn apply(&mut self, writes: Writes) {
         for booking in writes.inserted {
             let id = booking.booking_id;
-            assert!(self.bookings.insert(id, booking).is_none(), "inserted twice");
+            assert!(
+                self.bookings.insert(id, booking).is_none(),
+                "inserted twice"
+            );
         }
         for (booking, prior_version) in writes.updated {
             let id = booking.booking_id;
-            let before = self.bookings.insert(id, booking).expect("updated, so it is there");
+            let before = self
+                .bookings
+                .insert(id, booking)
+                .expect("updated, so it is there");
             assert_eq!(before.version, prior_version, "the prior state is stated");
         }
         for seat in writes.seats {
@@ -113,8 +148,14 @@ impl World {
             let booking = self.bookings[&transition.booking_id].clone();
             let result = booking.as_of(transition.version, transition.to);
             let key = (self.sale.show_id, transition.request_id);
-            let replay = Replay { fingerprint: transition.fingerprint, result };
-            assert!(self.replays.insert(key, replay).is_none(), "a request id is unique");
+            let replay = Replay {
+                fingerprint: transition.fingerprint,
+                result,
+            };
+            assert!(
+                self.replays.insert(key, replay).is_none(),
+                "a request id is unique"
+            );
         }
         self.check();
     }
@@ -124,11 +165,17 @@ impl World {
         for (&(_, ordinal), owner) in &self.seats {
             let Some(owner) = owner else { continue };
             let booking = &self.bookings[owner];
-            assert!(matches!(booking.state, BookingState::Pending | BookingState::Confirmed));
+            assert!(matches!(
+                booking.state,
+                BookingState::Pending | BookingState::Confirmed
+            ));
             assert!(booking.seats.iter().any(|seat| seat.ordinal == ordinal));
         }
         for booking in self.bookings.values() {
-            if matches!(booking.state, BookingState::Pending | BookingState::Confirmed) {
+            if matches!(
+                booking.state,
+                BookingState::Pending | BookingState::Confirmed
+            ) {
                 for seat in &booking.seats {
                     let owner = self.seats[&(self.sale.show_id, seat.ordinal)];
                     assert_eq!(owner, Some(booking.booking_id));
@@ -258,7 +305,10 @@ fn a_reserve_names_every_seat_that_is_taken() {
     world.with_booking(&[0], 60, false);
     world.with_booking(&[2], -30, true);
     let outcomes = world.decide(&[world.reserve(1, &[0, 1, 2])]);
-    let taken = vec![("A-1".to_owned(), Taken::Held), ("A-3".to_owned(), Taken::Booked)];
+    let taken = vec![
+        ("A-1".to_owned(), Taken::Held),
+        ("A-3".to_owned(), Taken::Booked),
+    ];
     let refusal = Refusal::SeatsUnavailable(world.sale.show_id, taken);
     assert_eq!(outcomes, [Err(NotGranted::Refused(refusal))]);
 }
@@ -268,10 +318,19 @@ fn a_hold_ends_exactly_when_it_expires() {
     let mut world = World::new();
     let lapsed = world.with_booking(&[0], 0, false);
     let live = world.with_booking(&[1], 1, false);
-    let confirm = |booking_id| Command::Confirm { booking_id, version: None };
-    let orders = [world.order(1, confirm(lapsed)), world.order(2, confirm(live))];
+    let confirm = |booking_id| Command::Confirm {
+        booking_id,
+        version: None,
+    };
+    let orders = [
+        world.order(1, confirm(lapsed)),
+        world.order(2, confirm(live)),
+    ];
     let outcomes = world.decide(&orders);
-    assert_eq!(outcomes[0], Err(NotGranted::Refused(Refusal::HoldExpired(lapsed, NOW))));
+    assert_eq!(
+        outcomes[0],
+        Err(NotGranted::Refused(Refusal::HoldExpired(lapsed, NOW)))
+    );
     assert!(outcomes[1].is_ok());
 }
 
@@ -287,8 +346,15 @@ fn the_seats_of_a_lapsed_hold_go_to_the_next_reserve_once_its_owner_is_locked() 
     let outcomes = world.decide(&[expire, wanted]);
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     let failed = &world.bookings[&lapsed];
-    assert_eq!((failed.state, failed.failed_at), (BookingState::Failed, Some(failed.expires_at)));
-    assert_eq!(world.seats[&(world.sale.show_id, 0)], None, "its other seat is free too");
+    assert_eq!(
+        (failed.state, failed.failed_at),
+        (BookingState::Failed, Some(failed.expires_at))
+    );
+    assert_eq!(
+        world.seats[&(world.sale.show_id, 0)],
+        None,
+        "its other seat is free too"
+    );
 }
 
 #[test]
@@ -296,7 +362,10 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 60, false);
     world.state = SaleState::Cancelled;
-    let confirm = Command::Confirm { booking_id: held, version: None };
+    let confirm = Command::Confirm {
+        booking_id: held,
+        version: None,
+    };
     let orders = [world.reserve(1, &[3]), world.order(2, confirm)];
     let not_on_sale = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled);
     for outcome in world.decide(&orders) {
@@ -313,7 +382,10 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
     let mut locked = world.locked(&orders);
     locked.sales.clear();
     let unknown = Refusal::ShowNotFound(world.sale.show_id);
-    assert_eq!(decide(&orders, locked).outcomes, [Err(NotGranted::Refused(unknown))]);
+    assert_eq!(
+        decide(&orders, locked).outcomes,
+        [Err(NotGranted::Refused(unknown))]
+    );
 }
 
 #[test]
@@ -327,22 +399,37 @@ fn a_sale_that_changed_since_it_was_looked_up_is_looked_up_again() {
 #[test]
 fn a_repeated_request_gets_the_first_result_and_another_body_is_refused() {
     let mut world = World::new();
-    let first = world.decide(&[world.reserve(1, &[0])]).remove(0).expect("granted");
-    let confirm = Command::Confirm { booking_id: first.booking_id, version: None };
+    let first = world
+        .decide(&[world.reserve(1, &[0])])
+        .remove(0)
+        .expect("granted");
+    let confirm = Command::Confirm {
+        booking_id: first.booking_id,
+        version: None,
+    };
     let confirmed = world.decide(&[world.order(2, confirm)]);
     assert!(confirmed[0].is_ok());
     let repeated = world.decide(&[world.reserve(1, &[0]), world.reserve(1, &[4])]);
     assert_eq!(repeated[0], Ok(first), "as it was, not as it is");
-    assert_eq!(repeated[1], Err(NotGranted::Refused(Refusal::RequestIdReused)));
+    assert_eq!(
+        repeated[1],
+        Err(NotGranted::Refused(Refusal::RequestIdReused))
+    );
 }
 
 #[test]
 fn a_version_that_is_not_the_present_one_is_refused() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 60, false);
-    let cancel = |version| Command::Cancel { booking_id: held, version: Some(version) };
+    let cancel = |version| Command::Cancel {
+        booking_id: held,
+        version: Some(version),
+    };
     let stale = world.decide(&[world.order(1, cancel(2))]);
-    assert_eq!(stale, [Err(NotGranted::Refused(Refusal::VersionMismatch(held, 1)))]);
+    assert_eq!(
+        stale,
+        [Err(NotGranted::Refused(Refusal::VersionMismatch(held, 1)))]
+    );
     assert!(world.decide(&[world.order(2, cancel(1))])[0].is_ok());
 }
 
@@ -357,10 +444,20 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         (Some(Confirmed), Cancel, Cancelled),
         (Some(Pending), Expire, Failed),
     ];
-    for from in [None, Some(Pending), Some(Confirmed), Some(Cancelled), Some(Failed)] {
+    for from in [
+        None,
+        Some(Pending),
+        Some(Confirmed),
+        Some(Cancelled),
+        Some(Failed),
+    ] {
         for verb in [Reserve, Confirm, Cancel, Expire] {
             let wanted = allowed.iter().find(|(f, v, _)| (*f, *v) == (from, verb));
-            assert_eq!(next_state(from, verb), wanted.map(|(_, _, to)| *to), "{from:?} {verb:?}");
+            assert_eq!(
+                next_state(from, verb),
+                wanted.map(|(_, _, to)| *to),
+                "{from:?} {verb:?}"
+            );
         }
     }
 }

@@ -15,6 +15,7 @@ SELECT
     b.cancelled_at,
     b.failed_at
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
-JOIN booking.bookings AS b USING (show_id, booking_id)
-ORDER BY b.show_id, b.booking_id
+JOIN booking.bookings AS b
+    ON b.show_id = ANY (ARRAY[wanted.show_id]) AND b.booking_id = wanted.booking_id
+ORDER BY wanted.show_id, wanted.booking_id
 FOR UPDATE OF b

@@ -9,9 +9,12 @@ FROM (
     UNION ALL
     SELECT b.show_id, unnest(b.seat_ordinals)
     FROM unnest($3::uuid[], $4::uuid[]) AS freed (show_id, booking_id)
-    JOIN booking.bookings AS b USING (show_id, booking_id)
+    JOIN booking.bookings AS b
+        ON b.show_id = ANY (ARRAY[freed.show_id]) AND b.booking_id = freed.booking_id
 ) AS touched (show_id, ordinal)
-JOIN booking.show_seats AS s USING (show_id, ordinal)
-LEFT JOIN booking.bookings AS o ON o.show_id = s.show_id AND o.booking_id = s.booking_id
-ORDER BY s.show_id, s.ordinal
+JOIN booking.show_seats AS s
+    ON s.show_id = ANY (ARRAY[touched.show_id]) AND s.ordinal = touched.ordinal
+LEFT JOIN booking.bookings AS o
+    ON o.show_id = ANY (ARRAY[s.show_id]) AND o.booking_id = s.booking_id
+ORDER BY touched.show_id, touched.ordinal
 FOR UPDATE OF s

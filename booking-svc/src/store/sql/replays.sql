@@ -20,5 +20,7 @@ SELECT
     t.version AS version_then,
     t.to_state::text AS state_then
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, request_id)
-JOIN booking.transitions AS t USING (show_id, request_id)
-JOIN booking.bookings AS b ON b.show_id = t.show_id AND b.booking_id = t.booking_id
+JOIN booking.transitions AS t
+    ON t.show_id = ANY (ARRAY[wanted.show_id]) AND t.request_id = wanted.request_id
+JOIN booking.bookings AS b
+    ON b.show_id = ANY (ARRAY[t.show_id]) AND b.booking_id = t.booking_id

@@ -14,7 +14,8 @@ WITH updated AS (
         show_id, booking_id, prior_version, state, failure_reason, version,
         confirmed_at, cancelled_at, failed_at
     )
-    WHERE b.show_id = new.show_id AND b.booking_id = new.booking_id AND b.version = new.prior_version
+    WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
+        AND b.version = new.prior_version
     RETURNING 1
 )
 SELECT booking.expect_rows('update_bookings', (SELECT count(*) FROM updated), cardinality($2))

@@ -1,0 +1,145 @@
+//! `growth`: the cycle while the tables grow.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::load::{self, Pairs, Seen};
+use crate::report::Report;
+use crate::stand::{Stand, connect};
+use crate::stats::Spread;
+
+const SEATS_PER_SHOW: u32 = 1_000;
+const CLIENTS: u32 = 64;
+/// Shows are made in portions, so that no transaction is without measure.
+const SHOWS_AT_ONCE: i64 = 100;
+/// A cycle updates two seats and a booking.
+const UPDATES_PER_CYCLE: u64 = 3;
+const UPDATES: u64 = 1_000_000;
+
+/// How to run it.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct GrowthArgs {
+    /// How many rounds at each size
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
+
+    /// How long each takes, in seconds
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(crate) seconds: u16,
+
+    /// The largest size, as a power of ten: 5, 6 or 7
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..=7))]
+    pub(crate) up_to: u32,
+}
+
+pub(crate) async fn run(stand: &Stand, args: GrowthArgs, report: &mut Report) -> Result<()> {
+    let length = Duration::from_secs(args.seconds.into());
+    let mut medians = Vec::new();
+    let mut made = 0;
+    for power in 5..=args.up_to {
+        let shows = 10_i64.pow(power) / i64::from(SEATS_PER_SHOW);
+        grow(stand, shows - made).await?;
+        made = shows;
+        let ids = show_ids(stand).await?;
+        let mut rates = Vec::new();
+        for round in 1..=args.rounds {
+            // The smallest hall sells out before the round is over; it is all sold, then.
+            let pairs = free_pairs(stand, &ids).await?;
+            stand.quiesce().await?;
+            let seen = cycles(stand, length, &pairs).await?;
+            report.line(format!(
+                "10^{power} seats and bookings, round {round}: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us",
+                seen.per_second(), seen.reserve.p99_us, seen.confirm.p99_us
+            ));
+            rates.push(seen.per_second());
+        }
+        let rate = Spread::of(rates);
+        report.bar(format!("10^{power}"), rate);
+        report.figures(&format!("10^{power}"), &rate);
+        medians.push(rate.median);
+    }
+    if let (Some(first), Some(last)) = (medians.first(), medians.last()) {
+        report.line(format!(
+            "ratio of 10^{} to 10^5 seats and bookings: {:.2}",
+            args.up_to,
+            last / first
+        ));
+        worn(stand, length, *last, report).await?;
+    }
+    stand.check().await
+}
+
+/// The cycle after a million updates that no VACUUM by hand came after.
+async fn worn(stand: &Stand, length: Duration, fresh: f64, report: &mut Report) -> Result<()> {
+    let pairs = free_pairs(stand, &show_ids(stand).await?).await?;
+    let mut updates = 0;
+    while updates < UPDATES {
+        updates += cycles(stand, length, &pairs).await?.cycles * UPDATES_PER_CYCLE;
+    }
+    let seen = cycles(stand, length, &pairs).await?;
+    report.line(format!(
+        "after {updates} updates without a vacuum by hand: {:.0} cycles/s ({:.2} of before); reserve p99 {} us",
+        seen.per_second(), seen.per_second() / fresh, seen.reserve.p99_us
+    ));
+    report.figures(
+        "worn",
+        &json!({ "updates": updates, "per_second": seen.per_second() }),
+    );
+    Ok(())
+}
+
+async fn grow(stand: &Stand, mut shows: i64) -> Result<()> {
+    let owner = stand.owner().await?;
+    owner
+        .batch_execute("SET session_replication_role = replica")
+        .await?;
+    while shows > 0 {
+        let portion = shows.min(SHOWS_AT_ONCE);
+        owner.execute(include_str!("grow.sql"), &[&portion]).await?;
+        shows -= portion;
+    }
+    Ok(())
+}
+
+async fn show_ids(stand: &Stand) -> Result<Vec<String>> {
+    let rows = stand
+        .owner()
+        .await?
+        .query("SELECT show_id::text FROM booking.sales", &[])
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Frees every seat, so that all pairs can be sold again.
+async fn free_pairs(stand: &Stand, shows: &[String]) -> Result<Pairs> {
+    stand
+        .owner()
+        .await?
+        .batch_execute(
+            "SET session_replication_role = replica;
+             UPDATE booking.show_seats SET booking_id = NULL WHERE booking_id IS NOT NULL;
+             UPDATE booking.bookings SET state = 'CANCELLED', cancelled_at = clock_timestamp(), version = version + 1
+             WHERE state IN ('PENDING', 'CONFIRMED');
+             INSERT INTO booking.transitions (
+                 show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id, fingerprint)
+             SELECT show_id, booking_id, version, 'CANCEL', 'CONFIRMED', 'CANCELLED', cancelled_at, 'bench', gen_random_uuid(), 0
+             FROM booking.bookings AS b WHERE state = 'CANCELLED' AND NOT EXISTS (
+                 SELECT FROM booking.transitions AS t WHERE t.show_id = b.show_id AND t.booking_id = b.booking_id AND t.version = b.version)",
+        )
+        .await?;
+    Ok(Pairs::shuffled(shows, SEATS_PER_SHOW))
+}
+
+async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> {
+    let channels = connect(&stand.booking_endpoint()?, 8).await?;
+    load::cycles(&channels, CLIENTS, Duration::from_secs(1), pairs).await?;
+    let seen = load::cycles(&channels, CLIENTS, length, pairs).await?;
+    ensure!(
+        seen.errors.is_empty(),
+        "errors where none may be: {:?}",
+        seen.errors
+    );
+    Ok(seen)
+}
