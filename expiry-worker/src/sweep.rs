@@ -147,7 +147,10 @@ impl Sweeper {
             },
             async {
                 client
-                    .execute(&fail_bookings, &[&stale.shows, &stale.bookings])
+                    .execute(
+                        &fail_bookings,
+                        &[&stale.shows, &stale.bookings, &stale.versions],
+                    )
                     .await
             },
             async {

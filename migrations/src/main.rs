@@ -104,3 +104,15 @@ fn database_url(text: &str) -> std::result::Result<String, String> {
         .map(|_| text.to_owned())
         .map_err(|_| "must be as postgres://owner:password@host:port/database".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

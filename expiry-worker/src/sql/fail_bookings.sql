@@ -1,8 +1,11 @@
+-- The prior state is stated by the version: asked for PENDING here, the planner could take
+-- the index of open holds and walk all of them for each booking.
 WITH failed AS (
     UPDATE booking.bookings AS b
     SET state = 'FAILED', failure_reason = 'EXPIRED', failed_at = b.expires_at, version = b.version + 1
-    FROM unnest($1::uuid[], $2::uuid[]) AS stale (show_id, booking_id)
-    WHERE b.show_id = ANY (ARRAY[stale.show_id]) AND b.booking_id = stale.booking_id AND b.state = 'PENDING'
+    FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS stale (show_id, booking_id, version)
+    WHERE b.show_id = ANY (ARRAY[stale.show_id]) AND b.booking_id = stale.booking_id
+        AND b.version = stale.version
     RETURNING 1
 )
 SELECT booking.expect_rows('fail_bookings', (SELECT count(*) FROM failed), cardinality($2))
