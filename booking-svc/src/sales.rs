@@ -39,7 +39,7 @@ pub enum SalesError {
     Catalog(#[from] CatalogError),
     /// There is no such show.
     #[error("there is no such show")]
-    NotFound,
+    NotFound(ShowId),
 }
 
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ impl Sales {
     pub async fn known(&self, show_id: ShowId) -> Result<Arc<Sale>, SalesError> {
         let find = async {
             let sale = self.store.sale(show_id).await?;
-            sale.map(Arc::new).ok_or(SalesError::NotFound)
+            sale.map(Arc::new).ok_or(SalesError::NotFound(show_id))
         };
         self.cache.get_or_insert_async(&show_id, find).await
     }
@@ -139,7 +139,7 @@ impl Sales {
             .catalog
             .show(show_id)
             .await?
-            .ok_or(SalesError::NotFound)?;
+            .ok_or(SalesError::NotFound(show_id))?;
         self.store.apply_sale(&sale, None).await?;
         Ok(Arc::new(sale))
     }

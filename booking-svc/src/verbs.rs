@@ -66,9 +66,9 @@ pub enum VerbError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// Labels name no seat: the place of each in the request, and the label.
+    /// Labels name no seat: the place of each in the request.
     #[error("unknown seats: {0:?}")]
-    UnknownSeats(Vec<(usize, String)>),
+    UnknownSeats(Vec<usize>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
     Undecided(LaneError),
@@ -174,7 +174,7 @@ impl Verbs {
         // A booking has a sale: it is looked up first, so that what is written can be told.
         let sale = match self.sales.known(order.show_id).await {
             Ok(sale) => sale,
-            Err(SalesError::NotFound) => {
+            Err(SalesError::NotFound(_)) => {
                 return Err(VerbError::Refused(Refusal::BookingNotFound(
                     change.booking_id,
                 )));
@@ -196,7 +196,7 @@ fn ordinals(sale: &Sale, labels: &[String]) -> Result<Vec<u32>, VerbError> {
     for (place, label) in labels.iter().enumerate() {
         match sale.layout.ordinal_of(label) {
             Some(ordinal) => ordinals.push(ordinal),
-            None => unknown.push((place, label.clone())),
+            None => unknown.push(place),
         }
     }
     if !unknown.is_empty() {

@@ -64,13 +64,14 @@ CREATE TABLE booking.bookings (
     CONSTRAINT confirmed_in_time CHECK (
         confirmed_at >= created_at AND confirmed_at < expires_at
     ),
+    -- IS TRUE, here and below: a constraint is content with a null.
     CONSTRAINT state_agrees CHECK (
         CASE state
             WHEN 'PENDING' THEN num_nonnulls(confirmed_at, cancelled_at, failed_at) = 0
             WHEN 'CONFIRMED' THEN confirmed_at IS NOT NULL AND num_nonnulls(cancelled_at, failed_at) = 0
             WHEN 'CANCELLED' THEN cancelled_at >= coalesce(confirmed_at, created_at) AND failed_at IS NULL
             WHEN 'FAILED' THEN failed_at >= created_at AND num_nonnulls(confirmed_at, cancelled_at) = 0
-        END
+        END IS TRUE
     ),
     CONSTRAINT failed_for_a_reason CHECK ((state = 'FAILED') = (failure_reason IS NOT NULL)),
     CONSTRAINT expired_when_it_ended CHECK (failure_reason <> 'EXPIRED' OR failed_at = expires_at)
@@ -134,7 +135,7 @@ CREATE TABLE booking.transitions (
             WHEN 'CONFIRM' THEN from_state = 'PENDING' AND to_state = 'CONFIRMED'
             WHEN 'CANCEL' THEN from_state IN ('PENDING', 'CONFIRMED') AND to_state = 'CANCELLED'
             WHEN 'EXPIRE' THEN from_state = 'PENDING' AND to_state = 'FAILED'
-        END
+        END IS TRUE
     )
 );
 

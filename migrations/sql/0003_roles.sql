@@ -29,11 +29,13 @@ BEGIN
     ALTER ROLE booking_svc SET enable_seqscan = off;
     ALTER ROLE booking_svc SET enable_hashjoin = off;
     ALTER ROLE booking_svc SET enable_mergejoin = off;
+    ALTER ROLE booking_svc SET enable_bitmapscan = off;
     ALTER ROLE booking_svc SET jit = off;
     ALTER ROLE expiry_worker SET plan_cache_mode = 'force_generic_plan';
     ALTER ROLE expiry_worker SET enable_seqscan = off;
     ALTER ROLE expiry_worker SET enable_hashjoin = off;
     ALTER ROLE expiry_worker SET enable_mergejoin = off;
+    ALTER ROLE expiry_worker SET enable_bitmapscan = off;
     ALTER ROLE expiry_worker SET jit = off;
 END
 $$;

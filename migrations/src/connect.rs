@@ -14,7 +14,7 @@ const SOON: [&str; 2] = ["57P03", "53300"];
 
 /// One attempt.
 pub(crate) async fn once(url: &str) -> Result<PgConnection> {
-    Ok(attempt(url).await??)
+    attempt(url).await?.map_err(told)
 }
 
 /// Tries until the database answers, for `wait` at most. What waiting cannot mend, as a wrong
@@ -24,8 +24,8 @@ pub(crate) async fn within(url: &str, wait: Duration) -> Result<PgConnection> {
     loop {
         let error = match attempt(url).await {
             Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) if !may_pass(&error) => return Err(error.into()),
-            Ok(Err(error)) => error.into(),
+            Ok(Err(error)) if !may_pass(&error) => return Err(told(error)),
+            Ok(Err(error)) => told(error),
             Err(error) => error,
         };
         if Instant::now() + PAUSE >= deadline {
@@ -40,6 +40,14 @@ async fn attempt(url: &str) -> Result<Result<PgConnection, sqlx::Error>> {
         .await
         .map_err(|_| anyhow!("no answer within {ATTEMPT_MAX:?}"))
         .context("connect to the database")
+}
+
+/// The server's own words are in the error and in its source: once is enough.
+fn told(error: sqlx::Error) -> anyhow::Error {
+    match error.as_database_error() {
+        Some(error) => anyhow!("{}", error.message().to_owned()),
+        None => error.into(),
+    }
 }
 
 fn may_pass(error: &sqlx::Error) -> bool {

@@ -124,6 +124,18 @@ fn a_bad_value_is_told_in_one_line() {
     }
 }
 
+#[tokio::test]
+async fn what_the_server_refuses_is_told_in_its_own_words() {
+    let url = empty_database().await.url(OWNER) + "_not";
+    let (code, _, errors) = text(
+        &migrate(&["up", "--database-url", &url])
+            .output()
+            .expect("run"),
+    );
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(errors.matches("does not exist").count(), 1, "{errors}");
+}
+
 #[test]
 fn a_database_that_is_not_there_is_waited_for_and_told_in_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -16,6 +16,9 @@ pub const DOMAIN: &str = "ticketing";
 /// The most violations that one error tells; a caller needs no more to see what is wrong, and
 /// details travel in an HTTP/2 header, which peers limit to 8 KiB or so.
 const VIOLATIONS_MAX: usize = 100;
+/// The most bytes of bad fields that one error tells; in that header they take a third more.
+/// The first one is told in any case.
+const BAD_FIELDS_BYTES_MAX: usize = 4 * 1024;
 
 /// What a caller is advised to wait before a further try, where nothing better is known.
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -220,8 +223,15 @@ impl From<ApiError> for Status {
         match error.detail {
             Detail::None => {}
             Detail::BadRequest(violations) => {
-                let violations = violations.into_iter().take(VIOLATIONS_MAX);
+                let mut bytes = 0;
                 let violations: Vec<_> = violations
+                    .into_iter()
+                    .take(VIOLATIONS_MAX)
+                    .take_while(|(path, message)| {
+                        let is_first = bytes == 0;
+                        bytes += path.len() + message.len();
+                        is_first || bytes <= BAD_FIELDS_BYTES_MAX
+                    })
                     .map(|(path, message)| FieldViolation::new(path, message))
                     .collect();
                 details.set_bad_request(violations);
@@ -332,6 +342,22 @@ mod tests {
         assert_eq!(
             fields.iter().map(|v| &*v.field).collect::<Vec<_>>(),
             ["name", "venue"]
+        );
+    }
+
+    #[test]
+    fn what_is_told_fits_a_header() {
+        let mut violations = FieldViolations::default();
+        for n in 0..90 {
+            violations.add(format!("sections[{n}]"), "x".repeat(100));
+        }
+        let status = Status::from(violations.into_error());
+        let told = status.get_details_bad_request().expect("BadRequest");
+        assert!((30..40).contains(&told.field_violations.len()));
+        assert!(
+            status.details().len() < 6 * 1024,
+            "{}",
+            status.details().len()
         );
     }
 }

@@ -25,6 +25,9 @@ pub fn init(args: &LogArgs) -> Result<(), tracing_subscriber::util::TryInitError
     let filter = EnvFilter::new(&args.log);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A log that nobody reads any more must not take the service with it: the fallback
+        // for a line that cannot be written is a print that panics.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => builder

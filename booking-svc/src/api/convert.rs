@@ -115,11 +115,7 @@ pub(super) fn booking_state(number: i32) -> Result<Option<BookingState>, &'stati
     }
 }
 
-/// A status to filter by; none for every status.
-pub(super) fn seat_status(number: i32) -> Result<Option<pb::SeatStatus>, &'static str> {
-    match pb::SeatStatus::try_from(number) {
-        Ok(pb::SeatStatus::Unspecified) => Ok(None),
-        Ok(status) => Ok(Some(status)),
-        Err(_) => Err("is no status of a seat"),
-    }
+/// A status to filter by; unspecified for every status.
+pub(super) fn seat_status(number: i32) -> Result<pb::SeatStatus, &'static str> {
+    pb::SeatStatus::try_from(number).map_err(|_| "is no status of a seat")
 }

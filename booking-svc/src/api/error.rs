@@ -119,11 +119,10 @@ impl From<VerbError> for ApiError {
             VerbError::Sales(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
             VerbError::UnknownSeats(seats) => {
-                let violations = seats.into_iter().map(|(place, label)| {
-                    (
-                        format!("seat_labels[{place}]"),
-                        format!("the show has no seat {label:?}"),
-                    )
+                // The path is enough: a label of the caller's can be of any length.
+                let violations = seats.into_iter().map(|place| {
+                    let path = format!("seat_labels[{place}]");
+                    (path, "names no seat".to_owned())
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }
@@ -139,8 +138,7 @@ impl From<LaneError> for ApiError {
             LaneError::DatabaseUnavailable => Self::database_unavailable(),
             LaneError::Contention | LaneError::SaleChanged => Self::contention(),
             LaneError::ShuttingDown => Self::shutting_down(),
-            // Logged where it was seen, under the order's own id.
-            LaneError::Fault => Self::new(Code::Internal, ErrorReason::Internal, "internal error"),
+            LaneError::Fault(fault) => Self::internal(&fault),
         }
     }
 }
@@ -149,9 +147,7 @@ impl From<SalesError> for ApiError {
     fn from(error: SalesError) -> Self {
         match error {
             SalesError::Store(error) => error.into(),
-            SalesError::NotFound => {
-                Self::not_found(ErrorReason::ShowNotFound, "there is no such show")
-            }
+            SalesError::NotFound(id) => Refusal::ShowNotFound(id).into(),
             SalesError::Catalog(CatalogError::Unavailable(_)) => Self::retry(
                 Code::Unavailable,
                 ErrorReason::CatalogUnavailable,

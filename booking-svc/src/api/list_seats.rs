@@ -13,14 +13,15 @@ impl Bookings {
         request: pb::ListSeatsRequest,
     ) -> Result<pb::ListSeatsResponse, ApiError> {
         let page_size = paging::page_size(request.page_size)?;
-        let Some(filter) = parse_filter(&request)? else {
-            // No seat is BLOCKED.
-            return Ok(pb::ListSeatsResponse::default());
-        };
-        let query = fingerprint_of(filter);
+        let (filter, status) = parse_filter(&request)?;
+        let query = fingerprint_of(filter, status);
         let from = paging::cursor(query, &request.page_token, |text| text.parse().ok())?;
 
         let sale = self.sales.get(filter.show_id).await?;
+        if status == pb::SeatStatus::Blocked {
+            // No seat is.
+            return Ok(pb::ListSeatsResponse::default());
+        }
         let page = self
             .store
             .seats(filter, from.unwrap_or(0), page_size)
@@ -40,26 +41,28 @@ impl Bookings {
     }
 }
 
-/// The seats that are asked for; none if there can be none.
-fn parse_filter(request: &pb::ListSeatsRequest) -> Result<Option<SeatFilter>, ApiError> {
+/// The seats that are asked for, and by which status.
+fn parse_filter(request: &pb::ListSeatsRequest) -> Result<(SeatFilter, pb::SeatStatus), ApiError> {
     let mut violations = FieldViolations::default();
     let status = violations.take("status", convert::seat_status(request.status));
-    let Some(show_id) = parse::show_id(&request.show_id, &mut violations) else {
+    let show_id = parse::show_id(&request.show_id, &mut violations);
+    let (Some(show_id), Some(asked)) = (show_id, status) else {
         return Err(violations.into_error());
     };
-    violations.check()?;
-    Ok(match status.flatten() {
-        Some(pb::SeatStatus::Blocked) => None,
-        Some(pb::SeatStatus::Available) => Some(Some(SeatStatus::Available)),
-        Some(pb::SeatStatus::Held) => Some(Some(SeatStatus::Held)),
-        Some(pb::SeatStatus::Booked) => Some(Some(SeatStatus::Booked)),
-        Some(pb::SeatStatus::Unspecified) | None => Some(None),
-    }
-    .map(|status| SeatFilter { show_id, status }))
+    let status = match asked {
+        pb::SeatStatus::Available => Some(SeatStatus::Available),
+        pb::SeatStatus::Held => Some(SeatStatus::Held),
+        pb::SeatStatus::Booked => Some(SeatStatus::Booked),
+        pb::SeatStatus::Unspecified | pb::SeatStatus::Blocked => None,
+    };
+    Ok((SeatFilter { show_id, status }, asked))
 }
 
-fn fingerprint_of(filter: SeatFilter) -> i64 {
-    let status = filter.status.map(SeatStatus::as_str).unwrap_or_default();
+fn fingerprint_of(filter: SeatFilter, asked: pb::SeatStatus) -> i64 {
+    let status = match asked {
+        pb::SeatStatus::Unspecified => "",
+        asked => asked.as_str_name(),
+    };
     fingerprint(
         "list_seats",
         [

@@ -48,10 +48,7 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
     let mut seen = HashSet::new();
     for (place, label) in request.seat_labels.iter().enumerate() {
         if !seen.insert(label) {
-            violations.add(
-                format!("seat_labels[{place}]"),
-                format!("{label:?} stands twice"),
-            );
+            violations.add(format!("seat_labels[{place}]"), "stands twice");
         }
     }
     let customer = match request.customer {

@@ -7,6 +7,8 @@
 //! transaction fails alone.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{BookingId, ShowId};
@@ -35,7 +37,7 @@ const ROUNDS_MAX: u8 = 4;
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Why an order got no decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaneError {
     /// The queue is full.
     Overloaded,
@@ -49,8 +51,19 @@ pub enum LaneError {
     SaleChanged,
     /// The service is stopping.
     ShuttingDown,
-    /// A fault of ours, already logged.
-    Fault,
+    /// A fault of ours. Whoever answers the call logs it, under the call's own id.
+    Fault(Fault),
+}
+
+/// A fault, in words for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(Arc<str>);
+
+impl LaneError {
+    fn fault(what: impl Display) -> Self {
+        Self::Fault(Fault(what.to_string().into()))
+    }
 }
 
 /// The answer to an order.
@@ -180,13 +193,13 @@ impl Lane {
                         settle(waiting, outcome, again);
                     }
                 }
-                Err(LaneError::Fault) if part.len() > 1 => {
+                Err(LaneError::Fault(_)) if part.len() > 1 => {
                     parts.push(part.split_off(part.len() / 2));
                     parts.push(part);
                 }
                 Err(error) => part
                     .into_iter()
-                    .for_each(|waiting| waiting.answer(Err(error))),
+                    .for_each(|waiting| waiting.answer(Err(error.clone()))),
             }
         }
     }
@@ -211,9 +224,8 @@ impl Lane {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(TransactError::Statement(error))) => error,
                 Ok(Err(TransactError::BadRow(error))) => {
-                    tracing::error!(%error, lane = self.number, "a transaction was given up");
                     self.connection = None;
-                    return Err(LaneError::Fault);
+                    return Err(LaneError::fault(error));
                 }
                 Err(_) => {
                     tracing::warn!(lane = self.number, "a transaction took too long");
@@ -235,16 +247,15 @@ impl Lane {
                 Failure::Contention | Failure::Duplicate => last = LaneError::Contention,
                 Failure::Timeout => last = LaneError::DatabaseUnavailable,
                 Failure::Fault => {
-                    if orders.len() == 1 {
-                        tracing::error!(%error, detail = ?error.as_db_error(), lane = self.number, request_id = %orders[0].request_id, "an order was given up");
-                    }
-                    last = LaneError::Fault;
+                    self.roll_back().await;
+                    let what = match error.as_db_error() {
+                        Some(detail) => format!("{error}: {detail:?}"),
+                        None => error.to_string(),
+                    };
+                    return Err(LaneError::fault(what));
                 }
             }
             self.roll_back().await;
-            if last == LaneError::Fault {
-                return Err(last);
-            }
         }
         Err(last)
     }
@@ -329,10 +340,7 @@ fn settle(mut waiting: Waiting, outcome: Outcome, again: &mut VecDeque<Waiting>)
             again.push_back(waiting);
         }
         Err(NotGranted::Lapsed(_)) => waiting.answer(Err(LaneError::Contention)),
-        Err(NotGranted::Fault(what)) => {
-            tracing::error!(what, request_id = %waiting.order.request_id, "an order was given up");
-            waiting.answer(Err(LaneError::Fault));
-        }
+        Err(NotGranted::Fault(what)) => waiting.answer(Err(LaneError::fault(what))),
     }
 }
 
@@ -358,9 +366,13 @@ impl Waiting {
     }
 
     fn answer_by_ref(&mut self, answer: Answer) {
-        if let Some(sender) = self.answer.take() {
-            // Whoever went away is not told.
-            let _ = sender.send(answer);
+        // Whoever went away is not told.
+        let unheard = match self.answer.take() {
+            Some(sender) => sender.send(answer).err(),
+            None => Some(answer),
+        };
+        if let Some(Err(LaneError::Fault(fault))) = unheard {
+            tracing::error!(%fault, "an order was given up that nobody waits for");
         }
     }
 }

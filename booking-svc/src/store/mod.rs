@@ -11,7 +11,7 @@ use deadpool_postgres::Pool;
 use service_kit::postgres::DbError;
 
 pub use bookings::{BookingFilter, Page};
-pub use lane::{Answer, LaneError, Lanes};
+pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
 pub use seats::{SeatFilter, SeatStatus};
 

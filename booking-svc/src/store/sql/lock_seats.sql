@@ -2,8 +2,10 @@
 -- The owner is read without a lock: if it says that the hold has ended, the order comes
 -- again together with one that locks the owner. An owner that took the seat while we waited
 -- for its lock is null here.
-SELECT s.show_id, s.ordinal, s.booking_id, o.state::text, o.expires_at
-FROM (
+-- MATERIALIZED is needed: after such a wait PostgreSQL checks the row again against the one
+-- of `touched` that it was joined with, but if that UNION ALL were flattened into the query,
+-- against its first row only, and the seat would be missing from the answer.
+WITH touched (show_id, ordinal) AS MATERIALIZED (
     SELECT wanted.show_id, wanted.ordinal
     FROM unnest($1::uuid[], $2::integer[]) AS wanted (show_id, ordinal)
     UNION ALL
@@ -11,7 +13,9 @@ FROM (
     FROM unnest($3::uuid[], $4::uuid[]) AS freed (show_id, booking_id)
     JOIN booking.bookings AS b
         ON b.show_id = ANY (ARRAY[freed.show_id]) AND b.booking_id = freed.booking_id
-) AS touched (show_id, ordinal)
+)
+SELECT s.show_id, s.ordinal, s.booking_id, o.state::text, o.expires_at
+FROM touched
 JOIN booking.show_seats AS s
     ON s.show_id = ANY (ARRAY[touched.show_id]) AND s.ordinal = touched.ordinal
 LEFT JOIN booking.bookings AS o

@@ -1,0 +1,121 @@
+//! ListShows.
+
+use prost::Message as _;
+use proto::catalog::v1 as pb;
+use service_kit::fingerprint::fingerprint;
+use service_kit::{ApiError, FieldViolations, paging};
+use time::OffsetDateTime;
+
+use super::{CatalogApi, convert, parse};
+use crate::domain::{After, ShowFilter, ShowInfo};
+use crate::store::ListShows;
+
+pub(super) async fn handle(
+    api: &CatalogApi,
+    request: pb::ListShowsRequest,
+) -> Result<pb::ListShowsResponse, ApiError> {
+    let page = Page::parse(request)?;
+    let shows = api.store.list_shows(page.list()).await?;
+    Ok(page.reply(shows))
+}
+
+struct Page {
+    /// Hash of the arguments that a token is bound to.
+    query: i64,
+    filter: ShowFilter,
+    after: Option<After>,
+    size: u16,
+}
+
+impl Page {
+    fn parse(mut request: pb::ListShowsRequest) -> Result<Self, ApiError> {
+        let size = paging::page_size(std::mem::take(&mut request.page_size))?;
+        let token = std::mem::take(&mut request.page_token);
+        let query = fingerprint("list_shows", [request.encode_to_vec().as_slice()]);
+        let after = paging::cursor(query, &token, parse_cursor)?;
+
+        let mut violations = FieldViolations::default();
+        let from = request.start_time_from.as_ref();
+        let before = request.start_time_before.as_ref();
+        let filter = ShowFilter {
+            show_type: parse::show_type(&mut violations, "show_type", request.show_type),
+            state: parse::show_state(&mut violations, "state", request.state),
+            start_from: parse::time(&mut violations, "start_time_from", from),
+            start_before: parse::time(&mut violations, "start_time_before", before),
+        };
+        violations.check()?;
+        Ok(Self {
+            query,
+            filter,
+            after,
+            size,
+        })
+    }
+
+    /// One more than the page holds, to see whether there is another page.
+    fn list(&self) -> ListShows {
+        ListShows {
+            filter: self.filter,
+            after: self.after,
+            rows_max: self.size + 1,
+        }
+    }
+
+    fn reply(&self, mut shows: Vec<ShowInfo>) -> pb::ListShowsResponse {
+        let is_last = shows.len() <= usize::from(self.size);
+        shows.truncate(self.size.into());
+        let next_page_token = match shows.last() {
+            Some(last) if !is_last => {
+                paging::page_token(self.query, &write_cursor(After::show(last)))
+            }
+            _ => String::new(),
+        };
+        let shows = shows.iter().map(convert::info).collect();
+        pb::ListShowsResponse {
+            shows,
+            next_page_token,
+        }
+    }
+}
+
+/// The place behind a show, as a page token has it: microseconds since 1970 and the id.
+fn write_cursor(after: After) -> String {
+    format!(
+        "{}_{}",
+        after.start_at.unix_timestamp_nanos() / 1_000,
+        after.id
+    )
+}
+
+fn parse_cursor(text: &str) -> Option<After> {
+    let (micros, id) = text.split_once('_')?;
+    let nanos = i128::from(micros.parse::<i64>().ok()?) * 1_000;
+    Some(After {
+        start_at: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
+        id: id.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ShowId;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        for start_at in [
+            datetime!(2030-01-01 20:00:00.000001 UTC),
+            datetime!(1960-01-01 0:00 UTC),
+        ] {
+            let after = After {
+                start_at,
+                id: ShowId::generate(),
+            };
+            assert_eq!(parse_cursor(&write_cursor(after)), Some(after));
+        }
+        assert_eq!(parse_cursor("17"), None);
+        assert_eq!(parse_cursor("9223372036854775807_x"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The update mask: which fields of a show may be changed.
+
+use service_kit::FieldViolations;
+
+/// A field that UpdateShow may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Name,
+    ShowType,
+    StartTime,
+    EndTime,
+    Venue,
+}
+
+/// The other fields of a show.
+const OUTPUT_ONLY: [&str; 9] = [
+    "show_id",
+    "state",
+    "sections",
+    "seat_count",
+    "revision",
+    "etag",
+    "create_time",
+    "update_time",
+    "cancel_time",
+];
+
+/// The most bytes of an unknown path that an error repeats.
+const QUOTED_BYTES_MAX: usize = 40;
+
+/// The fields that the paths name, or a note of each path that names none.
+pub(super) fn parse(violations: &mut FieldViolations, paths: &[String]) -> Vec<Field> {
+    if paths.is_empty() {
+        violations.add("update_mask", "must name a field at least");
+    }
+    paths
+        .iter()
+        .filter_map(|path| field(violations, path))
+        .collect()
+}
+
+fn field(violations: &mut FieldViolations, path: &str) -> Option<Field> {
+    let field = match path {
+        "name" => Field::Name,
+        "show_type" => Field::ShowType,
+        "start_time" => Field::StartTime,
+        "end_time" => Field::EndTime,
+        "venue" => Field::Venue,
+        other => {
+            let root = other.split('.').next().unwrap_or(other);
+            let why = if OUTPUT_ONLY.contains(&root) {
+                "cannot be changed by UpdateShow"
+            } else {
+                "is no field of a show"
+            };
+            let quoted = other.floor_char_boundary(QUOTED_BYTES_MAX);
+            violations.add("update_mask", format!("{:?} {why}", &other[..quoted]));
+            return None;
+        }
+    };
+    Some(field)
+}

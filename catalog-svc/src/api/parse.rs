@@ -1,0 +1,118 @@
+//! The fields that several requests share, parsed into values that cannot be invalid.
+
+use model::ShowId;
+use prost::Message;
+use prost_types::Timestamp;
+use proto::catalog::v1 as pb;
+use service_kit::fingerprint::fingerprint;
+use service_kit::{FieldViolations, wire};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::{ShowState, ShowType};
+use crate::store::{Mutation, RequestKey};
+
+/// The most characters of an etag that is compared at all; ours are shorter.
+const ETAG_CHARS_MAX: usize = 64;
+
+/// The id of a show, or a note what is wrong with it.
+pub(super) fn show_id(violations: &mut FieldViolations, path: &str, text: &str) -> Option<ShowId> {
+    violations.take(path, text.parse())
+}
+
+/// A caller's request id.
+pub(super) fn request_id(violations: &mut FieldViolations, text: &str) -> Option<Uuid> {
+    violations
+        .take("request_id", wire::request_id(text))
+        .flatten()
+}
+
+/// What a mutation is remembered by, if its caller gave it an id. `body` is the request
+/// without that id: protobuf writes equal messages of these types in equal bytes, also in
+/// later releases, whose new fields are not written while they are not set.
+pub(super) fn request_key<M: Mutation>(
+    id: Option<Uuid>,
+    body: &impl Message,
+) -> Option<RequestKey> {
+    let id = id?;
+    let fingerprint = fingerprint(M::VERB, [body.encode_to_vec().as_slice()]);
+    Some(RequestKey { id, fingerprint })
+}
+
+/// An etag, if one was given.
+pub(super) fn etag(violations: &mut FieldViolations, path: &str, text: String) -> Option<String> {
+    if text.len() > ETAG_CHARS_MAX {
+        violations.add(path, "is no etag that a show ever had");
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// An instant, if one was given.
+pub(super) fn time(
+    violations: &mut FieldViolations,
+    path: &str,
+    time: Option<&Timestamp>,
+) -> Option<OffsetDateTime> {
+    violations.take(path, wire::instant(time?))
+}
+
+/// An instant that must be given.
+pub(super) fn required_time(
+    violations: &mut FieldViolations,
+    path: &str,
+    given: Option<&Timestamp>,
+) -> Option<OffsetDateTime> {
+    if given.is_none() {
+        violations.add(path, "must be set");
+    }
+    time(violations, path, given)
+}
+
+/// A kind of show; none if it is not set.
+pub(super) fn show_type(
+    violations: &mut FieldViolations,
+    path: &str,
+    number: i32,
+) -> Option<ShowType> {
+    match pb::ShowType::try_from(number) {
+        Ok(pb::ShowType::Unspecified) => None,
+        Ok(pb::ShowType::Movie) => Some(ShowType::Movie),
+        Ok(pb::ShowType::Concert) => Some(ShowType::Concert),
+        Ok(pb::ShowType::Bus) => Some(ShowType::Bus),
+        Ok(pb::ShowType::Appointment) => Some(ShowType::Appointment),
+        Ok(pb::ShowType::Other) => Some(ShowType::Other),
+        Err(_) => {
+            violations.add(path, "is no kind of show known here");
+            None
+        }
+    }
+}
+
+/// A kind of show that must be given.
+pub(super) fn required_show_type(
+    violations: &mut FieldViolations,
+    path: &str,
+    number: i32,
+) -> Option<ShowType> {
+    if number == i32::from(pb::ShowType::Unspecified) {
+        violations.add(path, "must be set");
+    }
+    show_type(violations, path, number)
+}
+
+/// A state; none if it is not set.
+pub(super) fn show_state(
+    violations: &mut FieldViolations,
+    path: &str,
+    number: i32,
+) -> Option<ShowState> {
+    match pb::ShowState::try_from(number) {
+        Ok(pb::ShowState::Unspecified) => None,
+        Ok(pb::ShowState::OnSale) => Some(ShowState::OnSale),
+        Ok(pb::ShowState::Cancelled) => Some(ShowState::Cancelled),
+        Err(_) => {
+            violations.add(path, "is no state known here");
+            None
+        }
+    }
+}

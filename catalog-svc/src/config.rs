@@ -1,0 +1,146 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs};
+
+use crate::api::WatchLimits;
+
+/// A stream that has nothing to tell says so within 15 s, on its way included.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(14);
+/// A reader that takes nothing for so long is dropped.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keeps the catalog: shows, their seat layouts and prices, and the feed of their revisions.
+///
+/// Serves gRPC, and needs a PostgreSQL database that `migrate up` has prepared. Any number of
+/// instances can run at once.
+#[derive(Debug, Parser)]
+#[command(name = "catalog-svc", version, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do; without it, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What else the binary does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+    Health(HealthArgs),
+}
+
+/// What a running instance needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where to serve gRPC
+    #[arg(
+        long,
+        env = "TICKETING_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "HOST:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// The most WatchShows streams open at once; further ones are refused with UNAVAILABLE
+    #[arg(long, env = "TICKETING_WATCH_STREAMS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub watch_streams_max: u16,
+
+    /// How long a stream may be silent before it sends a bookmark. The contract has it.
+    #[arg(skip = BOOKMARK_INTERVAL)]
+    pub watch_bookmark_interval: Duration,
+
+    /// How long a reader may take nothing before its stream ends. The contract has it.
+    #[arg(skip = READER_PATIENCE)]
+    pub watch_reader_patience: Duration,
+
+    /// How it serves.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// How it reaches the database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+impl Config {
+    /// What bounds the streams of WatchShows.
+    #[must_use]
+    pub fn watch_limits(&self) -> WatchLimits {
+        WatchLimits {
+            streams_max: self.watch_streams_max,
+            bookmark_interval: self.watch_bookmark_interval,
+            reader_patience: self.watch_reader_patience,
+        }
+    }
+
+    /// Where an instance that listens as this says is found from its own host.
+    #[must_use]
+    pub fn health_address(&self) -> SocketAddr {
+        let ip = match self.listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.listen.port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    const DATABASE: [&str; 3] = ["catalog-svc", "--database-url", "postgres://x@localhost/y"];
+
+    fn health_address(args: &[&str]) -> String {
+        let cli = Cli::try_parse_from([&["catalog-svc"], args].concat()).expect("arguments");
+        assert!(matches!(cli.command, Some(Command::Health(_))));
+        cli.config.health_address().to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_needs_no_command() {
+        let cli = Cli::try_parse_from(DATABASE).expect("arguments");
+        assert!(cli.command.is_none());
+        assert_eq!(
+            cli.config.watch_limits().bookmark_interval,
+            BOOKMARK_INTERVAL
+        );
+    }
+
+    #[test]
+    fn limits_are_not_passed() {
+        let too_many = ["--watch-streams-max", "10001"];
+        assert!(Cli::try_parse_from([&DATABASE[..], &too_many].concat()).is_err());
+    }
+
+    #[test]
+    fn health_asks_where_the_instance_listens() {
+        assert_eq!(
+            health_address(&["--listen", "0.0.0.0:7", "health"]),
+            "127.0.0.1:7"
+        );
+        assert_eq!(health_address(&["--listen", "[::]:7", "health"]), "[::1]:7");
+        assert_eq!(
+            health_address(&["--listen", "10.0.0.1:7", "health"]),
+            "10.0.0.1:7"
+        );
+    }
+}

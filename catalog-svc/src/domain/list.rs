@@ -1,0 +1,39 @@
+//! Which shows a list has, and where a page of it begins.
+
+use model::ShowId;
+use time::OffsetDateTime;
+
+use super::show::{ShowInfo, ShowState, ShowType};
+
+/// Which shows to list; what is not set leaves out none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShowFilter {
+    /// Only those of this kind.
+    pub show_type: Option<ShowType>,
+    /// Only those in this state.
+    pub state: Option<ShowState>,
+    /// Only those that start at this time or later.
+    pub start_from: Option<OffsetDateTime>,
+    /// Only those that start before this time.
+    pub start_before: Option<OffsetDateTime>,
+}
+
+/// The place behind a show in the order of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// When the show starts.
+    pub start_at: OffsetDateTime,
+    /// The show, among those that start at the same time.
+    pub id: ShowId,
+}
+
+impl After {
+    /// The place behind `show`.
+    #[must_use]
+    pub fn show(show: &ShowInfo) -> Self {
+        Self {
+            start_at: show.start_at,
+            id: show.id,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The catalog-svc binary: parses arguments and runs the service.
+
+use catalog_svc::config::{Cli, Command, Config};
+use service_kit::args::{exit_with, parse_or_exit};
+use service_kit::{Shutdown, health, telemetry};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() {
+    let cli: Cli = parse_or_exit();
+    let result = match cli.command {
+        Some(Command::Health(args)) => {
+            let address = args.address.unwrap_or_else(|| cli.config.health_address());
+            health::ask(address, &args.service, args.timeout).await
+        }
+        None => serve(cli.config).await,
+    };
+    if let Err(error) = result {
+        exit_with(1, &format!("catalog-svc: {error}"));
+    }
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    telemetry::init(&config.log).map_err(|error| error.to_string())?;
+    let shutdown =
+        Shutdown::on_signals(config.server.shutdown_grace).map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    catalog_svc::run(config, listener, shutdown)
+        .await
+        .map_err(|error| format!("{error:#}"))
+}

@@ -1,0 +1,84 @@
+//! Why the store did not do what it was asked.
+
+use service_kit::sqlstate::Failure;
+
+use super::sqlstate;
+use crate::domain::Refusal;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The show does not allow it.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The request id was used before, for a call with another body.
+    #[error("the request id was used for another call")]
+    RequestIdReused,
+    /// A cursor of the feed that lies ahead of its newest revision.
+    #[error("the cursor lies ahead of revision {newest}")]
+    CursorAhead {
+        /// The newest revision.
+        newest: i64,
+    },
+    /// The database failed; nothing was changed.
+    #[error(transparent)]
+    Database(sqlx::Error),
+    /// The connection was lost while a transaction was being committed: it may be done or not.
+    #[error("cut off in a commit: {0}")]
+    InCommit(#[source] sqlx::Error),
+    /// The database did not answer in time; a transaction may be done or not.
+    #[error("the database did not answer in time")]
+    NoAnswer,
+    /// A fault of ours: something that must hold does not.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl StoreError {
+    /// A fault of ours.
+    pub(super) fn fault(what: impl ToString) -> Self {
+        Self::Fault(what.to_string())
+    }
+
+    /// Whether the connection may be in an unknown state, and must not be used again.
+    pub(super) fn spoils_connection(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::RequestIdReused | Self::CursorAhead { .. } => false,
+            Self::Database(error) => error.as_database_error().is_none(),
+            Self::InCommit(_) | Self::NoAnswer | Self::Fault(_) => true,
+        }
+    }
+
+    /// Whether the same transaction may be tried again: it is certainly aborted, by another
+    /// one that was in the way; or it may be done, which a request id can tell.
+    pub(super) fn is_worth_another_try(&self, has_request_id: bool) -> bool {
+        match self {
+            Self::Database(error) => sqlstate::is_conflict(error),
+            Self::InCommit(_) => has_request_id,
+            _ => false,
+        }
+    }
+
+    /// What a failure of the database means; none for the other kinds.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Database(error) => Some(sqlstate::classify(error)),
+            Self::InCommit(_) | Self::NoAnswer => Some(Failure::ConnectionLost),
+            Self::Fault(_) => Some(Failure::Fault),
+            Self::Refused(_) | Self::RequestIdReused | Self::CursorAhead { .. } => None,
+        }
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}

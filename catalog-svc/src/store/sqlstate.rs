@@ -1,0 +1,51 @@
+//! The one place that reads sqlx's errors: what they mean for whoever ran the statement.
+
+use service_kit::sqlstate::{self, Failure};
+use sqlx::Error;
+
+/// SQLSTATE of a lock that was not had within `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// SQLSTATE of a table that does not exist.
+const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATE of a table that is not ours to read.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Reads an error.
+pub(super) fn classify(error: &Error) -> Failure {
+    match error {
+        Error::Database(error) => error
+            .code()
+            .map_or(Failure::Fault, |code| sqlstate::of_code(&code)),
+        Error::Io(_)
+        | Error::Tls(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed
+        | Error::BeginFailed => Failure::ConnectionLost,
+        _ => Failure::Fault,
+    }
+}
+
+/// Whether another transaction was in the way, and trying again at once may help. A lock that
+/// was not had in seconds is no such case: whoever waits for it again waits as long again.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    classify(error) == Failure::Contention && code(error).as_deref() != Some(LOCK_NOT_AVAILABLE)
+}
+
+/// Whether a table is not there, or not ours to read.
+pub(super) fn is_missing_table(error: &Error) -> bool {
+    matches!(
+        code(error).as_deref(),
+        Some(UNDEFINED_TABLE | INSUFFICIENT_PRIVILEGE)
+    )
+}
+
+/// Whether the connection was lost, so that a statement under way may be done or not.
+pub(super) fn is_connection_lost(error: &Error) -> bool {
+    classify(error) == Failure::ConnectionLost
+}
+
+fn code(error: &Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}

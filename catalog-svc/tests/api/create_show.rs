@@ -1,0 +1,144 @@
+//! CreateShow: what is created, and what is left when that fails.
+
+use std::time::Instant;
+
+use proto::catalog::v1 as pb;
+use system_tests::errors::{assert_refused, describe};
+use tonic::Code;
+
+use crate::support::{
+    Service, arena, contents, counted, create, eur, execute, get, hamlet, hours_ahead, labelled,
+    new_request_id, section, try_create, with_sections,
+};
+
+#[tokio::test]
+async fn a_show_is_created_as_it_was_described() {
+    let (service, database) = Service::start().await;
+    let request = pb::CreateShowRequest {
+        end_time: Some(hours_ahead(27)),
+        ..with_sections(vec![
+            section(
+                "Stalls",
+                eur(5_000),
+                vec![counted("A", 12), counted("B", 8)],
+            ),
+            section(
+                "Boxes",
+                eur(0),
+                vec![labelled("", ["Box 1", "Ärger \"7\""])],
+            ),
+        ])
+    };
+    let show = create(&service.client, request.clone()).await;
+    assert_eq!(show.name, "Hamlet");
+    assert_eq!(show.show_type(), pb::ShowType::Other);
+    assert_eq!(show.state(), pb::ShowState::OnSale);
+    assert_eq!(show.venue, "Globe");
+    assert_eq!(show.sections, request.sections);
+    assert_eq!(show.seat_count, 22);
+    assert_eq!(show.revision, 1);
+    assert!(!show.etag.is_empty());
+    assert_eq!(show.create_time, show.update_time);
+    assert!(show.create_time.is_some() && show.cancel_time.is_none());
+    // The database keeps microseconds.
+    let micros = |time: Option<prost_types::Timestamp>| time.map(|t| (t.seconds, t.nanos / 1_000));
+    assert_eq!(micros(show.start_time), micros(request.start_time));
+    assert_eq!(micros(show.end_time), micros(request.end_time));
+    assert_eq!(get(&service.client, &show.show_id).await, show);
+    assert_eq!(contents(&database).await, (1, 0, 1));
+}
+
+#[tokio::test]
+async fn the_short_form_is_one_section_of_numbered_seats() {
+    let (service, _database) = Service::start().await;
+    let show = create(&service.client, hamlet()).await;
+    assert_eq!(show.seat_count, 40);
+    assert_eq!(
+        show.sections,
+        [section("General", eur(1250), vec![counted("", 40)])]
+    );
+    let largest = pb::CreateShowRequest {
+        total_seats: 100_000,
+        ..hamlet()
+    };
+    assert_eq!(create(&service.client, largest).await.seat_count, 100_000);
+}
+
+#[tokio::test]
+async fn each_show_has_an_id_a_revision_and_an_etag_of_its_own() {
+    let (service, _database) = Service::start().await;
+    let first = create(&service.client, hamlet()).await;
+    let second = create(&service.client, hamlet()).await;
+    assert_ne!(first.show_id, second.show_id);
+    assert_ne!(first.etag, second.etag);
+    assert_eq!((first.revision, second.revision), (1, 2));
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_labelled_seats_are_created_in_no_time() {
+    let (service, _database) = Service::start().await;
+    let begun = Instant::now();
+    let show = create(&service.client, with_sections(arena())).await;
+    let took = begun.elapsed();
+    assert_eq!(show.seat_count, 100_000);
+    assert_eq!(get(&service.client, &show.show_id).await.sections, arena());
+    // A debug build on a busy machine; a release build takes a tenth of it.
+    assert!(took.as_secs() < 10, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_show_whose_insert_fails_is_not_half_created() {
+    let (service, database) = Service::start().await;
+    execute(
+        &database,
+        "ALTER TABLE catalog.shows ADD CONSTRAINT no_hamlet CHECK (name <> 'Hamlet')",
+    )
+    .await;
+    let request = pb::CreateShowRequest {
+        request_id: new_request_id(),
+        ..hamlet()
+    };
+    let refused = try_create(&service.client, request.clone()).await;
+    let status = assert_refused(refused, Code::Internal, "INTERNAL");
+    assert!(
+        !describe(&status).contains("no_hamlet"),
+        "internals: {}",
+        describe(&status)
+    );
+    assert_eq!(contents(&database).await, (0, 0, 0));
+
+    // The failed call does not stand in the way of its repetition.
+    execute(
+        &database,
+        "ALTER TABLE catalog.shows DROP CONSTRAINT no_hamlet",
+    )
+    .await;
+    create(&service.client, request).await;
+    assert_eq!(contents(&database).await, (1, 1, 1));
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_is_drawn_again() {
+    let (service, database) = Service::start().await;
+    let first = create(&service.client, hamlet()).await;
+    // The next draw gives the first show's id once more.
+    execute(
+        &database,
+        "CREATE SEQUENCE public.draws;
+         GRANT USAGE ON public.draws TO catalog_svc;
+         CREATE FUNCTION public.draw() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF nextval('public.draws') = 1 THEN
+                 NEW.show_id = (SELECT show_id FROM catalog.shows);
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER draw BEFORE INSERT ON catalog.shows
+         FOR EACH ROW EXECUTE FUNCTION public.draw()",
+    )
+    .await;
+    let second = create(&service.client, hamlet()).await;
+    assert_ne!(second.show_id, first.show_id);
+    assert_eq!(get(&service.client, &first.show_id).await, first);
+    assert_eq!(get(&service.client, &second.show_id).await, second);
+}

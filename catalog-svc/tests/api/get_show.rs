@@ -1,0 +1,49 @@
+//! GetShow.
+
+use model::{BookingId, ShowId};
+use proto::catalog::v1 as pb;
+use system_tests::errors::{assert_error, fields, metadata};
+use tonic::Code;
+
+use crate::support::{Service, cancel, create, delete, get, hamlet, try_get};
+
+#[tokio::test]
+async fn an_unknown_show_is_not_found() {
+    let (service, _database) = Service::start().await;
+    create(&service.client, hamlet()).await;
+    let id = ShowId::generate().to_string();
+    let status = try_get(&service.client, &id)
+        .await
+        .expect_err("no such show");
+    assert_error(&status, Code::NotFound, "SHOW_NOT_FOUND");
+    assert_eq!(metadata(&status).get("show_id"), Some(&id));
+}
+
+#[tokio::test]
+async fn an_id_that_no_show_can_have_is_refused() {
+    let (service, _database) = Service::start().await;
+    let booking = BookingId::generate(ShowId::generate()).to_string();
+    for id in ["", "7", "0b5c1f6e-8a2d-4000-8000-000000000000", &booking] {
+        let status = try_get(&service.client, id)
+            .await
+            .expect_err("no id of a show");
+        assert_error(&status, Code::InvalidArgument, "INVALID_FIELD");
+        assert_eq!(fields(&status), ["show_id"], "{id:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_show_is_there_and_a_deleted_one_is_not() {
+    let (service, _database) = Service::start().await;
+    let id = create(&service.client, hamlet()).await.show_id;
+    cancel(&service.client, &id).await;
+    assert_eq!(
+        get(&service.client, &id).await.state(),
+        pb::ShowState::Cancelled
+    );
+    delete(&service.client, &id).await;
+    let status = try_get(&service.client, &id)
+        .await
+        .expect_err("a deleted show");
+    assert_error(&status, Code::NotFound, "SHOW_NOT_FOUND");
+}

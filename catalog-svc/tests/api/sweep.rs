@@ -1,0 +1,33 @@
+//! Old request ids are forgotten.
+
+use catalog_svc::store::Store;
+use system_tests::postgres;
+
+use crate::support::{config, contents, execute};
+
+#[tokio::test]
+async fn requests_are_kept_for_a_day() {
+    let database = postgres::database().await;
+    execute(
+        &database,
+        "INSERT INTO catalog.requests
+         SELECT gen_random_uuid(), n, '{}', clock_timestamp() - interval '24 hours 1 minute'
+         FROM generate_series(1, 1200) n;
+         INSERT INTO catalog.requests
+         SELECT gen_random_uuid(), n, '{}', clock_timestamp() - interval '23 hours 59 minutes'
+         FROM generate_series(1, 7) n",
+    )
+    .await;
+    let config = config(&database.url("catalog_svc"));
+    let (one, other) = (Store::new(&config.database), Store::new(&config.database));
+    let (one, other) = (one.expect("a store"), other.expect("a store"));
+    // Two replicas sweep at once.
+    let (by_one, by_other) = tokio::join!(one.sweep_once(), other.sweep_once());
+    let (by_one, by_other) = (by_one.expect("swept"), by_other.expect("swept"));
+    // A row that one was at, the other leaves to it.
+    assert_eq!(
+        by_one + by_other + one.sweep_once().await.expect("swept"),
+        1200
+    );
+    assert_eq!(contents(&database).await, (0, 7, 0));
+}

@@ -1,0 +1,37 @@
+-- What must never be, each kind by name, with how often it is.
+SELECT what, count
+FROM (
+    SELECT 'seats in two live bookings' AS what, count(*) AS count
+    FROM (
+        SELECT FROM booking.bookings AS b CROSS JOIN LATERAL unnest(b.seat_ordinals) AS ordinal
+        WHERE b.state = 'CONFIRMED' OR b.state = 'PENDING' AND b.expires_at > clock_timestamp()
+        GROUP BY b.show_id, ordinal
+        HAVING count(*) > 1
+    ) AS sold_twice
+    UNION ALL
+    SELECT 'seats whose owner is not a PENDING or CONFIRMED booking of them', count(*)
+    FROM booking.show_seats AS s
+    LEFT JOIN booking.bookings AS b USING (show_id, booking_id)
+    WHERE s.booking_id IS NOT NULL
+        AND (b.state IN ('PENDING', 'CONFIRMED') AND s.ordinal = ANY (b.seat_ordinals)) IS NOT TRUE
+    UNION ALL
+    SELECT 'PENDING or CONFIRMED bookings that do not own a seat of theirs', count(*)
+    FROM booking.bookings AS b
+    CROSS JOIN LATERAL unnest(b.seat_ordinals) AS seat (ordinal)
+    LEFT JOIN booking.show_seats AS s ON s.show_id = b.show_id AND s.ordinal = seat.ordinal
+    WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.booking_id IS DISTINCT FROM b.booking_id
+    UNION ALL
+    SELECT 'bookings whose log has gaps, or does not lead to their state', count(*)
+    FROM booking.bookings AS b
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS entries, max(t.to_state) FILTER (WHERE t.version = b.version) AS last
+        FROM booking.transitions AS t
+        WHERE t.show_id = b.show_id AND t.booking_id = b.booking_id
+    ) AS log
+    WHERE log.entries <> b.version OR log.last IS DISTINCT FROM b.state
+    UNION ALL
+    SELECT 'sales ahead of the feed''s cursor in the catalog', count(*)
+    FROM booking.sales AS s
+    WHERE s.revision > (SELECT revision FROM catalog.feed)
+) AS checks
+WHERE count > 0;

@@ -1,0 +1,17 @@
+//! The test harness of every crate: a real PostgreSQL database for each test, the real
+//! binaries, and ways to wait and to assert that say what went wrong.
+//!
+//! What must always hold: nothing here stands in for a part of the system, nothing sleeps and
+//! hopes, and nothing outlives the test process, however it ends.
+
+pub mod errors;
+pub mod invariants;
+pub mod lifeline;
+pub mod load;
+pub mod postgres;
+pub mod process;
+pub mod system;
+mod target;
+mod wait;
+
+pub use wait::{eventually, eventually_some};

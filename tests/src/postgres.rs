@@ -1,0 +1,345 @@
+//! A database of its own for each test.
+//!
+//! One private cluster a test process, made when the first test asks, and a template in it
+//! that is migrated once; each test's database is a copy of it. Nobody drops a static at the
+//! end of a process: the cluster notices by itself that its owner is gone, and goes too.
+//!
+//! With `DATABASE_URL` set (a superuser's) the databases are made on that server instead, each
+//! migrated by itself and dropped with its value, so that nothing is left there; but the
+//! service roles, which belong to the whole server, get a password.
+
+use std::time::Duration;
+use std::{env, thread};
+
+use anyhow::{Context as _, Result};
+use dev_postgres::{Cluster, ClusterOptions, Source, external_url, find_binaries};
+use migrations::Passwords;
+use tokio::sync::{Mutex, OnceCell};
+use tokio_postgres::{Client, NoTls};
+use url::Url;
+use uuid::Uuid;
+
+use crate::target;
+
+/// The owner of every database, a superuser.
+pub const OWNER: &str = "postgres";
+
+const MIGRATE_WAIT: Duration = Duration::from_secs(30);
+/// What the service roles get on a server of the developer's own.
+const EXTERNAL_PASSWORD: &str = "ticketing-test";
+
+/// A new database with the newest schema, and nothing in it.
+///
+/// # Panics
+///
+/// If there is no PostgreSQL to be had, with what was tried.
+pub async fn database() -> TestDatabase {
+    server().await.database().await
+}
+
+/// A new database without any schema, for whoever tests the migrations themselves.
+///
+/// # Panics
+///
+/// If there is no PostgreSQL to be had, with what was tried.
+pub async fn empty_database() -> TestDatabase {
+    or_panic(server().await.create(None).await)
+}
+
+async fn server() -> &'static Server {
+    static SERVER: OnceCell<Result<(Server, Option<Cluster>), String>> = OnceCell::const_new();
+    let server = SERVER
+        .get_or_init(async || {
+            let started = match external_url() {
+                Some(url) => Server::external(&url).map(|server| (server, None)),
+                None => start_private()
+                    .await
+                    .map(|(server, own)| (server, Some(own))),
+            };
+            // Each test is told, rather than each waiting for its own failure.
+            started.map_err(|error| format!("{error:#}"))
+        })
+        .await;
+    match server {
+        Ok((server, _)) => server,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A server of one test's own, to be crashed and started again. Always a private cluster.
+#[derive(Debug)]
+pub struct OwnServer {
+    server: Server,
+    cluster: Cluster,
+}
+
+impl OwnServer {
+    /// Starts a cluster.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL to be had, with what was tried.
+    pub async fn start() -> Self {
+        let (server, cluster) = or_panic(start_private().await);
+        Self { server, cluster }
+    }
+
+    /// A new database with the newest schema, and nothing in it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn database(&self) -> TestDatabase {
+        self.server.database().await
+    }
+
+    /// Kills the server's first process as `kill -9` does. What it had acknowledged is kept:
+    /// the kernel has it.
+    ///
+    /// # Panics
+    ///
+    /// If the process does not go.
+    pub async fn crash(&mut self) {
+        or_panic(self.cluster.crash().await);
+    }
+
+    /// Starts it again on the same port, with PostgreSQL's recovery after a crash.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come up.
+    pub async fn restart(&mut self) {
+        or_panic(self.cluster.restart().await);
+    }
+}
+
+/// A database of one test's own.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    address: Address,
+    /// A private cluster goes as a whole.
+    to_be_dropped: bool,
+}
+
+impl TestDatabase {
+    /// Its URL for a role: "catalog_svc", "booking_svc", "expiry_worker" or [`OWNER`].
+    #[must_use]
+    pub fn url(&self, role: &str) -> String {
+        self.address.url(role, &self.name)
+    }
+
+    /// A connection as a role; its task ends when the client is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn client(&self, role: &str) -> Client {
+        or_panic(connect(&self.url(role)).await)
+    }
+
+    /// A connection as the owner, to look at what the services wrote.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn owner(&self) -> Client {
+        self.client(OWNER).await
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if !self.to_be_dropped {
+            return;
+        }
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let url = self.address.owner.to_string();
+        // A drop cannot await, and the test's own runtime may be ending.
+        let dropping = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(execute(&url, &statement))
+        });
+        if !matches!(dropping.join(), Ok(Ok(()))) && !thread::panicking() {
+            panic!("the database {} could not be dropped", self.name);
+        }
+    }
+}
+
+/// A server to make databases on.
+#[derive(Debug)]
+struct Server {
+    address: Address,
+    /// What new databases are copied from; a server of the developer's own has none.
+    template: Option<String>,
+    /// A template is copied by one at a time.
+    creating: Mutex<()>,
+}
+
+impl Server {
+    fn external(url: &str) -> Result<Self> {
+        let address = Address {
+            owner: url.parse().context("DATABASE_URL is not a URL")?,
+            service_password: Some(EXTERNAL_PASSWORD),
+        };
+        Ok(Self {
+            address,
+            template: None,
+            creating: Mutex::default(),
+        })
+    }
+
+    async fn database(&self) -> TestDatabase {
+        or_panic(
+            async {
+                let database = self.create(self.template.as_deref()).await?;
+                if self.template.is_none() {
+                    self.migrate(&database).await?;
+                }
+                anyhow::Ok(database)
+            }
+            .await,
+        )
+    }
+
+    async fn create(&self, template: Option<&str>) -> Result<TestDatabase> {
+        let database = TestDatabase {
+            name: format!("ticketing_test_{}", Uuid::new_v4().simple()),
+            address: self.address.clone(),
+            to_be_dropped: self.template.is_none(),
+        };
+        let template = template.unwrap_or("template0");
+        let statement = format!("CREATE DATABASE {} TEMPLATE {template}", database.name);
+        let _turn = self.creating.lock().await;
+        execute(self.address.owner.as_str(), &statement).await?;
+        Ok(database)
+    }
+
+    async fn migrate(&self, database: &TestDatabase) -> Result<()> {
+        let password = self.address.service_password;
+        let passwords = password.map_or_else(Passwords::unchanged, Passwords::all);
+        migrations::up(&database.url(OWNER), &passwords, MIGRATE_WAIT).await?;
+        Ok(())
+    }
+}
+
+/// A private cluster with a migrated template in it.
+async fn start_private() -> Result<(Server, Cluster)> {
+    let binaries = find_binaries(Source::from_env()?, &target::folder().join("postgres")).await?;
+    let folder = format!("ticketing-test-{}", Uuid::new_v4().simple());
+    let mut options = ClusterOptions::ephemeral(binaries, env::temp_dir().join(folder));
+    // An acknowledged commit must survive the server's crash here too; without fsync it costs
+    // next to nothing.
+    let settings = [("synchronous_commit", "on"), ("max_connections", "500")];
+    options.settings = settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let cluster = Cluster::start(options).await?;
+    let mut server = Server {
+        address: Address {
+            owner: cluster.url(OWNER, "postgres").parse()?,
+            service_password: None,
+        },
+        // Until there is one, nothing but it can be made.
+        template: Some("template0".to_owned()),
+        creating: Mutex::default(),
+    };
+    let template = server.create(None).await?;
+    server.migrate(&template).await?;
+    server.template = Some(template.name.clone());
+    Ok((server, cluster))
+}
+
+/// How a server is reached, by any role and for any database.
+#[derive(Debug, Clone)]
+struct Address {
+    /// The owner's URL of the database to administer from.
+    owner: Url,
+    /// What the service roles log in with.
+    service_password: Option<&'static str>,
+}
+
+impl Address {
+    fn url(&self, role: &str, database: &str) -> String {
+        let mut url = self.owner.clone();
+        url.set_path(database);
+        if role != OWNER {
+            // Only a URL that cannot have a user refuses one.
+            let set = url
+                .set_username(role)
+                .and_then(|()| url.set_password(self.service_password));
+            set.expect("a database's URL has a host");
+        }
+        url.into()
+    }
+}
+
+async fn execute(url: &str, statement: &str) -> Result<()> {
+    let done = connect(url).await?.batch_execute(statement).await;
+    done.with_context(|| statement.to_owned())
+}
+
+async fn connect(url: &str) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .context("connect to the test's PostgreSQL")?;
+    // Its error reaches whoever uses the client.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+fn or_panic<T>(outcome: Result<T>) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_database_is_new_and_each_role_has_its_own_rights() {
+        let (one, other) = tokio::join!(database(), database());
+        let insert = "INSERT INTO catalog.requests VALUES (gen_random_uuid(), 1, '{}')";
+        let service = one.client("catalog_svc").await;
+        service
+            .batch_execute(insert)
+            .await
+            .expect("a row of its own");
+        let refused = one.client("booking_svc").await.batch_execute(insert).await;
+        let error = refused.expect_err("another service's schema");
+        let code = error.as_db_error().map(|error| error.code().code());
+        assert_eq!(code, Some("42501"), "{error}");
+        for (database, rows) in [(&one, 1), (&other, 0)] {
+            let query = "SELECT count(*) FROM catalog.requests";
+            let row = database.owner().await.query_one(query, &[]).await;
+            assert_eq!(row.expect("a count").get::<_, i64>(0), rows);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_crash_keeps_what_was_acknowledged() {
+        let mut server = OwnServer::start().await;
+        let database = server.database().await;
+        let write = "CREATE TABLE kept AS SELECT 7 AS n";
+        database
+            .owner()
+            .await
+            .batch_execute(write)
+            .await
+            .expect("a table");
+        server.crash().await;
+        assert!(connect(&database.url(OWNER)).await.is_err());
+        server.restart().await;
+        let row = database
+            .owner()
+            .await
+            .query_one("SELECT n FROM kept", &[])
+            .await;
+        assert_eq!(row.expect("a row").get::<_, i32>(0), 7);
+    }
+}

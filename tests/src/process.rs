@@ -1,0 +1,315 @@
+//! The real binaries as processes.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+use std::{env, io, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+use service_kit::health;
+use tempfile::NamedTempFile;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::lifeline::{Ending, Lifeline};
+use crate::wait::eventually_some;
+use crate::{eventually, target};
+
+/// A debug build on a busy machine.
+const SERVING_MAX: Duration = Duration::from_secs(30);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+const KILLED_MAX: Duration = Duration::from_secs(10);
+/// What is shown of a process's log when a test fails.
+const TAIL_LINES_MAX: usize = 80;
+/// Below what systems give to outgoing connections, so that a port is still free when a
+/// process comes back to it.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+const BINARIES: [&str; 4] = ["catalog-svc", "booking-svc", "expiry-worker", "migrate"];
+
+/// A binary of the workspace, built if need be.
+///
+/// # Panics
+///
+/// If the workspace does not build.
+pub async fn binary(name: &str) -> PathBuf {
+    static FOLDER: OnceCell<Result<PathBuf, String>> = OnceCell::const_new();
+    let built = FOLDER.get_or_init(|| async {
+        let building = tokio::task::spawn_blocking(build).await;
+        building.unwrap_or_else(|panic| Err(panic.to_string()))
+    });
+    match built.await {
+        Ok(folder) => folder.join(name),
+        Err(error) => panic!("the binaries could not be built: {error}"),
+    }
+}
+
+/// Cargo builds a package's binaries only for that package's own tests, so we have to see
+/// ourselves that those of the others are there and not stale. It waits for a build that is
+/// under way; `cargo test` does not hold its lock while tests run.
+fn build() -> Result<PathBuf, String> {
+    let folder = target::profile_folder();
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let profile = match name {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => return Err(format!("{} is no folder of cargo's", folder.display())),
+    };
+    let output = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--quiet", "--workspace"])
+        .args(BINARIES.iter().flat_map(|binary| ["--bin", binary]))
+        .args(["--profile", profile, "--target-dir"])
+        .arg(target::folder())
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("run cargo: {error}"))?;
+    if output.status.success() {
+        Ok(folder)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Runs a binary to its end, with nothing of our environment that it would listen to.
+///
+/// # Panics
+///
+/// If it cannot be started.
+pub async fn run(name: &str, arguments: &[&str]) -> Output {
+    let mut command = command(binary(name).await);
+    command.args(arguments);
+    let running = tokio::task::spawn_blocking(move || command.output());
+    let output = running.await.expect("no panic");
+    output.unwrap_or_else(|error| panic!("run {name}: {error}"))
+}
+
+fn command(binary: PathBuf) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in env::vars_os() {
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b"TICKETING_") || bytes == b"DATABASE_URL" {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A service's process, on one port for as long as this value lives. Killed when dropped, and
+/// when the test process ends; what it logged is shown when the test fails.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    binary: PathBuf,
+    arguments: Vec<OsString>,
+    address: SocketAddr,
+    /// None if nobody reads it.
+    log: Option<NamedTempFile>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    _lifeline: Lifeline,
+}
+
+impl Process {
+    /// Starts a service with these arguments and `--listen`, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn start(name: &str, arguments: &[&str]) -> Self {
+        let log = NamedTempFile::new().expect("a file for the log");
+        Self::start_logging_to(Some(log), name, arguments).await
+    }
+
+    /// The same, with a standard output and error that nobody reads: each write fails.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn start_unread(name: &str, arguments: &[&str]) -> Self {
+        Self::start_logging_to(None, name, arguments).await
+    }
+
+    async fn start_logging_to(log: Option<NamedTempFile>, name: &str, arguments: &[&str]) -> Self {
+        let mut process = Self {
+            name: name.to_owned(),
+            binary: binary(name).await,
+            arguments: arguments.iter().map(OsString::from).collect(),
+            address: free_address(),
+            log,
+            running: None,
+        };
+        process.start_again().await;
+        process
+    }
+
+    /// Starts it again as before, on the same port, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it runs already, or does not serve.
+    pub async fn start_again(&mut self) {
+        self.spawn();
+        let (name, address) = (self.name.clone(), self.address);
+        eventually(SERVING_MAX, &format!("{name} serves"), async || {
+            let ended = self.ended();
+            assert!(ended.is_none(), "{name} ended: {ended:?}");
+            health::ask(address, "", HEALTH_TIMEOUT).await.is_ok()
+        })
+        .await;
+    }
+
+    fn spawn(&mut self) {
+        assert!(self.running.is_none(), "{} runs already", self.name);
+        let child = command(self.binary.clone())
+            .args(&self.arguments)
+            .args(["--listen", &self.address.to_string()])
+            .stdout(self.output())
+            .stderr(self.output())
+            // Ctrl-C in a terminal is for the tests, which end and take it with them.
+            .process_group(0)
+            .spawn();
+        let child = child.unwrap_or_else(|error| panic!("start {}: {error}", self.name));
+        let lifeline = Lifeline::tie(child.id(), Ending::Kill).expect("sh runs");
+        self.running = Some(Running {
+            child,
+            _lifeline: lifeline,
+        });
+    }
+
+    fn output(&self) -> Stdio {
+        match &self.log {
+            Some(log) => {
+                let file = File::options().append(true).open(log.path());
+                file.expect("the log that we made").into()
+            }
+            None => {
+                let (_, writer) = io::pipe().expect("a pipe");
+                writer.into()
+            }
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, as a client takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.running().child.id()
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    ///
+    /// If the system does not know.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let running = self.running.as_mut()?;
+        let status = running.child.try_wait().expect("our own child")?;
+        self.running = None;
+        Some(status)
+    }
+
+    /// Asks it to stop, by SIGTERM, and returns at once.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn terminate(&self) {
+        let child = &self.running().child;
+        // It is ours and not waited for, so its id is not another's.
+        kill_process(Pid::from_child(child), Signal::TERM).expect("our own child");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come in time.
+    pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        eventually_some(deadline, &what, async || self.ended()).await
+    }
+
+    /// Kills it, by SIGKILL, and waits until it is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub async fn kill9(&mut self) {
+        let running = self.running.as_mut().expect("the process runs");
+        running.child.kill().expect("our own child");
+        self.wait(KILLED_MAX).await;
+    }
+
+    /// What it has logged since it was first started.
+    ///
+    /// # Panics
+    ///
+    /// If that cannot be read.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let Some(log) = &self.log else {
+            return String::new();
+        };
+        let text = std::fs::read(log.path()).expect("the log");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn running(&self) -> &Running {
+        let running = self.running.as_ref();
+        running.unwrap_or_else(|| panic!("{} does not run", self.name))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            // It can only fail to be killed if it has ended.
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(TAIL_LINES_MAX)..].join("\n");
+            // Nothing can be done about a standard error that is closed.
+            let _ = writeln!(io::stderr(), "--- log of {}:\n{tail}\n---", self.name);
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    loop {
+        let [high, low, ..] = *Uuid::new_v4().as_bytes();
+        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The three services on a database of their own, and the calls that tests make most.
+
+use std::time::{Duration, SystemTime};
+
+use proto::booking::v1::booking_service_client::BookingServiceClient;
+use proto::booking::v1::reserve_seats_request::Customer;
+use proto::booking::v1::{
+    Booking, CancelBookingRequest, ConfirmBookingRequest, GetBookingRequest, ListSeatsRequest,
+    ReserveSeatsRequest, Seat,
+};
+use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::{CreateShowRequest, SeatRow, Section, ShowType};
+use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
+use proto::money::v1::Money;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::postgres::{self, TestDatabase};
+use crate::process::Process;
+
+/// A limit on calls that no call of a test should come near: one that hangs must not hang
+/// the test.
+const CALL_MAX: Duration = Duration::from_secs(20);
+
+/// catalog-svc, booking-svc, and any number of expiry-workers.
+///
+/// The services' fields come first, so that they are gone before the database is dropped.
+#[derive(Debug)]
+pub struct System {
+    /// catalog-svc.
+    pub catalog: Process,
+    /// booking-svc.
+    pub booking: Process,
+    /// The expiry-workers.
+    pub workers: Vec<Process>,
+    /// Their database.
+    pub database: TestDatabase,
+}
+
+impl System {
+    /// The services with `workers` expiry-workers, on a new database.
+    ///
+    /// # Panics
+    ///
+    /// If one of them does not serve.
+    pub async fn start(workers: usize) -> Self {
+        Self::start_on(postgres::database().await, workers).await
+    }
+
+    /// The same on a database that is there.
+    ///
+    /// # Panics
+    ///
+    /// If one of them does not serve.
+    pub async fn start_on(database: TestDatabase, workers: usize) -> Self {
+        let catalog = start_catalog(&database).await;
+        let booking = start_booking(&database, &catalog).await;
+        let mut system = Self {
+            catalog,
+            booking,
+            workers: Vec::new(),
+            database,
+        };
+        for _ in 0..workers {
+            system.workers.push(start_worker(&system.database).await);
+        }
+        system
+    }
+
+    /// A client on a connection of its own, which comes back after the service does.
+    #[must_use]
+    pub fn catalog_client(&self) -> CatalogServiceClient<Channel> {
+        // A show of 100,000 labelled seats is beyond what tonic decodes by default.
+        CatalogServiceClient::new(channel(&self.catalog)).max_decoding_message_size(usize::MAX)
+    }
+
+    /// A client on a connection of its own, which comes back after the service does.
+    #[must_use]
+    pub fn booking_client(&self) -> BookingServiceClient<Channel> {
+        BookingServiceClient::new(channel(&self.booking))
+    }
+
+    /// A client of one of the workers.
+    #[must_use]
+    pub fn worker_client(&self, worker: usize) -> ExpiryServiceClient<Channel> {
+        ExpiryServiceClient::new(channel(&self.workers[worker]))
+    }
+
+    /// A show with the seats "A-1" to "A-{seats}", for 12.50 EUR each; its id.
+    ///
+    /// # Panics
+    ///
+    /// If it is refused.
+    pub async fn a_show(&self, seats: i32) -> String {
+        let response = self.catalog_client().create_show(show(seats)).await;
+        let created = response.expect("a show").into_inner().show;
+        created.expect("the answer has the show").show_id
+    }
+
+    /// Its seats with their status, page by page.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be listed.
+    pub async fn seats(&self, show: &str) -> Vec<Seat> {
+        let mut client = self.booking_client();
+        let mut seats = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListSeatsRequest {
+                show_id: show.to_owned(),
+                page_size: 1_000,
+                page_token,
+                ..Default::default()
+            };
+            let page = client
+                .list_seats(request)
+                .await
+                .expect("seats")
+                .into_inner();
+            seats.extend(page.seats);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return seats;
+            }
+        }
+    }
+}
+
+/// catalog-svc on a database.
+///
+/// # Panics
+///
+/// If it does not serve.
+pub async fn start_catalog(database: &TestDatabase) -> Process {
+    let url = database.url("catalog_svc");
+    Process::start("catalog-svc", &["--database-url", &url]).await
+}
+
+/// booking-svc on a database, following a catalog.
+///
+/// # Panics
+///
+/// If it does not serve.
+pub async fn start_booking(database: &TestDatabase, catalog: &Process) -> Process {
+    let url = database.url("booking_svc");
+    let arguments = ["--database-url", &url, "--catalog-url", &catalog.url()];
+    Process::start("booking-svc", &arguments).await
+}
+
+/// An expiry-worker on a database.
+///
+/// # Panics
+///
+/// If it does not serve.
+pub async fn start_worker(database: &TestDatabase) -> Process {
+    let url = database.url("expiry_worker");
+    Process::start("expiry-worker", &["--database-url", &url]).await
+}
+
+fn channel(process: &Process) -> Channel {
+    let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
+    endpoint.timeout(CALL_MAX).connect_lazy()
+}
+
+/// What creates a show with the seats "A-1" to "A-{seats}", for 12.50 EUR each, tomorrow.
+#[must_use]
+pub fn show(seats: i32) -> CreateShowRequest {
+    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    let row = SeatRow {
+        name: "A".to_owned(),
+        seat_count: seats,
+        ..Default::default()
+    };
+    let stalls = Section {
+        name: "Stalls".to_owned(),
+        price: Some(Money {
+            minor_units: 1250,
+            currency_code: "EUR".to_owned(),
+        }),
+        rows: vec![row],
+    };
+    CreateShowRequest {
+        name: "A show".to_owned(),
+        show_type: ShowType::Concert.into(),
+        start_time: Some(tomorrow.into()),
+        sections: vec![stalls],
+        ..Default::default()
+    }
+}
+
+/// Reserves seats for a customer.
+///
+/// # Errors
+///
+/// The service's.
+pub async fn reserve(
+    client: &mut BookingServiceClient<Channel>,
+    show: &str,
+    labels: &[&str],
+    customer: &str,
+) -> Result<Booking, Status> {
+    let request = reservation(show, labels, customer);
+    let response = client.reserve_seats(request).await?.into_inner();
+    Ok(response.booking.expect("the answer has the booking"))
+}
+
+/// What reserves seats for a customer.
+#[must_use]
+pub fn reservation(show: &str, labels: &[&str], customer: &str) -> ReserveSeatsRequest {
+    ReserveSeatsRequest {
+        show_id: show.to_owned(),
+        seat_labels: labels.iter().map(ToString::to_string).collect(),
+        customer: Some(Customer::CustomerId(customer.to_owned())),
+        ..Default::default()
+    }
+}
+
+/// Confirms a booking.
+///
+/// # Errors
+///
+/// The service's.
+pub async fn confirm(
+    client: &mut BookingServiceClient<Channel>,
+    booking: &str,
+) -> Result<Booking, Status> {
+    let request = ConfirmBookingRequest {
+        booking_id: booking.to_owned(),
+        ..Default::default()
+    };
+    let response = client.confirm_booking(request).await?.into_inner();
+    Ok(response.booking.expect("the answer has the booking"))
+}
+
+/// Cancels a booking.
+///
+/// # Errors
+///
+/// The service's.
+pub async fn cancel(
+    client: &mut BookingServiceClient<Channel>,
+    booking: &str,
+) -> Result<Booking, Status> {
+    let request = CancelBookingRequest {
+        booking_id: booking.to_owned(),
+        ..Default::default()
+    };
+    let response = client.cancel_booking(request).await?.into_inner();
+    Ok(response.booking.expect("the answer has the booking"))
+}
+
+/// Looks at a booking.
+///
+/// # Errors
+///
+/// The service's.
+pub async fn get(
+    client: &mut BookingServiceClient<Channel>,
+    booking: &str,
+) -> Result<Booking, Status> {
+    let request = GetBookingRequest {
+        booking_id: booking.to_owned(),
+    };
+    let response = client.get_booking(request).await?.into_inner();
+    Ok(response.booking.expect("the answer has the booking"))
+}

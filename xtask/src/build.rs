@@ -1,0 +1,35 @@
+//! Building what the tools run.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+use crate::say::say;
+use crate::{root, target};
+
+/// The services' binaries.
+pub(crate) const SERVICES: [&str; 3] = ["catalog-svc", "booking-svc", "expiry-worker"];
+
+/// Builds binaries, showing cargo's progress; the folder that they are in.
+pub(crate) async fn build(binaries: &[&str], release: bool) -> Result<PathBuf> {
+    let profile = if release { "release" } else { "dev" };
+    let target = target()?;
+    say(format_args!("building {}", binaries.join(", ")));
+    // With the features of the whole workspace: so tests do not build all of it once more.
+    let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--workspace", "--profile", profile])
+        .args(binaries.iter().flat_map(|binary| ["--bin", binary]))
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(root())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .context("run cargo")?;
+    if !status.success() {
+        bail!("it does not build");
+    }
+    Ok(target.join(if release { "release" } else { "debug" }))
+}

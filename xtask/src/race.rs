@@ -1,0 +1,208 @@
+//! `cargo xtask race`: many clients at once for the same seats. One may win.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use proto::booking::v1::booking_service_client::BookingServiceClient;
+use proto::booking::v1::reserve_seats_request::Customer;
+use proto::booking::v1::{Booking, ReserveSeatsRequest};
+use proto::catalog::v1::SeatRow;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::clients::{booking, catalog, code_and_reason, concert, section};
+use crate::say::say;
+
+/// Let many clients reserve the same seats at once, and see that one of them wins
+///
+/// Needs the services running, as by `cargo xtask up`. Fails if there is not exactly one winner.
+#[derive(Debug, Args)]
+pub(crate) struct RaceArgs {
+    /// How many clients, each on a connection of its own
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    clients: u16,
+
+    /// The seats that all of them want
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "A-1,A-2",
+        value_name = "LABELS"
+    )]
+    seats: Vec<String>,
+
+    /// The show; a new one is made for the race if there is none
+    #[arg(long, value_name = "ID")]
+    show_id: Option<String>,
+
+    /// Where booking-svc serves
+    #[arg(long, default_value = "http://127.0.0.1:50052", value_name = "URL")]
+    booking_url: String,
+
+    /// Where catalog-svc serves; asked only for a new show
+    #[arg(long, default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    catalog_url: String,
+}
+
+/// What came of one client's call.
+type Outcome = Result<Booking, Status>;
+
+/// Runs the race, and tells how it went.
+pub(crate) async fn race(args: RaceArgs) -> Result<()> {
+    let show_id = match &args.show_id {
+        Some(id) => id.clone(),
+        None => new_show(&args).await?,
+    };
+    let clients = connect(&args).await?;
+    let (outcomes, seconds) = run(clients, &show_id, &args.seats).await?;
+    let seats = args.seats.join(", ");
+    say(format_args!(
+        "{} clients wanted {seats} of show {show_id}: all answered in {seconds:.3} s",
+        args.clients
+    ));
+    for (what, count) in tally(&outcomes) {
+        say(format_args!("{count:>6} x {what}"));
+    }
+    judge(&outcomes)
+}
+
+async fn new_show(args: &RaceArgs) -> Result<String> {
+    let row = SeatRow {
+        seat_labels: args.seats.clone(),
+        ..Default::default()
+    };
+    let request = concert("A race", 1, vec![section("Stalls", 1250, vec![row])]);
+    let created = catalog(&args.catalog_url).await?.create_show(request).await;
+    let created = created.map_err(|status| refusal("create the show", &status))?;
+    let show = created.into_inner().show;
+    Ok(show.context("CreateShow answered without a show")?.show_id)
+}
+
+/// Everybody is connected before anybody starts: it is a race for seats, not for sockets.
+async fn connect(args: &RaceArgs) -> Result<Vec<BookingServiceClient<Channel>>> {
+    let mut clients = Vec::with_capacity(args.clients.into());
+    for _ in 0..args.clients {
+        clients.push(booking(&args.booking_url).await?);
+    }
+    Ok(clients)
+}
+
+/// The outcome of each client, and the seconds from the start until the last was answered.
+async fn run(
+    clients: Vec<BookingServiceClient<Channel>>,
+    show_id: &str,
+    seats: &[String],
+) -> Result<(Vec<(usize, Outcome)>, f64)> {
+    let line = Arc::new(Barrier::new(clients.len() + 1));
+    let mut racing = JoinSet::new();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let line = Arc::clone(&line);
+        let request = ReserveSeatsRequest {
+            show_id: show_id.to_owned(),
+            seat_labels: seats.to_vec(),
+            customer: Some(Customer::CustomerId(customer(number))),
+            ..Default::default()
+        };
+        racing.spawn(async move {
+            line.wait().await;
+            let answer = client.reserve_seats(request).await;
+            let outcome = answer.and_then(|answer| {
+                let booking = answer.into_inner().booking;
+                booking.ok_or_else(|| Status::internal("an answer without a booking"))
+            });
+            (number, outcome)
+        });
+    }
+    line.wait().await;
+    let start = Instant::now();
+    let mut outcomes = Vec::new();
+    while let Some(done) = racing.join_next().await {
+        outcomes.push(done.context("a client broke down")?);
+    }
+    Ok((outcomes, start.elapsed().as_secs_f64()))
+}
+
+fn customer(number: usize) -> String {
+    format!("racer-{}", number + 1)
+}
+
+fn tally(outcomes: &[(usize, Outcome)]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, outcome) in outcomes {
+        let what = match outcome {
+            Ok(_) => "OK".to_owned(),
+            Err(status) => code_and_reason(status),
+        };
+        *counts.entry(what).or_default() += 1;
+    }
+    counts
+}
+
+/// Exactly one winner is what this product is for.
+fn judge(outcomes: &[(usize, Outcome)]) -> Result<()> {
+    let mut winners = Vec::new();
+    for (number, outcome) in outcomes {
+        if let Ok(booking) = outcome {
+            winners.push(format!(
+                "{} (booking {})",
+                customer(*number),
+                booking.booking_id
+            ));
+        }
+    }
+    match winners.as_slice() {
+        [winner] => {
+            say(format_args!("won by {winner}"));
+            Ok(())
+        }
+        [] => {
+            let refused = outcomes
+                .iter()
+                .find_map(|(_, outcome)| outcome.as_ref().err());
+            let why = refused.map(|status| refusal("reserve the seats", status));
+            Err(why
+                .unwrap_or_else(|| anyhow::anyhow!("nobody ran"))
+                .context("nobody won"))
+        }
+        several => bail!(
+            "THE SAME SEATS WERE SOLD {} TIMES, to {}",
+            several.len(),
+            several.join(", ")
+        ),
+    }
+}
+
+fn refusal(what: &str, status: &Status) -> anyhow::Error {
+    let reason = code_and_reason(status);
+    anyhow::anyhow!("{what}: {reason}: {}", status.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn won(id: &str) -> Outcome {
+        Ok(Booking {
+            booking_id: id.to_owned(),
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn one_winner_is_right_and_none_or_two_are_not() {
+        let lost = || Err(Status::failed_precondition("taken"));
+        assert!(judge(&[(0, lost()), (1, won("a")), (2, lost())]).is_ok());
+        let none = judge(&[(0, lost())]).expect_err("nobody won");
+        assert!(format!("{none:#}").contains("nobody won: reserve the seats: FAILED_PRECONDITION"));
+        let two = judge(&[(0, won("a")), (1, won("b"))]).expect_err("sold twice");
+        assert!(
+            two.to_string()
+                .contains("SOLD 2 TIMES, to racer-1 (booking a), racer-2")
+        );
+    }
+}

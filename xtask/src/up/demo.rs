@@ -1,0 +1,94 @@
+//! The show to try things on.
+
+use anyhow::{Context as _, Result};
+use proto::booking::v1::{ListSeatsRequest, SeatStatus};
+use proto::catalog::v1::{ListShowsRequest, SeatRow, Section, ShowState};
+
+use crate::clients::{booking, catalog, concert, in_days, section};
+use crate::up::ports::Ports;
+
+const NAME: &str = "Demo: an evening of chamber music";
+const DAYS_AHEAD: u32 = 60;
+/// What the tour reserves.
+const SEATS: usize = 2;
+/// Shows that are looked at for an earlier demo before a new one is made.
+const PAGES_MAX: usize = 10;
+
+/// A show on sale, and seats of it that can be had.
+pub(crate) struct Demo {
+    pub(crate) show_id: String,
+    pub(crate) seats: Vec<String>,
+}
+
+/// The show of an earlier run, if it can still be used; else a new one.
+pub(crate) async fn find_or_create(ports: &Ports) -> Result<Demo> {
+    for show_id in earlier(ports).await? {
+        let seats = free_seats(ports, &show_id).await?;
+        if seats.len() == SEATS {
+            return Ok(Demo { show_id, seats });
+        }
+    }
+    let request = concert(NAME, DAYS_AHEAD, layout());
+    let created = catalog(&ports.catalog_url())
+        .await?
+        .create_show(request)
+        .await;
+    let show = created.context("create the demo show")?.into_inner().show;
+    let show_id = show.context("CreateShow answered without a show")?.show_id;
+    let seats = free_seats(ports, &show_id).await?;
+    Ok(Demo { show_id, seats })
+}
+
+async fn earlier(ports: &Ports) -> Result<Vec<String>> {
+    let mut client = catalog(&ports.catalog_url()).await?;
+    let mut found = Vec::new();
+    let mut request = ListShowsRequest {
+        page_size: 1_000,
+        state: ShowState::OnSale.into(),
+        start_time_from: Some(in_days(1)),
+        ..Default::default()
+    };
+    for _ in 0..PAGES_MAX {
+        let page = client.list_shows(request.clone()).await;
+        let page = page.context("look for the demo show")?.into_inner();
+        let demos = page.shows.into_iter().filter(|show| show.name == NAME);
+        found.extend(demos.map(|show| show.show_id));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    Ok(found)
+}
+
+async fn free_seats(ports: &Ports, show_id: &str) -> Result<Vec<String>> {
+    let request = ListSeatsRequest {
+        show_id: show_id.to_owned(),
+        page_size: i32::try_from(SEATS)?,
+        status: SeatStatus::Available.into(),
+        ..Default::default()
+    };
+    let page = booking(&ports.booking_url())
+        .await?
+        .list_seats(request)
+        .await;
+    let page = page
+        .context("look for free seats of the demo show")?
+        .into_inner();
+    Ok(page.seats.into_iter().map(|seat| seat.label).collect())
+}
+
+fn layout() -> Vec<Section> {
+    let rows = |names: &[&str]| {
+        let rows = names.iter().map(|name| SeatRow {
+            name: (*name).to_owned(),
+            seat_count: 20,
+            ..Default::default()
+        });
+        rows.collect()
+    };
+    vec![
+        section("Stalls", 4500, rows(&["A", "B", "C", "D", "E"])),
+        section("Circle", 3000, rows(&["F", "G", "H"])),
+    ]
+}

@@ -1,0 +1,179 @@
+//! `cargo xtask up`: the whole system from a clone, until Ctrl-C.
+//!
+//! What must always hold: nothing is started while a port is taken, and nothing that was
+//! started outlives this process, however it ends.
+
+mod database;
+mod demo;
+mod ports;
+mod service;
+mod tour;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use dev_postgres::Source;
+use service_kit::args::LogArgs;
+use service_kit::telemetry::{self, LogFormat};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::build::{SERVICES, build};
+use crate::say::say;
+use database::Database;
+use ports::Ports;
+use service::Service;
+
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Bring the whole system up, show how to use it, and follow its logs until Ctrl-C
+///
+/// PostgreSQL is the server that DATABASE_URL names (a superuser's URL; the service roles get
+/// passwords of this run), or a private cluster under target/ that keeps its data from run to
+/// run.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Where PostgreSQL comes from: `auto` takes DATABASE_URL if it is set, else the
+    /// programs of this machine, else a download; `system` and `download` take no other
+    #[arg(
+        long,
+        env = "TICKETING_POSTGRES",
+        default_value = "auto",
+        value_name = "auto|system|download"
+    )]
+    postgres: Source,
+
+    /// Throw away the private cluster's data of earlier runs
+    #[arg(long)]
+    fresh: bool,
+
+    /// Build the services with optimisations
+    #[arg(long)]
+    release: bool,
+
+    #[command(flatten)]
+    ports: Ports,
+}
+
+/// How it ended.
+enum Ended {
+    BySignal,
+    ByService(&'static str, String),
+}
+
+/// Brings it up and stays until a signal, or until a service dies.
+pub(crate) async fn up(args: UpArgs) -> Result<()> {
+    let log = LogArgs {
+        log: "warn,dev_postgres=info".to_owned(),
+        log_format: LogFormat::Text,
+    };
+    telemetry::init(&log)?;
+    let mut signals = Signals::listen()?;
+    args.ports.check_free()?;
+
+    // Until everything runs a signal drops what is half done, which ends it.
+    let mut system = tokio::select! {
+        system = System::start(&args) => system?,
+        () = signals.next() => return Ok(()),
+    };
+    let ended = tokio::select! {
+        ended = system.first_to_end() => ended?,
+        () = signals.next() => Ended::BySignal,
+    };
+    say("stopping");
+    tokio::select! {
+        stopped = system.stop() => stopped?,
+        () = signals.next() => say("stopping at once"),
+    }
+    match ended {
+        Ended::BySignal => Ok(()),
+        Ended::ByService(name, how) => {
+            bail!("{name} ended by itself ({how}); all else was stopped")
+        }
+    }
+}
+
+/// What runs. The services come first, so that they go before their database.
+struct System {
+    services: Vec<Service>,
+    database: Database,
+}
+
+impl System {
+    async fn start(args: &UpArgs) -> Result<Self> {
+        let found = database::find(args.postgres, args.fresh).await?;
+        let programs = build(&SERVICES, args.release).await?;
+        let database = found.start(args.ports.postgres).await?;
+        let mut system = Self {
+            services: Vec::new(),
+            database,
+        };
+        system.start_services(&programs, &args.ports).await?;
+        let demo = demo::find_or_create(&args.ports).await?;
+        say(tour::text(&args.ports, &system.database, &demo));
+        Ok(system)
+    }
+
+    async fn start_services(&mut self, programs: &Path, ports: &Ports) -> Result<()> {
+        let catalog_url = ports.catalog_url();
+        for (name, role, port, more) in [
+            ("catalog-svc", "catalog_svc", ports.catalog, vec![]),
+            (
+                "booking-svc",
+                "booking_svc",
+                ports.booking,
+                vec!["--catalog-url", &catalog_url],
+            ),
+            ("expiry-worker", "expiry_worker", ports.expiry, vec![]),
+        ] {
+            let url = self.database.url(role)?;
+            let mut service = Service::start(name, &programs.join(name), port, &url, &more)?;
+            let served = service.serves().await;
+            self.services.push(service);
+            served.with_context(|| format!("{name} does not serve"))?;
+        }
+        Ok(())
+    }
+
+    async fn first_to_end(&mut self) -> Result<Ended> {
+        loop {
+            for service in &mut self.services {
+                if let Some(status) = service.ended().await? {
+                    return Ok(Ended::ByService(service.name(), status.to_string()));
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whoever uses another goes before it.
+    async fn stop(&mut self) -> Result<()> {
+        while let Some(service) = self.services.pop() {
+            service.stop().await?;
+        }
+        self.database.stop().await
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
