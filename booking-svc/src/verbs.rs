@@ -66,9 +66,9 @@ pub enum VerbError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// Labels name no seat: the place of each in the request.
+    /// Labels name no seat: the place of each in the request, and the label.
     #[error("unknown seats: {0:?}")]
-    UnknownSeats(Vec<usize>),
+    UnknownSeats(Vec<(usize, String)>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
     Undecided(LaneError),
@@ -196,7 +196,7 @@ fn ordinals(sale: &Sale, labels: &[String]) -> Result<Vec<u32>, VerbError> {
     for (place, label) in labels.iter().enumerate() {
         match sale.layout.ordinal_of(label) {
             Some(ordinal) => ordinals.push(ordinal),
-            None => unknown.push(place),
+            None => unknown.push((place, label.clone())),
         }
     }
     if !unknown.is_empty() {

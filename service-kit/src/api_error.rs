@@ -16,9 +16,9 @@ pub const DOMAIN: &str = "ticketing";
 /// The most violations that one error tells; a caller needs no more to see what is wrong, and
 /// details travel in an HTTP/2 header, which peers limit to 8 KiB or so.
 const VIOLATIONS_MAX: usize = 100;
-/// The most bytes of bad fields that one error tells; in that header they take a third more.
+/// The most bytes of violations that one error tells; in that header they take a third more.
 /// The first one is told in any case.
-const BAD_FIELDS_BYTES_MAX: usize = 4 * 1024;
+const VIOLATIONS_BYTES_MAX: usize = 4 * 1024;
 
 /// What a caller is advised to wait before a further try, where nothing better is known.
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -223,23 +223,13 @@ impl From<ApiError> for Status {
         match error.detail {
             Detail::None => {}
             Detail::BadRequest(violations) => {
-                let mut bytes = 0;
-                let violations: Vec<_> = violations
-                    .into_iter()
-                    .take(VIOLATIONS_MAX)
-                    .take_while(|(path, message)| {
-                        let is_first = bytes == 0;
-                        bytes += path.len() + message.len();
-                        is_first || bytes <= BAD_FIELDS_BYTES_MAX
-                    })
+                let violations: Vec<_> = fitting(violations, 0)
                     .map(|(path, message)| FieldViolation::new(path, message))
                     .collect();
                 details.set_bad_request(violations);
             }
             Detail::Precondition { kind, subjects } => {
-                let violations: Vec<_> = subjects
-                    .into_iter()
-                    .take(VIOLATIONS_MAX)
+                let violations: Vec<_> = fitting(subjects, kind.len())
                     .map(|(subject, what)| PreconditionViolation::new(kind.clone(), subject, what))
                     .collect();
                 details.set_precondition_failure(violations);
@@ -254,6 +244,20 @@ impl From<ApiError> for Status {
         }
         Self::with_error_details(error.code, error.message, details)
     }
+}
+
+/// As many violations as fit a header, each with `bytes_more` beyond its two texts.
+fn fitting(
+    violations: Vec<(String, String)>,
+    bytes_more: usize,
+) -> impl Iterator<Item = (String, String)> {
+    let mut bytes = 0;
+    let fits = move |(one, other): &(String, String)| {
+        let is_first = bytes == 0;
+        bytes += one.len() + other.len() + bytes_more;
+        is_first || bytes <= VIOLATIONS_BYTES_MAX
+    };
+    violations.into_iter().take(VIOLATIONS_MAX).take_while(fits)
 }
 
 /// Collects what is wrong with a request, so that the caller learns all of it at once.
@@ -359,5 +363,18 @@ mod tests {
             "{}",
             status.details().len()
         );
+
+        let subjects = |length| {
+            let subjects = (0..100).map(|n| (format!("{n:0length$}"), "is held".to_owned()));
+            let reason = ErrorReason::SeatsUnavailable;
+            let error =
+                ApiError::precondition(reason, "SEAT_UNAVAILABLE", "taken", subjects.collect());
+            let status = Status::from(error);
+            assert!(status.details().len() < 6 * 1024);
+            let told = status.get_details_precondition_failure();
+            told.expect("PreconditionFailure").violations.len()
+        };
+        assert_eq!(subjects(5), 100, "labels as they are");
+        assert!((20..40).contains(&subjects(120)));
     }
 }

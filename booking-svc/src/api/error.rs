@@ -1,6 +1,7 @@
 //! Why a call did nothing, as the contract says it. Nothing else in this service makes an
 //! error for a caller, but for fields that do not parse.
 
+use model::LABEL_CHARS_MAX;
 use proto::errors::v1::ErrorReason;
 use service_kit::{ApiError, wire};
 use tonic::Code;
@@ -10,6 +11,10 @@ use crate::domain::{FailureReason, Refusal, Taken};
 use crate::sales::SalesError;
 use crate::store::{LaneError, StoreError};
 use crate::verbs::VerbError;
+
+/// How many seats a message names; it travels in a header, and so do the details, which name
+/// them all as long as they fit.
+const SEATS_IN_MESSAGE_MAX: usize = 5;
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -95,11 +100,21 @@ impl From<Refusal> for ApiError {
 }
 
 fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
-    let labels: Vec<&str> = seats.iter().map(|(label, _)| label.as_str()).collect();
-    let message = format!("taken: {}", labels.join(", "));
+    let labels = seats.iter().map(|(label, _)| label.as_str());
+    let mut message = format!(
+        "taken: {}",
+        labels
+            .take(SEATS_IN_MESSAGE_MAX)
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    let more = seats.len().saturating_sub(SEATS_IN_MESSAGE_MAX);
+    if more > 0 {
+        message += &format!(" and {more} more");
+    }
     let subjects = seats.into_iter().map(|(label, taken)| {
         let how = match taken {
-            Taken::Held => "is held by another booking",
+            Taken::Held => "is held",
             Taken::Booked => "is booked",
         };
         (label, how.to_owned())
@@ -119,10 +134,13 @@ impl From<VerbError> for ApiError {
             VerbError::Sales(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
             VerbError::UnknownSeats(seats) => {
-                // The path is enough: a label of the caller's can be of any length.
-                let violations = seats.into_iter().map(|place| {
-                    let path = format!("seat_labels[{place}]");
-                    (path, "names no seat".to_owned())
+                // A label of the caller's can be of any length; a seat's cannot.
+                let violations = seats.into_iter().map(|(place, label)| {
+                    let label: String = label.chars().take(LABEL_CHARS_MAX).collect();
+                    (
+                        format!("seat_labels[{place}]"),
+                        format!("no seat {label:?}"),
+                    )
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }

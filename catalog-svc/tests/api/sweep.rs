@@ -12,7 +12,7 @@ async fn requests_are_kept_for_a_day() {
         &database,
         "INSERT INTO catalog.requests
          SELECT gen_random_uuid(), n, '{}', clock_timestamp() - interval '24 hours 1 minute'
-         FROM generate_series(1, 1200) n;
+         FROM generate_series(1, 1700) n;
          INSERT INTO catalog.requests
          SELECT gen_random_uuid(), n, '{}', clock_timestamp() - interval '23 hours 59 minutes'
          FROM generate_series(1, 7) n",
@@ -27,7 +27,7 @@ async fn requests_are_kept_for_a_day() {
     // A row that one was at, the other leaves to it.
     assert_eq!(
         by_one + by_other + one.sweep_once().await.expect("swept"),
-        1200
+        1700
     );
     assert_eq!(contents(&database).await, (0, 7, 0));
 }

@@ -33,8 +33,14 @@ async fn cursors_that_cannot_be_are_refused() {
 
 #[tokio::test]
 async fn streams_are_bounded_and_their_places_are_given_back() {
-    let (service, _database) = Service::start_with(|config| config.watch_streams_max = 2).await;
-    let first = Feed::open(&service.client, 0).await;
+    let (service, _database) = Service::start_with(|config| {
+        config.watch_streams_max = 2;
+        // Nothing is sent that would tell of a reader's leaving.
+        config.watch_bookmark_interval = Duration::from_secs(3_600);
+    })
+    .await;
+    let mut first = Feed::open(&service.client, 0).await;
+    first.bookmark().await;
     let _second = Feed::open(&service.client, 0).await;
     let refused = Feed::try_open(&service.client, 0).await;
     let status = refused.err().expect("a refusal");

@@ -1,0 +1,155 @@
+//! CancelBooking.
+
+use proto::booking::v1::{BookingState, CancelBookingRequest, SeatStatus};
+use system_tests::errors::{describe, fields, metadata, subjects};
+use system_tests::system::{cancel, confirm};
+use tonic::Code;
+
+use crate::stage::{Stage, text_of};
+
+fn request(booking: &str) -> CancelBookingRequest {
+    CancelBookingRequest {
+        booking_id: booking.to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn it_frees_the_seats_of_a_hold_and_of_a_sale() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(4).await;
+    let held = stage.reserve(&show, &["A-1", "A-2"]).await;
+    let bought = stage.buy(&show, &["A-3"]).await;
+    let mut client = stage.client();
+    for before in [held, bought] {
+        let mut request = request(&before.booking_id);
+        request.etag.clone_from(&before.etag);
+        let response = client.cancel_booking(request).await.expect("live");
+        let booking = response.into_inner().booking.expect("set");
+        assert_eq!(booking.state(), BookingState::Cancelled);
+        let order = [before.create_time, before.confirm_time, booking.cancel_time];
+        let order: Vec<_> = order
+            .iter()
+            .flatten()
+            .map(|t| (t.seconds, t.nanos))
+            .collect();
+        assert!(order.is_sorted(), "{order:?}");
+        assert!(booking.cancel_time.is_some());
+        assert_ne!(booking.etag, before.etag);
+        let mut rest = booking.clone();
+        rest.state = before.state;
+        rest.cancel_time = None;
+        rest.etag.clone_from(&before.etag);
+        assert_eq!(rest, before, "nothing else has changed");
+        assert_eq!(stage.get(&booking.booking_id).await, booking);
+    }
+    let free = stage.labels(&show, SeatStatus::Available).await;
+    assert_eq!(free, ["A-1", "A-2", "A-3", "A-4"]);
+    stage.reserve(&show, &["A-2", "A-3"]).await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_refused() {
+    type Spoil = fn(&mut CancelBookingRequest);
+    let cases: [(Spoil, &[&str]); 5] = [
+        (|r| r.booking_id.clear(), &["booking_id"]),
+        (
+            |r| r.booking_id.replace_range(14.., "8000-8000-000000000000"),
+            &["booking_id"],
+        ),
+        (|r| r.request_id = "{}".to_owned(), &["request_id"]),
+        (|r| r.etag = "v".to_owned(), &["etag"]),
+        (|r| r.etag = "v99999999999".to_owned(), &["etag"]),
+    ];
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let mut client = stage.client();
+    for (place, (spoil, wanted)) in cases.into_iter().enumerate() {
+        let mut request = request(&held.booking_id);
+        spoil(&mut request);
+        let call = client.cancel_booking(request);
+        let status = stage
+            .refused(call, Code::InvalidArgument, "INVALID_FIELD")
+            .await;
+        assert_eq!(
+            fields(&status),
+            wanted,
+            "case {place}: {}",
+            describe(&status)
+        );
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_booking_that_is_over_or_not_there_is_refused() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let mut client = stage.client();
+    let known: model::ShowId = show.parse().expect("a show's id");
+    for show in [known, model::ShowId::generate()] {
+        let nobody = model::BookingId::generate(show).to_string();
+        let call = cancel(&mut client, &nobody);
+        let status = stage
+            .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
+            .await;
+        assert_eq!(metadata(&status)["booking_id"], nobody);
+    }
+
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let over = cancel(&mut client, &held.booking_id).await.expect("live");
+    let call = cancel(&mut client, &over.booking_id);
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "BOOKING_STATE")
+        .await;
+    assert_eq!(metadata(&status)["state"], "CANCELLED");
+    let since = text_of(over.cancel_time.as_ref());
+    assert_eq!(metadata(&status)["since_time"], since);
+    assert_eq!(subjects(&status), [over.booking_id.clone()]);
+
+    let lapsed = stage.reserve(&show, &["A-2"]).await;
+    stage.lapse(&lapsed.booking_id).await;
+    let lapsed = stage.get(&lapsed.booking_id).await;
+    let call = cancel(&mut client, &lapsed.booking_id);
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "HOLD_EXPIRED")
+        .await;
+    let ended = text_of(lapsed.expire_time.as_ref());
+    assert_eq!(metadata(&status)["expire_time"], ended);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_etag_that_is_no_more_aborts() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let mut client = stage.client();
+    let confirmed = confirm(&mut client, &held.booking_id).await.expect("live");
+    let mut stale = request(&held.booking_id);
+    stale.etag = held.etag;
+    let call = client.cancel_booking(stale);
+    let status = stage.refused(call, Code::Aborted, "ETAG_MISMATCH").await;
+    assert_eq!(metadata(&status)["etag"], confirmed.etag);
+    let mut fresh = request(&held.booking_id);
+    fresh.etag = confirmed.etag;
+    assert!(client.cancel_booking(fresh).await.is_ok());
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_booking_of_a_cancelled_show_can_be_given_up() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let bought = stage.buy(&show, &["A-2"]).await;
+    stage.cancel_show(&show).await;
+    stage.follow_feed().await;
+    for booking in [held, bought] {
+        let over = cancel(&mut stage.client(), &booking.booking_id).await;
+        assert_eq!(over.expect("live").state(), BookingState::Cancelled);
+    }
+    stage.assert_sound().await;
+}

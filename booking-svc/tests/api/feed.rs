@@ -1,0 +1,302 @@
+//! Shows come from the catalog's feed, or on demand before the feed has brought them.
+
+use std::time::{Duration, Instant};
+
+use booking_svc::config::Cli;
+use booking_svc::domain::{Sale, SaleState};
+use booking_svc::store::Store;
+use clap::Parser as _;
+use model::{SeatLayout, Seats, ShowId};
+use proto::booking::v1::SeatStatus;
+use proto::catalog::v1::{CancelShowRequest, DeleteShowRequest};
+use system_tests::errors::{assert_error, describe, has_retry_info, reason};
+use system_tests::system::{self, System, confirm, reserve, start_booking, start_catalog};
+use system_tests::{eventually, postgres};
+use tonic::Code;
+
+use crate::stage::Stage;
+
+/// How soon a change in the catalog must hold here.
+const SOON: Duration = Duration::from_secs(1);
+
+async fn delete_show(stage: &Stage, show: &str) {
+    let mut catalog = stage.system.catalog_client();
+    let cancel = CancelShowRequest {
+        show_id: show.to_owned(),
+        ..Default::default()
+    };
+    // It may be cancelled already.
+    let _ = catalog.cancel_show(cancel).await;
+    let delete = DeleteShowRequest {
+        show_id: show.to_owned(),
+        ..Default::default()
+    };
+    catalog.delete_show(delete).await.expect("it is cancelled");
+}
+
+/// The store itself, with a pool of its own.
+fn store_of(stage: &Stage) -> Store {
+    let url = stage.system.database.url("booking_svc");
+    let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
+    let pool = service_kit::postgres::pool(&cli.config.database, "test");
+    Store::new(pool.expect("a URL that parses"))
+}
+
+#[tokio::test]
+async fn shows_that_were_there_before_the_service_are_on_sale() {
+    let database = postgres::database().await;
+    let catalog = start_catalog(&database).await;
+    let endpoint = tonic::transport::Endpoint::from_shared(catalog.url()).expect("a URL");
+    let channel = endpoint.connect_lazy();
+    let mut client = proto::catalog::v1::catalog_service_client::CatalogServiceClient::new(channel);
+    let mut shows = Vec::new();
+    for seats in [1, 3, 300] {
+        let created = client.create_show(system::show(seats)).await;
+        let show = created.expect("a show").into_inner().show.expect("set");
+        shows.push((show.show_id, seats));
+    }
+    let booking = start_booking(&database, &catalog).await;
+    let system = System {
+        catalog,
+        booking,
+        workers: Vec::new(),
+        database,
+    };
+    let mut client = system.booking_client();
+    for (show, seats) in &shows {
+        let found = system.seats(show).await;
+        assert_eq!(i32::try_from(found.len()).expect("few"), *seats);
+        let held = reserve(&mut client, show, &["A-1"], "ann").await;
+        assert!(held.is_ok(), "{held:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_show_is_on_sale_as_soon_as_it_is_created() {
+    let mut stage = Stage::start().await;
+    for _ in 0..20 {
+        // Not waiting for the feed.
+        let show = stage.system.a_show(3).await;
+        stage.reserve(&show, &["A-2"]).await;
+    }
+    stage.follow_feed().await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_show_sells_nothing_within_a_second() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(1_000).await;
+    let mut held = Vec::new();
+    for n in 1..=30 {
+        held.push(stage.reserve(&show, &[&format!("A-{n}")]).await);
+    }
+    let mut client = stage.client();
+    stage.cancel_show(&show).await;
+    let cancelled = Instant::now();
+    let mut seats = 31..;
+    eventually(SOON, "reserves are refused", async || {
+        let label = format!("A-{}", seats.next().expect("endless"));
+        let outcome = reserve(&mut client, &show, &[&label], "bob").await;
+        match outcome {
+            Ok(_) => false,
+            Err(status) => {
+                assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+                true
+            }
+        }
+    })
+    .await;
+    for booking in held {
+        let status = confirm(&mut client, &booking.booking_id).await;
+        let status = status.expect_err("the show is cancelled");
+        assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+    }
+    assert!(cancelled.elapsed() < 2 * SOON, "{:?}", cancelled.elapsed());
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
+    let mut stage = Stage::start().await;
+    let known = stage.a_show(3).await;
+    let held = stage.reserve(&known, &["A-1"]).await;
+    delete_show(&stage, &known).await;
+    stage.follow_feed().await;
+    let mut client = stage.client();
+    let call = reserve(&mut client, &known, &["A-2"], "bob");
+    let code = Code::FailedPrecondition;
+    stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
+    let call = confirm(&mut client, &held.booking_id);
+    stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
+    assert_eq!(stage.get(&held.booking_id).await, held, "it is still told");
+
+    stage.system.booking.kill9().await;
+    let unknown = stage.system.a_show(3).await;
+    delete_show(&stage, &unknown).await;
+    stage.system.booking.start_again().await;
+    stage.follow_feed().await;
+    let call = reserve(&mut client, &unknown, &["A-1"], "bob");
+    stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_happens_while_the_service_is_down_is_caught_up_with() {
+    let mut stage = Stage::start().await;
+    let before = stage.a_show(3).await;
+    stage.system.booking.kill9().await;
+    let meanwhile = stage.system.a_show(3).await;
+    stage.cancel_show(&before).await;
+    stage.system.booking.start_again().await;
+    stage.follow_feed().await;
+    let free = stage.labels(&meanwhile, SeatStatus::Available).await;
+    assert_eq!(free.len(), 3);
+    stage.reserve(&meanwhile, &["A-1"]).await;
+    let mut client = stage.client();
+    let call = reserve(&mut client, &before, &["A-1"], "ann");
+    stage
+        .refused(call, Code::FailedPrecondition, "SHOW_NOT_ON_SALE")
+        .await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_late_or_repeated_revision_changes_nothing() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(5).await;
+    stage.reserve(&show, &["A-1"]).await;
+    let id: ShowId = show.parse().expect("a show's id");
+    let store = store_of(&stage);
+    let first = store.sale(id).await.expect("a database").expect("a sale");
+    stage.cancel_show(&show).await;
+    stage.follow_feed().await;
+    let second = store.sale(id).await.expect("a database").expect("a sale");
+    assert_eq!(
+        (first.state, second.state),
+        (SaleState::OnSale, SaleState::Cancelled)
+    );
+    let cursor = store.cursor().await.expect("a cursor");
+    assert_eq!(
+        (first.revision < second.revision, cursor),
+        (true, second.revision)
+    );
+
+    let unchanged = stage.digest().await;
+    let mut sections = first.layout.sections().to_vec();
+    sections[0].rows[0].seats = Seats::Count(4);
+    let mut other_size = second.clone();
+    other_size.revision += 1;
+    other_size.layout = SeatLayout::new(first.layout.currency(), sections).expect("a layout");
+    for sale in [&first, &second, &first, &other_size] {
+        for cursor in [None, Some(first.revision)] {
+            store.apply_sale(sale, cursor).await.expect("no harm");
+            assert_eq!(stage.digest().await, unchanged);
+        }
+    }
+    // A deletion that comes late, or twice.
+    for revision in [first.revision, second.revision] {
+        store.apply_deleted(id, revision).await.expect("no harm");
+        assert_eq!(stage.digest().await, unchanged);
+    }
+    let nobody = ShowId::generate();
+    store.apply_deleted(nobody, 1).await.expect("no harm");
+    assert_eq!(stage.digest().await, unchanged);
+    assert_eq!(store.cursor().await.expect("a cursor"), cursor);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
+    let mut stage = Stage::start().await;
+    let known: ShowId = stage.a_show(50).await.parse().expect("a show's id");
+    let stores = [store_of(&stage), store_of(&stage)];
+    let found = stores[0].sale(known).await.expect("a database");
+    let template: Sale = found.expect("a sale");
+    for revision in 100..120 {
+        let sale = |ahead| Sale {
+            show_id: ShowId::generate(),
+            revision: revision + ahead,
+            ..template.clone()
+        };
+        let older = sale(0);
+        let newer = Sale {
+            revision: revision + 100,
+            state: SaleState::Cancelled,
+            ..older.clone()
+        };
+        let (one, two, three) = tokio::join!(
+            stores[0].apply_sale(&older, None),
+            stores[1].apply_sale(&newer, None),
+            stores[1].apply_sale(&older, None),
+        );
+        assert!(
+            one.is_ok() && two.is_ok() && three.is_ok(),
+            "{one:?} {two:?} {three:?}"
+        );
+        let kept = stores[0].sale(older.show_id).await.expect("a database");
+        assert_eq!(kept, Some(newer), "the newest, in whatever order");
+    }
+    let odd = "SELECT count(*) FROM (SELECT show_id FROM booking.show_seats GROUP BY show_id
+         HAVING count(*) <> 50) AS odd";
+    assert_eq!(stage.count(odd).await, 0);
+    stage
+        .run("DELETE FROM booking.show_seats; DELETE FROM booking.sales")
+        .await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn without_the_catalog_what_is_on_sale_goes_on_selling() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(5).await;
+    stage.system.catalog.kill9().await;
+    let bought = stage.buy(&show, &["A-1", "A-2"]).await;
+    let over = system::cancel(&mut stage.client(), &bought.booking_id).await;
+    assert!(over.is_ok(), "{over:?}");
+    assert_eq!(stage.labels(&show, SeatStatus::Available).await.len(), 5);
+
+    let mut client = stage.client();
+    let unknown = ShowId::generate().to_string();
+    for _ in 0..3 {
+        let call = reserve(&mut client, &unknown, &["A-1"], "ann");
+        let status = stage
+            .refused(call, Code::Unavailable, "CATALOG_UNAVAILABLE")
+            .await;
+        assert!(has_retry_info(&status));
+    }
+    // A booking needs no catalog to be unknown.
+    let nobody = model::BookingId::generate(unknown.parse().expect("an id")).to_string();
+    let call = confirm(&mut client, &nobody);
+    stage
+        .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
+        .await;
+
+    // A service that starts without the catalog sells what it knows.
+    let (mut process, mut other) = stage.another().await;
+    let held = reserve(&mut other, &show, &["A-3"], "bob").await;
+    assert!(held.is_ok(), "{held:?}");
+    crate::stage::assert_quiet(&mut process);
+
+    stage.system.catalog.start_again().await;
+    let new = stage.system.a_show(3).await;
+    eventually(
+        Duration::from_secs(5),
+        "the new show sells",
+        async || match reserve(&mut client, &new, &["A-1"], "ann").await {
+            Ok(_) => true,
+            Err(status) => {
+                assert_eq!(
+                    reason(&status),
+                    "CATALOG_UNAVAILABLE",
+                    "{}",
+                    describe(&status)
+                );
+                false
+            }
+        },
+    )
+    .await;
+    stage.follow_feed().await;
+    stage.assert_sound().await;
+}

@@ -1,0 +1,56 @@
+//! GetBooking. That it returns what the verbs returned is asserted with each of them.
+
+use proto::booking::v1::GetBookingRequest;
+use system_tests::errors::{describe, fields, metadata};
+use system_tests::system::get;
+use tonic::Code;
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn an_id_that_is_none_of_a_booking_is_refused() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let mut client = stage.client();
+    let doubled = held.booking_id.repeat(2);
+    let neither = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+    for wrong in ["", "A-1", &show, &held.booking_id[1..], &doubled, neither] {
+        let request = GetBookingRequest {
+            booking_id: wrong.to_owned(),
+        };
+        let call = client.get_booking(request);
+        let status = stage
+            .refused(call, Code::InvalidArgument, "INVALID_FIELD")
+            .await;
+        assert_eq!(fields(&status), ["booking_id"], "{}", describe(&status));
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_booking_that_is_not_there_is_not_found() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let known: model::ShowId = show.parse().expect("a show's id");
+    let mut client = stage.client();
+    for show in [known, model::ShowId::generate()] {
+        let nobody = model::BookingId::generate(show).to_string();
+        let call = get(&mut client, &nobody);
+        let status = stage
+            .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
+            .await;
+        assert_eq!(metadata(&status)["booking_id"], nobody);
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_id_may_be_written_in_any_way_a_uuid_is() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let upper = held.booking_id.to_uppercase();
+    assert_eq!(stage.get(&upper).await, held);
+    stage.assert_sound().await;
+}

@@ -1,0 +1,19 @@
+//! Each RPC of booking-svc, and what its store does, on the real service with a real catalog
+//! and a real PostgreSQL database of each test's own: the wrong calls as well as the right ones.
+
+mod cancel_booking;
+mod confirm_booking;
+mod feed;
+mod get_booking;
+mod idempotency;
+mod lapsed;
+mod list_bookings;
+mod list_seats;
+mod malformed;
+mod outages;
+mod plans;
+mod poison;
+mod races;
+mod reserve_seats;
+mod schema;
+mod stage;

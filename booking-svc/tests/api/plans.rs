@@ -1,0 +1,135 @@
+//! The plans of the batch statements. They are made once for each connection, perhaps while
+//! the tables are new and without statistics, and kept: each must find its rows by key.
+
+use system_tests::postgres;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+macro_rules! statements {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../src/store/sql/", $name, ".sql")))),*]
+    };
+}
+
+/// The plan that a connection of the service's would use for a statement.
+async fn plan(client: &Client, name: &str, statement: &str) -> String {
+    let prepare = format!("PREPARE {name} AS {statement}");
+    client.batch_execute(&prepare).await.expect(name);
+    let parameters = (1..=50)
+        .rev()
+        .find(|n| statement.contains(&format!("${n}")))
+        .expect("each has parameters");
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let explain = format!("EXPLAIN EXECUTE {name} ({nulls})");
+    let lines = client.simple_query(&explain).await.expect(name);
+    let lines = lines.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn on_new_tables_every_statement_finds_its_rows_by_key() {
+    let all = statements![
+        "apply_sale",
+        "close_sale",
+        "insert_bookings",
+        "insert_seats",
+        "insert_transitions",
+        "list_seats",
+        "lock_bookings",
+        "lock_sales",
+        "lock_seats",
+        "replays",
+        "sale",
+        "update_bookings",
+        "update_seats",
+    ];
+    let indexes: &[(&str, &[&str])] = &[
+        ("close_sale", &["sales_pkey"]),
+        ("list_seats", &["show_seats_pkey", "bookings_pkey"]),
+        ("lock_bookings", &["bookings_pkey"]),
+        ("lock_sales", &["sales_pkey"]),
+        ("lock_seats", &["show_seats_pkey", "bookings_pkey"]),
+        ("replays", &["transitions_by_request", "bookings_pkey"]),
+        ("sale", &["sales_pkey"]),
+        ("update_bookings", &["bookings_pkey"]),
+        ("update_seats", &["show_seats_pkey"]),
+    ];
+    let database = postgres::database().await;
+    for state in ["new", "analyzed empty", "analyzed full"] {
+        let owner = database.owner().await;
+        match state {
+            "new" => {}
+            "analyzed empty" => owner.batch_execute("ANALYZE").await.expect("an owner"),
+            _ => fill(&owner).await,
+        }
+        let client = database.client("booking_svc").await;
+        for (name, statement) in all {
+            let plan = plan(&client, name, statement).await;
+            let told = || format!("{name} on {state} tables:\n{plan}");
+            for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
+                assert!(!plan.contains(slow), "{slow}: {}", told());
+            }
+            let wanted = indexes.iter().find(|(of, _)| *of == name);
+            for index in wanted.map_or(&[][..], |(_, indexes)| indexes) {
+                assert!(
+                    plan.contains(&format!("using {index} ")),
+                    "{index}: {}",
+                    told()
+                );
+            }
+            // By its whole key: a show alone may have a hundred thousand rows.
+            let mut conditions = plan.lines().filter(|line| line.contains("Index Cond"));
+            let by_show = ["close_sale", "lock_sales", "sale"].contains(&name);
+            assert!(
+                by_show || conditions.all(|line| line.contains(" AND ")),
+                "{}",
+                told()
+            );
+            // A page must not wait for all that comes after it.
+            assert!(name != "list_seats" || !plan.contains("Sort"), "{}", told());
+        }
+    }
+}
+
+#[test]
+fn no_statement_is_left_out() {
+    // The cursor is a table of one row: there is nothing to find.
+    let exempt = ["move_cursor"];
+    let source = include_str!("plans.rs");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql");
+    for file in std::fs::read_dir(folder).expect("the statements' folder") {
+        let path = file.expect("a file").path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let named = source.contains(&format!("        \"{name}\","));
+        assert!(named || exempt.contains(&name), "{name} has no plan here");
+    }
+}
+
+/// Twenty shows with five thousand bookings each, with statistics.
+async fn fill(owner: &Client) {
+    let statements = "
+        INSERT INTO booking.sales
+        SELECT ('00000000-' || lpad(to_hex(n), 4, '0') || '-8000-8000-000000000000')::uuid,
+            n, 'ON_SALE', now(), '{}', 1000
+        FROM generate_series(1, 20) AS n;
+        INSERT INTO booking.show_seats
+        SELECT show_id, ordinal FROM booking.sales, generate_series(0, 999) AS ordinal;
+        INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
+            seat_ordinals, seat_prices, total, currency, created_at, expires_at, cancelled_at)
+        SELECT show_id,
+            (left(show_id::text, 24) || lpad(to_hex(n), 12, '0'))::uuid, 'CANCELLED', 2, 'ann',
+            ARRAY[n % 1000], '{7}', 7, 'EUR', now(), now() + interval '120 s', now()
+        FROM booking.sales, generate_series(1, 1000) AS n;
+        INSERT INTO booking.transitions (show_id, booking_id, version, verb, from_state,
+            to_state, made_at, actor, request_id, fingerprint)
+        SELECT show_id, booking_id, 1, 'RESERVE', NULL, 'PENDING', now(), 'test',
+            gen_random_uuid(), 1
+        FROM booking.bookings;
+        ANALYZE";
+    owner.batch_execute(statements).await.expect("rows");
+}

@@ -1,0 +1,102 @@
+//! An order that breaks its transaction fails alone, whoever is in the batch with it.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use system_tests::errors::{assert_error, describe, metadata};
+use system_tests::eventually;
+use system_tests::system::reserve;
+use tonic::Code;
+
+use crate::stage::Stage;
+
+const POISON: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'a secret of the database'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON booking.bookings
+    FOR EACH ROW WHEN (NEW.customer_id LIKE 'poison%') EXECUTE FUNCTION refuse()";
+
+/// How many transactions made the bookings that are there, and how many those are.
+const BATCHES: &str = "
+    SELECT count(DISTINCT written_in), count(*) FROM booking.transitions WHERE version = 1";
+
+#[tokio::test]
+async fn an_order_that_breaks_its_transaction_fails_alone() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(40).await;
+    stage.run(POISON).await;
+    // While the lane waits for a seat, orders gather behind it.
+    let holder = stage.system.database.owner().await;
+    let hold = "BEGIN; SELECT FROM booking.show_seats WHERE ordinal = 0 FOR UPDATE";
+    holder.batch_execute(hold).await.expect("the first seat");
+    let first = tokio::spawn({
+        let (mut client, show) = (stage.client(), show.clone());
+        async move { reserve(&mut client, &show, &["A-1"], "ann").await }
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = 'booking_svc'
+             AND wait_event_type = 'Lock'";
+    eventually(Duration::from_secs(5), "the lane waits", async || {
+        stage.count(waiting).await == 1
+    })
+    .await;
+    let customers: Vec<String> = (2..=32)
+        .map(|n| match n {
+            9 | 21 => format!("poison {n}"),
+            _ => format!("customer {n}"),
+        })
+        .collect();
+    let orders = customers.iter().zip(2..).map(|(customer, n)| {
+        let (mut client, show, customer) = (stage.client(), show.clone(), customer.clone());
+        tokio::spawn(
+            async move { reserve(&mut client, &show, &[&format!("A-{n}")], &customer).await },
+        )
+    });
+    let orders: Vec<_> = orders.collect();
+    // An answer on the same connection: what was sent before it has arrived.
+    stage.system.seats(&show).await;
+    holder.batch_execute("ROLLBACK").await.expect("ours");
+
+    let first = first.await.expect("no panic");
+    assert!(first.is_ok(), "{first:?}");
+    let mut ids = Vec::new();
+    for (outcome, customer) in join_all(orders).await.into_iter().zip(&customers) {
+        match outcome.expect("no panic") {
+            Ok(_) => assert!(!customer.starts_with("poison"), "{customer}"),
+            Err(status) => {
+                assert!(customer.starts_with("poison"), "{}", describe(&status));
+                assert_error(&status, Code::Internal, "INTERNAL");
+                assert!(
+                    !describe(&status).contains("secret"),
+                    "{}",
+                    describe(&status)
+                );
+                ids.push(metadata(&status).remove("request_id").expect("asserted"));
+            }
+        }
+    }
+    assert_eq!(ids.len(), 2);
+    let row = stage.owner.query_one(BATCHES, &[]).await.expect("counts");
+    let (batches, bookings): (i64, i64) = (row.get(0), row.get(1));
+    assert_eq!(bookings, 30);
+    assert!(
+        batches < bookings / 2,
+        "{batches} transactions: nothing was batched"
+    );
+
+    // Logged once each, under the id that the caller was told.
+    let log = stage.system.booking.log();
+    let faults: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains(" ERROR "))
+        .collect();
+    assert_eq!(faults.len(), 2, "{log}");
+    for id in ids {
+        let of_call = faults.iter().filter(|line| line.contains(&id)).count();
+        assert_eq!(of_call, 1, "{id} in:\n{log}");
+    }
+    assert!(faults.iter().all(|line| line.contains("secret")), "{log}");
+    stage.reserve(&show, &["A-9", "A-21"]).await;
+    system_tests::invariants::assert_hold(&stage.system.database).await;
+    assert_eq!(stage.system.booking.ended(), None);
+}

@@ -1,0 +1,425 @@
+//! ReserveSeats.
+
+use prost_types::Duration;
+use proto::booking::v1::booking::Customer;
+use proto::booking::v1::reserve_seats_request::Customer as Wanted;
+use proto::booking::v1::{BookingState, FailureReason, ReserveSeatsRequest, SeatStatus};
+use proto::catalog::v1::{CreateShowRequest, SeatRow, Section};
+use proto::money::v1::Money;
+use system_tests::errors::{describe, fields, metadata, quota_subjects, subjects};
+use system_tests::system::{confirm, get, reservation, reserve, show};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::stage::{Stage, text_of};
+
+/// Stalls A-1 to A-4 for 12.50, balcony "Left" and "Right" for 9.00.
+fn two_sections() -> CreateShowRequest {
+    let mut show = show(4);
+    show.sections.push(Section {
+        name: "Balcony".to_owned(),
+        price: Some(money(900)),
+        rows: vec![SeatRow {
+            seat_labels: vec!["Left".to_owned(), "Right".to_owned()],
+            ..Default::default()
+        }],
+    });
+    show
+}
+
+fn money(minor_units: i64) -> Money {
+    Money {
+        minor_units,
+        currency_code: "EUR".to_owned(),
+    }
+}
+
+fn seconds(seconds: i64, nanos: i32) -> Option<Duration> {
+    Some(Duration { seconds, nanos })
+}
+
+#[tokio::test]
+async fn it_holds_the_seats_at_the_prices_of_the_moment() {
+    let mut stage = Stage::start().await;
+    let show = stage.create(two_sections()).await;
+    let booking = stage.reserve(&show, &["Right", "A-3", "A-1"]).await;
+
+    assert_eq!(booking.show_id, show);
+    assert_eq!(booking.booking_id[..13], show[..13], "its id nests");
+    assert_ne!(booking.booking_id, show);
+    assert_eq!(booking.state(), BookingState::Pending);
+    assert_eq!(booking.failure_reason(), FailureReason::Unspecified);
+    assert_eq!(
+        booking.customer,
+        Some(Customer::CustomerId("ann".to_owned()))
+    );
+    let lines: Vec<_> = booking
+        .lines
+        .iter()
+        .map(|l| (&*l.seat_label, &*l.section, &*l.row, &*l.price_tier))
+        .collect();
+    let wanted = [
+        ("A-1", "Stalls", "A", "Stalls"),
+        ("A-3", "Stalls", "A", "Stalls"),
+        ("Right", "Balcony", "", "Balcony"),
+    ];
+    assert_eq!(lines, wanted, "in the order of the layout");
+    let prices: Vec<_> = booking.lines.iter().map(|l| l.price.clone()).collect();
+    assert_eq!(
+        prices,
+        [Some(money(1250)), Some(money(1250)), Some(money(900))]
+    );
+    assert_eq!(booking.total, Some(money(3_400)));
+    let (made, ends) = (booking.create_time, booking.expire_time);
+    let (made, ends) = (made.expect("set"), ends.expect("set"));
+    assert_eq!(
+        (ends.seconds - made.seconds, ends.nanos),
+        (120, made.nanos),
+        "the default hold"
+    );
+    assert!(booking.confirm_time.is_none() && booking.cancel_time.is_none());
+    assert!(booking.fail_time.is_none());
+
+    assert_eq!(stage.get(&booking.booking_id).await, booking);
+    let held = stage.labels(&show, SeatStatus::Held).await;
+    assert_eq!(held, ["A-1", "A-3", "Right"]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_price_that_changes_later_changes_no_booking() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let before = stage.reserve(&show, &["A-1"]).await;
+    // The catalog has no call for it yet; the sale is where prices are looked up.
+    stage
+        .run("UPDATE booking.sales SET layout = replace(layout::text, '1250', '1400')::jsonb")
+        .await;
+    let (_process, mut client) = stage.another().await;
+    let after = reserve(&mut client, &show, &["A-2"], "bob")
+        .await
+        .expect("a free seat");
+    assert_eq!(after.total, Some(money(1_400)));
+    let found = get(&mut client, &before.booking_id).await;
+    assert_eq!(found.expect("it is there"), before);
+    let confirmed = confirm(&mut client, &before.booking_id).await;
+    let confirmed = confirmed.expect("a live hold");
+    assert_eq!(confirmed.lines, before.lines);
+    assert_eq!(confirmed.total, before.total);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_caller_says_who_it_is_for_and_for_how_long() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(10).await;
+    let longest = "x".repeat(64) + "@" + &"y".repeat(185) + ".org";
+    let cases = [
+        (
+            Wanted::CustomerId("é".repeat(128)),
+            Customer::CustomerId("é".repeat(128)),
+        ),
+        (
+            Wanted::CustomerId(" a b ".to_owned()),
+            Customer::CustomerId(" a b ".to_owned()),
+        ),
+        (
+            Wanted::Email("Ann.B+7@Example.ORG".to_owned()),
+            Customer::Email("ann.b+7@example.org".to_owned()),
+        ),
+        (Wanted::Email(longest.clone()), Customer::Email(longest)),
+    ];
+    for (place, (wanted, kept)) in cases.into_iter().enumerate() {
+        let mut request = reservation(&show, &[&format!("A-{}", place + 1)], "");
+        request.customer = Some(wanted);
+        let response = stage
+            .client()
+            .reserve_seats(request)
+            .await
+            .expect("a free seat");
+        let booking = response
+            .into_inner()
+            .booking
+            .expect("the answer has the booking");
+        assert_eq!(booking.customer, Some(kept));
+        assert_eq!(stage.get(&booking.booking_id).await, booking);
+    }
+    for (place, (hold, nanos)) in [(10, 0), (1_800, 0), (11, 1_000_000)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut request = reservation(&show, &[&format!("A-{}", place + 5)], "ann");
+        request.hold_duration = seconds(hold, nanos);
+        let response = stage
+            .client()
+            .reserve_seats(request)
+            .await
+            .expect("a hold within the limits");
+        let booking = response.into_inner().booking.expect("set");
+        let (made, ends) = (
+            booking.create_time.expect("set"),
+            booking.expire_time.expect("set"),
+        );
+        let length =
+            (ends.seconds - made.seconds) * 1_000_000_000 + i64::from(ends.nanos - made.nanos);
+        assert_eq!(length, hold * 1_000_000_000 + i64::from(nanos));
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_refused_with_every_field_that_is_wrong() {
+    type Spoil = fn(&mut ReserveSeatsRequest);
+    let cases: [(Spoil, &[&str]); 25] = [
+        (|r| r.show_id.clear(), &["show_id"]),
+        (|r| r.show_id = "A-12".to_owned(), &["show_id"]),
+        (|r| r.show_id.truncate(35), &["show_id"]),
+        // A UUID, but none that a show has.
+        (
+            |r| r.show_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned(),
+            &["show_id"],
+        ),
+        // A booking's.
+        (|r| r.show_id.replace_range(35.., "1"), &["show_id"]),
+        (|r| r.request_id = "7".to_owned(), &["request_id"]),
+        (
+            |r| r.request_id = "00000000-0000-0000-0000-000000000000".to_owned(),
+            &["request_id"],
+        ),
+        (|r| r.seat_labels.clear(), &["seat_labels"]),
+        (
+            |r| r.seat_labels = ["A-1", "A-2", "A-1", "A-1"].map(str::to_owned).into(),
+            &["seat_labels[2]", "seat_labels[3]"],
+        ),
+        (|r| r.customer = None, &["customer"]),
+        (
+            |r| r.customer = Some(Wanted::CustomerId(String::new())),
+            &["customer_id"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::CustomerId("x".repeat(129))),
+            &["customer_id"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::CustomerId("a\0b".to_owned())),
+            &["customer_id"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email(String::new())),
+            &["email"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email("ann".to_owned())),
+            &["email"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email("@b.org".to_owned())),
+            &["email"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email("ann@".to_owned())),
+            &["email"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email("a n@b.org".to_owned())),
+            &["email"],
+        ),
+        (
+            |r| r.customer = Some(Wanted::Email("x".repeat(250) + "@b.org")),
+            &["email"],
+        ),
+        (|r| r.hold_duration = seconds(9, 0), &["hold_duration"]),
+        (
+            |r| r.hold_duration = seconds(9, 999_000_000),
+            &["hold_duration"],
+        ),
+        (
+            |r| r.hold_duration = seconds(31 * 60, 0),
+            &["hold_duration"],
+        ),
+        (|r| r.hold_duration = seconds(-60, 0), &["hold_duration"]),
+        (
+            |r| r.hold_duration = seconds(60, 500_000),
+            &["hold_duration"],
+        ),
+        (
+            |r| {
+                *r = ReserveSeatsRequest {
+                    request_id: "no".to_owned(),
+                    hold_duration: seconds(i64::MAX, i32::MAX),
+                    ..Default::default()
+                }
+            },
+            &[
+                "customer",
+                "hold_duration",
+                "request_id",
+                "seat_labels",
+                "show_id",
+            ],
+        ),
+    ];
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let mut client = stage.client();
+    for (place, (spoil, wanted)) in cases.into_iter().enumerate() {
+        let mut request = reservation(&show, &["A-1"], "ann");
+        spoil(&mut request);
+        let call = client.reserve_seats(request);
+        let status = stage
+            .refused(call, Code::InvalidArgument, "INVALID_FIELD")
+            .await;
+        assert_eq!(
+            fields(&status),
+            wanted,
+            "case {place}: {}",
+            describe(&status)
+        );
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn unknown_labels_are_all_named() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let mut client = stage.client();
+    let labels = ["A-0", "A-1", "A-4", "a-2", "", "A-01", "🎫"];
+    let call = reserve(&mut client, &show, &labels, "ann");
+    let status = stage
+        .refused(call, Code::InvalidArgument, "UNKNOWN_SEATS")
+        .await;
+    let wanted = [0, 2, 3, 4, 5, 6].map(|place| format!("seat_labels[{place}]"));
+    assert_eq!(fields(&status), wanted);
+
+    let hundred: Vec<String> = (0..100).map(|n| format!("{n}{}", "é".repeat(60))).collect();
+    let hundred: Vec<&str> = hundred.iter().map(String::as_str).collect();
+    let call = reserve(&mut client, &show, &hundred, "ann");
+    let status = stage
+        .refused(call, Code::InvalidArgument, "UNKNOWN_SEATS")
+        .await;
+    assert_eq!(fields(&status).len(), 100);
+
+    // Details travel in a header, which has a limit: a label may not burst it.
+    let endless = "x".repeat(1_000_000);
+    for labels in [vec![&*endless], vec![&*endless, &*endless]] {
+        let call = reserve(&mut client, &show, &labels, "ann");
+        let outcome = call.await.expect_err("no such seat");
+        assert_eq!(
+            outcome.code(),
+            Code::InvalidArgument,
+            "{}",
+            describe(&outcome)
+        );
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn more_seats_than_the_limit_are_a_quota_exceeded() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(120).await;
+    let labels: Vec<String> = (1..=101).map(|n| format!("A-{n}")).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let (mut process, mut of_two) = stage.another_with(&["--seats-per-booking-max", "2"]).await;
+    for (mut client, limit) in [(stage.client(), 100), (of_two.clone(), 2)] {
+        let call = reserve(&mut client, &show, &labels[..=limit], "ann");
+        let reason = "SEATS_PER_BOOKING_EXCEEDED";
+        let status = stage.refused(call, Code::ResourceExhausted, reason).await;
+        assert_eq!(quota_subjects(&status), ["seat_labels"]);
+        assert_eq!(metadata(&status)["limit"], limit.to_string());
+    }
+    let two = reserve(&mut of_two, &show, &labels[99..], "ann").await;
+    assert_eq!(two.expect("within the limit").lines.len(), 2);
+    let most = stage.reserve(&show, &labels[..99]).await;
+    assert_eq!(most.lines.len(), 99);
+    crate::stage::assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn seats_that_are_taken_are_all_named_and_none_is_held() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(6).await;
+    stage.reserve(&show, &["A-2"]).await;
+    stage.buy(&show, &["A-5", "A-4"]).await;
+    let mut client = stage.client();
+    let labels = ["A-6", "A-5", "A-1", "A-2", "A-3", "A-4"];
+    let call = reserve(&mut client, &show, &labels, "bob");
+    let reason = "SEATS_UNAVAILABLE";
+    let status = stage.refused(call, Code::FailedPrecondition, reason).await;
+    assert_eq!(subjects(&status), ["A-2", "A-4", "A-5"]);
+    assert_eq!(metadata(&status)["show_id"], show);
+    let failure = status.get_details_precondition_failure().expect("details");
+    for violation in failure.violations {
+        assert_eq!(violation.r#type, "SEAT_UNAVAILABLE");
+    }
+    // To the same customer too: one booking is not another.
+    let call = reserve(&mut client, &show, &["A-2"], "ann");
+    stage.refused(call, Code::FailedPrecondition, reason).await;
+    stage.reserve(&show, &["A-1", "A-3", "A-6"]).await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_show_that_is_unknown_cancelled_or_started_sells_nothing() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.client();
+    let unknown = model::ShowId::generate().to_string();
+    let call = reserve(&mut client, &unknown, &["A-1"], "ann");
+    let status = stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
+    assert_eq!(metadata(&status)["show_id"], unknown);
+
+    let started = stage.a_show(3).await;
+    // Nothing can be created in the past, and tests have no time to wait for a start.
+    let move_start = "UPDATE booking.sales SET start_at = clock_timestamp();
+         UPDATE catalog.shows SET start_at = clock_timestamp()";
+    stage.run(move_start).await;
+    let call = reserve(&mut client, &started, &["A-1"], "ann");
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "SHOW_STARTED")
+        .await;
+    assert_eq!(metadata(&status)["show_id"], started);
+    assert!(metadata(&status).contains_key("start_time"));
+    assert_eq!(subjects(&status), [started]);
+
+    let cancelled = stage.a_show(3).await;
+    let held = stage.reserve(&cancelled, &["A-1"]).await;
+    stage.cancel_show(&cancelled).await;
+    stage.follow_feed().await;
+    let call = reserve(&mut client, &cancelled, &["A-2"], "ann");
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "SHOW_NOT_ON_SALE")
+        .await;
+    assert_eq!(metadata(&status)["state"], "CANCELLED");
+    assert_eq!(subjects(&status), [cancelled]);
+    let still = stage.get(&held.booking_id).await;
+    assert_eq!(
+        text_of(still.expire_time.as_ref()),
+        text_of(held.expire_time.as_ref())
+    );
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_hundred_seats_with_long_labels_that_are_taken_are_all_named() {
+    let mut stage = Stage::start().await;
+    for (fill, asked) in [("x", 100), ("é", 60), ("座", 40)] {
+        let labels: Vec<String> = (0..asked)
+            .map(|n| format!("{n:03}{}", fill.repeat(37)))
+            .collect();
+        let mut wanted = show(1);
+        wanted.sections[0].rows[0].seat_count = 0;
+        wanted.sections[0].rows[0].seat_labels.clone_from(&labels);
+        let show = stage.create(wanted).await;
+        let refs: Vec<&str> = labels.iter().map(String::as_str).collect();
+        stage.reserve(&show, &refs).await;
+        let mut client = stage.client();
+        let call = reserve(&mut client, &show, &refs, "bob");
+        let status = stage
+            .refused(call, Code::FailedPrecondition, "SEATS_UNAVAILABLE")
+            .await;
+        assert_eq!(subjects(&status), labels);
+    }
+    stage.assert_sound().await;
+}

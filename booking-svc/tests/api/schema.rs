@@ -1,0 +1,411 @@
+//! What the schema refuses, whatever a service asks of it.
+
+use system_tests::postgres::{self, TestDatabase};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+const SHOW: &str = "'00000000-0001-8000-8000-000000000000'";
+const HELD: &str = "'00000000-0001-8000-8000-00000000000a'";
+const SOLD: &str = "'00000000-0001-8000-8000-00000000000b'";
+
+/// A show of five seats, of which one booking holds one and another has one.
+const SETTING: &str = "
+    INSERT INTO booking.sales (show_id, revision, state, start_at, layout, seat_count)
+    VALUES (:show, 1, 'ON_SALE', now() + interval '1 day', '{}', 5);
+    INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
+        seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at)
+    VALUES
+        (:show, :held, 'PENDING', 1, 'ann', '{0}', '{7}', 7, 'EUR', now(),
+            now() + interval '120 s', NULL),
+        (:show, :sold, 'CONFIRMED', 2, 'bob', '{1}', '{7}', 7, 'EUR', now(),
+            now() + interval '120 s', now());
+    INSERT INTO booking.show_seats (show_id, ordinal, booking_id)
+    VALUES (:show, 0, :held), (:show, 1, :sold), (:show, 2, NULL);
+    INSERT INTO booking.transitions (show_id, booking_id, version, verb, from_state, to_state,
+        made_at, actor, request_id, fingerprint)
+    VALUES
+        (:show, :held, 1, 'RESERVE', NULL, 'PENDING', now(), 'test',
+            '00000000-0000-4000-8000-000000000001', 1),
+        (:show, :sold, 1, 'RESERVE', NULL, 'PENDING', now(), 'test', gen_random_uuid(), 1),
+        (:show, :sold, 2, 'CONFIRM', 'PENDING', 'CONFIRMED', now(), 'test', gen_random_uuid(), 1);
+";
+
+/// Another booking of the show, with these values in place of the good ones.
+fn booking(changes: &[(&str, &str)]) -> String {
+    let mut columns = vec![
+        ("show_id", SHOW),
+        ("booking_id", "'00000000-0001-8000-8000-00000000000c'"),
+        ("state", "'PENDING'"),
+        ("failure_reason", "NULL"),
+        ("version", "1"),
+        ("customer_id", "'cid'"),
+        ("email", "NULL"),
+        ("seat_ordinals", "'{2}'"),
+        ("seat_prices", "'{7}'"),
+        ("total", "7"),
+        ("currency", "'EUR'"),
+        ("created_at", "now()"),
+        ("expires_at", "now() + interval '120 s'"),
+        ("confirmed_at", "NULL"),
+        ("cancelled_at", "NULL"),
+        ("failed_at", "NULL"),
+    ];
+    change(&mut columns, changes);
+    insert("bookings", &columns)
+}
+
+/// Another transition of the held booking.
+fn transition(changes: &[(&str, &str)]) -> String {
+    let mut columns = vec![
+        ("show_id", SHOW),
+        ("booking_id", HELD),
+        ("version", "2"),
+        ("verb", "'CONFIRM'"),
+        ("from_state", "'PENDING'"),
+        ("to_state", "'CONFIRMED'"),
+        ("made_at", "now()"),
+        ("actor", "'test'"),
+        ("request_id", "gen_random_uuid()"),
+        ("fingerprint", "1"),
+    ];
+    change(&mut columns, changes);
+    insert("transitions", &columns)
+}
+
+fn change<'a>(columns: &mut [(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) {
+    for (name, value) in changes {
+        let column = columns.iter_mut().find(|(column, _)| column == name);
+        column.expect("a column of the table").1 = value;
+    }
+}
+
+fn insert(table: &str, columns: &[(&str, &str)]) -> String {
+    let (names, values): (Vec<_>, Vec<_>) = columns.iter().copied().unzip();
+    format!(
+        "INSERT INTO booking.{table} ({}) VALUES ({})",
+        names.join(", "),
+        values.join(", ")
+    )
+}
+
+async fn setting() -> TestDatabase {
+    let database = postgres::database().await;
+    let statements = SETTING
+        .replace(":show", SHOW)
+        .replace(":held", HELD)
+        .replace(":sold", SOLD);
+    let owner = database.owner().await;
+    owner.batch_execute(&statements).await.expect("a setting");
+    database
+}
+
+/// Asserts that a statement fails with this SQLSTATE, by this constraint if one is named.
+async fn refuses(client: &Client, statement: &str, state: &SqlState, constraint: Option<&str>) {
+    let outcome = client.batch_execute(statement).await;
+    let error = outcome.expect_err(statement);
+    let error = error.as_db_error().expect("the server's answer");
+    assert_eq!(error.code(), state, "{statement}: {error}");
+    if constraint.is_some() {
+        assert_eq!(error.constraint(), constraint, "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn each_role_may_do_its_own_work_and_nothing_else() {
+    let database = setting().await;
+    let refused = [
+        ("booking_svc", "UPDATE booking.transitions SET actor = 'x'"),
+        ("booking_svc", "DELETE FROM booking.transitions"),
+        ("booking_svc", "DELETE FROM booking.bookings"),
+        ("booking_svc", "DELETE FROM booking.show_seats"),
+        ("booking_svc", "DELETE FROM booking.sales"),
+        ("booking_svc", "TRUNCATE booking.transitions"),
+        ("booking_svc", "DROP TABLE booking.transitions"),
+        ("booking_svc", "CREATE TABLE booking.notes ()"),
+        ("booking_svc", "SELECT FROM catalog.shows"),
+        ("booking_svc", "SELECT FROM catalog.feed"),
+        (
+            "booking_svc",
+            "UPDATE public._sqlx_migrations SET success = true",
+        ),
+        (
+            "expiry_worker",
+            "UPDATE booking.transitions SET actor = 'x'",
+        ),
+        ("expiry_worker", "DELETE FROM booking.transitions"),
+        ("expiry_worker", "SELECT FROM booking.sales"),
+        ("expiry_worker", "UPDATE booking.bookings SET total = 0"),
+        (
+            "expiry_worker",
+            "UPDATE booking.bookings SET expires_at = now()",
+        ),
+        (
+            "expiry_worker",
+            "UPDATE booking.bookings SET confirmed_at = now()",
+        ),
+        ("expiry_worker", "DELETE FROM booking.bookings"),
+        ("expiry_worker", "UPDATE booking.show_seats SET ordinal = 7"),
+        (
+            "expiry_worker",
+            "INSERT INTO booking.show_seats SELECT * FROM booking.show_seats",
+        ),
+        ("expiry_worker", "SELECT FROM catalog.shows"),
+        ("catalog_svc", "SELECT FROM booking.bookings"),
+        ("catalog_svc", "SELECT FROM booking.show_seats"),
+        (
+            "catalog_svc",
+            "UPDATE booking.sales SET state = 'CANCELLED'",
+        ),
+        ("catalog_svc", "DELETE FROM catalog.shows"),
+    ];
+    for (role, statement) in refused {
+        let client = database.client(role).await;
+        refuses(&client, statement, &SqlState::INSUFFICIENT_PRIVILEGE, None).await;
+    }
+    let worker = database.client("expiry_worker").await;
+    let statement = booking(&[]);
+    refuses(&worker, &statement, &SqlState::INSUFFICIENT_PRIVILEGE, None).await;
+}
+
+#[tokio::test]
+async fn a_booking_that_contradicts_itself_is_refused() {
+    let database = setting().await;
+    let client = database.client("booking_svc").await;
+    let (now, later) = ("now()", "now() + interval '1 min'");
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (
+            &[("booking_id", "'00000000-0002-8000-8000-00000000000c'")],
+            "booking_id_nests",
+        ),
+        (&[("customer_id", "NULL")], "one_customer"),
+        (&[("email", "'cid@example.org'")], "one_customer"),
+        (&[("customer_id", "''")], "bookings_customer_id_check"),
+        (
+            &[("seat_ordinals", "'{}'"), ("seat_prices", "'{}'")],
+            "a_price_for_each_seat",
+        ),
+        (&[("seat_prices", "'{7, 7}'")], "a_price_for_each_seat"),
+        (&[("seat_ordinals", "'{2, 3}'")], "a_price_for_each_seat"),
+        (&[("expires_at", "now() + interval '9 s'")], "hold_length"),
+        (
+            &[("expires_at", "now() + interval '31 min'")],
+            "hold_length",
+        ),
+        (&[("expires_at", "now() - interval '1 s'")], "hold_length"),
+        (&[("total", "-1")], "bookings_total_check"),
+        (&[("version", "0")], "bookings_version_check"),
+        (&[("confirmed_at", now)], "state_agrees"),
+        (&[("cancelled_at", now)], "state_agrees"),
+        (&[("failed_at", now)], "state_agrees"),
+        (&[("state", "'CONFIRMED'")], "state_agrees"),
+        (&[("state", "'CANCELLED'")], "state_agrees"),
+        (
+            &[
+                ("state", "'FAILED'"),
+                ("failure_reason", "'PAYMENT_DECLINED'"),
+            ],
+            "state_agrees",
+        ),
+        (
+            &[("state", "'FAILED'"), ("failed_at", now)],
+            "failed_for_a_reason",
+        ),
+        (&[("failure_reason", "'EXPIRED'")], "failed_for_a_reason"),
+        (
+            &[
+                ("state", "'FAILED'"),
+                ("failure_reason", "'EXPIRED'"),
+                ("failed_at", later),
+            ],
+            "expired_when_it_ended",
+        ),
+        (
+            &[
+                ("state", "'CONFIRMED'"),
+                ("confirmed_at", "now() + interval '120 s'"),
+            ],
+            "confirmed_in_time",
+        ),
+        (
+            &[
+                ("state", "'CONFIRMED'"),
+                ("confirmed_at", "now() - interval '1 s'"),
+            ],
+            "confirmed_in_time",
+        ),
+        (
+            &[
+                ("state", "'CONFIRMED'"),
+                ("confirmed_at", now),
+                ("cancelled_at", now),
+            ],
+            "state_agrees",
+        ),
+        (
+            &[
+                ("state", "'CANCELLED'"),
+                ("confirmed_at", later),
+                ("cancelled_at", now),
+            ],
+            "state_agrees",
+        ),
+    ];
+    for (changes, constraint) in cases {
+        let statement = booking(changes);
+        refuses(
+            &client,
+            &statement,
+            &SqlState::CHECK_VIOLATION,
+            Some(constraint),
+        )
+        .await;
+    }
+    let statement = booking(&[("booking_id", HELD)]);
+    refuses(&client, &statement, &SqlState::UNIQUE_VIOLATION, None).await;
+    let elsewhere = [
+        ("show_id", "'00000000-0002-8000-8000-000000000000'"),
+        ("booking_id", "'00000000-0002-8000-8000-00000000000c'"),
+    ];
+    let statement = booking(&elsewhere);
+    refuses(&client, &statement, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+    // So that it is the changes that are refused.
+    client
+        .batch_execute(&booking(&[]))
+        .await
+        .expect("a booking");
+}
+
+#[tokio::test]
+async fn a_booking_cannot_be_led_where_no_verb_leads() {
+    let database = setting().await;
+    for (role, change) in [
+        ("booking_svc", "state = 'CONFIRMED'"),
+        (
+            "booking_svc",
+            "confirmed_at = expires_at, state = 'CONFIRMED'",
+        ),
+        (
+            "booking_svc",
+            "state = 'FAILED', failure_reason = 'EXPIRED', failed_at = now()",
+        ),
+        ("expiry_worker", "state = 'FAILED'"),
+        ("expiry_worker", "state = 'CANCELLED'"),
+        (
+            "expiry_worker",
+            "state = 'FAILED', failure_reason = 'EXPIRED', failed_at = now()",
+        ),
+    ] {
+        let client = database.client(role).await;
+        let statement = format!("UPDATE booking.bookings SET {change} WHERE booking_id = {HELD}");
+        refuses(&client, &statement, &SqlState::CHECK_VIOLATION, None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_seat_has_one_row_and_an_owner_that_exists() {
+    let database = setting().await;
+    let nobody = "'00000000-0001-8000-8000-0000000000ff'";
+    let to_nobody = format!("UPDATE booking.show_seats SET booking_id = {nobody}");
+    for role in ["booking_svc", "expiry_worker"] {
+        let client = database.client(role).await;
+        refuses(&client, &to_nobody, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+    }
+    let client = database.client("booking_svc").await;
+    // A second owner would need a second row, which there cannot be.
+    let again = format!("INSERT INTO booking.show_seats VALUES ({SHOW}, 0, {SOLD})");
+    refuses(&client, &again, &SqlState::UNIQUE_VIOLATION, None).await;
+    let below = format!("INSERT INTO booking.show_seats VALUES ({SHOW}, -1, NULL)");
+    refuses(&client, &below, &SqlState::CHECK_VIOLATION, None).await;
+    let elsewhere = "INSERT INTO booking.show_seats VALUES (gen_random_uuid(), 0, NULL)";
+    refuses(&client, elsewhere, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+}
+
+#[tokio::test]
+async fn a_transition_that_no_verb_makes_is_refused() {
+    let database = setting().await;
+    let client = database.client("booking_svc").await;
+    let cases: &[&[(&str, &str)]] = &[
+        &[("from_state", "NULL")],
+        &[("from_state", "'CANCELLED'")],
+        &[("from_state", "'FAILED'")],
+        &[("to_state", "'CANCELLED'")],
+        &[("to_state", "'PENDING'")],
+        &[("verb", "'RESERVE'")],
+        &[
+            ("verb", "'RESERVE'"),
+            ("from_state", "NULL"),
+            ("to_state", "'PENDING'"),
+        ],
+        &[("verb", "'CANCEL'")],
+        &[
+            ("verb", "'CANCEL'"),
+            ("from_state", "'FAILED'"),
+            ("to_state", "'CANCELLED'"),
+        ],
+        &[("verb", "'EXPIRE'")],
+        &[
+            ("verb", "'EXPIRE'"),
+            ("from_state", "'CONFIRMED'"),
+            ("to_state", "'FAILED'"),
+        ],
+    ];
+    for changes in cases {
+        let statement = transition(changes);
+        refuses(
+            &client,
+            &statement,
+            &SqlState::CHECK_VIOLATION,
+            Some("legal"),
+        )
+        .await;
+    }
+    let taken = [("request_id", "'00000000-0000-4000-8000-000000000001'")];
+    let by_request = Some("transitions_by_request");
+    refuses(
+        &client,
+        &transition(&taken),
+        &SqlState::UNIQUE_VIOLATION,
+        by_request,
+    )
+    .await;
+    let again = [("version", "2"), ("booking_id", SOLD)];
+    let by_version = Some("transitions_pkey");
+    refuses(
+        &client,
+        &transition(&again),
+        &SqlState::UNIQUE_VIOLATION,
+        by_version,
+    )
+    .await;
+    let nameless = transition(&[("actor", "''")]);
+    refuses(&client, &nameless, &SqlState::CHECK_VIOLATION, None).await;
+    client
+        .batch_execute(&transition(&[]))
+        .await
+        .expect("a transition");
+}
+
+#[tokio::test]
+async fn a_statement_that_missed_a_row_aborts_its_transaction() {
+    let database = setting().await;
+    for role in ["booking_svc", "expiry_worker"] {
+        let client = database.client(role).await;
+        for counts in ["1, 2", "2, 1", "0, 1", "NULL, 1"] {
+            let statement = format!("SELECT booking.expect_rows('a test', {counts})");
+            let missed = SqlState::from_code("TK001");
+            refuses(&client, &statement, &missed, None).await;
+        }
+        let fits = client.batch_execute("SELECT booking.expect_rows('a test', 2, 2)");
+        fits.await.expect("as many as expected");
+        let aborted = format!(
+            "BEGIN; UPDATE booking.show_seats SET booking_id = NULL WHERE booking_id = {HELD};
+             SELECT booking.expect_rows('a test', 1, 2); COMMIT"
+        );
+        let missed = SqlState::from_code("TK001");
+        refuses(&client, &aborted, &missed, None).await;
+        client.batch_execute("ROLLBACK").await.expect("it is over");
+    }
+    let owned = "SELECT count(*) FROM booking.show_seats WHERE booking_id IS NOT NULL";
+    let row = database.owner().await.query_one(owned, &[]).await;
+    assert_eq!(row.expect("a count").get::<_, i64>(0), 2);
+}
