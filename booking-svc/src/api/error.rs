@@ -1,7 +1,6 @@
 //! Why a call did nothing, as the contract says it. Nothing else in this service makes an
 //! error for a caller, but for fields that do not parse.
 
-use model::LABEL_CHARS_MAX;
 use proto::errors::v1::ErrorReason;
 use service_kit::{ApiError, wire};
 use tonic::Code;
@@ -15,6 +14,9 @@ use crate::verbs::VerbError;
 /// How many seats a message names; it travels in a header, and so do the details, which name
 /// them all as long as they fit.
 const SEATS_IN_MESSAGE_MAX: usize = 5;
+
+/// A label of the caller's can be of any length; its place in the request tells it as well.
+const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -134,13 +136,13 @@ impl From<VerbError> for ApiError {
             VerbError::Sales(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
             VerbError::UnknownSeats(seats) => {
-                // A label of the caller's can be of any length; a seat's cannot.
                 let violations = seats.into_iter().map(|(place, label)| {
-                    let label: String = label.chars().take(LABEL_CHARS_MAX).collect();
-                    (
-                        format!("seat_labels[{place}]"),
-                        format!("no seat {label:?}"),
-                    )
+                    let message = if label.len() <= LABEL_IN_MESSAGE_BYTES_MAX {
+                        format!("no seat {label:?}")
+                    } else {
+                        "names no seat".to_owned()
+                    };
+                    (format!("seat_labels[{place}]"), message)
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }

@@ -107,7 +107,7 @@ async fn a_booking_that_is_over_or_not_there_is_refused() {
     assert_eq!(metadata(&status)["state"], "CANCELLED");
     let since = text_of(over.cancel_time.as_ref());
     assert_eq!(metadata(&status)["since_time"], since);
-    assert_eq!(subjects(&status), [over.booking_id.clone()]);
+    assert_eq!(subjects(&status), [&*over.booking_id]);
 
     let lapsed = stage.reserve(&show, &["A-2"]).await;
     stage.lapse(&lapsed.booking_id).await;

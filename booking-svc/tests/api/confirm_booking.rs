@@ -151,7 +151,7 @@ async fn a_booking_in_any_other_state_is_refused_with_it() {
         assert_eq!(about["since_time"], text_of(since.as_ref()));
         let why = about.get("failure_reason").map(String::as_str);
         assert_eq!(why, (state == "FAILED").then_some("PAYMENT_DECLINED"));
-        assert_eq!(subjects(&status), [booking.booking_id.clone()]);
+        assert_eq!(subjects(&status), [&*booking.booking_id]);
     }
     crate::stage::assert_quiet(&mut stage.system.booking);
 }

@@ -50,7 +50,7 @@ async fn a_lapsed_hold_reads_as_failed_and_cannot_be_confirmed() {
         let about = metadata(&status);
         assert_eq!(about["booking_id"], booking.booking_id);
         assert_eq!(about["expire_time"], text_of(found.expire_time.as_ref()));
-        assert_eq!(subjects(&status), [booking.booking_id.clone()]);
+        assert_eq!(subjects(&status), [&*booking.booking_id]);
         assert_eq!(found.state(), BookingState::Failed);
         assert_eq!(found.failure_reason(), FailureReason::Expired);
         assert_eq!(found.fail_time, found.expire_time);

@@ -31,7 +31,7 @@ const SETTING: &str = "
 ";
 
 /// Another booking of the show, with these values in place of the good ones.
-fn booking(changes: &[(&str, &str)]) -> String {
+pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
     let mut columns = vec![
         ("show_id", SHOW),
         ("booking_id", "'00000000-0001-8000-8000-00000000000c'"),
@@ -88,7 +88,8 @@ fn insert(table: &str, columns: &[(&str, &str)]) -> String {
     )
 }
 
-async fn setting() -> TestDatabase {
+/// A database with it.
+pub(crate) async fn setting() -> TestDatabase {
     let database = postgres::database().await;
     let statements = SETTING
         .replace(":show", SHOW)
@@ -100,7 +101,12 @@ async fn setting() -> TestDatabase {
 }
 
 /// Asserts that a statement fails with this SQLSTATE, by this constraint if one is named.
-async fn refuses(client: &Client, statement: &str, state: &SqlState, constraint: Option<&str>) {
+pub(crate) async fn refuses(
+    client: &Client,
+    statement: &str,
+    state: &SqlState,
+    constraint: Option<&str>,
+) {
     let outcome = client.batch_execute(statement).await;
     let error = outcome.expect_err(statement);
     let error = error.as_db_error().expect("the server's answer");
@@ -108,63 +114,6 @@ async fn refuses(client: &Client, statement: &str, state: &SqlState, constraint:
     if constraint.is_some() {
         assert_eq!(error.constraint(), constraint, "{statement}: {error}");
     }
-}
-
-#[tokio::test]
-async fn each_role_may_do_its_own_work_and_nothing_else() {
-    let database = setting().await;
-    let refused = [
-        ("booking_svc", "UPDATE booking.transitions SET actor = 'x'"),
-        ("booking_svc", "DELETE FROM booking.transitions"),
-        ("booking_svc", "DELETE FROM booking.bookings"),
-        ("booking_svc", "DELETE FROM booking.show_seats"),
-        ("booking_svc", "DELETE FROM booking.sales"),
-        ("booking_svc", "TRUNCATE booking.transitions"),
-        ("booking_svc", "DROP TABLE booking.transitions"),
-        ("booking_svc", "CREATE TABLE booking.notes ()"),
-        ("booking_svc", "SELECT FROM catalog.shows"),
-        ("booking_svc", "SELECT FROM catalog.feed"),
-        (
-            "booking_svc",
-            "UPDATE public._sqlx_migrations SET success = true",
-        ),
-        (
-            "expiry_worker",
-            "UPDATE booking.transitions SET actor = 'x'",
-        ),
-        ("expiry_worker", "DELETE FROM booking.transitions"),
-        ("expiry_worker", "SELECT FROM booking.sales"),
-        ("expiry_worker", "UPDATE booking.bookings SET total = 0"),
-        (
-            "expiry_worker",
-            "UPDATE booking.bookings SET expires_at = now()",
-        ),
-        (
-            "expiry_worker",
-            "UPDATE booking.bookings SET confirmed_at = now()",
-        ),
-        ("expiry_worker", "DELETE FROM booking.bookings"),
-        ("expiry_worker", "UPDATE booking.show_seats SET ordinal = 7"),
-        (
-            "expiry_worker",
-            "INSERT INTO booking.show_seats SELECT * FROM booking.show_seats",
-        ),
-        ("expiry_worker", "SELECT FROM catalog.shows"),
-        ("catalog_svc", "SELECT FROM booking.bookings"),
-        ("catalog_svc", "SELECT FROM booking.show_seats"),
-        (
-            "catalog_svc",
-            "UPDATE booking.sales SET state = 'CANCELLED'",
-        ),
-        ("catalog_svc", "DELETE FROM catalog.shows"),
-    ];
-    for (role, statement) in refused {
-        let client = database.client(role).await;
-        refuses(&client, statement, &SqlState::INSUFFICIENT_PRIVILEGE, None).await;
-    }
-    let worker = database.client("expiry_worker").await;
-    let statement = booking(&[]);
-    refuses(&worker, &statement, &SqlState::INSUFFICIENT_PRIVILEGE, None).await;
 }
 
 #[tokio::test]

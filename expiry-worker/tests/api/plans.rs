@@ -1,0 +1,109 @@
+//! The plans of the worker's statements. They are made once for each connection, perhaps
+//! while the tables are new and without statistics, and kept.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::hall::Hall;
+
+macro_rules! statements {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../src/sql/", $name, ".sql")))),*]
+    };
+}
+
+/// The plan that a connection of the worker's would use for a statement.
+async fn plan(client: &Client, name: &str, statement: &str) -> String {
+    let prepare = format!("PREPARE {name} AS {statement}");
+    client.batch_execute(&prepare).await.expect(name);
+    let parameters = (1..=9)
+        .rev()
+        .find(|n| statement.contains(&format!("${n}")))
+        .unwrap_or(0);
+    let execute = match parameters {
+        0 => name.to_owned(),
+        n => format!("{name} ({})", vec!["NULL"; n].join(", ")),
+    };
+    let explain = format!("EXPLAIN EXECUTE {execute}");
+    let lines = client.simple_query(&explain).await.expect(name);
+    let lines = lines.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_key() {
+    let all = statements![
+        "fail_bookings",
+        "free_seats",
+        "lock_seats",
+        "lock_stale",
+        "log_expiry",
+        "next_lapse",
+    ];
+    let indexes = [
+        ("fail_bookings", "bookings_pkey"),
+        ("free_seats", "show_seats_pkey"),
+        ("lock_seats", "show_seats_pkey"),
+        ("lock_stale", "bookings_pending"),
+        ("next_lapse", "bookings_pending"),
+    ];
+    let hall = Hall::new(1_000).await;
+    for state in ["new", "analyzed", "full"] {
+        match state {
+            "new" => {}
+            "analyzed" => hall.run("ANALYZE").await,
+            _ => fill(&hall).await,
+        }
+        let client = hall.database.client("expiry_worker").await;
+        for (name, statement) in all {
+            let plan = plan(&client, name, statement).await;
+            let told = || format!("{name} on {state} tables:\n{plan}");
+            for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
+                assert!(!plan.contains(slow), "{slow}: {}", told());
+            }
+            let wanted = indexes.iter().find(|(of, _)| *of == name);
+            if let Some((_, index)) = wanted {
+                assert!(
+                    plan.contains(&format!("using {index} ")),
+                    "{index}: {}",
+                    told()
+                );
+            }
+            // The oldest come first by the index: a batch does not sort all that is stale.
+            assert!(name != "lock_stale" || !plan.contains("Sort"), "{}", told());
+        }
+    }
+}
+
+#[test]
+fn no_statement_is_left_out() {
+    let source = include_str!("plans.rs");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql");
+    for file in std::fs::read_dir(folder).expect("the statements' folder") {
+        let path = file.expect("a file").path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let named = source.contains(&format!("        \"{name}\","));
+        assert!(named, "{name} has no plan here");
+    }
+}
+
+/// Twenty thousand bookings, a tenth of them open, with statistics.
+async fn fill(hall: &Hall) {
+    let show = hall.show;
+    let statements = format!(
+        "INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
+             seat_ordinals, seat_prices, total, currency, created_at, expires_at, cancelled_at)
+         SELECT '{show}', (left('{show}', 24) || lpad(to_hex(n), 12, '0'))::uuid,
+             CASE WHEN n % 10 = 0 THEN 'PENDING' ELSE 'CANCELLED' END::booking.booking_state,
+             1, 'ann', '{{0}}', '{{7}}', 7, 'EUR', now(), now() + interval '120 s',
+             CASE WHEN n % 10 = 0 THEN NULL ELSE now() END
+         FROM generate_series(1, 20000) AS n;
+         ANALYZE"
+    );
+    hall.run(&statements).await;
+}
