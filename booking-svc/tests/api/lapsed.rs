@@ -1,12 +1,17 @@
 //! Holds that have ended, with no worker to notice: whoever looks sees them as FAILED, and
 //! whoever wants their seats gets them.
 
+use std::time::Duration;
+
 use proto::booking::v1::{Booking, BookingState, FailureReason, ListBookingsRequest, SeatStatus};
 use system_tests::errors::{assert_error, describe, metadata, subjects};
+use system_tests::eventually;
 use system_tests::system::{confirm, reservation, reserve};
 use tonic::Code;
 
 use crate::stage::{Stage, all_reserve, text_of};
+
+const SOON: Duration = Duration::from_secs(5);
 
 async fn in_state(stage: &Stage, show: &str, state: BookingState) -> Vec<Booking> {
     let request = ListBookingsRequest {
@@ -65,6 +70,39 @@ async fn a_lapsed_hold_reads_as_failed_and_cannot_be_confirmed() {
     let free = stage.labels(&show, SeatStatus::Available).await;
     assert_eq!(free, ["A-1", "A-2", "A-3"]);
     assert_eq!(stage.labels(&show, SeatStatus::Held).await, ["A-4"]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_confirm_that_waited_past_the_end_is_refused() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(1).await;
+    let held = stage.reserve(&show, &["A-1"]).await;
+    let holder = stage.system.database.owner().await;
+    stage
+        .end_hold(&held.booking_id, Duration::from_secs(1))
+        .await;
+    let lock = "BEGIN; SELECT FROM booking.bookings FOR UPDATE";
+    holder.batch_execute(lock).await.expect("its lock");
+    let mut client = stage.client();
+    // The hold was live when the confirm began: what counts is when it has its lock.
+    let ending = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+             AND datname = current_database() AND usename = 'booking_svc'";
+        eventually(SOON, "the confirm waits", async || {
+            stage.count(waits).await == 1
+        })
+        .await;
+        let ended = "SELECT count(*) FROM booking.bookings WHERE expires_at <= clock_timestamp()";
+        eventually(SOON, "the hold ends", async || {
+            stage.count(ended).await == 1
+        })
+        .await;
+        holder.batch_execute("ROLLBACK").await.expect("ours");
+    };
+    let (outcome, ()) = tokio::join!(confirm(&mut client, &held.booking_id), ending);
+    let status = outcome.expect_err("the hold has ended");
+    assert_error(&status, Code::FailedPrecondition, "HOLD_EXPIRED");
     stage.assert_sound().await;
 }
 

@@ -1,5 +1,6 @@
 //! The database stalls, cuts connections off, or has none to spare.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -86,6 +87,79 @@ async fn a_stall_on_the_sale_of_a_show_passes() {
 #[tokio::test]
 async fn a_stall_on_whole_tables_passes() {
     stall("LOCK TABLE booking.bookings, booking.show_seats, booking.sales").await;
+}
+
+/// Stopped processes of the server, which go on at the latest when this is dropped.
+struct Stopped(Vec<String>);
+
+impl Stopped {
+    /// Stops those that serve the service.
+    async fn of(stage: &Stage) -> Self {
+        let ids = "SELECT pid::text FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = 'booking_svc'";
+        let rows = stage.owner.query(ids, &[]).await.expect("their ids");
+        let stopped = Self(rows.iter().map(|row| row.get(0)).collect());
+        assert!(stopped.0.len() >= 2, "a lane's and a reader's at least");
+        stopped.signal("-STOP");
+        stopped
+    }
+
+    fn signal(&self, signal: &str) {
+        let done = Command::new("kill").arg(signal).args(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_is_waited_for() {
+    if std::env::var_os("DATABASE_URL").is_some() {
+        // Its processes are not ours to stop, or run elsewhere.
+        return;
+    }
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(200).await;
+    let held = stage.reserve(&show, &["A-200"]).await;
+    stage.get(&held.booking_id).await;
+    let stopped = Stopped::of(&stage).await;
+    let writes = (1..=100).map(|n| {
+        let (mut client, show) = (stage.client(), show.clone());
+        async move {
+            let label = format!("A-{n}");
+            reserve(&mut client, &show, &[&label], "ann")
+                .await
+                .map(drop)
+        }
+    });
+    let reads = (1..=50).map(|_| {
+        let (mut client, id) = (stage.client(), held.booking_id.clone());
+        async move { get(&mut client, &id).await.map(drop) }
+    });
+    let going_on = async {
+        // The stall itself, not a wait for something to happen.
+        tokio::time::sleep(STALL).await;
+        drop(stopped);
+    };
+    let (written, read, ()) = tokio::join!(join_all(writes), join_all(reads), going_on);
+    for status in written.iter().chain(&read).filter_map(|o| o.as_ref().err()) {
+        assert!(may_fail(status), "{}", describe(status));
+    }
+    let kept = "SELECT count(*) FROM booking.bookings";
+    let acknowledged = written.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(
+        usize::try_from(stage.count(kept).await - 1),
+        Ok(acknowledged)
+    );
+    for n in 101..=110 {
+        stage.reserve(&show, &[&format!("A-{n}")]).await;
+    }
+    assert_eq!(stage.get(&held.booking_id).await, held);
+    stage.assert_sound().await;
 }
 
 /// Sends a call again, as its request id allows, until it is answered.

@@ -1,8 +1,8 @@
 //! A cluster whose owner is killed, without a chance to tidy up.
 //!
-//! The owner is this test program, run again for the one test `owner_process`.
+//! The owner is the example of that name.
 
-use crate::support::{DEADLINE, alive, binaries, eventually, pid, room};
+use crate::support::{alive, binaries, cache_dir, eventually, room};
 use anyhow::{Context, Result};
 use dev_postgres::{Cluster, ClusterOptions};
 use std::{
@@ -13,30 +13,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-const FOLDER: &str = "DEV_POSTGRES_TEST_FOLDER";
-const KIND: &str = "DEV_POSTGRES_TEST_KIND";
-
-/// Not a test: what the tests below run and kill.
-#[tokio::test]
-#[ignore = "the owner that other tests run and kill"]
-async fn owner_process() -> Result<()> {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else {
-        return Ok(());
-    };
-    let options = match env::var(KIND)?.as_str() {
-        "ephemeral" => ClusterOptions::ephemeral(binaries().await?, &folder),
-        _ => ClusterOptions::durable(binaries().await?, &folder),
-    };
-    let cluster = Cluster::start(options).await?;
-    let pid = pid(&cluster)?;
-    let told = folder.with_extension("told");
-    fs::write(told.with_extension("part"), pid.to_string())?;
-    fs::rename(told.with_extension("part"), told)?;
-    // Killed here; a run whose killer failed must end as well.
-    tokio::time::sleep(DEADLINE * 3).await;
-    Ok(())
-}
-
 struct Owner {
     process: Child,
     folder: PathBuf,
@@ -45,10 +21,13 @@ struct Owner {
 impl Owner {
     fn start(room: &TempDir, kind: &str) -> Result<Self> {
         let folder = room.path().join("pg");
-        let process = Command::new(env::current_exe()?)
-            .args(["--ignored", "--exact", "owner::owner_process"])
-            .env(FOLDER, &folder)
-            .env(KIND, kind)
+        // Cargo builds examples before tests, and puts them beside the tests' folder.
+        let own = env::current_exe()?;
+        let profile = own.parent().and_then(Path::parent).context("target")?;
+        let process = Command::new(profile.join("examples").join("owner"))
+            .arg(&folder)
+            .arg(kind)
+            .arg(cache_dir())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;

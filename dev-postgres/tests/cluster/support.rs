@@ -5,7 +5,7 @@ use dev_postgres::{Binaries, Cluster, ClusterOptions, Source, find_binaries};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -22,9 +22,12 @@ pub(crate) fn room() -> Result<TempDir> {
     Ok(room)
 }
 
+pub(crate) fn cache_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres")
+}
+
 pub(crate) async fn binaries() -> Result<Binaries> {
-    let cache_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
-    find_binaries(Source::from_env()?, &cache_dir).await
+    find_binaries(Source::from_env()?, &cache_dir()).await
 }
 
 pub(crate) async fn ephemeral(room: &TempDir) -> Result<ClusterOptions> {
