@@ -5,11 +5,14 @@
 //! when the seats are counted through from 0. Invariant: an existing [`SeatLayout`] has 1 to
 //! [`SEATS_MAX`] seats, and `ordinal_of(label_of(n)) == n` for each of them.
 
-use std::collections::{HashMap, HashSet};
+mod check;
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Currency, PRICE_MAX};
+use self::check::Check;
+use crate::money::Currency;
 
 /// The most seats of a layout.
 pub const SEATS_MAX: u32 = 100_000;
@@ -23,9 +26,6 @@ pub const SECTION_NAME_CHARS_MAX: usize = 100;
 pub const ROW_NAME_CHARS_MAX: usize = 32;
 /// The most characters of a seat's label; it has one at least.
 pub const LABEL_CHARS_MAX: usize = 40;
-
-/// The most problems that are told at once.
-const PROBLEMS_MAX: usize = 20;
 
 /// A valid layout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct SeatLayout {
 pub struct Section {
     /// Unique within the layout; 1 to [`SECTION_NAME_CHARS_MAX`] characters.
     pub name: Box<str>,
-    /// In minor units of the layout's currency; 0 to [`PRICE_MAX`].
+    /// In minor units of the layout's currency; 0 to [`crate::PRICE_MAX`].
     pub price: i64,
     /// Its rows, from the front.
     pub rows: Vec<SeatRow>,
@@ -234,165 +234,6 @@ fn find(
     (number as usize <= row.seats.count()).then(|| found.first_ordinal + number - 1)
 }
 
-/// One pass over a description: collects the index, and what is wrong.
-#[derive(Default)]
-struct Check {
-    problems: Vec<LayoutProblem>,
-    seat_count: u32,
-    rows: Vec<RowIndex>,
-    counted_rows: HashMap<Box<str>, u32>,
-    labels: HashMap<Box<str>, u32>,
-}
-
-impl Check {
-    fn sections(&mut self, sections: &[Section]) {
-        let row_count: usize = sections.iter().map(|section| section.rows.len()).sum();
-        let seat_count: usize = sections
-            .iter()
-            .flat_map(|section| &section.rows)
-            .map(|row| row.seats.count())
-            .sum();
-        if sections.is_empty() || sections.len() > SECTIONS_MAX {
-            self.problem("sections", format!("must be 1 to {SECTIONS_MAX} sections"));
-        }
-        if row_count > ROWS_MAX {
-            self.problem(
-                "sections",
-                format!("have {row_count} rows; {ROWS_MAX} are the most"),
-            );
-        }
-        if seat_count > SEATS_MAX as usize {
-            self.problem(
-                "sections",
-                format!("have {seat_count} seats; {SEATS_MAX} are the most"),
-            );
-        }
-        if !self.problems.is_empty() {
-            return;
-        }
-        let mut names = HashSet::new();
-        for (s, section) in sections.iter().enumerate() {
-            let path = format!("sections[{s}]");
-            if let Err(message) = check_name(&section.name, 1, SECTION_NAME_CHARS_MAX) {
-                self.problem(format!("{path}.name"), message);
-            }
-            if !names.insert(&section.name) {
-                self.problem(
-                    format!("{path}.name"),
-                    format!("{:?} stands twice", section.name),
-                );
-            }
-            if !(0..=PRICE_MAX).contains(&section.price) {
-                self.problem(
-                    format!("{path}.price.minor_units"),
-                    format!("must be 0 to {PRICE_MAX}"),
-                );
-            }
-            if section.rows.is_empty() {
-                self.problem(format!("{path}.rows"), "must have a row at least");
-            }
-            for (r, row) in section.rows.iter().enumerate() {
-                self.row(&format!("{path}.rows[{r}]"), s, r, row, sections);
-            }
-        }
-    }
-
-    fn row(&mut self, path: &str, s: usize, r: usize, row: &SeatRow, sections: &[Section]) {
-        if let Err(message) = check_name(&row.name, 0, ROW_NAME_CHARS_MAX) {
-            self.problem(format!("{path}.name"), message);
-        }
-        if row.seats.count() == 0 {
-            self.problem(
-                path,
-                "must have a seat at least: set seat_count or seat_labels",
-            );
-        }
-        let index = RowIndex {
-            first_ordinal: self.seat_count,
-            section: u32::try_from(s).unwrap_or(u32::MAX),
-            row: u32::try_from(r).unwrap_or(u32::MAX),
-        };
-        let row_number = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        self.rows.push(index);
-        match &row.seats {
-            Seats::Count(count) => {
-                self.counted_row(path, row, *count, row_number);
-                self.seat_count += count;
-            }
-            Seats::Labels(labels) => {
-                for (i, label) in labels.iter().enumerate() {
-                    self.label(&format!("{path}.seat_labels[{i}]"), label, sections);
-                    self.seat_count += 1;
-                }
-            }
-        }
-    }
-
-    fn counted_row(&mut self, path: &str, row: &SeatRow, count: u32, row_number: u32) {
-        if self
-            .counted_rows
-            .insert(row.name.clone(), row_number)
-            .is_some()
-        {
-            let message = format!(
-                "another row has the name {:?} too, so their seats would have the same labels",
-                row.name
-            );
-            self.problem(format!("{path}.name"), message);
-        }
-        if self.labels.is_empty() {
-            return;
-        }
-        for number in 1..=count {
-            let label = counted_label(&row.name, number);
-            if self.labels.contains_key(&*label) {
-                self.problem(
-                    format!("{path}.seat_count"),
-                    format!("the label {label:?} stands twice"),
-                );
-            }
-        }
-    }
-
-    fn label(&mut self, path: &str, label: &str, sections: &[Section]) {
-        if let Err(message) = check_name(label, 1, LABEL_CHARS_MAX) {
-            self.problem(path, message);
-        }
-        if find(
-            &self.labels,
-            &self.counted_rows,
-            &self.rows,
-            sections,
-            label,
-        )
-        .is_some()
-        {
-            self.problem(path, format!("the label {label:?} stands twice"));
-        }
-        self.labels.insert(label.into(), self.seat_count);
-    }
-
-    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(LayoutProblem {
-                path: path.into(),
-                message: message.into(),
-            });
-        }
-    }
-}
-
-fn check_name(name: &str, min: usize, max: usize) -> Result<(), String> {
-    let chars = name.chars().count();
-    if chars < min || chars > max {
-        return Err(format!("must have {min} to {max} characters"));
-    }
-    if name.trim() != name || name.chars().any(char::is_control) {
-        return Err("must not begin or end with a space, nor have control characters".to_owned());
-    }
-    Ok(())
-}
-
 impl TryFrom<Description> for SeatLayout {
     type Error = String;
 
@@ -412,124 +253,4 @@ impl From<SeatLayout> for Description {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn eur() -> Currency {
-        "EUR".parse().expect("a currency")
-    }
-
-    fn counted(name: &str, count: u32) -> SeatRow {
-        SeatRow {
-            name: name.into(),
-            seats: Seats::Count(count),
-        }
-    }
-
-    fn labelled(name: &str, labels: &[&str]) -> SeatRow {
-        let labels = labels.iter().map(|&label| label.into()).collect();
-        SeatRow {
-            name: name.into(),
-            seats: Seats::Labels(labels),
-        }
-    }
-
-    fn one_section(rows: Vec<SeatRow>) -> Vec<Section> {
-        vec![Section {
-            name: "Stalls".into(),
-            price: 1250,
-            rows,
-        }]
-    }
-
-    fn paths(sections: Vec<Section>) -> Vec<String> {
-        match SeatLayout::new(eur(), sections) {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.into_iter().map(|problem| problem.path).collect(),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_label_leads_back_to_its_seat(counts in prop::collection::vec(1u32..20, 1..8)) {
-            let mut rows: Vec<_> =
-                counts.iter().enumerate().map(|(i, &n)| counted(&format!("R-{i}"), n)).collect();
-            rows.push(labelled("Box", &["Box 1", "R-900-1", "007", "-5"]));
-            rows.push(counted("", 3));
-            let layout = SeatLayout::new(eur(), one_section(rows)).expect("a valid layout");
-            prop_assert_eq!(layout.seat_count(), counts.iter().sum::<u32>() + 7);
-            for ordinal in 0..layout.seat_count() {
-                let label = layout.seat(ordinal).expect("a seat").label();
-                prop_assert_eq!(layout.ordinal_of(&label), Some(ordinal), "{}", label);
-            }
-            prop_assert!(layout.seat(layout.seat_count()).is_none());
-        }
-    }
-
-    #[test]
-    fn labels_that_only_look_like_a_seat_are_unknown() {
-        let layout = SeatLayout::new(eur(), one_section(vec![counted("A", 9), counted("", 9)]))
-            .expect("a valid layout");
-        for label in [
-            "A-0", "A-01", "A-+1", "A-10", "A-", "A", "a-1", "-1", "0", "10", "", "A-1 ",
-        ] {
-            assert_eq!(layout.ordinal_of(label), None, "{label:?}");
-        }
-    }
-
-    #[test]
-    fn labels_that_stand_twice_are_found_whichever_comes_first() {
-        for rows in [
-            vec![counted("A", 3), counted("A", 2)],
-            vec![counted("A", 3), labelled("x", &["A-3"])],
-            vec![labelled("x", &["A-3"]), counted("A", 3)],
-            vec![labelled("x", &["7"]), counted("", 7)],
-            vec![labelled("x", &["k", "k"])],
-        ] {
-            assert_eq!(paths(one_section(rows.clone())).len(), 1, "{rows:?}");
-        }
-        assert!(
-            paths(one_section(vec![
-                labelled("x", &["A-4", "A-0", "A"]),
-                counted("A", 3)
-            ]))
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn limits_are_named_with_their_place() {
-        assert_eq!(paths(vec![]), ["sections"]);
-        assert_eq!(paths(one_section(vec![])), ["sections[0].rows"]);
-        assert_eq!(
-            paths(one_section(vec![counted("A", 0)])),
-            ["sections[0].rows[0]"]
-        );
-        assert_eq!(
-            paths(one_section(vec![labelled("A", &[""])])),
-            ["sections[0].rows[0].seat_labels[0]"]
-        );
-        assert_eq!(
-            paths(one_section(vec![counted("A", SEATS_MAX + 1)])),
-            ["sections"]
-        );
-        assert!(paths(one_section(vec![counted("A", SEATS_MAX)])).is_empty());
-        let mut dear = one_section(vec![counted("A", 1)]);
-        dear[0].price = PRICE_MAX + 1;
-        assert_eq!(paths(dear), ["sections[0].price.minor_units"]);
-    }
-
-    #[test]
-    fn a_layout_survives_its_json() {
-        let rows = vec![counted("A", 3), labelled("", &["x", "y"])];
-        let layout = SeatLayout::new(eur(), one_section(rows)).expect("a valid layout");
-        let json = serde_json::to_string(&layout).expect("json");
-        assert_eq!(
-            serde_json::from_str::<SeatLayout>(&json).expect("a layout"),
-            layout
-        );
-        assert!(serde_json::from_str::<SeatLayout>(r#"{"currency":"EUR","sections":[]}"#).is_err());
-    }
-}
+mod tests;
