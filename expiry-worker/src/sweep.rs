@@ -5,10 +5,11 @@
 //! order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
 //! with another worker.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
-use futures_util::join;
+use futures_util::{FutureExt as _, join};
 use service_kit::postgres::{self, DbError};
 use service_kit::sqlstate::{Failure, classify};
 use tokio_postgres::types::ToSql;
@@ -139,12 +140,30 @@ impl Sweeper {
             client.batch_execute("ROLLBACK").await?;
             return Ok(0);
         }
+        // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
+        // goes out, after them all have been polled once, only if none has failed by then.
+        let broken = AtomicBool::new(false);
+        let noted = |done: Result<u64, tokio_postgres::Error>| {
+            if done.is_err() {
+                broken.store(true, Ordering::Relaxed);
+            }
+            done
+        };
+        let commit = async {
+            let end = if broken.load(Ordering::Relaxed) {
+                "ROLLBACK"
+            } else {
+                "COMMIT"
+            };
+            client.batch_execute(end).await
+        };
         let (locked, failed, freed, logged, committed) = join!(
             async {
                 client
                     .execute(&lock_seats, &[&stale.seat_shows, &stale.seats])
                     .await
-            },
+            }
+            .map(noted),
             async {
                 client
                     .execute(
@@ -152,7 +171,8 @@ impl Sweeper {
                         &[&stale.shows, &stale.bookings, &stale.versions],
                     )
                     .await
-            },
+            }
+            .map(noted),
             async {
                 let held = [
                     &stale.seat_shows as &(dyn ToSql + Sync),
@@ -160,7 +180,8 @@ impl Sweeper {
                     &stale.seat_owners,
                 ];
                 client.execute(&free_seats, &held).await
-            },
+            }
+            .map(noted),
             async {
                 client
                     .execute(
@@ -168,8 +189,9 @@ impl Sweeper {
                         &[&stale.shows, &stale.bookings, &stale.versions],
                     )
                     .await
-            },
-            client.batch_execute("COMMIT"),
+            }
+            .map(noted),
+            commit,
         );
         locked?;
         failed?;

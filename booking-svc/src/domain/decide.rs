@@ -242,7 +242,7 @@ impl Batch {
     fn cancel(&mut self, order: &Order, id: BookingId, version: Option<i32>) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Cancel, version)?;
         booking.cancelled_at = Some(self.now);
-        self.give_seats(&booking, None);
+        self.free_seats(&booking)?;
         self.transition(order, Verb::Cancel, Some(booking.state), booking)
     }
 
@@ -254,7 +254,7 @@ impl Batch {
         }
         booking.failure_reason = Some(FailureReason::Expired);
         booking.failed_at = Some(booking.expires_at);
-        self.give_seats(&booking, None);
+        self.free_seats(&booking)?;
         self.transition(order, Verb::Expire, Some(booking.state), booking)
     }
 
@@ -345,6 +345,20 @@ impl Batch {
             lapsed.dedup();
             return Err(NotGranted::Lapsed(lapsed));
         }
+        Ok(())
+    }
+
+    /// Frees the seats of a booking, never another's.
+    fn free_seats(&mut self, booking: &Booking) -> Result<(), NotGranted> {
+        let id = booking.booking_id;
+        let is_own = |seat: &HeldSeat| {
+            let owner = self.locked.seats.get(&(id.show(), seat.ordinal));
+            owner.copied().flatten() == Some(id)
+        };
+        if !booking.seats.iter().all(is_own) {
+            return Err(NotGranted::Fault("a live booking does not own its seats"));
+        }
+        self.give_seats(booking, None);
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 //! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
 use futures_util::future::join5;
 use futures_util::join;
 use tokio_postgres::{Client, Statement};
@@ -241,12 +243,29 @@ async fn write(
     writes: &Writes,
     now: time::OffsetDateTime,
 ) -> Result<(), tokio_postgres::Error> {
+    // What cannot be encoded is never sent, so the server would commit the rest: COMMIT goes
+    // out, after them all have been polled once, only if none has failed by then.
+    let failed = AtomicBool::new(false);
+    let noted = |written: Result<(), tokio_postgres::Error>| {
+        if written.is_err() {
+            failed.store(true, Ordering::Relaxed);
+        }
+        written
+    };
+    let commit = async {
+        let end = if failed.load(Ordering::Relaxed) {
+            "ROLLBACK"
+        } else {
+            "COMMIT"
+        };
+        client.batch_execute(end).await
+    };
     let (inserted, updated, seats, logged, committed) = join5(
-        insert_bookings(client, statements, writes),
-        update_bookings(client, statements, writes),
-        update_seats(client, statements, writes),
-        insert_transitions(client, statements, writes, now),
-        client.batch_execute("COMMIT"),
+        insert_bookings(client, statements, writes).map(noted),
+        update_bookings(client, statements, writes).map(noted),
+        update_seats(client, statements, writes).map(noted),
+        insert_transitions(client, statements, writes, now).map(noted),
+        commit,
     )
     .await;
     inserted?;

@@ -10,6 +10,7 @@ mod labels;
 mod lapsed;
 mod list_bookings;
 mod list_seats;
+mod lost_commit;
 mod malformed;
 mod outages;
 mod plans;

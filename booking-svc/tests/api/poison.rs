@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use system_tests::errors::{assert_error, describe, metadata};
 use system_tests::eventually;
-use system_tests::system::reserve;
+use system_tests::system::{cancel, reserve};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -99,4 +99,59 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
     stage.reserve(&show, &["A-9", "A-21"]).await;
     system_tests::invariants::assert_hold(&stage.system.database).await;
     assert_eq!(stage.system.booking.ended(), None);
+}
+
+#[tokio::test]
+async fn rows_that_contradict_each_other_are_not_written_over() {
+    let stage = Stage::start().await;
+    let show = stage.a_show(4).await;
+    let one = stage.reserve(&show, &["A-1", "A-2"]).await;
+    let other = stage.buy(&show, &["A-3"]).await;
+    let mut client = stage.client();
+    let fault = (Code::Internal, "INTERNAL");
+
+    // A seat of one that the other has: giving the one up would free it.
+    let wrong = format!(
+        "UPDATE booking.show_seats SET booking_id = '{}' WHERE ordinal = 1",
+        other.booking_id
+    );
+    stage.run(&wrong).await;
+    let call = cancel(&mut client, &one.booking_id);
+    stage.refused(call, fault.0, fault.1).await;
+    let right = wrong.replace(&other.booking_id, &one.booking_id);
+    stage.run(&right).await;
+
+    // A seat without a row.
+    let delete = "DELETE FROM booking.show_seats WHERE ordinal = 3";
+    stage.run(delete).await;
+    let call = reserve(&mut client, &show, &["A-4"], "bob");
+    stage.refused(call, fault.0, fault.1).await;
+    let insert = format!("INSERT INTO booking.show_seats VALUES ('{show}', 3)");
+    stage.run(&insert).await;
+
+    // Writes that touch fewer rows than were decided on.
+    stage
+        .run(
+            "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RETURN NULL; END $$",
+        )
+        .await;
+    for table in ["bookings", "show_seats"] {
+        stage
+            .run(&format!(
+                "CREATE TRIGGER skip BEFORE UPDATE ON booking.{table}
+                 FOR EACH ROW EXECUTE FUNCTION skip()"
+            ))
+            .await;
+        let call = cancel(&mut client, &one.booking_id);
+        stage.refused(call, fault.0, fault.1).await;
+        stage
+            .run(&format!("DROP TRIGGER skip ON booking.{table}"))
+            .await;
+    }
+    let over = cancel(&mut client, &one.booking_id).await;
+    assert!(over.is_ok(), "{over:?}");
+    let log = stage.system.booking.log();
+    assert_eq!(log.matches(" ERROR ").count(), 4, "{log}");
+    system_tests::invariants::assert_hold(&stage.system.database).await;
 }

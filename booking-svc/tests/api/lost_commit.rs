@@ -1,0 +1,200 @@
+//! The answer to a COMMIT gets lost. What was done is found out by the order's id, whether
+//! the caller sent one or not, and is not done again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use proto::booking::v1::BookingState;
+use system_tests::errors::{assert_error, describe, has_retry_info};
+use system_tests::process::Process;
+use system_tests::system::{cancel, confirm, reservation, reserve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::stage::{Bookings, Stage, assert_quiet, client_of};
+
+/// A way to the database that can lose what comes back.
+struct Line {
+    address: SocketAddr,
+    faults: Arc<Faults>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// How many more answers to a COMMIT are lost, each with its connection.
+    lost: AtomicUsize,
+    /// Whether there is no way at all.
+    down: AtomicBool,
+}
+
+impl Line {
+    /// A line to a server.
+    async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let faults = Arc::<Faults>::default();
+        let of_line = Arc::clone(&faults);
+        // It ends with the test's runtime.
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                if of_line.down.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let far = TcpStream::connect(&server).await.expect("the server");
+                tokio::spawn(carry(near, far, Arc::clone(&of_line)));
+            }
+        });
+        Self { address, faults }
+    }
+
+    fn lose(&self, answers: usize) {
+        self.faults.lost.store(answers, Ordering::SeqCst);
+    }
+
+    fn still_to_lose(&self) -> usize {
+        self.faults.lost.load(Ordering::SeqCst)
+    }
+}
+
+/// Carries both ways until one side goes, or an answer is lost.
+async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
+    let (mut from_near, mut to_near) = near.into_split();
+    let (mut from_far, mut to_far) = far.into_split();
+    let forth = tokio::io::copy(&mut from_near, &mut to_far);
+    let back = async {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let length = from_far.read(&mut buffer).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            let committed = buffer[..length].windows(7).any(|text| text == b"COMMIT\0");
+            let lose = |left: usize| left.checked_sub(1);
+            let order = Ordering::SeqCst;
+            if committed && faults.lost.fetch_update(order, order, lose).is_ok() {
+                return Ok(());
+            }
+            to_near.write_all(&buffer[..length]).await?;
+        }
+    };
+    // Both connections close when this returns.
+    let _: std::io::Result<()> = tokio::select! {
+        _ = forth => Ok(()),
+        ended = back => ended,
+    };
+}
+
+/// A booking-svc behind such a line.
+async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
+    let direct = stage.system.database.url("booking_svc");
+    let config: tokio_postgres::Config = direct.parse().expect("a URL");
+    let host = match config.get_hosts().first() {
+        Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+        other => panic!("{other:?} is reached in another way"),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let line = Line::to(format!("{host}:{port}")).await;
+    let (before, after) = direct.split_once('@').expect("it names a role");
+    let (_, database) = after.split_once('/').expect("it names a database");
+    let url = format!("{before}@{}/{database}", line.address);
+    let catalog = stage.system.catalog.url();
+    let arguments = ["--database-url", &url, "--catalog-url", &catalog];
+    let process = Process::start("booking-svc", &arguments).await;
+    let client = client_of(&process);
+    (process, client, line)
+}
+
+const BOOKINGS: &str = "SELECT count(*) FROM booking.bookings";
+const STEPS: &str = "SELECT count(*) FROM booking.transitions";
+
+#[tokio::test]
+async fn each_verb_is_answered_and_done_once_without_a_request_id() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(6).await;
+    let (mut process, mut client, line) = behind_a_line(&stage).await;
+    // So that the sale is known, and nothing else commits.
+    reserve(&mut client, &show, &["A-6"], "bob")
+        .await
+        .expect("a free seat");
+    let lapsed = stage.reserve(&show, &["A-1", "A-2", "A-3"]).await;
+    stage.lapse(&lapsed.booking_id).await;
+
+    line.lose(1);
+    let held = reserve(&mut client, &show, &["A-1", "A-4"], "ann").await;
+    let held = held.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    assert_eq!((line.still_to_lose(), held.lines.len()), (0, 2));
+    assert_eq!(stage.get(&held.booking_id).await, held);
+    assert_eq!(stage.count(BOOKINGS).await, 3);
+
+    line.lose(1);
+    let confirmed = confirm(&mut client, &held.booking_id).await;
+    let confirmed = confirmed.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    assert_eq!(confirmed.state(), BookingState::Confirmed);
+    assert_eq!(stage.get(&held.booking_id).await, confirmed);
+
+    line.lose(1);
+    let cancelled = cancel(&mut client, &held.booking_id).await;
+    let cancelled = cancelled.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    assert_eq!(cancelled.state(), BookingState::Cancelled);
+    assert_eq!(stage.get(&held.booking_id).await, cancelled);
+    assert_eq!(line.still_to_lose(), 0);
+    // Two reserves, a lapse, and three of the one that we followed.
+    assert_eq!(stage.count(STEPS).await, 6);
+    assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn of_many_at_once_each_is_done_once() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(201).await;
+    let (mut process, mut client, line) = behind_a_line(&stage).await;
+    reserve(&mut client, &show, &["A-201"], "bob")
+        .await
+        .expect("a free seat");
+    line.lose(4);
+    let orders = (1..=200).map(|n| {
+        let (mut client, show) = (client.clone(), show.clone());
+        async move { reserve(&mut client, &show, &[&format!("A-{n}")], "ann").await }
+    });
+    for outcome in join_all(orders).await {
+        let held = outcome.unwrap_or_else(|status| panic!("{}", describe(&status)));
+        assert_eq!(stage.get(&held.booking_id).await, held);
+    }
+    assert!(line.still_to_lose() < 4);
+    line.lose(0);
+    assert_eq!(stage.count(BOOKINGS).await, 201);
+    assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_found_out_is_safe_to_ask_for_again() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let (mut process, mut client, line) = behind_a_line(&stage).await;
+    reserve(&mut client, &show, &["A-3"], "bob")
+        .await
+        .expect("a free seat");
+    let mut order = reservation(&show, &["A-1"], "ann");
+    order.request_id = Uuid::new_v4().to_string();
+    line.lose(1);
+    line.faults.down.store(true, Ordering::SeqCst);
+    let status = client.reserve_seats(order.clone()).await;
+    let status = status.expect_err("there is no way to the database");
+    assert_error(&status, Code::Unavailable, "DATABASE_UNAVAILABLE");
+    assert!(has_retry_info(&status));
+    assert_eq!(stage.count(BOOKINGS).await, 2, "it was done all the same");
+    line.faults.down.store(false, Ordering::SeqCst);
+    let again = client.reserve_seats(order).await;
+    let again = again.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let held = again.into_inner().booking.expect("set");
+    assert_eq!(stage.get(&held.booking_id).await, held);
+    assert_eq!(stage.count(BOOKINGS).await, 2);
+    assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
