@@ -18,12 +18,12 @@ use tonic::service::Routes;
 
 use crate::api::Expiry;
 use crate::config::Config;
-use crate::sweep::Sweeper;
+use crate::sweep::{Looks, Sweeper};
 
 const NAME: &str = "expiry-worker";
-/// The shortest sleep between two looks: a hold that another worker has in hand would
-/// otherwise be looked for without end.
-const SLEEP_MIN: Duration = Duration::from_millis(20);
+/// The shortest sleep between two looks: each reads over all that ended since the one before,
+/// and a hold that another worker has in hand would be looked for without end.
+const SLEEP_MIN: Duration = Duration::from_millis(500);
 
 /// Works and serves on `listener` until the shutdown.
 ///
@@ -86,14 +86,15 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Pool> {
 /// Sweeps whenever a hold can have lapsed, and at the poll interval at the latest.
 async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
     let mut in_trouble = false;
+    let mut looks = Looks::default();
     while !shutdown.soft.is_cancelled() {
         let mut failed = 0;
-        let swept = sweeper.run_once(&shutdown.soft, &mut failed).await;
+        let swept = sweeper.look(&mut looks, &shutdown.soft, &mut failed).await;
         if failed > 0 {
             tracing::debug!(failed, "failed stale bookings");
         }
         let next = match swept {
-            Ok(()) => sweeper.next_lapse().await,
+            Ok(()) => sweeper.next_lapse(&looks).await,
             Err(error) => Err(error),
         };
         // An outage is told once when it begins and once when it ends.

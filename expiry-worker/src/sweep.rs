@@ -6,12 +6,13 @@
 //! with another worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool};
 use futures_util::{FutureExt as _, join};
 use service_kit::postgres::{self, DbError};
 use service_kit::sqlstate::{Failure, classify};
+use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,11 +22,38 @@ const ATTEMPTS_MAX: u32 = 5;
 /// The longest a batch may take before its connection is given up.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(12);
 
+/// How many bookings a step reads over at the most, unless more end at the same instant.
+const STEP_BOOKINGS: i64 = 20_000;
+/// How far a look goes back behind the one before. A hold is at least 10 s long, so this
+/// finds it unless its transaction took more than 12 s; a whole sweep finds it even then.
+const OVERLAP: Duration = Duration::from_secs(2);
+/// A whole sweep may take one part in so many of the time.
+const WHOLE_SWEEP_SHARE: u32 = 50;
+
 /// Fails stale bookings.
 #[derive(Debug, Clone)]
 pub struct Sweeper {
     pool: Pool,
     batch_max: u16,
+}
+
+/// What a worker remembers from one look to the next. Only to save work: a whole sweep looks
+/// at everything, whatever is remembered.
+#[derive(Debug)]
+pub struct Looks {
+    /// Where the last look ended, by the database's clock.
+    seen_until: OffsetDateTime,
+    /// When the next whole sweep is due.
+    whole_sweep_at: Instant,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            seen_until: OffsetDateTime::UNIX_EPOCH,
+            whole_sweep_at: Instant::now(),
+        }
+    }
 }
 
 /// The bookings of a batch, as arrays for its statements.
@@ -46,9 +74,9 @@ impl Sweeper {
         Self { pool, batch_max }
     }
 
-    /// Fails stale bookings until a batch is short: then none is left but what others have in
-    /// hand. Counts them in `failed` as they are committed, so that the count holds even if
-    /// the future is dropped. Stops between batches when `stop` says so.
+    /// Fails every stale booking but what others have in hand. Counts them in `failed` as
+    /// they are committed, so that the count holds even if the future is dropped. Stops
+    /// between batches when `stop` says so.
     ///
     /// # Errors
     ///
@@ -58,42 +86,111 @@ impl Sweeper {
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<(), DbError> {
-        while !stop.is_cancelled() {
-            // A task of its own: a caller that goes away must not leave a transaction half done
-            // on a connection that goes back to the pool.
-            let sweeper = self.clone();
-            let count = match tokio::spawn(async move { sweeper.batch().await }).await {
-                Ok(batch) => batch?,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            };
-            *failed += count;
-            if count < u64::from(self.batch_max) {
-                break;
-            }
+        self.sweep(OffsetDateTime::UNIX_EPOCH, stop, failed)
+            .await
+            .map(drop)
+    }
+
+    /// Fails what has lapsed since the last look; now and then, as often as that is cheap,
+    /// whatever is stale. Otherwise like [`Sweeper::run_once`].
+    ///
+    /// # Errors
+    ///
+    /// If the database does not do a batch; those before it stay done.
+    pub async fn look(
+        &self,
+        looks: &mut Looks,
+        stop: &CancellationToken,
+        failed: &mut u64,
+    ) -> Result<(), DbError> {
+        let began = Instant::now();
+        let whole = looks.whole_sweep_at <= began;
+        let from = if whole {
+            OffsetDateTime::UNIX_EPOCH
+        } else {
+            looks.seen_until - OVERLAP
+        };
+        looks.seen_until = self.sweep(from, stop, failed).await?;
+        if whole {
+            looks.whole_sweep_at = Instant::now() + began.elapsed() * WHOLE_SWEEP_SHARE;
         }
         Ok(())
     }
 
-    /// How long until the next hold can lapse; none if there is no hold.
+    /// Fails the stale bookings whose holds ended after `from`; where it came to.
+    async fn sweep(
+        &self,
+        mut from: OffsetDateTime,
+        stop: &CancellationToken,
+        failed: &mut u64,
+    ) -> Result<OffsetDateTime, DbError> {
+        while !stop.is_cancelled() {
+            let (now, step_end) = self.step(from).await?;
+            let until = step_end.unwrap_or(now);
+            loop {
+                let count = self.batch_on_its_own(from, until).await?;
+                *failed += count;
+                if count < u64::from(self.batch_max) || stop.is_cancelled() {
+                    break;
+                }
+            }
+            from = until;
+            if step_end.is_none() {
+                break;
+            }
+        }
+        Ok(from)
+    }
+
+    /// The time, and where a step from `from` ends before it.
+    async fn step(
+        &self,
+        from: OffsetDateTime,
+    ) -> Result<(OffsetDateTime, Option<OffsetDateTime>), DbError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client.prepare_cached(include_str!("sql/step.sql")).await?;
+        let row = client
+            .query_one(&statement, &[&from, &STEP_BOOKINGS])
+            .await?;
+        Ok((row.get(0), row.get(1)))
+    }
+
+    /// How long until the next hold can lapse; none if no hold is near.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn next_lapse(&self) -> Result<Option<Duration>, DbError> {
+    pub async fn next_lapse(&self, looks: &Looks) -> Result<Option<Duration>, DbError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/next_lapse.sql"))
             .await?;
-        let seconds: Option<f64> = client.query_one(&statement, &[]).await?.get(0);
+        let row = client.query_one(&statement, &[&looks.seen_until]).await?;
+        let seconds: Option<f64> = row.get(0);
         Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)))
     }
 
-    async fn batch(&self) -> Result<u64, DbError> {
+    /// In a task of its own: a caller that goes away must not leave a transaction half done on
+    /// a connection that goes back to the pool.
+    async fn batch_on_its_own(
+        &self,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<u64, DbError> {
+        let sweeper = self.clone();
+        match tokio::spawn(async move { sweeper.batch(from, until).await }).await {
+            Ok(batch) => batch,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    async fn batch(&self, from: OffsetDateTime, until: OffsetDateTime) -> Result<u64, DbError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let client = postgres::get(&self.pool).await?;
-            let error = match tokio::time::timeout(BATCH_TIMEOUT, self.try_batch(&client)).await {
+            let trying = self.try_batch(&client, from, until);
+            let error = match tokio::time::timeout(BATCH_TIMEOUT, trying).await {
                 Ok(Ok(count)) => return Ok(count),
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -113,7 +210,12 @@ impl Sweeper {
     }
 
     /// Two round trips: lock the bookings; then lock their seats, write and commit.
-    async fn try_batch(&self, client: &Object) -> Result<u64, tokio_postgres::Error> {
+    async fn try_batch(
+        &self,
+        client: &Object,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<u64, tokio_postgres::Error> {
         let lock_stale = client
             .prepare_cached(include_str!("sql/lock_stale.sql"))
             .await?;
@@ -132,8 +234,8 @@ impl Sweeper {
 
         let limit = i64::from(self.batch_max);
         let (begun, rows) = join!(client.batch_execute("BEGIN"), async {
-            client.query(&lock_stale, &[&limit]).await
-        },);
+            client.query(&lock_stale, &[&from, &until, &limit]).await
+        });
         begun?;
         let stale = Stale::from_rows(&rows?);
         if stale.bookings.is_empty() {

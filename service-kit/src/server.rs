@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
@@ -59,14 +59,14 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr()?, "serving");
     let serving = Server::builder()
         .layer(CallLayer::new(args.calls_max, args.call_timeout))
-        .tcp_nodelay(true)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(routes.routes().prepare())
         .serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
+            // Set here: the server's own settings hold only for listeners that it binds.
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
             soft_stop(health.clone(), shutdown.clone()),
         );
     tokio::select! {

@@ -65,6 +65,21 @@ pub struct Replay {
     pub result: Booking,
 }
 
+impl Replay {
+    /// What a later call under the same request id is answered.
+    ///
+    /// # Errors
+    ///
+    /// If it is about something else.
+    pub fn answer(&self, order: &Order) -> Outcome {
+        if self.fingerprint == order.fingerprint {
+            Ok(self.result.clone())
+        } else {
+            Err(refused(Refusal::RequestIdReused))
+        }
+    }
+}
+
 /// What becomes of an order: the booking as it stands after it, or why there is none.
 pub type Outcome = Result<Booking, NotGranted>;
 
@@ -159,12 +174,8 @@ struct Batch {
 
 impl Batch {
     fn decide(&mut self, order: &Order) -> Outcome {
-        if let Some(replay) = self.locked.replays.get(&(order.show_id, order.request_id)) {
-            return if replay.fingerprint == order.fingerprint {
-                Ok(replay.result.clone())
-            } else {
-                Err(refused(Refusal::RequestIdReused))
-            };
+        if let Some(replay) = self.locked.replays.get(&order.key()) {
+            return replay.answer(order);
         }
         match &order.command {
             Command::Reserve {
@@ -404,8 +415,7 @@ impl Batch {
                 fingerprint: order.fingerprint,
                 result: booking.clone(),
             };
-            let key = (order.show_id, order.request_id);
-            self.locked.replays.insert(key, replay);
+            self.locked.replays.insert(order.key(), replay);
         }
         self.locked.bookings.insert(id, booking.clone());
         Ok(booking)

@@ -25,6 +25,14 @@ pub struct Order {
     pub command: Command,
 }
 
+impl Order {
+    /// What tells it from every other: request ids are unique within a show.
+    #[must_use]
+    pub fn key(&self) -> (ShowId, Uuid) {
+        (self.show_id, self.request_id)
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone)]
 pub enum Command {

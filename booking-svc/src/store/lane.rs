@@ -206,6 +206,7 @@ impl Lane {
 
     async fn decide(&mut self, orders: &[Order]) -> Result<Vec<Outcome>, LaneError> {
         let mut outcome_unknown = false;
+        let mut copy_met = false;
         let mut last = LaneError::Contention;
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
@@ -219,7 +220,7 @@ impl Lane {
                 // Nothing was sent: say so at once, rather than let callers wait.
                 return Err(last);
             };
-            let deciding = transact(client, statements, orders, outcome_unknown);
+            let deciding = transact(client, statements, orders, outcome_unknown || copy_met);
             let error = match timeout(TRANSACTION_TIMEOUT, deciding).await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(TransactError::Statement(error))) => error,
@@ -243,8 +244,12 @@ impl Lane {
                     last = LaneError::DatabaseUnavailable;
                     continue;
                 }
+                Failure::Contention => last = LaneError::Contention,
                 // A copy of a request was ahead of us: its result will be found.
-                Failure::Contention | Failure::Duplicate => last = LaneError::Contention,
+                Failure::Duplicate => {
+                    copy_met = true;
+                    last = LaneError::Contention;
+                }
                 Failure::Timeout => last = LaneError::DatabaseUnavailable,
                 Failure::Fault => {
                     self.roll_back().await;

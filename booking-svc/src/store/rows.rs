@@ -82,6 +82,11 @@ pub(super) fn bad(column: &'static str, row: impl ToString) -> BadRow {
     }
 }
 
+/// A place in an array parameter; a batch is far smaller than what fits.
+pub(super) fn place(place: usize) -> i32 {
+    i32::try_from(place).unwrap_or(i32::MAX)
+}
+
 /// A seat's ordinal as the database has it; a layout has no more seats than fit.
 pub(super) fn ordinal(ordinal: u32) -> i32 {
     i32::try_from(ordinal).unwrap_or(i32::MAX)

@@ -3,19 +3,20 @@
 //!
 //! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::FutureExt as _;
-use futures_util::future::join5;
 use futures_util::join;
+use model::ShowId;
+use time::OffsetDateTime;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::rows::{self, BadRow};
 use crate::domain::{
-    BookingState, Command, Customer, Decision, Locked, Order, Outcome, Owner, Replay, SaleRow,
-    SaleState, Writes, decide,
+    BookingState, Command, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay,
+    SaleRow, SaleState, Writes, decide,
 };
 
 /// Why a transaction did not come to its end.
@@ -36,10 +37,7 @@ pub(super) struct Statements {
     lock_seats: Statement,
     replays: Statement,
     clock: Statement,
-    insert_bookings: Statement,
-    update_bookings: Statement,
-    update_seats: Statement,
-    insert_transitions: Statement,
+    write: Statement,
 }
 
 impl Statements {
@@ -52,16 +50,7 @@ impl Statements {
             lock_seats: client.prepare(include_str!("sql/lock_seats.sql")).await?,
             replays: client.prepare(include_str!("sql/replays.sql")).await?,
             clock: client.prepare("SELECT clock_timestamp()").await?,
-            insert_bookings: client
-                .prepare(include_str!("sql/insert_bookings.sql"))
-                .await?,
-            update_bookings: client
-                .prepare(include_str!("sql/update_bookings.sql"))
-                .await?,
-            update_seats: client.prepare(include_str!("sql/update_seats.sql")).await?,
-            insert_transitions: client
-                .prepare(include_str!("sql/insert_transitions.sql"))
-                .await?,
+            write: client.prepare(include_str!("sql/write.sql")).await?,
         })
     }
 }
@@ -69,22 +58,46 @@ impl Statements {
 /// Decides `orders` in one transaction. Whatever it returns has been committed durably, or
 /// is a refusal that changed nothing.
 ///
-/// `outcome_unknown`: a COMMIT of these orders may have got lost. Their rows' locks then wait
-/// for that transaction to end, and what it did is found by request id.
+/// Whether an order is a copy of an earlier one is asked for first only if `copies_likely`:
+/// a COMMIT of these orders may have got lost, or a copy was met. Their rows' locks then wait
+/// for that transaction to end. Otherwise a copy that would be granted breaks the unique key
+/// of the log, and one that is refused is looked up along with the writes.
 pub(super) async fn transact(
     client: &Client,
     statements: &Statements,
     orders: &[Order],
-    outcome_unknown: bool,
+    copies_likely: bool,
 ) -> Result<Vec<Outcome>, TransactError> {
-    let locked = lock(client, statements, orders, outcome_unknown).await?;
+    let locked = lock(client, statements, orders, copies_likely).await?;
     let now = locked.now;
-    let Decision { outcomes, writes } = decide(orders, locked);
-    match now {
-        Some(now) if !writes.transitions.is_empty() => {
-            write(client, statements, &writes, now).await?;
+    let Decision {
+        mut outcomes,
+        writes,
+    } = decide(orders, locked);
+    let mut doubtful = Keys::default();
+    if !copies_likely {
+        let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Refused(_)));
+        for (order, _) in iter::zip(orders, &outcomes).filter(|(o, r)| o.repeatable && refused(r)) {
+            doubtful.push(order.show_id.uuid(), order.request_id);
         }
-        _ => client.batch_execute("ROLLBACK").await?,
+    }
+    let (copies, ended) = match now {
+        Some(now) if !writes.transitions.is_empty() => join!(
+            replays(client, statements, &doubtful),
+            write(client, statements, &writes, now)
+        ),
+        _ => join!(
+            replays(client, statements, &doubtful),
+            client.batch_execute("ROLLBACK")
+        ),
+    };
+    // In the order in which they were sent: what fails first fails the rest.
+    let copies = copies?;
+    ended?;
+    for (order, outcome) in iter::zip(orders, &mut outcomes) {
+        if let (Err(NotGranted::Refused(_)), Some(copy)) = (&outcome, copies.get(&order.key())) {
+            *outcome = copy.answer(order);
+        }
     }
     Ok(outcomes)
 }
@@ -111,12 +124,12 @@ impl Keys {
 }
 
 impl Wanted {
-    fn by(orders: &[Order], outcome_unknown: bool) -> Self {
+    fn by(orders: &[Order], copies_likely: bool) -> Self {
         let mut wanted = Self::default();
         for order in orders {
             let show_id = order.show_id.uuid();
             wanted.shows.insert(show_id);
-            if order.repeatable || outcome_unknown {
+            if copies_likely {
                 wanted.requests.push(show_id, order.request_id);
             }
             if let Some(booking_id) = order.command.booking_id() {
@@ -141,15 +154,13 @@ async fn lock(
     client: &Client,
     statements: &Statements,
     orders: &[Order],
-    outcome_unknown: bool,
+    copies_likely: bool,
 ) -> Result<Locked, TransactError> {
-    let wanted = Wanted::by(orders, outcome_unknown);
+    let wanted = Wanted::by(orders, copies_likely);
     let shows: Vec<Uuid> = wanted.shows.into_iter().collect();
     let (Keys(booking_shows, bookings), Keys(freed_shows, freed)) = (wanted.bookings, wanted.freed);
     let (seat_shows, seats) = wanted.seats;
-    let Keys(request_shows, requests) = wanted.requests;
 
-    // Polled in this order, so sent in this order, and answered after one round trip.
     // Polled in this order, so sent in this order, and answered after one round trip.
     let begin = client.batch_execute("BEGIN");
     let lock_sales = async { client.query(&statements.lock_sales, &[&shows]).await };
@@ -172,17 +183,15 @@ async fn lock(
             )
             .await
     };
-    let replays = async {
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
-        client
-            .query(&statements.replays, &[&request_shows, &requests])
-            .await
-    };
     let clock = client.query_one(&statements.clock, &[]);
-    let (begun, sales, bookings, seats, replays, clock) =
-        join!(begin, lock_sales, lock_bookings, lock_seats, replays, clock);
+    let (begun, sales, bookings, seats, replays, clock) = join!(
+        begin,
+        lock_sales,
+        lock_bookings,
+        lock_seats,
+        replays(client, statements, &wanted.requests),
+        clock
+    );
     begun?;
     let mut locked = Locked::default();
     for row in sales? {
@@ -217,39 +226,52 @@ async fn lock(
             locked.owners.insert(owner, Owner { state, expires_at });
         }
     }
-    for row in replays? {
-        let booking = rows::booking(&row)?;
-        let state = BookingState::from_name(row.get(18))
-            .ok_or_else(|| rows::bad("to_state", booking.booking_id))?;
-        let key = (booking.booking_id.show(), row.get(15));
-        let result = booking.as_of(row.get(17), state);
-        locked.replays.insert(
-            key,
-            Replay {
-                fingerprint: row.get(16),
-                result,
-            },
-        );
-    }
+    locked.replays = replays?;
     locked.now = Some(clock?.get(0));
     Ok(locked)
 }
 
-/// Writes and commits in one round trip. Every statement checks that it touched what was
-/// locked: if one did not, it fails, and so does the COMMIT behind it.
+/// What earlier calls with these request ids did.
+async fn replays(
+    client: &Client,
+    statements: &Statements,
+    Keys(shows, requests): &Keys,
+) -> Result<HashMap<(ShowId, Uuid), Replay>, TransactError> {
+    let mut found = HashMap::new();
+    if requests.is_empty() {
+        return Ok(found);
+    }
+    for row in client
+        .query(&statements.replays, &[shows, requests])
+        .await?
+    {
+        let booking = rows::booking(&row)?;
+        let state = BookingState::from_name(row.get(18))
+            .ok_or_else(|| rows::bad("to_state", booking.booking_id))?;
+        let key = (booking.booking_id.show(), row.get(15));
+        let replay = Replay {
+            fingerprint: row.get(16),
+            result: booking.as_of(row.get(17), state),
+        };
+        found.insert(key, replay);
+    }
+    Ok(found)
+}
+
+/// Writes and commits in one round trip. The statement checks that it touched what was
+/// locked: if it did not, it fails, and so does the COMMIT behind it.
 async fn write(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
-    now: time::OffsetDateTime,
+    now: OffsetDateTime,
 ) -> Result<(), tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit the rest: COMMIT goes
-    // out, after them all have been polled once, only if none has failed by then.
+    // What cannot be encoded is never sent, so the server would commit nothing and tell of
+    // success: COMMIT goes out, after the write has been polled once, only if it was sent.
     let failed = AtomicBool::new(false);
-    let noted = |written: Result<(), tokio_postgres::Error>| {
-        if written.is_err() {
-            failed.store(true, Ordering::Relaxed);
-        }
+    let write = async {
+        let written = write_all(client, statements, writes, now).await;
+        failed.store(written.is_err(), Ordering::Relaxed);
         written
     };
     let commit = async {
@@ -260,91 +282,52 @@ async fn write(
         };
         client.batch_execute(end).await
     };
-    let (inserted, updated, seats, logged, committed) = join5(
-        insert_bookings(client, statements, writes).map(noted),
-        update_bookings(client, statements, writes).map(noted),
-        update_seats(client, statements, writes).map(noted),
-        insert_transitions(client, statements, writes, now).map(noted),
-        commit,
-    )
-    .await;
-    inserted?;
-    updated?;
-    seats?;
-    logged?;
+    let (written, committed) = join!(write, commit);
+    written?;
     committed
 }
 
-async fn insert_bookings(
+async fn write_all(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
+    now: OffsetDateTime,
 ) -> Result<(), tokio_postgres::Error> {
     let new = &writes.inserted;
-    if new.is_empty() {
-        return Ok(());
-    }
-    let mut ordinals = Vec::new();
-    let mut prices = Vec::new();
+    let mut ordinals = Vec::with_capacity(2 * new.len());
+    let mut prices = Vec::with_capacity(2 * new.len());
     let mut first = Vec::with_capacity(new.len());
     let mut last = Vec::with_capacity(new.len());
     for booking in new {
-        first.push(i32::try_from(ordinals.len() + 1).unwrap_or(i32::MAX));
+        first.push(rows::place(ordinals.len() + 1));
         ordinals.extend(booking.seats.iter().map(|seat| rows::ordinal(seat.ordinal)));
         prices.extend(booking.seats.iter().map(|seat| seat.price));
-        last.push(i32::try_from(ordinals.len()).unwrap_or(i32::MAX));
+        last.push(rows::place(ordinals.len()));
     }
-    let customer_ids = column(new, |booking| match &booking.customer {
-        Customer::Id(id) => Some(id.as_str()),
-        Customer::Email(_) => None,
-    });
-    let emails = column(new, |booking| match &booking.customer {
-        Customer::Id(_) => None,
-        Customer::Email(email) => Some(email.as_str()),
-    });
-    let executed = client
+    let changed = &writes.updated;
+    let seats = &writes.seats;
+    let log = &writes.transitions;
+    let written = client
         .execute(
-            &statements.insert_bookings,
+            &statements.write,
             &[
                 &column(new, |booking| booking.booking_id.show().uuid()),
                 &column(new, |booking| booking.booking_id.uuid()),
-                &column(new, |booking| booking.state.as_str()),
                 &ordinals,
                 &prices,
                 &first,
                 &last,
-                &column(new, |booking| booking.version),
-                &customer_ids,
-                &emails,
+                &column(new, |booking| match &booking.customer {
+                    Customer::Id(id) => Some(id.as_str()),
+                    Customer::Email(_) => None,
+                }),
+                &column(new, |booking| match &booking.customer {
+                    Customer::Id(_) => None,
+                    Customer::Email(email) => Some(email.as_str()),
+                }),
                 &column(new, |booking| booking.total),
                 &column(new, |booking| booking.currency.as_str()),
-                &column(new, |booking| booking.created_at),
                 &column(new, |booking| booking.expires_at),
-                &column(new, |booking| {
-                    booking.failure_reason.map(|reason| reason.as_str())
-                }),
-                &column(new, |booking| booking.confirmed_at),
-                &column(new, |booking| booking.cancelled_at),
-                &column(new, |booking| booking.failed_at),
-            ],
-        )
-        .await;
-    executed.map(drop)
-}
-
-async fn update_bookings(
-    client: &Client,
-    statements: &Statements,
-    writes: &Writes,
-) -> Result<(), tokio_postgres::Error> {
-    let changed = &writes.updated;
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let executed = client
-        .execute(
-            &statements.update_bookings,
-            &[
                 &column(changed, |(booking, _)| booking.booking_id.show().uuid()),
                 &column(changed, |(booking, _)| booking.booking_id.uuid()),
                 &column(changed, |(_, prior_version)| *prior_version),
@@ -356,61 +339,25 @@ async fn update_bookings(
                 &column(changed, |(booking, _)| booking.confirmed_at),
                 &column(changed, |(booking, _)| booking.cancelled_at),
                 &column(changed, |(booking, _)| booking.failed_at),
-            ],
-        )
-        .await;
-    executed.map(drop)
-}
-
-async fn update_seats(
-    client: &Client,
-    statements: &Statements,
-    writes: &Writes,
-) -> Result<(), tokio_postgres::Error> {
-    let changed = &writes.seats;
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let executed = client
-        .execute(
-            &statements.update_seats,
-            &[
-                &column(changed, |seat| seat.show_id.uuid()),
-                &column(changed, |seat| rows::ordinal(seat.ordinal)),
-                &column(changed, |seat| seat.from.map(|owner| owner.uuid())),
-                &column(changed, |seat| seat.to.map(|owner| owner.uuid())),
-            ],
-        )
-        .await;
-    executed.map(drop)
-}
-
-async fn insert_transitions(
-    client: &Client,
-    statements: &Statements,
-    writes: &Writes,
-    now: time::OffsetDateTime,
-) -> Result<(), tokio_postgres::Error> {
-    let new = &writes.transitions;
-    let executed = client
-        .execute(
-            &statements.insert_transitions,
-            &[
-                &column(new, |transition| transition.booking_id.show().uuid()),
-                &column(new, |transition| transition.booking_id.uuid()),
-                &column(new, |transition| transition.version),
-                &column(new, |transition| transition.verb.as_str()),
-                &column(new, |transition| {
+                &column(seats, |seat| seat.show_id.uuid()),
+                &column(seats, |seat| rows::ordinal(seat.ordinal)),
+                &column(seats, |seat| seat.from.map(|owner| owner.uuid())),
+                &column(seats, |seat| seat.to.map(|owner| owner.uuid())),
+                &column(log, |transition| transition.booking_id.show().uuid()),
+                &column(log, |transition| transition.booking_id.uuid()),
+                &column(log, |transition| transition.version),
+                &column(log, |transition| transition.verb.as_str()),
+                &column(log, |transition| {
                     transition.from.map(|state| state.as_str())
                 }),
-                &column(new, |transition| transition.to.as_str()),
-                &column(new, |transition| transition.request_id),
-                &column(new, |transition| transition.fingerprint),
+                &column(log, |transition| transition.to.as_str()),
+                &column(log, |transition| transition.request_id),
+                &column(log, |transition| transition.fingerprint),
                 &now,
             ],
         )
         .await;
-    executed.map(drop)
+    written.map(drop)
 }
 
 /// One value of each row, as an array parameter.

@@ -131,11 +131,16 @@ async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
     stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
     assert_eq!(stage.get(&held.booking_id).await, held, "it is still told");
 
+    // While nobody listens: then the feed tells of its end only.
+    let missed = stage.a_show(3).await;
     stage.system.booking.kill9().await;
+    delete_show(&stage, &missed).await;
     let unknown = stage.system.a_show(3).await;
     delete_show(&stage, &unknown).await;
     stage.system.booking.start_again().await;
     stage.follow_feed().await;
+    let call = reserve(&mut client, &missed, &["A-1"], "bob");
+    stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
     let call = reserve(&mut client, &unknown, &["A-1"], "bob");
     stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
     stage.assert_sound().await;

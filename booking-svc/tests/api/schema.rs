@@ -215,8 +215,14 @@ async fn a_booking_that_contradicts_itself_is_refused() {
         ("show_id", "'00000000-0002-8000-8000-000000000000'"),
         ("booking_id", "'00000000-0002-8000-8000-00000000000c'"),
     ];
-    let statement = booking(&elsewhere);
+    // Of a show that is not there: it can own no seat.
+    let statement = format!(
+        "BEGIN; {}; UPDATE booking.show_seats SET booking_id = {} WHERE ordinal = 2",
+        booking(&elsewhere),
+        elsewhere[1].1
+    );
     refuses(&client, &statement, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+    client.batch_execute("ROLLBACK").await.expect("an end");
     // So that it is the changes that are refused.
     client
         .batch_execute(&booking(&[]))

@@ -2,7 +2,8 @@
 -- the index can be asked for it. What another worker or a confirm has in hand is skipped.
 SELECT show_id, booking_id, seat_ordinals, version
 FROM booking.bookings
-WHERE state = 'PENDING' AND expires_at <= now()
+WHERE failed_at IS NULL AND state = 'PENDING'
+    AND expires_at > $1 AND expires_at <= least($2, now())
 ORDER BY expires_at
-LIMIT $1
+LIMIT $3
 FOR UPDATE SKIP LOCKED

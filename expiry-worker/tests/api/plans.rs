@@ -41,13 +41,15 @@ async fn every_statement_finds_its_rows_by_key() {
         "lock_stale",
         "log_expiry",
         "next_lapse",
+        "step",
     ];
     let indexes = [
         ("fail_bookings", "bookings_pkey"),
         ("free_seats", "show_seats_pkey"),
         ("lock_seats", "show_seats_pkey"),
-        ("lock_stale", "bookings_pending"),
-        ("next_lapse", "bookings_pending"),
+        ("lock_stale", "bookings_by_expiry"),
+        ("next_lapse", "bookings_by_expiry"),
+        ("step", "bookings_by_expiry"),
     ];
     let hall = Hall::new(1_000).await;
     for state in ["new", "analyzed", "full"] {

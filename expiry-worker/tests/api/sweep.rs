@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use expiry_worker::sweep::Looks;
 use futures_util::future::join_all;
 use system_tests::eventually;
 use tokio::time::timeout;
@@ -274,7 +275,7 @@ async fn a_caller_that_goes_away_leaves_no_transaction_half_done() {
     hall.stale(0, 5).await;
     let sweeper = hall.sweeper(500);
     let keeper = hall.database.owner().await;
-    let lock = "BEGIN; LOCK TABLE booking.bookings";
+    let lock = "BEGIN; LOCK TABLE booking.bookings IN EXCLUSIVE MODE";
     keeper.batch_execute(lock).await.expect("ours");
     let mut failed = 0;
     let stop = CancellationToken::new();
@@ -317,13 +318,62 @@ async fn it_stops_between_batches_when_told() {
 async fn it_knows_when_the_next_hold_ends() {
     let hall = Hall::new(5).await;
     let sweeper = hall.sweeper(500);
-    assert_eq!(sweeper.next_lapse().await.expect("a look"), None);
+    let looks = Looks::default();
+    assert_eq!(sweeper.next_lapse(&looks).await.expect("a look"), None);
     hall.hold(&[0], 100.0).await;
     hall.hold(&[1], 50.0).await;
-    let next = sweeper.next_lapse().await.expect("a look");
+    let next = sweeper.next_lapse(&looks).await.expect("a look");
     let next = next.expect("there are holds");
     assert!((40.0..=50.0).contains(&next.as_secs_f64()), "{next:?}");
     hall.hold(&[2], -5.0).await;
-    let next = sweeper.next_lapse().await.expect("a look");
+    let next = sweeper.next_lapse(&looks).await.expect("a look");
     assert_eq!(next, Some(Duration::ZERO), "one has ended already");
+}
+
+#[tokio::test]
+async fn a_sweep_reads_over_what_was_confirmed_step_by_step() {
+    let hall = Hall::new(6).await;
+    let show = hall.show;
+    // More than two steps of bookings that are over, most of which ended at one instant.
+    hall.run(&format!(
+        "INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
+             seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at)
+         SELECT '{show}', (left('{show}', 24) || lpad(to_hex(n), 12, '0'))::uuid, 'CONFIRMED',
+             2, 'ann', '{{5}}', '{{7}}', 7, 'EUR', ends - interval '120 s', ends,
+             ends - interval '60 s'
+         FROM generate_series(1, 50000) AS n,
+             LATERAL (SELECT now() - interval '1 s' * least(n, 25000) AS ends) AS hold"
+    ))
+    .await;
+    let stale = [
+        hall.hold(&[0], -100_000.0).await,
+        hall.hold(&[1], -20_000.0).await,
+        hall.hold(&[2], -1.0).await,
+    ];
+    assert_eq!(hall.sweep(500).await, 3);
+    for id in stale {
+        assert_eq!(hall.standing(id).await, Standing::expired());
+    }
+}
+
+#[tokio::test]
+async fn a_look_finds_what_has_lapsed_since_the_last_and_in_time_whatever_is_stale() {
+    let hall = Hall::new(4).await;
+    let (sweeper, mut looks) = (hall.sweeper(500), Looks::default());
+    let stop = CancellationToken::new();
+    let mut failed = 0;
+    hall.hold(&[0], -86_400.0).await;
+    let mut look = async |failed: &mut u64| sweeper.look(&mut looks, &stop, failed).await;
+    look(&mut failed).await.expect("a look");
+    assert_eq!(failed, 1, "the first look is a whole sweep");
+    hall.hold(&[1], 0.0).await;
+    look(&mut failed).await.expect("a look");
+    assert_eq!(failed, 2);
+    // As if a clock had gone back, or a commit had taken an hour.
+    hall.hold(&[2], -3_600.0).await;
+    eventually(SOON, "a whole sweep has found it", async || {
+        look(&mut failed).await.expect("a look");
+        failed == 3
+    })
+    .await;
 }
