@@ -63,7 +63,7 @@ enum What {
     Idle,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Arguments = parse_or_exit();
     match run(arguments).await {

@@ -61,10 +61,9 @@ pub struct Config {
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
 
-    /// How many transactions run at once, each on a connection of its own. Requests that
-    /// wait for one are committed together, so more lanes mean smaller transactions: one for
-    /// each two cores of the database is enough
-    #[arg(long, env = "TICKETING_LANES", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// The most transactions at once, each on a connection of its own. Requests that wait for
+    /// one are committed together; a further one begins only when many wait
+    #[arg(long, env = "TICKETING_LANES", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
 
     /// How it serves.

@@ -17,7 +17,6 @@ use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, postgres};
 use tokio::net::TcpListener;
-use tonic::service::Routes;
 
 use crate::api::Bookings;
 use crate::catalog::Catalog;
@@ -59,11 +58,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         store,
         limits: config.limits(),
     };
-    let mut routes = Routes::builder();
-    routes.add_service(
-        BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX),
-    );
-    let served = server::serve(&config.server, listener, routes, &health, &shutdown).await;
+    let service = BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
 
     // The last handler is gone, and with it the last way into the lanes: they run dry.
     let rest = async {

@@ -4,24 +4,28 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use booking_svc::config::{Cli, Command, Config, DEFAULT_LISTEN};
 use service_kit::args::{exit_with, parse_or_exit};
-use service_kit::{Shutdown, health, telemetry};
+use service_kit::{Shutdown, health, runtime, telemetry};
 use tokio::net::TcpListener;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let cli: Cli = parse_or_exit();
-    let result = match cli.command {
+    let running = runtime::run(cli.config.server.threads, run(cli));
+    let result = running.unwrap_or_else(|error| Err(error.to_string()));
+    if let Err(error) = result {
+        exit_with(1, &format!("booking-svc: {error}"));
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
         Some(Command::Health(args)) => {
             let address = args.address.unwrap_or_else(|| loopback(DEFAULT_LISTEN));
             health::ask(address, &args.service, args.timeout).await
         }
         None => serve(cli.config).await,
-    };
-    if let Err(error) = result {
-        exit_with(1, &format!("booking-svc: {error}"));
     }
 }
 

@@ -79,10 +79,12 @@ impl Sales {
     ///
     /// If there is no such show, or nobody who knows can be asked.
     pub async fn get(&self, show_id: ShowId) -> Result<Arc<Sale>, SalesError> {
-        // Callers that ask for the same show at once wait for one of them.
-        self.cache
-            .get_or_insert_async(&show_id, self.find(show_id))
-            .await
+        if let Some(sale) = self.cache.get(&show_id) {
+            return Ok(sale);
+        }
+        // Callers that ask for the same show at once wait for one of them. Boxed: every call
+        // would carry the large future of a lookup that hardly any needs.
+        Box::pin(self.cache.get_or_insert_async(&show_id, self.find(show_id))).await
     }
 
     /// The sale of a show that has bookings: the catalog need not be asked.
@@ -91,11 +93,14 @@ impl Sales {
     ///
     /// If the show has never been on sale here, or the database does not answer.
     pub async fn known(&self, show_id: ShowId) -> Result<Arc<Sale>, SalesError> {
+        if let Some(sale) = self.cache.get(&show_id) {
+            return Ok(sale);
+        }
         let find = async {
             let sale = self.store.sale(show_id).await?;
             sale.map(Arc::new).ok_or(SalesError::NotFound(show_id))
         };
-        self.cache.get_or_insert_async(&show_id, find).await
+        Box::pin(self.cache.get_or_insert_async(&show_id, find)).await
     }
 
     /// The sale of a show, as the database has it now.
@@ -104,7 +109,7 @@ impl Sales {
     ///
     /// As [`Self::get`].
     pub async fn refresh(&self, show_id: ShowId) -> Result<Arc<Sale>, SalesError> {
-        let sale = self.find(show_id).await?;
+        let sale = Box::pin(self.find(show_id)).await?;
         self.cache.insert(show_id, Arc::clone(&sale));
         Ok(sale)
     }

@@ -17,7 +17,6 @@ use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, postgres};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
-use tonic::service::Routes;
 
 use crate::api::CatalogApi;
 use crate::config::Config;
@@ -47,9 +46,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let service = CatalogServiceServer::new(api)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let mut routes = Routes::builder();
-    routes.add_service(service);
-    let served = server::serve(&config.server, listener, routes, &health, &shutdown).await;
+    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
 
     // If the server failed by itself, the tasks must be told.
     shutdown.soft.cancel();

@@ -14,16 +14,18 @@ use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, postgres};
 use tokio::net::TcpListener;
-use tonic::service::Routes;
 
 use crate::api::Expiry;
 use crate::config::Config;
 use crate::sweep::{Looks, Sweeper};
 
 const NAME: &str = "expiry-worker";
-/// The shortest sleep between two looks: each reads over all that ended since the one before,
-/// and a hold that another worker has in hand would be looked for without end.
-const SLEEP_MIN: Duration = Duration::from_millis(500);
+/// The shortest sleep between two looks, whatever the poll interval: a hold that another worker
+/// has in hand would otherwise be looked for without end.
+const SLEEP_MIN: Duration = Duration::from_millis(20);
+/// The shortest that a known lapse cuts a sleep to: each look reads over all that ended since
+/// the one before, so that under load they must not follow each other closely.
+const SLEEP_TO_LAPSE_MIN: Duration = Duration::from_millis(500);
 
 /// Works and serves on `listener` until the shutdown.
 ///
@@ -49,10 +51,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         sweeper,
         shutdown: shutdown.clone(),
     };
-    let mut routes = Routes::builder();
-    routes
-        .add_service(ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX));
-    let served = server::serve(&config.server, listener, routes, &health, &shutdown).await;
+    let service = ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
     tokio::select! {
         worked = working => worked.context("the worker's task panicked")?,
         () = shutdown.hard.cancelled() => {}
@@ -105,12 +105,10 @@ async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
                 Err(error) => tracing::warn!(%error, "cannot work; trying on"),
             }
         }
-        let sleep = match next {
-            Ok(Some(lapse)) => lapse.clamp(SLEEP_MIN, poll_interval.max(SLEEP_MIN)),
-            Ok(None) | Err(_) => poll_interval.max(SLEEP_MIN),
-        };
+        let lapse = next.ok().flatten().unwrap_or(Duration::MAX);
+        let sleep = lapse.max(SLEEP_TO_LAPSE_MIN).min(poll_interval);
         tokio::select! {
-            () = tokio::time::sleep(sleep) => {}
+            () = tokio::time::sleep(sleep.max(SLEEP_MIN)) => {}
             () = shutdown.soft.cancelled() => {}
         }
     }

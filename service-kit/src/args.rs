@@ -2,6 +2,7 @@
 //! needs no command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -25,6 +26,10 @@ pub struct ServerArgs {
     /// The longest a call may take; a caller's own deadline counts if it is shorter
     #[arg(long, env = "TICKETING_CALL_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration_of::<1, 3600>)]
     pub call_timeout: Duration,
+
+    /// How many threads serve calls; half of the cores if not said, one at least
+    #[arg(long, env = "TICKETING_THREADS", value_name = "N")]
+    pub threads: Option<NonZeroU16>,
 
     /// How long calls under way may go on after SIGTERM
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]

@@ -1,13 +1,20 @@
 //! Serving gRPC until told to stop.
 
+use std::convert::Infallible;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::Either;
+use http::{Request, Response};
 use tokio::net::TcpListener;
-use tonic::service::RoutesBuilder;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
+use tower::Service;
 
 use crate::args::ServerArgs;
 use crate::call::CallLayer;
@@ -22,7 +29,7 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves `routes`, with health and reflection beside them, until the shutdown.
+/// Serves `service`, with health and reflection beside it, until the shutdown.
 ///
 /// After the soft token no call is taken; calls under way are finished until the hard token.
 /// Streams must end themselves at the soft token.
@@ -30,13 +37,23 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// If the descriptor set cannot be served, or the listener fails.
-pub async fn serve(
+pub async fn serve<S>(
     args: &ServerArgs,
     listener: TcpListener,
-    mut routes: RoutesBuilder,
+    service: S,
     health: &Health,
     shutdown: &Shutdown,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let mut routes = Routes::builder();
     routes.add_service(HealthServer::new(HealthService::from_health_reporter(
         health.reporter(),
     )));
@@ -63,8 +80,11 @@ pub async fn serve(
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_routes(routes.routes().prepare())
         .serve_with_incoming_shutdown(
+            Front {
+                service,
+                others: routes.routes().prepare(),
+            },
             // Set here: the server's own settings hold only for listeners that it binds.
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             soft_stop(health.clone(), shutdown.clone()),
@@ -79,4 +99,36 @@ pub async fn serve(
 async fn soft_stop(health: Health, shutdown: Shutdown) {
     shutdown.soft.cancelled().await;
     health.set_ready(false).await;
+}
+
+/// Leads the service's own calls straight to it. The router is a general one for web servers,
+/// which clones and boxes the service for every call; it is for the others.
+#[derive(Debug, Clone)]
+struct Front<S> {
+    service: S,
+    others: Routes,
+}
+
+impl<S> Service<Request<Body>> for Front<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + NamedService,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, <Routes as Service<Request<Body>>>::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // The routes are always ready.
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path().strip_prefix('/');
+        let own = path.and_then(|path| path.strip_prefix(S::NAME));
+        if own.is_some_and(|method| method.starts_with('/')) {
+            Either::Left(self.service.call(request))
+        } else {
+            Either::Right(self.others.call(request))
+        }
+    }
 }

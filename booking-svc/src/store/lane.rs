@@ -1,6 +1,6 @@
-//! Group commit. Orders of a show always go to the same lane; a lane has a connection of its
-//! own and runs one transaction at a time. Orders that arrive meanwhile wait in its queue and
-//! are decided together by the next one; on an idle lane an order waits for nobody.
+//! Group commit. A lane has a connection of its own and runs one transaction at a time.
+//! Orders that arrive while the lanes are busy wait in one queue and are decided together by
+//! the next transaction; if no lane is busy an order waits for nobody.
 //!
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
 //! no effect; a caller that goes away does not stop a transaction; an order that breaks a
@@ -11,14 +11,15 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BookingId, ShowId};
+use model::BookingId;
 use service_kit::postgres;
 use service_kit::sqlstate::{Failure, classify};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::queue::{NotQueued, Queue, Turn};
 use super::transact::{Statements, TransactError, transact};
 use crate::domain::{Booking, Command, NotGranted, Order, Outcome, Refusal};
 
@@ -26,8 +27,6 @@ use crate::domain::{Booking, Command, NotGranted, Order, Outcome, Refusal};
 const BATCH_ORDERS_MAX: usize = 256;
 /// The most seats that one transaction touches, unless a single order has more.
 const BATCH_SEATS_MAX: usize = 2_000;
-/// The most orders that wait in a lane.
-const QUEUE_MAX: usize = 10_000;
 /// How often a transaction is tried that meets others, or whose connection breaks.
 const ATTEMPTS_MAX: u32 = 6;
 /// How often an order comes again because holds had to be ended first.
@@ -72,7 +71,17 @@ pub type Answer = Result<Result<Booking, Refusal>, LaneError>;
 /// All lanes of the process.
 #[derive(Debug, Clone)]
 pub struct Lanes {
-    queues: Vec<mpsc::Sender<Waiting>>,
+    entrance: Arc<Entrance>,
+}
+
+/// The way into the queue; closes it when the last one leaves.
+#[derive(Debug)]
+struct Entrance(Arc<Queue<Waiting>>);
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 #[derive(Debug)]
@@ -87,25 +96,23 @@ struct Waiting {
 
 impl Lanes {
     /// Starts `count` lanes. They end when the last clone of the value is dropped and their
-    /// queues are empty; await the tasks to see them out.
+    /// queue is empty; await the tasks to see them out.
     #[must_use]
     pub fn start(
         count: u16,
         config: &tokio_postgres::Config,
     ) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
-        let mut queues = Vec::new();
-        let mut tasks = Vec::new();
-        for number in 0..count.max(1) {
-            let (sender, queue) = mpsc::channel(QUEUE_MAX);
-            let lane = Lane {
-                number,
-                config: config.clone(),
-                connection: None,
-            };
-            queues.push(sender);
-            tasks.push(tokio::spawn(lane.run(queue)));
-        }
-        (Self { queues }, tasks)
+        let queue = Arc::new(Queue::new());
+        let lanes = (0..count.max(1)).map(|number| Lane {
+            number,
+            config: config.clone(),
+            connection: None,
+        });
+        let tasks = lanes
+            .map(|lane| tokio::spawn(lane.run(Arc::clone(&queue))))
+            .collect();
+        let entrance = Arc::new(Entrance(queue));
+        (Self { entrance }, tasks)
     }
 
     /// Has `order` decided.
@@ -116,23 +123,17 @@ impl Lanes {
     /// transaction has begun.
     pub async fn decide(&self, order: Order, deadline: Instant) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lane_of(order.show_id);
         let waiting = Waiting {
             order,
             deadline,
             rounds: 0,
             answer: Some(answer),
         };
-        match lane.try_send(waiting) {
+        match self.entrance.0.push(waiting) {
             Ok(()) => answered.await.unwrap_or(Err(LaneError::ShuttingDown)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(LaneError::Overloaded),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(LaneError::ShuttingDown),
+            Err(NotQueued::Full) => Err(LaneError::Overloaded),
+            Err(NotQueued::Closed) => Err(LaneError::ShuttingDown),
         }
-    }
-
-    fn lane_of(&self, show_id: ShowId) -> &mpsc::Sender<Waiting> {
-        let [first, ..] = show_id.uuid().as_fields().1.to_be_bytes();
-        &self.queues[usize::from(first) % self.queues.len()]
     }
 }
 
@@ -143,16 +144,17 @@ struct Lane {
 }
 
 impl Lane {
-    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, queue: Arc<Queue<Waiting>>) {
+        // What must come again stays with the lane, so that it is decided together.
         let mut again = VecDeque::new();
         loop {
-            if again.is_empty() {
-                match queue.recv().await {
-                    Some(waiting) => again.push_back(waiting),
-                    None => return,
-                }
-            }
-            let batch = fill(&mut again, &mut queue);
+            let turn = if again.is_empty() {
+                queue.turn().await
+            } else {
+                Some(queue.own_turn())
+            };
+            let Some(turn) = turn else { return };
+            let batch = fill(&mut again, &turn);
             self.run_batch(batch, &mut again).await;
         }
     }
@@ -300,11 +302,11 @@ impl Lane {
 }
 
 /// The next batch: what has come again first, then the queue in its order.
-fn fill(again: &mut VecDeque<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
+fn fill(again: &mut VecDeque<Waiting>, turn: &Turn<'_, Waiting>) -> Vec<Waiting> {
     let mut batch = Vec::new();
     let mut seats = 0;
     while batch.len() < BATCH_ORDERS_MAX && seats < BATCH_SEATS_MAX {
-        let Some(waiting) = again.pop_front().or_else(|| queue.try_recv().ok()) else {
+        let Some(waiting) = again.pop_front().or_else(|| turn.pop()) else {
             break;
         };
         seats += waiting.order.command.size();

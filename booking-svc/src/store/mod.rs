@@ -2,6 +2,7 @@
 
 mod bookings;
 mod lane;
+mod queue;
 mod rows;
 mod sales;
 mod seats;

@@ -102,7 +102,15 @@ async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let (_, database) = after.split_once('/').expect("it names a database");
     let url = format!("{before}@{}/{database}", line.address);
     let catalog = stage.system.catalog.url();
-    let arguments = ["--database-url", &url, "--catalog-url", &catalog];
+    // One lane: what a test does to the line, it does to the lane that has the order.
+    let arguments = [
+        "--database-url",
+        &url,
+        "--catalog-url",
+        &catalog,
+        "--lanes",
+        "1",
+    ];
     let process = Process::start("booking-svc", &arguments).await;
     let client = client_of(&process);
     (process, client, line)

@@ -1,0 +1,223 @@
+//! What waits for a lane, first come, first served.
+//!
+//! Invariants: nothing waits while no lane is busy; nothing waits for longer than
+//! [`PATIENCE`] while a lane is free.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// The most that waits.
+const WAITING_MAX: usize = 10_000;
+/// A lane beside a busy one begins when so much waits: a transaction costs much whatever its
+/// size, so a few orders do better to wait for the next than to have one of their own.
+const CROWD: usize = 64;
+/// The longest that it leaves less than that waiting, should the busy one hang.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// A queue that several lanes serve.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<T>,
+    busy_lanes: usize,
+    open: bool,
+}
+
+/// Why something cannot wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotQueued {
+    /// Too much waits.
+    Full,
+    /// Nobody will come for it.
+    Closed,
+}
+
+/// A lane's turn; the lane is busy until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                busy_lanes: 0,
+                open: true,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Puts something at the end.
+    pub(super) fn push(&self, item: T) -> Result<(), NotQueued> {
+        let mut state = self.state();
+        if !state.open {
+            return Err(NotQueued::Closed);
+        }
+        if state.waiting.len() >= WAITING_MAX {
+            return Err(NotQueued::Full);
+        }
+        state.waiting.push_back(item);
+        let first_or_crowd = matches!(state.waiting.len(), 1 | CROWD);
+        drop(state);
+        if first_or_crowd {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes no more; what waits is still served.
+    pub(super) fn close(&self) {
+        self.state().open = false;
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for a turn; none when the queue is closed and empty.
+    pub(super) async fn turn(&self) -> Option<Turn<'_, T>> {
+        let mut patient = true;
+        loop {
+            let changed = self.changed.notified();
+            let waits = {
+                let mut state = self.state();
+                let crowd = state.waiting.len() >= CROWD || !patient;
+                let waits = !state.waiting.is_empty();
+                if waits && (state.busy_lanes == 0 || crowd || !state.open) {
+                    state.busy_lanes += 1;
+                    return Some(Turn { queue: self });
+                }
+                if !state.open {
+                    return None;
+                }
+                waits
+            };
+            if waits {
+                patient = timeout(PATIENCE, changed).await.is_ok();
+            } else {
+                changed.await;
+                patient = true;
+            }
+        }
+    }
+
+    /// A turn at once, for a lane that has work of its own.
+    pub(super) fn own_turn(&self) -> Turn<'_, T> {
+        self.state().busy_lanes += 1;
+        Turn { queue: self }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Turn<'_, T> {
+    /// The next in the queue.
+    pub(super) fn pop(&self) -> Option<T> {
+        self.queue.state().waiting.pop_front()
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.busy_lanes -= 1;
+        let waits = !state.waiting.is_empty();
+        drop(state);
+        if waits {
+            self.queue.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A queue with so much in it.
+    fn queue(waiting: usize) -> Queue<usize> {
+        let queue = Queue::new();
+        for item in 0..waiting {
+            queue.push(item).expect("room");
+        }
+        queue
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_serves_at_once_if_none_is_busy_and_first_come_first() {
+        let queue = queue(2);
+        let turn = queue.turn().now_or_never().flatten().expect("a turn");
+        assert_eq!(
+            (turn.pop(), turn.pop(), turn.pop()),
+            (Some(0), Some(1), None)
+        );
+        drop(turn);
+        let (turn, pushed) = tokio::join!(queue.turn(), async { queue.push(2) });
+        assert_eq!(
+            (turn.and_then(|turn| turn.pop()), pushed),
+            (Some(2), Ok(()))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beside_a_busy_lane_another_waits_for_a_crowd_or_out_of_patience() {
+        let queue = queue(CROWD - 1);
+        let busy = queue.own_turn();
+        assert!(queue.turn().now_or_never().is_none());
+        let began = Instant::now();
+        let turn = queue.turn().await.expect("a turn");
+        assert_eq!(began.elapsed().as_millis(), PATIENCE.as_millis());
+        drop(turn);
+
+        let (turn, pushed) = tokio::join!(queue.turn(), async { queue.push(7) });
+        assert!(turn.is_some() && pushed.is_ok());
+        assert!(began.elapsed() < PATIENCE * 2, "the crowd was enough");
+        drop(turn);
+        drop(busy);
+        assert!(queue.turn().now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_served_when_the_busy_lane_is_done() {
+        let queue = queue(1);
+        let busy = queue.own_turn();
+        let began = Instant::now();
+        let (turn, ()) = tokio::join!(queue.turn(), async { drop(busy) });
+        assert!(turn.is_some());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_bounded_and_serves_what_waits_after_it_is_closed() {
+        let queue = queue(WAITING_MAX);
+        assert_eq!(queue.push(0), Err(NotQueued::Full));
+        let busy = queue.own_turn();
+        queue.close();
+        assert_eq!(queue.push(0), Err(NotQueued::Closed));
+        let turn = queue.turn().await.expect("what waits is served");
+        while turn.pop().is_some() {}
+        drop(turn);
+        drop(busy);
+        assert!(queue.turn().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_wakes_every_lane() {
+        let queue = queue(0);
+        let (first, second, ()) = tokio::join!(queue.turn(), queue.turn(), async { queue.close() });
+        assert!(first.is_none() && second.is_none());
+    }
+}
