@@ -209,7 +209,7 @@ impl Sweeper {
         }
     }
 
-    /// Two round trips: lock the bookings; then lock their seats, write and commit.
+    /// Two round trips: lock the bookings; then write and commit.
     async fn try_batch(
         &self,
         client: &Object,
@@ -218,9 +218,6 @@ impl Sweeper {
     ) -> Result<u64, tokio_postgres::Error> {
         let lock_stale = client
             .prepare_cached(include_str!("sql/lock_stale.sql"))
-            .await?;
-        let lock_seats = client
-            .prepare_cached(include_str!("sql/lock_seats.sql"))
             .await?;
         let fail_bookings = client
             .prepare_cached(include_str!("sql/fail_bookings.sql"))
@@ -259,13 +256,7 @@ impl Sweeper {
             };
             client.batch_execute(end).await
         };
-        let (locked, failed, freed, logged, committed) = join!(
-            async {
-                client
-                    .execute(&lock_seats, &[&stale.seat_shows, &stale.seats])
-                    .await
-            }
-            .map(noted),
+        let (failed, freed, logged, committed) = join!(
             async {
                 client
                     .execute(
@@ -295,7 +286,6 @@ impl Sweeper {
             .map(noted),
             commit,
         );
-        locked?;
         failed?;
         freed?;
         logged?;
@@ -307,17 +297,21 @@ impl Sweeper {
 impl Stale {
     fn from_rows(rows: &[tokio_postgres::Row]) -> Self {
         let mut stale = Self::default();
+        let mut seats = Vec::with_capacity(2 * rows.len());
         for row in rows {
             let (show_id, booking_id): (Uuid, Uuid) = (row.get(0), row.get(1));
             let ordinals: Vec<i32> = row.get(2);
             stale.shows.push(show_id);
             stale.bookings.push(booking_id);
             stale.versions.push(row.get(3));
-            stale.seat_shows.extend(ordinals.iter().map(|_| show_id));
-            stale
-                .seat_owners
-                .extend(ordinals.iter().map(|_| booking_id));
-            stale.seats.extend(ordinals);
+            seats.extend(ordinals.into_iter().map(|seat| (show_id, seat, booking_id)));
+        }
+        // In the order in which everyone locks seats: they are freed as they stand here.
+        seats.sort_unstable();
+        for (show_id, seat, booking_id) in seats {
+            stale.seat_shows.push(show_id);
+            stale.seats.push(seat);
+            stale.seat_owners.push(booking_id);
         }
         stale
     }
