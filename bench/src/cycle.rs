@@ -212,11 +212,29 @@ fn summarize(ours: &[Ours], theirs: &[Theirs], report: &mut Report) {
     }
     for script in ["a", "b"] {
         for clients in CLIENTS {
-            let Some(spread) = best(script) else { continue };
+            let ratio = ratio_by_round(ours, theirs, script, clients);
             report.line(format!(
                 "ratio to pgbench ({script}), {clients} clients: {:.2}",
-                of(clients).median / spread.median
+                ratio.median
+            ));
+            report.line(format!(
+                "  median of the rounds' ratios; {:.2} to {:.2}",
+                ratio.min, ratio.max
             ));
         }
     }
+}
+
+/// Ours beside theirs in the same round, so that a machine that slows down slows both.
+fn ratio_by_round(ours: &[Ours], theirs: &[Theirs], script: &str, clients: u32) -> Spread {
+    let of = |pgbench_clients: u32| {
+        theirs
+            .iter()
+            .filter(move |t| t.script == script && t.clients == pgbench_clients)
+            .map(|t| t.per_second)
+    };
+    let [few, many] = PGBENCH_CLIENTS;
+    let best = of(few).zip(of(many)).map(|(few, many)| few.max(many));
+    let ours = ours.iter().filter(|o| o.clients == clients);
+    Spread::of(ours.zip(best).map(|(ours, best)| ours.per_second / best))
 }

@@ -1,4 +1,4 @@
--- Holds that ended a minute ago, on every pair of the first $1 pairs of each show, with what
+-- Holds that ended within a minute, a minute ago, on every pair of the first $1 pairs of each show, with what
 -- belongs to them. Run without foreign keys' triggers: what is inserted is right.
 WITH made AS (
     INSERT INTO booking.bookings (
@@ -13,8 +13,9 @@ WITH made AS (
             'hex'
         )::uuid,
         'PENDING', 1, 'customer', ARRAY[pair * 2, pair * 2 + 1]::integer[], ARRAY[1250, 1250]::bigint[],
-        2500, 'EUR', now() - interval '3 minutes', now() - interval '1 minute'
-    FROM booking.sales AS s, generate_series(0, $1::bigint - 1) AS pair
+        2500, 'EUR', ends - interval '2 minutes', ends
+    FROM booking.sales AS s, generate_series(0, $1::bigint - 1) AS pair,
+        LATERAL (SELECT now() - interval '1 minute' - random() * interval '1 minute' + pair * interval '0' AS ends) AS hold
     RETURNING show_id, booking_id, seat_ordinals
 ), logged AS (
     INSERT INTO booking.transitions (

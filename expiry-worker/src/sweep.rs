@@ -56,6 +56,15 @@ impl Default for Looks {
     }
 }
 
+/// A batch that is done.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    /// How many bookings it failed.
+    bookings: u64,
+    /// When the hold of the last of them ended.
+    last: OffsetDateTime,
+}
+
 /// The bookings of a batch, as arrays for its statements.
 #[derive(Default)]
 struct Stale {
@@ -127,12 +136,13 @@ impl Sweeper {
         while !stop.is_cancelled() {
             let (now, step_end) = self.step(from).await?;
             let until = step_end.unwrap_or(now);
-            loop {
-                let count = self.batch_on_its_own(from, until).await?;
-                *failed += count;
-                if count < u64::from(self.batch_max) || stop.is_cancelled() {
+            while let Some(batch) = self.batch_on_its_own(from, until).await? {
+                *failed += batch.bookings;
+                if batch.bookings < u64::from(self.batch_max) || stop.is_cancelled() {
                     break;
                 }
+                // Others may have ended at the same instant.
+                from = batch.last - Duration::from_micros(1);
             }
             from = until;
             if step_end.is_none() {
@@ -176,7 +186,7 @@ impl Sweeper {
         &self,
         from: OffsetDateTime,
         until: OffsetDateTime,
-    ) -> Result<u64, DbError> {
+    ) -> Result<Option<Batch>, DbError> {
         let sweeper = self.clone();
         match tokio::spawn(async move { sweeper.batch(from, until).await }).await {
             Ok(batch) => batch,
@@ -184,14 +194,18 @@ impl Sweeper {
         }
     }
 
-    async fn batch(&self, from: OffsetDateTime, until: OffsetDateTime) -> Result<u64, DbError> {
+    async fn batch(
+        &self,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Batch>, DbError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let client = postgres::get(&self.pool).await?;
             let trying = self.try_batch(&client, from, until);
             let error = match tokio::time::timeout(BATCH_TIMEOUT, trying).await {
-                Ok(Ok(count)) => return Ok(count),
+                Ok(Ok(batch)) => return Ok(batch),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     // The connection is in an unknown state: it must not go back to the pool.
@@ -215,7 +229,7 @@ impl Sweeper {
         client: &Object,
         from: OffsetDateTime,
         until: OffsetDateTime,
-    ) -> Result<u64, tokio_postgres::Error> {
+    ) -> Result<Option<Batch>, tokio_postgres::Error> {
         let lock_stale = client
             .prepare_cached(include_str!("sql/lock_stale.sql"))
             .await?;
@@ -234,11 +248,16 @@ impl Sweeper {
             client.query(&lock_stale, &[&from, &until, &limit]).await
         });
         begun?;
-        let stale = Stale::from_rows(&rows?);
-        if stale.bookings.is_empty() {
+        let rows = rows?;
+        let Some(last) = rows.last() else {
             client.batch_execute("ROLLBACK").await?;
-            return Ok(0);
-        }
+            return Ok(None);
+        };
+        let batch = Batch {
+            bookings: rows.len() as u64,
+            last: last.get(4),
+        };
+        let stale = Stale::from_rows(&rows);
         // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
         // goes out, after them all have been polled once, only if none has failed by then.
         let broken = AtomicBool::new(false);
@@ -290,7 +309,7 @@ impl Sweeper {
         freed?;
         logged?;
         committed?;
-        Ok(stale.bookings.len() as u64)
+        Ok(Some(batch))
     }
 }
 

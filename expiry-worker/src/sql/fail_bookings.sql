@@ -1,5 +1,3 @@
--- The prior state is stated by the version: asked for PENDING here, the planner could take
--- the index of open holds and walk all of them for each booking.
 WITH failed AS (
     UPDATE booking.bookings AS b
     SET state = 'FAILED', failure_reason = 'EXPIRED', failed_at = b.expires_at, version = b.version + 1

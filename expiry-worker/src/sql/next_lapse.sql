@@ -3,7 +3,7 @@ SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8
 FROM (
     SELECT state, expires_at
     FROM booking.bookings
-    WHERE failed_at IS NULL AND expires_at > $1
+    WHERE expires_at > $1
     ORDER BY expires_at
     LIMIT 1000
 ) AS next
