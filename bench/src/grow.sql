@@ -37,7 +37,9 @@ WITH shows AS (
 INSERT INTO booking.transitions (
     show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id, fingerprint
 )
-SELECT show_id, booking_id, 1, 'RESERVE', NULL, 'PENDING', created_at, 'bench', gen_random_uuid(), 0
+SELECT
+    show_id, booking_id, 1, 'RESERVE'::booking.verb, NULL::booking.booking_state,
+    'PENDING'::booking.booking_state, created_at, 'bench', gen_random_uuid(), 0
 FROM bookings
 UNION ALL
 SELECT
