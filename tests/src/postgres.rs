@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use dev_postgres::{Cluster, ClusterOptions, Source, external_url, find_binaries};
 use migrations::Passwords;
 use tokio::sync::{Mutex, OnceCell};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use url::Url;
 use uuid::Uuid;
 
@@ -295,6 +295,27 @@ fn or_panic<T>(outcome: Result<T>) -> T {
         Ok(value) => value,
         Err(error) => panic!("{error:#}"),
     }
+}
+
+/// The plan that a connection would use for a statement that it has prepared.
+pub async fn plan(client: &Client, name: &str, statement: &str) -> String {
+    let prepare = format!("PREPARE {name} AS {statement}");
+    client.batch_execute(&prepare).await.expect(name);
+    let parameters = (1..=50)
+        .rev()
+        .find(|n| statement.contains(&format!("${n}")))
+        .unwrap_or(0);
+    let execute = match parameters {
+        0 => name.to_owned(),
+        n => format!("{name} ({})", vec!["NULL"; n].join(", ")),
+    };
+    let explain = format!("EXPLAIN EXECUTE {execute}");
+    let lines = client.simple_query(&explain).await.expect(name);
+    let lines = lines.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

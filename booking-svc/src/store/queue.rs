@@ -1,7 +1,7 @@
 //! What waits for a lane, first come, first served.
 //!
 //! Invariants: nothing waits while no lane is busy; nothing waits for longer than
-//! [`PATIENCE`] while a lane is free.
+//! [`PATIENCE`] on a lane that hangs while another is free.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -60,6 +60,10 @@ impl<T> Queue<T> {
     }
 
     /// Puts something at the end.
+    ///
+    /// # Errors
+    ///
+    /// If it is full or closed.
     pub(super) fn push(&self, item: T) -> Result<(), NotQueued> {
         let mut state = self.state();
         if !state.open {

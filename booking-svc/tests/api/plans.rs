@@ -1,31 +1,13 @@
 //! The plans of the batch statements. They are made once for each connection, perhaps while
 //! the tables are new and without statistics, and kept: each must find its rows by key.
 
-use system_tests::postgres;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use system_tests::postgres::{self, plan};
+use tokio_postgres::Client;
 
 macro_rules! statements {
     ($($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../src/store/sql/", $name, ".sql")))),*]
     };
-}
-
-/// The plan that a connection of the service's would use for a statement.
-async fn plan(client: &Client, name: &str, statement: &str) -> String {
-    let prepare = format!("PREPARE {name} AS {statement}");
-    client.batch_execute(&prepare).await.expect(name);
-    let parameters = (1..=50)
-        .rev()
-        .find(|n| statement.contains(&format!("${n}")))
-        .expect("each has parameters");
-    let nulls = vec!["NULL"; parameters].join(", ");
-    let explain = format!("EXPLAIN EXECUTE {name} ({nulls})");
-    let lines = client.simple_query(&explain).await.expect(name);
-    let lines = lines.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

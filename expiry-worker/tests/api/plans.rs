@@ -1,7 +1,7 @@
 //! The plans of the worker's statements. They are made once for each connection, perhaps
 //! while the tables are new and without statistics, and kept.
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use system_tests::postgres::plan;
 
 use crate::hall::Hall;
 
@@ -9,27 +9,6 @@ macro_rules! statements {
     ($($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../src/sql/", $name, ".sql")))),*]
     };
-}
-
-/// The plan that a connection of the worker's would use for a statement.
-async fn plan(client: &Client, name: &str, statement: &str) -> String {
-    let prepare = format!("PREPARE {name} AS {statement}");
-    client.batch_execute(&prepare).await.expect(name);
-    let parameters = (1..=9)
-        .rev()
-        .find(|n| statement.contains(&format!("${n}")))
-        .unwrap_or(0);
-    let execute = match parameters {
-        0 => name.to_owned(),
-        n => format!("{name} ({})", vec!["NULL"; n].join(", ")),
-    };
-    let explain = format!("EXPLAIN EXECUTE {execute}");
-    let lines = client.simple_query(&explain).await.expect(name);
-    let lines = lines.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

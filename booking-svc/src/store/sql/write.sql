@@ -1,6 +1,7 @@
 -- Everything that a batch writes, as one statement: each statement costs, whatever its size.
 -- $1 to $11: bookings that are new. $3 and $4 hold the seats of all of them, one after
---     another; $5 and $6 are the first and the last place of each one's own.
+--     another; $5 and $6 are the first and the last place of each one's own. They are PENDING
+--     still: nobody can name a booking in the batch that makes it.
 -- $12 to $20: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32: the log. $33: the time of it all.
