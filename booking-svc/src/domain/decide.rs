@@ -275,8 +275,8 @@ impl Batch {
         self.transition(order, Verb::Expire, Some(booking.state), booking)
     }
 
-    /// Not a caller's order: if the booking has ended, all is well. A hold that ended before
-    /// its show was cancelled has expired.
+    /// Not a caller's order: if the booking has ended, all is well. A hold that has ended by
+    /// itself has expired, as on any other show.
     fn void(&mut self, order: &Order, id: BookingId) -> Outcome {
         let mut booking = self.booking(id)?;
         if booking.lapsed(self.now) {

@@ -70,7 +70,7 @@ pub(crate) fn assert_ended(seen: &Booking, now: &Booking) {
 /// What a customer did before the show was cancelled, by the customer's name.
 const FATES: [&str; 5] = ["held", "bought", "gave up", "gave back", "came late"];
 
-/// A booking of each of these seats by a customer of that name.
+/// A booking with seats and a fate of its own, by its number; its customer has the fate's name.
 async fn with_fate(mut client: Bookings, show: &str, number: usize) -> Booking {
     let fate = FATES[number % FATES.len()];
     // Two seats or one.
@@ -106,8 +106,8 @@ async fn a_show_with_bookings(stage: &Stage, bookings: usize) -> (String, Vec<Bo
     (show, made)
 }
 
-/// What stands in the rows of the customers of each fate: `state why cancelled_by refund verb`,
-/// and how often.
+/// What stands in the rows of the customers of each fate and in the last entry of their log,
+/// and how often. What was not logged at the time that the booking tells of is left out.
 async fn ends(stage: &Stage) -> BTreeMap<String, i64> {
     let query = "
         SELECT concat_ws(' ', b.customer_id || ':', b.state, b.failure_reason, b.cancel_reason,
