@@ -196,8 +196,17 @@ pub(crate) async fn create(client: &Client, request: pb::CreateShowRequest) -> p
 }
 
 pub(crate) async fn try_get(client: &Client, id: &str) -> Result<pb::Show, Status> {
+    try_get_since(client, id, 0).await
+}
+
+pub(crate) async fn try_get_since(
+    client: &Client,
+    id: &str,
+    min_revision: i64,
+) -> Result<pb::Show, Status> {
     let request = pb::GetShowRequest {
         show_id: id.to_owned(),
+        min_revision,
     };
     let got = client.clone().get_show(request).await?;
     Ok(got.into_inner().show.expect("the show"))
@@ -205,6 +214,12 @@ pub(crate) async fn try_get(client: &Client, id: &str) -> Result<pb::Show, Statu
 
 pub(crate) async fn get(client: &Client, id: &str) -> pb::Show {
     try_get(client, id).await.expect("a show")
+}
+
+/// The show, at least as new as a revision.
+pub(crate) async fn get_since(client: &Client, id: &str, min_revision: i64) -> pb::Show {
+    let got = try_get_since(client, id, min_revision).await;
+    got.expect("a show")
 }
 
 pub(crate) async fn cancel(client: &Client, id: &str) -> pb::Show {
