@@ -299,6 +299,18 @@ pub(crate) async fn execute(database: &TestDatabase, statements: &str) {
         .expect("statements");
 }
 
+/// Renames a show as another instance does, but for the notification, as if that were lost;
+/// returns the revision.
+pub(crate) async fn rename_silently(database: &TestDatabase, id: &str, name: &str) -> i64 {
+    let statement = format!(
+        "WITH next AS (UPDATE catalog.feed SET revision = revision + 1 RETURNING revision)
+         UPDATE catalog.shows SET name = '{name}', revision = next.revision
+         FROM next WHERE show_id = '{id}' RETURNING shows.revision"
+    );
+    let row = database.owner().await.query_one(&statement, &[]).await;
+    row.expect("a revision").get(0)
+}
+
 /// Waits until so many of the service's sessions wait for a lock.
 pub(crate) async fn eventually_blocked(database: &TestDatabase, sessions: i64) {
     let query = "SELECT count(*) FROM pg_stat_activity
