@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 5] = [
+const CONTRACT: [&str; 8] = [
     "ticketing/booking/v1/booking.proto",
     "ticketing/catalog/v1/catalog.proto",
+    "ticketing/catalog/v1/price.proto",
+    "ticketing/catalog/v1/seat_layout.proto",
+    "ticketing/catalog/v1/show.proto",
     "ticketing/errors/v1/errors.proto",
     "ticketing/expiry/v1/expiry.proto",
     "ticketing/money/v1/money.proto",

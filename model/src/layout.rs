@@ -1,110 +1,54 @@
-//! Seat layouts: sections, their rows, the seats in them.
+//! Seat layouts: sections, their rows, the seats in them; areas without seats.
 //!
-//! A layout is described compactly (a row is a count or a list of labels) and indexed for
-//! both ways of naming a seat: by label, unique within the layout, and by ordinal, its place
-//! when the seats are counted through from 0. Invariant: an existing [`SeatLayout`] has 1 to
-//! [`SEATS_MAX`] seats, and `ordinal_of(label_of(n)) == n` for each of them.
+//! A layout keeps its compact description and an index over it, so that a seat costs some
+//! eight bytes however it is described. A seat's **position** is its place in the layout,
+//! counted from 0: section by section, row by row from the front, from left to right.
+//! Invariant: an existing [`SeatLayout`] is within the limits, has a seat or an area, and
+//! `position_of(seat(n).label()) == n` for each of its seats.
 
 mod check;
+mod description;
+mod geometry;
+mod label;
+mod labels;
+mod rows;
+mod seat;
+mod seat_set;
+mod series;
+mod weight;
 
-use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use self::check::Check;
-use crate::money::Currency;
+pub use self::description::{
+    AREAS_MAX, Area, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX, LABEL_CHARS_MAX,
+    LABEL_FORMAT_CHARS_MAX, LayoutDescription, NAME_CHARS_MAX, NUMBER_MAX, PLACES_MAX, Point,
+    ROWS_MAX, RUNS_MAX, RowBlock, SEATS_MAX, SECTIONS_MAX, SERIES_NAME_CHARS_MAX, SKIPPED_MAX,
+    Section, Series,
+};
+use self::geometry::Geometry;
+use self::labels::LabelIndex;
+use self::rows::Blocks;
+pub use self::seat::{RowPlace, SeatPlace};
+use self::seat_set::SeatSet;
+use crate::problem::{Problem, Problems, in_words};
 
-/// The most seats of a layout.
-pub const SEATS_MAX: u32 = 100_000;
-/// The most sections of a layout.
-pub const SECTIONS_MAX: usize = 1_000;
-/// The most rows of a layout, in all its sections.
-pub const ROWS_MAX: usize = 10_000;
-/// The most characters of a section's name; it has one at least.
-pub const SECTION_NAME_CHARS_MAX: usize = 100;
-/// The most characters of a row's name; it may be empty.
-pub const ROW_NAME_CHARS_MAX: usize = 32;
-/// The most characters of a seat's label; it has one at least.
-pub const LABEL_CHARS_MAX: usize = 40;
+/// A valid layout. It never changes, and a clone of it is cheap.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "LayoutDescription")]
+pub struct SeatLayout(Arc<Inner>);
 
-/// A valid layout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Description", into = "Description")]
-pub struct SeatLayout {
-    currency: Currency,
-    sections: Vec<Section>,
-    seat_count: u32,
-    /// Where each row begins, in the order of ordinals.
-    rows: Vec<RowIndex>,
-    /// Rows whose labels follow from their name, by that name.
-    counted_rows: HashMap<Box<str>, u32>,
-    /// Seats that were labelled one by one.
-    labels: HashMap<Box<str>, u32>,
-}
-
-/// A part of the hall whose seats have one price.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Section {
-    /// Unique within the layout; 1 to [`SECTION_NAME_CHARS_MAX`] characters.
-    pub name: Box<str>,
-    /// In minor units of the layout's currency; 0 to [`crate::PRICE_MAX`].
-    pub price: i64,
-    /// Its rows, from the front.
-    pub rows: Vec<SeatRow>,
-}
-
-/// A row of seats.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeatRow {
-    /// Up to [`ROW_NAME_CHARS_MAX`] characters; may be empty.
-    #[serde(default)]
-    pub name: Box<str>,
-    /// Its seats, from left to right.
-    pub seats: Seats,
-}
-
-/// The seats of a row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Seats {
-    /// That many, labelled "{row}-1", "{row}-2" and so on; "1", "2" in a row without a name.
-    Count(u32),
-    /// One for each label, 1 to [`LABEL_CHARS_MAX`] characters.
-    Labels(Vec<Box<str>>),
-}
-
-/// Where a seat is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SeatPlace<'a> {
-    /// Its section, with its price.
-    pub section: &'a Section,
-    /// Its row.
-    pub row: &'a SeatRow,
-    /// Its place in the row, from 0.
-    index: u32,
-}
-
-/// What is wrong with a description, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayoutProblem {
-    /// The path below the layout, as "sections[2].rows[0].seat_labels[7]".
-    pub path: String,
-    /// What it must be.
-    pub message: String,
-}
-
-/// What is written and read; everything else is derived from it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Description {
-    currency: Currency,
-    sections: Vec<Section>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct RowIndex {
-    first_ordinal: u32,
-    section: u32,
-    row: u32,
+struct Inner {
+    description: LayoutDescription,
+    blocks: Blocks,
+    labels: LabelIndex,
+    accessible: SeatSet,
+    companion: SeatSet,
+    blocked: SeatSet,
+    geometry: Geometry,
 }
 
 impl SeatLayout {
@@ -112,143 +56,271 @@ impl SeatLayout {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, up to 20 problems.
-    pub fn new(currency: Currency, sections: Vec<Section>) -> Result<Self, Vec<LayoutProblem>> {
-        let mut check = Check::default();
-        check.sections(&sections);
-        if !check.problems.is_empty() {
-            return Err(check.problems);
+    /// What is wrong with it, up to [`crate::PROBLEMS_MAX`] problems.
+    pub fn new(description: LayoutDescription) -> Result<Self, Vec<Problem>> {
+        let blocks = check::check_shape(&description)?;
+        let labels = check::index_labels(&description, &blocks)?;
+        let geometry = Geometry::of(&description, &blocks);
+        let mut inner = Inner {
+            description,
+            blocks,
+            labels,
+            accessible: SeatSet::default(),
+            companion: SeatSet::default(),
+            blocked: SeatSet::default(),
+            geometry,
+        };
+        inner.mark()?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// So many seats, labelled from "1" on, in one section "General".
+    ///
+    /// # Errors
+    ///
+    /// That it must be 1 to [`SEATS_MAX`], at the path "total_seats".
+    pub fn of_total(seats: u32) -> Result<Self, Vec<Problem>> {
+        if !(1..=SEATS_MAX).contains(&seats) {
+            return Err(vec![Problem {
+                path: "total_seats".to_owned(),
+                message: format!("must be 1 to {SEATS_MAX}"),
+            }]);
         }
-        Ok(Self {
-            currency,
-            seat_count: check.seat_count,
-            rows: check.rows,
-            counted_rows: check.counted_rows,
-            labels: check.labels,
-            sections,
-        })
+        Self::new(LayoutDescription::of_total(seats))
     }
 
-    /// The currency of every price in it.
+    /// What it was made from.
     #[must_use]
-    pub fn currency(&self) -> Currency {
-        self.currency
+    pub fn description(&self) -> &LayoutDescription {
+        &self.0.description
     }
 
-    /// Its sections, as they were described.
-    #[must_use]
-    pub fn sections(&self) -> &[Section] {
-        &self.sections
-    }
-
-    /// How many seats it has.
+    /// How many seats it has; 0 where all is general admission.
     #[must_use]
     pub fn seat_count(&self) -> u32 {
-        self.seat_count
+        self.0.blocks.seat_count()
     }
 
-    /// The ordinal of the seat with this label.
+    /// How many places its areas have together.
     #[must_use]
-    pub fn ordinal_of(&self, label: &str) -> Option<u32> {
-        find(
-            &self.labels,
-            &self.counted_rows,
-            &self.rows,
-            &self.sections,
-            label,
-        )
+    pub fn place_count(&self) -> u32 {
+        self.areas().iter().map(|area| area.capacity).sum()
     }
 
-    /// Where the seat with this ordinal is.
+    /// The position of the seat with this label.
     #[must_use]
-    pub fn seat(&self, ordinal: u32) -> Option<SeatPlace<'_>> {
-        if ordinal >= self.seat_count {
-            return None;
-        }
-        let at = self
-            .rows
-            .partition_point(|row| row.first_ordinal <= ordinal)
-            .checked_sub(1)?;
-        let found = self.rows.get(at)?;
-        let section = self.sections.get(found.section as usize)?;
-        let row = section.rows.get(found.row as usize)?;
-        Some(SeatPlace {
-            section,
-            row,
-            index: ordinal - found.first_ordinal,
+    pub fn position_of(&self, label: &str) -> Option<u32> {
+        self.0.position_of(label)
+    }
+
+    /// The seat in this position.
+    #[must_use]
+    pub fn seat(&self, position: u32) -> Option<SeatPlace<'_>> {
+        SeatPlace::of(self, position)
+    }
+
+    /// Its sections, as described.
+    #[must_use]
+    pub fn sections(&self) -> &[Section] {
+        &self.0.description.sections
+    }
+
+    /// The positions of the seats of a section, by its index. Empty if there is no such section.
+    #[must_use]
+    pub fn section_positions(&self, section: usize) -> Range<u32> {
+        self.0.blocks.of_section(section)
+    }
+
+    /// Every row, in the order of positions.
+    pub fn rows(&self) -> impl Iterator<Item = RowPlace<'_>> {
+        RowPlace::all(self)
+    }
+
+    /// The positions of the seats in the same row as this one, itself among them. Empty if
+    /// there is no such seat.
+    #[must_use]
+    pub fn row_of(&self, position: u32) -> Range<u32> {
+        let seat = self.0.blocks.seat(position);
+        seat.map_or(position..position, |seat| seat.block.row(seat.row))
+    }
+
+    /// The positions of the seats in the same row as this one with no aisle between, itself
+    /// among them: those next to each other are neighbours. Empty if there is no such seat.
+    #[must_use]
+    pub fn run_of(&self, position: u32) -> Range<u32> {
+        let seat = self.0.blocks.seat(position);
+        seat.map_or(position..position, |seat| seat.neighbours())
+    }
+
+    /// Its areas, as described.
+    #[must_use]
+    pub fn areas(&self) -> &[Area] {
+        &self.0.description.areas
+    }
+
+    /// The area with this name, and its index.
+    #[must_use]
+    pub fn area(&self, name: &str) -> Option<(usize, &Area)> {
+        self.areas()
+            .iter()
+            .enumerate()
+            .find(|(_, area)| &*area.name == name)
+    }
+
+    /// The positions of the seats for wheelchairs and the like, ascending.
+    pub fn accessible_positions(&self) -> impl Iterator<Item = u32> {
+        self.0.accessible.iter()
+    }
+
+    /// The positions of the seats for those who come with them, ascending.
+    pub fn companion_positions(&self) -> impl Iterator<Item = u32> {
+        self.0.companion.iter()
+    }
+
+    /// The positions of the seats that are not for sale, ascending.
+    pub fn blocked_positions(&self) -> impl Iterator<Item = u32> {
+        self.0.blocked.iter()
+    }
+
+    /// What seats are the better for being near to, as described or else the middle of the
+    /// front, one seat before it.
+    #[must_use]
+    pub fn focal_point(&self) -> Point {
+        self.0.geometry.focal_point
+    }
+
+    /// Where a seat is, as described or else computed: 100 from seat to seat and from row to
+    /// row, an aisle 100 wide, rows centred on the middle of their section, sections without an
+    /// origin one behind another with 200 between.
+    #[must_use]
+    pub fn point(&self, position: u32) -> Option<Point> {
+        let seat = self.0.blocks.seat(position)?;
+        Some(self.0.geometry.of_seat(&self.0.description, &seat))
+    }
+
+    /// Where the middle of an area is, by its index: as described or else computed, behind the
+    /// sections with 200 between.
+    #[must_use]
+    pub fn area_point(&self, area: usize) -> Option<Point> {
+        self.0.geometry.of_area(area)
+    }
+
+    /// Roughly the bytes that it takes in memory, for caches.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        weight::of(&self.0)
+    }
+}
+
+impl Inner {
+    fn position_of(&self, label: &str) -> Option<u32> {
+        self.labels.candidates(label).find(|position| {
+            self.blocks.seat(*position).is_some_and(|seat| {
+                let section = &self.description.sections[seat.block.section];
+                let rows = &section.rows[seat.block.index];
+                label::writes(label, |out| label::write(section, rows, &seat, out))
+            })
         })
     }
+
+    /// Finds the seats that the description names, and checks what else is by seat.
+    fn mark(&mut self) -> Result<(), Vec<Problem>> {
+        let mut problems = Problems::default();
+        let described = &self.description;
+        let accessible = self.set_of(
+            "accessible_seats",
+            &described.accessible_seats,
+            &mut problems,
+        );
+        let companion = self.set_of("companion_seats", &described.companion_seats, &mut problems);
+        let blocked = self.set_of("blocked_seats", &described.blocked_seats, &mut problems);
+        for (i, label) in described.companion_seats.iter().enumerate() {
+            if self
+                .position_of(label)
+                .is_some_and(|position| accessible.contains(position))
+            {
+                problems.add(
+                    format!("companion_seats[{i}]"),
+                    format!("the seat {label:?} is among the accessible seats already"),
+                );
+            }
+        }
+        if let Some(given) = &described.coordinates {
+            check::check_coordinates(given, self.blocks.seat_count(), &mut problems);
+        }
+        problems.none_so_far()?;
+        (self.accessible, self.companion, self.blocked) = (accessible, companion, blocked);
+        Ok(())
+    }
+
+    fn set_of(&self, field: &str, labels: &[Box<str>], problems: &mut Problems) -> SeatSet {
+        let mut set = SeatSet::default();
+        for (i, label) in labels.iter().enumerate() {
+            let message = match self.position_of(label) {
+                Some(position) if set.insert(position, self.blocks.seat_count()) => continue,
+                Some(_) => format!("the seat {label:?} stands twice"),
+                None => format!("no seat has the label {label:?}"),
+            };
+            problems.add(format!("{field}[{i}]"), message);
+        }
+        set
+    }
 }
 
-impl SeatPlace<'_> {
-    /// The seat's label.
+impl LayoutDescription {
+    /// So many seats, labelled from "1" on, in one section "General".
     #[must_use]
-    pub fn label(&self) -> String {
-        match &self.row.seats {
-            Seats::Count(_) => counted_label(&self.row.name, self.index + 1),
-            Seats::Labels(labels) => labels
-                .get(self.index as usize)
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+    pub fn of_total(seats: u32) -> Self {
+        let numbers = Series::Numbers {
+            first: 1,
+            last: seats,
+            step: 1,
+            skip: Vec::new(),
+        };
+        Self {
+            sections: vec![Section {
+                name: "General".into(),
+                deck: "".into(),
+                origin: None,
+                rows: vec![RowBlock {
+                    names: None,
+                    runs: vec![numbers],
+                    label_format: None,
+                }],
+            }],
+            ..Self::default()
         }
     }
 }
 
-impl Seats {
-    fn count(&self) -> usize {
-        match self {
-            Self::Count(count) => *count as usize,
-            Self::Labels(labels) => labels.len(),
-        }
-    }
-}
-
-fn counted_label(row_name: &str, number: u32) -> String {
-    if row_name.is_empty() {
-        number.to_string()
-    } else {
-        format!("{row_name}-{number}")
-    }
-}
-
-fn find(
-    labels: &HashMap<Box<str>, u32>,
-    counted_rows: &HashMap<Box<str>, u32>,
-    rows: &[RowIndex],
-    sections: &[Section],
-    label: &str,
-) -> Option<u32> {
-    if let Some(&ordinal) = labels.get(label) {
-        return Some(ordinal);
-    }
-    let (row_name, number) = label.rsplit_once('-').unwrap_or(("", label));
-    if row_name.is_empty() && label.starts_with('-') || number.starts_with(['0', '+']) {
-        return None;
-    }
-    let found = rows.get(*counted_rows.get(row_name)? as usize)?;
-    let number: u32 = number.parse().ok()?;
-    let row = sections
-        .get(found.section as usize)?
-        .rows
-        .get(found.row as usize)?;
-    (number as usize <= row.seats.count()).then(|| found.first_ordinal + number - 1)
-}
-
-impl TryFrom<Description> for SeatLayout {
+impl TryFrom<LayoutDescription> for SeatLayout {
     type Error = String;
 
-    fn try_from(description: Description) -> Result<Self, String> {
-        Self::new(description.currency, description.sections)
-            .map_err(|problems| format!("not a valid layout: {problems:?}"))
+    fn try_from(description: LayoutDescription) -> Result<Self, String> {
+        Self::new(description)
+            .map_err(|problems| format!("not a valid layout: {}", in_words(&problems)))
     }
 }
 
-impl From<SeatLayout> for Description {
-    fn from(layout: SeatLayout) -> Self {
-        Self {
-            currency: layout.currency,
-            sections: layout.sections,
-        }
+impl Serialize for SeatLayout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.description.serialize(serializer)
+    }
+}
+
+impl PartialEq for SeatLayout {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.description == other.0.description
+    }
+}
+
+impl Eq for SeatLayout {}
+
+impl fmt::Debug for SeatLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SeatLayout")
+            .field(&self.0.description)
+            .finish()
     }
 }
 

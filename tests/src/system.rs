@@ -9,7 +9,12 @@ use proto::booking::v1::{
     ReserveSeatsRequest, Seat,
 };
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
-use proto::catalog::v1::{CancelShowRequest, CreateShowRequest, SeatRow, Section, ShowType};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::series::Series as Kind;
+use proto::catalog::v1::{
+    CancelShowRequest, CreateShowRequest, NameList, NumberSeries, RowBlock, SeatLayout, Section,
+    Series, ShowType,
+};
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
 use tonic::Status;
@@ -187,24 +192,37 @@ fn channel(process: &Process) -> Channel {
 #[must_use]
 pub fn show(seats: i32) -> CreateShowRequest {
     let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
-    let row = SeatRow {
-        name: "A".to_owned(),
-        seat_count: seats,
+    let names = Kind::List(NameList {
+        names: vec!["A".to_owned()],
+    });
+    let numbers = Kind::Numbers(NumberSeries {
+        first: 1,
+        last: seats,
         ..Default::default()
-    };
+    });
+    let series = |kind| Series { series: Some(kind) };
     let stalls = Section {
         name: "Stalls".to_owned(),
-        price: Some(Money {
-            minor_units: 1250,
-            currency_code: "EUR".to_owned(),
-        }),
-        rows: vec![row],
+        rows: vec![RowBlock {
+            names: Some(series(names)),
+            runs: vec![series(numbers)],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let layout = SeatLayout {
+        sections: vec![stalls],
+        ..Default::default()
     };
     CreateShowRequest {
         name: "A show".to_owned(),
         show_type: ShowType::Concert.into(),
         start_time: Some(tomorrow.into()),
-        sections: vec![stalls],
+        seats: Some(Seats::Layout(layout)),
+        seat_price: Some(Money {
+            minor_units: 1250,
+            currency_code: "EUR".to_owned(),
+        }),
         ..Default::default()
     }
 }

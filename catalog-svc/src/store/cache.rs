@@ -109,40 +109,35 @@ impl ShowCache {
 
 #[cfg(test)]
 mod tests {
-    use model::{SeatLayout, SeatRow, Seats, Section};
-    use time::OffsetDateTime;
+    use model::{LayoutDescription, PriceDescription};
 
     use super::*;
-    use crate::domain::{ShowInfo, ShowState, ShowType};
+    use crate::domain::{Layout, LayoutInfo, ShowInfo, show_on_sale};
 
     fn show(id: ShowId) -> Arc<Show> {
-        let row = SeatRow {
-            name: "A".into(),
-            seats: Seats::Count(40),
-        };
-        let section = Section {
-            name: "Stalls".into(),
-            price: 0,
-            rows: vec![row],
-        };
-        let currency = "EUR".parse().expect("a currency");
-        let layout = SeatLayout::new(currency, vec![section]).expect("a layout");
-        let at = OffsetDateTime::UNIX_EPOCH;
         let info = ShowInfo {
             id,
-            revision: 1,
-            name: "Hamlet".to_owned(),
-            show_type: ShowType::Other,
-            state: ShowState::OnSale,
-            start_at: at,
-            end_at: None,
-            venue: String::new(),
             seat_count: 40,
-            created_at: at,
-            updated_at: at,
-            cancelled_at: None,
+            ..show_on_sale()
         };
-        Arc::new(Show { info, layout })
+        let layout = Layout {
+            info: LayoutInfo {
+                id: info.layout_id,
+                name: String::new(),
+                derived_from: None,
+                seat_count: 40,
+                place_count: 0,
+                created_at: info.created_at,
+            },
+            description: LayoutDescription::of_total(40),
+        };
+        let currency = "EUR".parse().expect("a currency");
+        Arc::new(Show {
+            info,
+            layout: Arc::new(layout),
+            prices: PriceDescription::single(currency, 0),
+            proposal: None,
+        })
     }
 
     fn changes(shows: Option<Vec<ShowId>>, newest: i64) -> Changes {

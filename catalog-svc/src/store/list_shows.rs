@@ -1,10 +1,12 @@
 //! Lists shows, without their layouts.
 
+use model::PriceDescription;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::InfoRow;
+use super::rows::ShowRow;
 use crate::domain::{After, ShowFilter, ShowInfo};
 
 /// A page of a list.
@@ -38,7 +40,7 @@ impl Store {
 async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
     let ListShows { filter, after, .. } = list;
     let rows = sqlx::query_file_as!(
-        InfoRow,
+        ShowRow,
         "src/store/sql/list_shows.sql",
         filter.start_from,
         filter.start_before,

@@ -9,6 +9,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use model::ShowId;
 use service_kit::args::DatabaseArgs;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool};
@@ -19,14 +20,13 @@ use super::cache::ShowCache;
 use super::error::StoreError;
 use super::newest::Newest;
 use super::replica::{REPLICA_WAIT_MAX, Replica};
-use crate::domain::ShowInfo;
 
 /// What PostgreSQL calls our sessions.
 const APPLICATION_NAME: &str = "catalog-svc";
 /// The most connections for what the process does by itself: one listens, the others ask for
-/// what was written, ask whether the database answers, and sweep. Calls never wait for
-/// them, nor they for calls.
-const BACKGROUND_CONNECTIONS_MAX: u32 = 3;
+/// what was written, ask whether the database answers, keep the shows' times, and sweep. Calls
+/// never wait for them, nor they for calls.
+const BACKGROUND_CONNECTIONS_MAX: u32 = 4;
 /// The longest that background work waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest that anything keeps a connection: a little more than the `statement_timeout` of
@@ -124,9 +124,9 @@ impl Store {
     }
 
     /// Sees that no read that begins from now on is older than a write of ours.
-    pub(super) fn wrote(&self, show: &ShowInfo) {
-        self.cache.wrote(show.id, show.revision);
-        self.newest.raise(show.revision);
+    pub(super) fn wrote(&self, id: ShowId, revision: i64) {
+        self.cache.wrote(id, revision);
+        self.newest.raise(revision);
     }
 
     /// Gives up all connections, once what is under way on them is done.

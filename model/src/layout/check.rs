@@ -1,171 +1,332 @@
-//! Checking a description: one pass that collects the index, and all that is wrong.
+//! Checking a description, and building the index on the way. Counts come first, by
+//! arithmetic: nothing is expanded before it is known to be within the limits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::{
-    LABEL_CHARS_MAX, LayoutProblem, ROW_NAME_CHARS_MAX, ROWS_MAX, RowIndex, SEATS_MAX,
-    SECTION_NAME_CHARS_MAX, SECTIONS_MAX, SeatRow, Seats, Section, counted_label, find,
+use super::description::{
+    AREAS_MAX, Area, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX, LABEL_CHARS_MAX,
+    LayoutDescription, NAME_CHARS_MAX, PLACES_MAX, Point, ROWS_MAX, RUNS_MAX, RowBlock, SEATS_MAX,
+    SECTIONS_MAX, Section,
 };
-use crate::money::PRICE_MAX;
+use super::label;
+use super::labels::{LabelIndex, entry};
+use super::rows::{Block, Blocks, Seat};
+use super::series::{Sequence, path_of_name};
+use crate::problem::{Problem, Problems, check_name};
 
-/// The most problems that are told at once.
-const PROBLEMS_MAX: usize = 20;
-
-/// One pass over a description: collects the index, and what is wrong.
-#[derive(Default)]
-pub(super) struct Check {
-    pub(super) problems: Vec<LayoutProblem>,
-    pub(super) seat_count: u32,
-    pub(super) rows: Vec<RowIndex>,
-    pub(super) counted_rows: HashMap<Box<str>, u32>,
-    pub(super) labels: HashMap<Box<str>, u32>,
+/// Checks everything but the labels, and counts.
+///
+/// # Errors
+///
+/// What is wrong, as far as could be looked.
+pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Vec<Problem>> {
+    let mut check = Shape::default();
+    check.names(description);
+    check.problems.none_so_far()?;
+    for (s, section) in description.sections.iter().enumerate() {
+        for (b, rows) in section.rows.iter().enumerate() {
+            check.rows(s, b, rows);
+        }
+    }
+    check.totals(description);
+    check.problems.none_so_far()?;
+    check.row_names(description);
+    check.problems.none_so_far()?;
+    Ok(check.blocks)
 }
 
-impl Check {
-    pub(super) fn sections(&mut self, sections: &[Section]) {
-        let row_count: usize = sections.iter().map(|section| section.rows.len()).sum();
-        let seat_count: usize = sections
-            .iter()
-            .flat_map(|section| &section.rows)
-            .map(|row| row.seats.count())
-            .sum();
-        if sections.is_empty() || sections.len() > SECTIONS_MAX {
-            self.problem("sections", format!("must be 1 to {SECTIONS_MAX} sections"));
-        }
-        if row_count > ROWS_MAX {
-            self.problem(
-                "sections",
-                format!("have {row_count} rows; {ROWS_MAX} are the most"),
+/// Writes every label once, checks it and indexes it.
+///
+/// # Errors
+///
+/// What is wrong with the labels.
+pub(super) fn index_labels(
+    description: &LayoutDescription,
+    blocks: &Blocks,
+) -> Result<LabelIndex, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let mut entries = Vec::with_capacity(blocks.seat_count() as usize);
+    let mut text = String::new();
+    let mut told = None;
+    for seat in blocks.seats() {
+        write_label(description, &seat, &mut text);
+        let of_run = Some((seat.block.first_position, seat.run_index));
+        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX)
+            && told != of_run
+        {
+            // One label of a run stands for the rest.
+            told = of_run;
+            problems.add(
+                path_of(description, &seat),
+                format!("the label {text:?} {message}"),
             );
         }
-        if seat_count > SEATS_MAX as usize {
-            self.problem(
-                "sections",
-                format!("have {seat_count} seats; {SEATS_MAX} are the most"),
-            );
+        entries.push(entry(&text, seat.position));
+    }
+    problems.none_so_far()?;
+    let labels = LabelIndex::new(entries);
+    for suspects in labels.suspects() {
+        let mut seen = HashSet::new();
+        for seat in suspects
+            .into_iter()
+            .filter_map(|position| blocks.seat(position))
+        {
+            write_label(description, &seat, &mut text);
+            if !seen.insert(text.clone()) {
+                problems.add(
+                    path_of(description, &seat),
+                    format!("the label {text:?} stands twice"),
+                );
+            }
+            if problems.is_full() {
+                break;
+            }
         }
-        if !self.problems.is_empty() {
+    }
+    problems.none_so_far()?;
+    Ok(labels)
+}
+
+/// Checks that there is a coordinate for each seat.
+pub(super) fn check_coordinates(given: &Coordinates, seat_count: u32, problems: &mut Problems) {
+    for (axis, values) in [("x", &given.x), ("y", &given.y)] {
+        let path = format!("coordinates.{axis}");
+        if values.len() != seat_count as usize {
+            problems.add(
+                path,
+                format!(
+                    "must have a number for each of the {seat_count} seats, not {}",
+                    values.len()
+                ),
+            );
+        } else if let Some(i) = values.iter().position(|value| !is_in_range(*value)) {
+            problems.add(format!("{path}[{i}]"), coordinate_range());
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shape {
+    problems: Problems,
+    blocks: Blocks,
+    rows: u64,
+    seats: u64,
+}
+
+impl Shape {
+    fn names(&mut self, description: &LayoutDescription) {
+        let LayoutDescription {
+            sections, areas, ..
+        } = description;
+        if sections.is_empty() && areas.is_empty() {
+            self.problems
+                .add("sections", "must be a section or an area at least");
+        }
+        if sections.len() > SECTIONS_MAX {
+            self.problems
+                .add("sections", format!("must be {SECTIONS_MAX} at most"));
+        }
+        if areas.len() > AREAS_MAX {
+            self.problems
+                .add("areas", format!("must be {AREAS_MAX} at most"));
+        }
+        if self.problems.is_full() || sections.len() > SECTIONS_MAX || areas.len() > AREAS_MAX {
             return;
         }
         let mut names = HashSet::new();
         for (s, section) in sections.iter().enumerate() {
             let path = format!("sections[{s}]");
-            if let Err(message) = check_name(&section.name, 1, SECTION_NAME_CHARS_MAX) {
-                self.problem(format!("{path}.name"), message);
-            }
-            if !names.insert(&section.name) {
-                self.problem(
-                    format!("{path}.name"),
-                    format!("{:?} stands twice", section.name),
-                );
-            }
-            if !(0..=PRICE_MAX).contains(&section.price) {
-                self.problem(
-                    format!("{path}.price.minor_units"),
-                    format!("must be 0 to {PRICE_MAX}"),
-                );
-            }
-            if section.rows.is_empty() {
-                self.problem(format!("{path}.rows"), "must have a row at least");
-            }
-            for (r, row) in section.rows.iter().enumerate() {
-                self.row(&format!("{path}.rows[{r}]"), s, r, row, sections);
+            self.part(
+                &path,
+                &section.name,
+                &section.deck,
+                section.origin,
+                &mut names,
+            );
+            self.section(&path, section);
+        }
+        for (a, area) in areas.iter().enumerate() {
+            let path = format!("areas[{a}]");
+            self.part(&path, &area.name, &area.deck, area.origin, &mut names);
+            self.area(&path, area);
+        }
+        let places: u64 = areas.iter().map(|area| u64::from(area.capacity)).sum();
+        if places > u64::from(PLACES_MAX) {
+            self.problems.add(
+                "areas",
+                format!("have {places} places; {PLACES_MAX} are the most"),
+            );
+        }
+        if let Some(point) = description.focal_point {
+            self.point("focal_point", point);
+        }
+    }
+
+    /// What sections and areas have in common.
+    fn part<'a>(
+        &mut self,
+        path: &str,
+        name: &'a str,
+        deck: &str,
+        origin: Option<Point>,
+        names: &mut HashSet<&'a str>,
+    ) {
+        self.problems
+            .check(check_name(name, 1, NAME_CHARS_MAX), || {
+                format!("{path}.name")
+            });
+        if !names.insert(name) {
+            self.problems.add(
+                format!("{path}.name"),
+                format!("the name {name:?} stands twice"),
+            );
+        }
+        self.problems
+            .check(check_name(deck, 0, DECK_CHARS_MAX), || {
+                format!("{path}.deck")
+            });
+        if let Some(point) = origin {
+            self.point(&format!("{path}.origin"), point);
+        }
+    }
+
+    fn point(&mut self, path: &str, point: Point) {
+        for (axis, value) in [("x", point.x), ("y", point.y)] {
+            if !is_in_range(value) {
+                self.problems
+                    .add(format!("{path}.{axis}"), coordinate_range());
             }
         }
     }
 
-    fn row(&mut self, path: &str, s: usize, r: usize, row: &SeatRow, sections: &[Section]) {
-        if let Err(message) = check_name(&row.name, 0, ROW_NAME_CHARS_MAX) {
-            self.problem(format!("{path}.name"), message);
-        }
-        if row.seats.count() == 0 {
-            self.problem(
-                path,
-                "must have a seat at least: set seat_count or seat_labels",
+    fn area(&mut self, path: &str, area: &Area) {
+        if !(1..=CAPACITY_MAX).contains(&area.capacity) {
+            self.problems.add(
+                format!("{path}.capacity"),
+                format!("must be 1 to {CAPACITY_MAX}"),
             );
         }
-        let index = RowIndex {
-            first_ordinal: self.seat_count,
-            section: u32::try_from(s).unwrap_or(u32::MAX),
-            row: u32::try_from(r).unwrap_or(u32::MAX),
-        };
-        let row_number = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        self.rows.push(index);
-        match &row.seats {
-            Seats::Count(count) => {
-                self.counted_row(path, row, *count, row_number);
-                self.seat_count += count;
+    }
+
+    fn section(&mut self, path: &str, section: &Section) {
+        if section.rows.is_empty() {
+            self.problems
+                .add(format!("{path}.rows"), "must have a row at least");
+        }
+        for (b, rows) in section.rows.iter().enumerate() {
+            if rows.runs.is_empty() || rows.runs.len() > RUNS_MAX {
+                self.problems.add(
+                    format!("{path}.rows[{b}].runs"),
+                    format!("must be 1 to {RUNS_MAX} runs"),
+                );
             }
-            Seats::Labels(labels) => {
-                for (i, label) in labels.iter().enumerate() {
-                    self.label(&format!("{path}.seat_labels[{i}]"), label, sections);
-                    self.seat_count += 1;
+            if let Some(format) = &rows.label_format {
+                self.problems
+                    .check(label::check_format(format, rows.names.is_some()), || {
+                        format!("{path}.rows[{b}].label_format")
+                    });
+            }
+        }
+    }
+
+    fn rows(&mut self, s: usize, b: usize, rows: &RowBlock) {
+        let path = format!("sections[{s}].rows[{b}]");
+        let names = match &rows.names {
+            Some(names) => Sequence::of(names, &format!("{path}.names"), &mut self.problems),
+            None => Sequence::of_one(),
+        };
+        let runs = rows.runs.iter().enumerate();
+        let seats: Vec<Sequence> = runs
+            .map(|(r, run)| Sequence::of(run, &format!("{path}.runs[{r}]"), &mut self.problems))
+            .collect();
+        let per_row: u64 = seats.iter().map(|seats| u64::from(seats.count)).sum();
+        self.rows += u64::from(names.count);
+        self.seats += u64::from(names.count) * per_row;
+        if self.rows <= u64::from(ROWS_MAX) && self.seats <= u64::from(SEATS_MAX) {
+            self.blocks.push(s, b, names, seats);
+        }
+    }
+
+    fn totals(&mut self, description: &LayoutDescription) {
+        let (rows, seats) = (self.rows, self.seats);
+        if rows > u64::from(ROWS_MAX) {
+            self.problems.add(
+                "sections",
+                format!("have {rows} rows; {ROWS_MAX} are the most"),
+            );
+        }
+        if seats > u64::from(SEATS_MAX) {
+            self.problems.add(
+                "sections",
+                format!("have {seats} seats; {SEATS_MAX} are the most"),
+            );
+        }
+        for (field, labels) in [
+            ("accessible_seats", &description.accessible_seats),
+            ("companion_seats", &description.companion_seats),
+            ("blocked_seats", &description.blocked_seats),
+        ] {
+            if labels.len() as u64 > seats {
+                self.problems.add(
+                    field,
+                    format!("are {}; the layout has {seats} seats", labels.len()),
+                );
+            }
+        }
+    }
+
+    fn row_names(&mut self, description: &LayoutDescription) {
+        let mut section = None;
+        let mut names = HashSet::new();
+        for block in self.blocks.iter() {
+            if section.replace(block.section) != Some(block.section) {
+                names.clear();
+            }
+            let Some(series) = description.sections[block.section].rows[block.index]
+                .names
+                .as_ref()
+            else {
+                continue;
+            };
+            for row in 0..block.names.count {
+                let mut name = String::new();
+                // Cannot fail: the series has passed its check, and a text takes everything.
+                let _ = block.names.write(series, row, &mut name);
+                if let Some(name) = names.replace(name) {
+                    let path = path_of_block(block) + ".names" + &path_of_name(series, row);
+                    let message = format!("the row name {name:?} stands twice in the section");
+                    self.problems.add(path, message);
                 }
             }
         }
     }
-
-    fn counted_row(&mut self, path: &str, row: &SeatRow, count: u32, row_number: u32) {
-        if self
-            .counted_rows
-            .insert(row.name.clone(), row_number)
-            .is_some()
-        {
-            let message = format!(
-                "another row has the name {:?} too, so their seats would have the same labels",
-                row.name
-            );
-            self.problem(format!("{path}.name"), message);
-        }
-        if self.labels.is_empty() {
-            return;
-        }
-        for number in 1..=count {
-            let label = counted_label(&row.name, number);
-            if self.labels.contains_key(&*label) {
-                self.problem(
-                    format!("{path}.seat_count"),
-                    format!("the label {label:?} stands twice"),
-                );
-            }
-        }
-    }
-
-    fn label(&mut self, path: &str, label: &str, sections: &[Section]) {
-        if let Err(message) = check_name(label, 1, LABEL_CHARS_MAX) {
-            self.problem(path, message);
-        }
-        if find(
-            &self.labels,
-            &self.counted_rows,
-            &self.rows,
-            sections,
-            label,
-        )
-        .is_some()
-        {
-            self.problem(path, format!("the label {label:?} stands twice"));
-        }
-        self.labels.insert(label.into(), self.seat_count);
-    }
-
-    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(LayoutProblem {
-                path: path.into(),
-                message: message.into(),
-            });
-        }
-    }
 }
 
-fn check_name(name: &str, min: usize, max: usize) -> Result<(), String> {
-    let chars = name.chars().count();
-    if chars < min || chars > max {
-        return Err(format!("must have {min} to {max} characters"));
-    }
-    if name.trim() != name || name.chars().any(char::is_control) {
-        return Err("must not begin or end with a space, nor have control characters".to_owned());
-    }
-    Ok(())
+fn write_label(description: &LayoutDescription, seat: &Seat<'_>, text: &mut String) {
+    text.clear();
+    let section = &description.sections[seat.block.section];
+    // Cannot fail: the formats and series have passed their check, and a text takes everything.
+    let _ = label::write(section, &section.rows[seat.block.index], seat, text);
+}
+
+fn path_of(description: &LayoutDescription, seat: &Seat<'_>) -> String {
+    let run = &description.sections[seat.block.section].rows[seat.block.index].runs[seat.run_index];
+    let block = path_of_block(seat.block);
+    format!(
+        "{block}.runs[{}]{}",
+        seat.run_index,
+        path_of_name(run, seat.in_run)
+    )
+}
+
+fn path_of_block(block: &Block) -> String {
+    format!("sections[{}].rows[{}]", block.section, block.index)
+}
+
+fn is_in_range(coordinate: i32) -> bool {
+    (-COORDINATE_MAX..=COORDINATE_MAX).contains(&coordinate)
+}
+
+fn coordinate_range() -> String {
+    format!("must be -{COORDINATE_MAX} to {COORDINATE_MAX}")
 }

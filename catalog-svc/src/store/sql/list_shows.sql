@@ -1,7 +1,10 @@
 -- A filter that is not set is gone once the statement is planned: each call's is planned for
 -- the filters it has (plan_cache_mode of our role), and takes the index that serves them best.
 SELECT show_id, revision, name, show_type::text AS "show_type!", state::text AS "state!",
-       start_at, end_at, venue, seat_count, created_at, updated_at, cancelled_at
+       start_at, end_at, venue, layout_id, seat_count, place_count, time_zone, sales_open_at,
+       sales_close_at, hold_ms, seats_per_booking_max, places_per_customer_max,
+       orphan_rule::text AS "orphan_rule!", offered, proposal_revision, proposal_state::text,
+       created_at, updated_at, cancelled_at, NULL::jsonb AS "prices?: Json<PriceDescription>"
 FROM catalog.shows
 WHERE deleted_at IS NULL
   AND ($1::timestamptz IS NULL OR start_at >= $1)
