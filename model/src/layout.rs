@@ -190,8 +190,8 @@ impl SeatLayout {
     }
 
     /// Where a seat is, as described or else computed: 100 from seat to seat and from row to
-    /// row, an aisle 100 wide, rows centred on the middle of their section, sections without an
-    /// origin one behind another with 200 between.
+    /// row, an aisle 100 wide, every row centred on the first of its section, sections without an
+    /// origin centred one behind another with 200 between.
     #[must_use]
     pub fn point(&self, position: u32) -> Option<Point> {
         let seat = self.0.blocks.seat(position)?;
