@@ -49,12 +49,13 @@ pub(super) fn index_labels(
     let mut text = String::new();
     let mut told = None;
     for seat in blocks.seats() {
-        write_label(description, &seat, &mut text);
         let of_run = Some((seat.block.first_position, seat.run_index));
-        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX)
-            && told != of_run
-        {
-            // One label of a run stands for the rest.
+        if told == of_run {
+            continue;
+        }
+        write_label(description, &seat, &mut text);
+        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX) {
+            // One label of a run stands for the rest, which is not even written.
             told = of_run;
             problems.add(
                 path_of(description, &seat),
