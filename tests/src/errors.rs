@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 /// `ErrorInfo.reason`, as "SEATS_UNAVAILABLE"; empty without an `ErrorInfo` of this product.
@@ -78,15 +78,12 @@ pub fn assert_error(status: &Status, code: Code, reason: &str) {
 /// If the call was answered, or refused with another error.
 #[track_caller]
 pub fn assert_refused<T: Debug>(
-    outcome: Result<Response<T>, Status>,
+    outcome: Result<T, Status>,
     code: Code,
     reason: &str,
 ) -> Status {
     match outcome {
-        Ok(response) => panic!(
-            "not refused with {code:?} {reason:?}, but answered: {:?}",
-            response.into_inner()
-        ),
+        Ok(answer) => panic!("not refused with {code:?} {reason:?}, but answered: {answer:?}"),
         Err(status) => {
             assert_error(&status, code, reason);
             status
