@@ -27,9 +27,15 @@ fn parse(request: pb::AnswerProposalRequest) -> Result<AnswerProposal, ApiError>
     }
     let booked_seats = request.booked_seats;
     if request.accepted && !booked_seats.is_empty() {
-        violations.add("booked_seats", "must not be set if the proposal is accepted");
+        violations.add(
+            "booked_seats",
+            "must not be set if the proposal is accepted",
+        );
     } else if booked_seats.len() > BOOKED_SEATS_MAX {
-        violations.add("booked_seats", format!("must be {BOOKED_SEATS_MAX} at most"));
+        violations.add(
+            "booked_seats",
+            format!("must be {BOOKED_SEATS_MAX} at most"),
+        );
     }
     match id {
         Some(id) if violations.is_empty() => Ok(AnswerProposal {

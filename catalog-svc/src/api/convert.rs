@@ -6,8 +6,8 @@ use service_kit::wire::timestamp;
 use super::layout::write_number;
 use super::{layout, prices};
 use crate::domain::{
-    Change, Entry, HoldLength, OrphanRule, Proposal, ProposalState, Show, ShowInfo,
-    ShowState, ShowType,
+    Change, Entry, HoldLength, OrphanRule, Proposal, ProposalState, Show, ShowInfo, ShowState,
+    ShowType,
 };
 
 /// A show with its layout and prices.
@@ -44,8 +44,12 @@ pub(super) fn info(info: &ShowInfo) -> pb::Show {
         sales_open_time: info.sales_open_at.map(timestamp),
         sales_close_time: info.sales_close_at.map(timestamp),
         hold_duration: rules.hold.map(hold),
-        seats_per_booking_max: rules.seats_per_booking.map_or(0, |max| write_number(max.get())),
-        places_per_customer_max: rules.places_per_customer.map_or(0, |max| write_number(max.get())),
+        seats_per_booking_max: rules
+            .seats_per_booking
+            .map_or(0, |max| write_number(max.get())),
+        places_per_customer_max: rules
+            .places_per_customer
+            .map_or(0, |max| write_number(max.get())),
         orphan_rule: orphan_rule(rules.orphan_rule).into(),
         proposal: None,
         place_count: write_number(info.place_count),
@@ -82,7 +86,10 @@ fn proposal(proposal: &Proposal) -> pb::Proposal {
         Change::Layout { id, under } => pb::proposal::Change::LayoutChange(pb::LayoutChange {
             layout_id: id.to_string(),
             layout: under.as_ref().map(|(it, _)| layout::write(it)),
-            price_tiers: under.as_ref().map(|(_, it)| prices::write(it)).unwrap_or_default(),
+            price_tiers: under
+                .as_ref()
+                .map(|(_, it)| prices::write(it))
+                .unwrap_or_default(),
         }),
         Change::Deletion => pb::proposal::Change::Deletion(pb::Deletion {}),
     };

@@ -57,9 +57,7 @@ impl Wrong {
     }
 }
 
-fn parse(
-    mut request: pb::CreateShowRequest,
-) -> Result<(CreateShow, Option<RequestKey>), Wrong> {
+fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<RequestKey>), Wrong> {
     let mut wrong = Wrong::default();
     let violations = &mut wrong.violations;
     let id = parse::request_id(violations, &std::mem::take(&mut request.request_id));
@@ -78,11 +76,16 @@ fn parse(
         Some(Seats::LayoutId(id)) => {
             wrong.layout_id = violations.take("layout_id", id.parse());
             wrong.prices.clone_from(&prices);
-            wrong.layout_id.zip(prices).map(|(id, prices)| NewSeats::Of(id, prices))
+            wrong
+                .layout_id
+                .zip(prices)
+                .map(|(id, prices)| NewSeats::Of(id, prices))
         }
         Some(Seats::Layout(described)) => {
             let layout = layout::parse(violations, described, name.as_ref().map(ShowName::as_str));
-            layout.zip(prices).and_then(|(layout, prices)| own(violations, layout, prices))
+            layout
+                .zip(prices)
+                .and_then(|(layout, prices)| own(violations, layout, prices))
         }
         Some(Seats::TotalSeats(count)) => {
             let layout = total(violations, count);
@@ -91,7 +94,9 @@ fn parse(
                 derived_from: None,
                 layout,
             });
-            layout.zip(prices).and_then(|(layout, prices)| own(violations, layout, prices))
+            layout
+                .zip(prices)
+                .and_then(|(layout, prices)| own(violations, layout, prices))
         }
         None => {
             violations.add("total_seats", "must be set, or layout_id or layout");
@@ -103,7 +108,12 @@ fn parse(
         // the request id: a copy that arrives late still gets the first result. But who must
         // correct the request anyway shall learn of that too.
         let now = OffsetDateTime::now_utc();
-        add(violations, schedule.map(|schedule| schedule.not_ahead(now)).unwrap_or_default());
+        add(
+            violations,
+            schedule
+                .map(|schedule| schedule.not_ahead(now))
+                .unwrap_or_default(),
+        );
         return Err(wrong);
     }
     match (name, show_type, schedule, time_zone, venue, seats, rules) {
@@ -134,10 +144,7 @@ fn parse(
 }
 
 /// Its times. Those that are in the wrong order are noted, and left out.
-fn schedule(
-    violations: &mut FieldViolations,
-    request: &pb::CreateShowRequest,
-) -> Option<Schedule> {
+fn schedule(violations: &mut FieldViolations, request: &pb::CreateShowRequest) -> Option<Schedule> {
     let start = parse::required_time(violations, "start_time", request.start_time.as_ref());
     let end = parse::time(violations, "end_time", request.end_time.as_ref());
     let open = request.sales_open_time.as_ref();

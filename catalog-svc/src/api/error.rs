@@ -85,12 +85,22 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
         }
         Refusal::HasBookings(id) => {
             let message = format!("show {id} has had bookings; it can be cancelled");
-            of_show(ErrorReason::ShowHasBookings, "SHOW_HAS_BOOKINGS", id, message)
+            of_show(
+                ErrorReason::ShowHasBookings,
+                "SHOW_HAS_BOOKINGS",
+                id,
+                message,
+            )
         }
         Refusal::ProposalPending(id) => {
             let message =
                 format!("another change of show {id} waits for the booking service's answer");
-            of_show(ErrorReason::ProposalPending, "PROPOSAL_PENDING", id, message)
+            of_show(
+                ErrorReason::ProposalPending,
+                "PROPOSAL_PENDING",
+                id,
+                message,
+            )
         }
         Refusal::Invalid(problems) => {
             let mut violations = FieldViolations::default();

@@ -87,7 +87,11 @@ fn series(series: pb::Series) -> Series {
         Some(Kind::Numbers(numbers)) => Series::Numbers {
             first: number(numbers.first),
             last: number(numbers.last),
-            step: if numbers.step == 0 { 1 } else { number(numbers.step) },
+            step: if numbers.step == 0 {
+                1
+            } else {
+                number(numbers.step)
+            },
             skip: numbers.skip.into_iter().map(number).collect(),
         },
         Some(Kind::Letters(letters)) => Series::Letters {
@@ -162,7 +166,10 @@ pub(super) fn write_info(info: &LayoutInfo) -> pb::SeatLayout {
     pb::SeatLayout {
         layout_id: info.id.to_string(),
         name: info.name.clone(),
-        derived_from: info.derived_from.map(|id| id.to_string()).unwrap_or_default(),
+        derived_from: info
+            .derived_from
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         seat_count: write_number(info.seat_count),
         place_count: write_number(info.place_count),
         create_time: Some(timestamp(info.created_at)),

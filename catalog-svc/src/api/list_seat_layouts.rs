@@ -31,9 +31,7 @@ pub(super) async fn handle(
     let is_last = layouts.len() <= usize::from(size);
     layouts.truncate(size.into());
     let next_page_token = match layouts.last() {
-        Some(last) if !is_last => {
-            paging::page_token(query, &format!("{}_{}", last.id, last.name))
-        }
+        Some(last) if !is_last => paging::page_token(query, &format!("{}_{}", last.id, last.name)),
         _ => String::new(),
     };
     Ok(pb::ListSeatLayoutsResponse {
@@ -44,6 +42,8 @@ pub(super) async fn handle(
 
 /// The place behind a layout, as a page token has it: the id and the name.
 fn parse_cursor(text: &str) -> Option<(String, LayoutId)> {
-    let (id, name) = text.split_once('_').filter(|(_, name)| !name.contains('\0'))?;
+    let (id, name) = text
+        .split_once('_')
+        .filter(|(_, name)| !name.contains('\0'))?;
     Some((name.to_owned(), id.parse().ok()?))
 }

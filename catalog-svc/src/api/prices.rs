@@ -100,7 +100,9 @@ impl<'a> Parser<'a> {
 /// Prices as the contract writes them.
 pub(super) fn write(prices: &PriceDescription) -> Vec<pb::PriceTier> {
     let tiers = prices.tiers.iter();
-    tiers.map(|tier| write_tier(tier, prices.currency)).collect()
+    tiers
+        .map(|tier| write_tier(tier, prices.currency))
+        .collect()
 }
 
 fn write_tier(tier: &PriceTier, currency: Currency) -> pb::PriceTier {

@@ -94,7 +94,8 @@ pub fn loses_room(old: &SeatLayout, new: &SeatLayout) -> bool {
     let areas_of = |layout: &SeatLayout| layout.description().areas.clone();
     let kept = areas_of(new);
     let loses_places = areas_of(old).iter().any(|area| {
-        let keeps = |other: &model::Area| other.name == area.name && other.capacity >= area.capacity;
+        let keeps =
+            |other: &model::Area| other.name == area.name && other.capacity >= area.capacity;
         !kept.iter().any(keeps)
     });
     let mut seats = (0..old.seat_count()).filter_map(|position| old.seat(position));

@@ -85,7 +85,8 @@ impl ShowInfo {
     pub fn after(self, verb: Verb, now: OffsetDateTime) -> Result<Self, Refusal> {
         let state = next_state(self.state, verb).ok_or_else(|| self.wrong_state())?;
         let is_ahead = |at: &OffsetDateTime| *at > now;
-        let opens_no_more = verb == Verb::Publish && self.sales_open_at.as_ref().is_some_and(is_ahead);
+        let opens_no_more =
+            verb == Verb::Publish && self.sales_open_at.as_ref().is_some_and(is_ahead);
         Ok(Self {
             state,
             offered: self.offered || state == ShowState::OnSale,

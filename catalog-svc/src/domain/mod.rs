@@ -14,9 +14,7 @@ mod schedule;
 mod show;
 
 pub use feed::{Entry, Page};
-pub use layout::{
-    Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room,
-};
+pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
 pub use life::{Verb, next_state, next_states};
 pub use list::{After, ShowFilter};
 pub use new_show::{

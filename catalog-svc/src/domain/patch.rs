@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 
 use super::new_show::{ShowName, Venue};
 use super::refusal::Refusal;
-use super::rules::{HoldLength, Limit, PLACES_PER_CUSTOMER_MAX, SEATS_PER_BOOKING_MAX, SaleRules, TimeZone};
+use super::rules::{
+    HoldLength, Limit, PLACES_PER_CUSTOMER_MAX, SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
+};
 use super::schedule::{self, Schedule};
 use super::show::{OrphanRule, ShowInfo, ShowState, ShowType};
 
@@ -102,7 +104,9 @@ impl ShowPatch {
         SaleRules {
             hold: self.hold.unwrap_or(rules.hold),
             seats_per_booking: self.seats_per_booking.unwrap_or(rules.seats_per_booking),
-            places_per_customer: self.places_per_customer.unwrap_or(rules.places_per_customer),
+            places_per_customer: self
+                .places_per_customer
+                .unwrap_or(rules.places_per_customer),
             orphan_rule: self.orphan_rule.unwrap_or(rules.orphan_rule),
         }
     }
@@ -165,7 +169,10 @@ mod tests {
             sales_close_at: Some(Some(NOW)),
             ..ShowPatch::default()
         };
-        assert_eq!(fields(past.apply(show(), NOW)), ["start_time", "sales_close_time"]);
+        assert_eq!(
+            fields(past.apply(show(), NOW)),
+            ["start_time", "sales_close_time"]
+        );
     }
 
     #[test]
@@ -182,7 +189,10 @@ mod tests {
         let allowed = |patch: &ShowPatch| {
             ShowState::ALL.map(|state| patch.apply(ShowInfo { state, ..show() }, NOW).is_ok())
         };
-        assert_eq!(allowed(&ShowPatch::default()), [true, true, true, true, false]);
+        assert_eq!(
+            allowed(&ShowPatch::default()),
+            [true, true, true, true, false]
+        );
         assert_eq!(allowed(&opening), [true, false, false, false, false]);
         assert_eq!(allowed(&closing), [true, true, true, false, false]);
     }
@@ -207,6 +217,11 @@ mod tests {
         // Who was told of it may not have heard yet that it is gone.
         let withdrawn = withdrawn.apply(offered, NOW).expect("an update");
         assert_eq!((withdrawn.sales_open_at, withdrawn.offered), (None, true));
-        assert!(!ShowPatch::default().apply(draft(), NOW).expect("an update").offered);
+        assert!(
+            !ShowPatch::default()
+                .apply(draft(), NOW)
+                .expect("an update")
+                .offered
+        );
     }
 }

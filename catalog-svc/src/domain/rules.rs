@@ -159,10 +159,22 @@ mod tests {
     #[test]
     fn zones_are_written_as_iana_does() {
         let zone = |name: &str| TimeZone::try_from(name.to_owned()).is_ok();
-        for name in ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Asia/Kolkata"] {
+        for name in [
+            "UTC",
+            "Europe/Berlin",
+            "America/Argentina/Ushuaia",
+            "Asia/Kolkata",
+        ] {
             assert!(zone(name), "{name}");
         }
-        for name in ["", "europe/berlin", "Europe/Bern", "+01:00", "CEST", "Europe/"] {
+        for name in [
+            "",
+            "europe/berlin",
+            "Europe/Bern",
+            "+01:00",
+            "CEST",
+            "Europe/",
+        ] {
             assert!(!zone(name), "{name}");
         }
     }

@@ -152,7 +152,10 @@ mod tests {
         // A clinic's day is sold while it runs, and not after it.
         let end = Some(START + HOUR);
         assert_eq!(wrong(end, None, end), "");
-        assert_eq!(wrong(end, None, end.map(|end| end + HOUR)), "sales_close_time");
+        assert_eq!(
+            wrong(end, None, end.map(|end| end + HOUR)),
+            "sales_close_time"
+        );
         assert_eq!(wrong(None, None, Some(START)), "");
         assert_eq!(wrong(None, None, end), "sales_close_time");
         assert_eq!(wrong(None, Some(START - HOUR), None), "");

@@ -26,7 +26,10 @@ impl Store {
     }
 }
 
-async fn read(connection: &mut PgConnection, ids: Vec<ShowId>) -> Result<Vec<ShowInfo>, StoreError> {
+async fn read(
+    connection: &mut PgConnection,
+    ids: Vec<ShowId>,
+) -> Result<Vec<ShowInfo>, StoreError> {
     let wanted: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = select_shows!(
         "NULL::jsonb",

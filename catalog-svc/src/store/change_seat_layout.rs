@@ -78,7 +78,10 @@ impl Mutation for ChangeSeatLayout {
 fn must_be_set(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::Invalid(problems) => {
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            let first = problems
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let message = format!("must be set: the present ones do not fit the layout; {first}");
             Refusal::invalid("price_tiers", message)
         }

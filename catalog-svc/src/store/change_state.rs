@@ -76,7 +76,8 @@ impl<V: LifeVerb> Mutation for ChangeState<V> {
         let (show, now) = rows::lock(transaction, self.id).await?;
         show.check_etag(self.etag.as_deref())?;
         let mut show = show.after(V::VERB, now)?;
-        if V::VERB == Verb::Cancel && proposals::drop_layout_change(transaction, &show, now).await? {
+        if V::VERB == Verb::Cancel && proposals::drop_layout_change(transaction, &show, now).await?
+        {
             show.proposal = None;
         }
         let show = WriteShow::of(show, now).write(transaction).await?;

@@ -131,7 +131,8 @@ pub(super) async fn one(
     id: LayoutId,
 ) -> Result<Arc<Layout>, StoreError> {
     let mut read = read(connection, vec![id.0]).await?;
-    read.remove(&id.0).ok_or_else(|| StoreError::fault("a layout is not there"))
+    read.remove(&id.0)
+        .ok_or_else(|| StoreError::fault("a layout is not there"))
 }
 
 /// What a layout describes, ready to be asked.

@@ -54,7 +54,10 @@ impl Outcome for Show {
         }))
     }
 
-    async fn restore(stored: StoredShow, connection: &mut PgConnection) -> Result<Self, StoreError> {
+    async fn restore(
+        stored: StoredShow,
+        connection: &mut PgConnection,
+    ) -> Result<Self, StoreError> {
         rows::whole(connection, stored.0.with_prices()?).await
     }
 }

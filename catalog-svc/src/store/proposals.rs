@@ -97,7 +97,9 @@ impl Mutation for AnswerProposal {
         let (mut show, now) = match rows::lock(transaction, id).await {
             Ok(locked) => locked,
             // It was deleted by an answer that has come before.
-            Err(StoreError::Refused(Refusal::NotFound(_))) if was_there(transaction, id).await? => {
+            Err(StoreError::Refused(Refusal::NotFound(_)))
+                if was_there(transaction, id).await? =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(error),

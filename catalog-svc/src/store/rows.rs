@@ -261,7 +261,9 @@ pub(super) async fn whole(
     show: (ShowInfo, PriceDescription),
 ) -> Result<Show, StoreError> {
     let mut shows = all_whole(connection, vec![show]).await?;
-    shows.pop().ok_or_else(|| StoreError::fault("a show is not there"))
+    shows
+        .pop()
+        .ok_or_else(|| StoreError::fault("a show is not there"))
 }
 
 fn found(layouts: &HashMap<Uuid, Arc<Layout>>, id: Uuid) -> Result<Arc<Layout>, StoreError> {
@@ -323,7 +325,11 @@ impl ProposalRow {
             revision: self.revision,
             state,
             change,
-            booked_seats: if is_pending { Vec::new() } else { self.booked_seats },
+            booked_seats: if is_pending {
+                Vec::new()
+            } else {
+                self.booked_seats
+            },
         })
     }
 }

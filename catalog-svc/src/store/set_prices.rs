@@ -62,5 +62,8 @@ pub(super) fn check_currency(
         return Ok(());
     }
     let message = format!("must be {} as the show's prices so far", present.currency);
-    Err(Refusal::invalid("price_tiers[0].price.currency_code", message))
+    Err(Refusal::invalid(
+        "price_tiers[0].price.currency_code",
+        message,
+    ))
 }

@@ -91,13 +91,16 @@ impl WriteShow<'_> {
             self.now,
         );
         let written = written.fetch_optional(transaction).await?;
-        let written =
-            written.ok_or_else(|| StoreError::fault("a locked show was changed"))?;
+        let written = written.ok_or_else(|| StoreError::fault("a locked show was changed"))?;
         let made = (written.revision, ProposalState::Pending);
         Ok(ShowInfo {
             revision: written.revision,
             updated_at: written.updated_at,
-            proposal: if self.proposes { Some(made) } else { self.show.proposal },
+            proposal: if self.proposes {
+                Some(made)
+            } else {
+                self.show.proposal
+            },
             ..self.show
         })
     }

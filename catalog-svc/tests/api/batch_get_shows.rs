@@ -57,7 +57,10 @@ async fn bad_ids_are_told_by_their_places() {
     let cases = [
         (vec![], vec!["show_ids"]),
         (many, vec!["show_ids"]),
-        (vec![id.clone(), "x".to_owned(), id], vec!["show_ids[1]", "show_ids[2]"]),
+        (
+            vec![id.clone(), "x".to_owned(), id],
+            vec!["show_ids[1]", "show_ids[2]"],
+        ),
     ];
     for (ids, expected) in cases {
         let refused = try_batch(&service.client, &ids).await;

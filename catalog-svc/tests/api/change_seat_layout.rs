@@ -84,7 +84,10 @@ async fn a_layout_without_loss_is_changed_at_once() {
     };
     let changed = try_change(&service.client, priced.clone()).await;
     let changed = changed.expect("a changed draft");
-    assert_eq!((changed.seat_count, changed.price_tiers), (3, priced.price_tiers));
+    assert_eq!(
+        (changed.seat_count, changed.price_tiers),
+        (3, priced.price_tiers)
+    );
     assert_eq!(contents(&database).await, (2, 0, 4));
 }
 
@@ -100,12 +103,21 @@ async fn a_loss_is_proposed_and_done_when_it_is_accepted() {
     let (call, proposal) = waiting(&service.client, request.clone()).await;
     let seen = feed.next_show().await;
     assert_eq!(seen.proposal.as_ref(), Some(&proposal));
-    assert_eq!((&seen.layout_id, seen.revision), (&large, proposal.revision));
+    assert_eq!(
+        (&seen.layout_id, seen.revision),
+        (&large, proposal.revision)
+    );
     let Some(pb::proposal::Change::LayoutChange(change)) = &proposal.change else {
         panic!("no layout is proposed: {proposal:?}");
     };
-    assert_eq!((&change.layout_id, &change.price_tiers), (&small, &request.price_tiers));
-    let seats = change.layout.as_ref().map(|layout| (layout.seat_count, layout.sections.len()));
+    assert_eq!(
+        (&change.layout_id, &change.price_tiers),
+        (&small, &request.price_tiers)
+    );
+    let seats = change
+        .layout
+        .as_ref()
+        .map(|layout| (layout.seat_count, layout.sections.len()));
     assert_eq!(seats, Some((3, 1)));
 
     // What does not concern it goes on.
@@ -133,13 +145,22 @@ async fn seats_with_bookings_are_named_and_stay() {
     let request = changing(&show, &small, &new_request_id());
     let (call, proposal) = waiting(&service.client, request.clone()).await;
     let mut feed = Feed::open(&service.client, proposal.revision).await;
-    answer(&service.client, &show.show_id, proposal.revision, Err(&["A-4"])).await;
+    answer(
+        &service.client,
+        &show.show_id,
+        proposal.revision,
+        Err(&["A-4"]),
+    )
+    .await;
     let refused = call.await.expect("no panic");
     let status = assert_refused(refused, Code::FailedPrecondition, "SEATS_BOOKED");
     assert_eq!(subjects(&status), ["A-4"]);
     assert_eq!(metadata(&status).get("show_id"), Some(&show.show_id));
     let after = feed.next_show().await;
-    assert_eq!((&after.layout_id, after.revision), (&large, proposal.revision + 1));
+    assert_eq!(
+        (&after.layout_id, after.revision),
+        (&large, proposal.revision + 1)
+    );
     let kept = after.proposal.clone().expect("the refused proposal");
     assert_eq!(kept.state(), pb::ProposalState::Refused);
     assert_eq!(kept.booked_seats, ["A-4"]);
@@ -193,7 +214,9 @@ async fn without_an_answer_the_change_stays_proposed() {
     assert!(has_retry_info(&status));
     let proposal = proposed(&service.client, &show.show_id).await;
     answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
-    let changed = try_change(&service.client, body).await.expect("a changed show");
+    let changed = try_change(&service.client, body)
+        .await
+        .expect("a changed show");
     assert_eq!(changed.layout_id, small);
 }
 
@@ -209,10 +232,16 @@ async fn the_end_of_a_show_drops_its_layout_change() {
         Code::FailedPrecondition,
         "SHOW_STATE",
     );
-    assert_eq!(metadata(&status).get("state").map(String::as_str), Some("CANCELLED"));
+    assert_eq!(
+        metadata(&status).get("state").map(String::as_str),
+        Some("CANCELLED")
+    );
     answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
     let after = get(&service.client, &show.show_id).await;
-    assert_eq!((&after.layout_id, after.revision), (&large, cancelled.revision));
+    assert_eq!(
+        (&after.layout_id, after.revision),
+        (&large, cancelled.revision)
+    );
     let refused = try_change(&service.client, changing(&show, &small, "")).await;
     assert_refused(refused, Code::FailedPrecondition, "SHOW_STATE");
 }
@@ -228,7 +257,10 @@ async fn a_draft_that_the_booking_service_may_open_by_itself_is_asked_about() {
     let (call, proposal) = waiting(&service.client, changing(&show, &small, "")).await;
     answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
     let changed = call.await.expect("no panic").expect("a changed draft");
-    assert_eq!((changed.state(), changed.seat_count), (pb::ShowState::Draft, 3));
+    assert_eq!(
+        (changed.state(), changed.seat_count),
+        (pb::ShowState::Draft, 3)
+    );
 }
 
 #[tokio::test]
@@ -253,7 +285,13 @@ async fn places_of_an_area_are_a_loss_too() {
     assert_eq!(changed.expect("a changed show").place_count, 11);
     let (call, proposal) = waiting(&service.client, changing(&show, &fewer, "")).await;
     answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
-    assert_eq!(call.await.expect("no panic").expect("a changed show").place_count, 9);
+    assert_eq!(
+        call.await
+            .expect("no panic")
+            .expect("a changed show")
+            .place_count,
+        9
+    );
 }
 
 #[tokio::test]
@@ -301,7 +339,10 @@ async fn bad_calls_change_nothing() {
     for (seats, accepted) in [(1, true), (101, false)] {
         let refused = answering("x", 0, accepted, seats).await;
         let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(fields(&status), ["booked_seats", "proposal_revision", "show_id"]);
+        assert_eq!(
+            fields(&status),
+            ["booked_seats", "proposal_revision", "show_id"]
+        );
     }
     let unknown = model::ShowId::generate().to_string();
     let refused = answering(&unknown, 1, true, 0).await;

@@ -7,7 +7,9 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use system_tests::postgres::{self, OWNER};
 
-use crate::support::{Service, counted, eur, get, labelled, section, sections, tier, update, updating};
+use crate::support::{
+    Service, counted, eur, get, labelled, section, sections, tier, update, updating,
+};
 
 /// The last version of the schema in which a show's row had its layout.
 const BEFORE: i64 = 4;
@@ -45,10 +47,19 @@ const OLD: &str = r#"
 #[tokio::test]
 async fn an_old_show_keeps_its_labels_and_prices() {
     let database = postgres::empty_database().await;
-    let pool = PgPool::connect(&database.url(OWNER)).await.expect("a connection");
-    let all = Migrator::new(Path::new("../migrations/sql")).await.expect("the migrations");
-    let mut before = Migrator::new(Path::new("../migrations/sql")).await.expect("the migrations");
-    before.migrations.to_mut().retain(|migration| migration.version <= BEFORE);
+    let pool = PgPool::connect(&database.url(OWNER))
+        .await
+        .expect("a connection");
+    let all = Migrator::new(Path::new("../migrations/sql"))
+        .await
+        .expect("the migrations");
+    let mut before = Migrator::new(Path::new("../migrations/sql"))
+        .await
+        .expect("the migrations");
+    before
+        .migrations
+        .to_mut()
+        .retain(|migration| migration.version <= BEFORE);
     before.run(&pool).await.expect("the older schema");
     let owner = database.owner().await;
     owner.batch_execute(OLD).await.expect("an old show");
@@ -61,7 +72,12 @@ async fn an_old_show_keeps_its_labels_and_prices() {
     let expected = [
         section(
             "Stalls",
-            vec![counted("A", 12), unnamed(&["x", "{y}"]), unnamed(&["p"]), unnamed(&["q"])],
+            vec![
+                counted("A", 12),
+                unnamed(&["x", "{y}"]),
+                unnamed(&["p"]),
+                unnamed(&["q"]),
+            ],
         ),
         section(
             "Boxes",
@@ -77,12 +93,27 @@ async fn an_old_show_keeps_its_labels_and_prices() {
         tier("Boxes", eur(0), &["Boxes"]),
     ];
     assert_eq!(show.price_tiers, tiers);
-    assert_eq!((show.state(), &*show.time_zone), (pb::ShowState::OnSale, "UTC"));
-    assert_eq!((show.seat_count, show.place_count, show.revision), (20, 0, 1));
+    assert_eq!(
+        (show.state(), &*show.time_zone),
+        (pb::ShowState::OnSale, "UTC")
+    );
+    assert_eq!(
+        (show.seat_count, show.place_count, show.revision),
+        (20, 0, 1)
+    );
 
     // Prices that fit the layout show that the labels are those of the old seats, to the last.
     let labels = (1..=12).map(|seat| format!("A-{seat}"));
-    let rest = ["x", "{y}", "p", "q", "1", "2", "3", "A box of forty letters, a long label...."];
+    let rest = [
+        "x",
+        "{y}",
+        "p",
+        "q",
+        "1",
+        "2",
+        "3",
+        "A box of forty letters, a long label....",
+    ];
     let every_label = pb::PriceTier {
         seat_labels: labels.chain(rest.map(str::to_owned)).collect(),
         ..tier("All", eur(1), &[])
@@ -99,7 +130,13 @@ async fn an_old_show_keeps_its_labels_and_prices() {
     // A call that was answered before is answered the same.
     let request = pb::UpdateShowRequest {
         request_id: REQUEST.to_owned(),
-        ..updating(pb::Show { show_id: SHOW.to_owned(), ..Default::default() }, &["venue"])
+        ..updating(
+            pb::Show {
+                show_id: SHOW.to_owned(),
+                ..Default::default()
+            },
+            &["venue"],
+        )
     };
     let body = pb::UpdateShowRequest {
         request_id: String::new(),
@@ -108,8 +145,14 @@ async fn an_old_show_keeps_its_labels_and_prices() {
     let body = prost::Message::encode_to_vec(&body);
     let fingerprint = service_kit::fingerprint::fingerprint("update_show", [&*body]);
     let set = "UPDATE catalog.requests SET fingerprint = $1";
-    owner.execute(set, &[&fingerprint]).await.expect("the fingerprint");
+    owner
+        .execute(set, &[&fingerprint])
+        .await
+        .expect("the fingerprint");
     let again = update(&service.client, request).await;
     assert_eq!((&*again.name, again.revision), ("As it was", 1));
-    assert_eq!((sections(&again), &again.price_tiers), (&expected[..], &show.price_tiers));
+    assert_eq!(
+        (sections(&again), &again.price_tiers),
+        (&expected[..], &show.price_tiers)
+    );
 }

@@ -68,7 +68,10 @@ async fn a_show_is_created_as_it_was_described() {
     assert_eq!(show.price_tiers, request.price_tiers);
     assert_eq!(show.time_zone, "Europe/Berlin");
     assert_eq!(show.hold_duration, request.hold_duration);
-    assert_eq!((show.seats_per_booking_max, show.places_per_customer_max), (8, 20));
+    assert_eq!(
+        (show.seats_per_booking_max, show.places_per_customer_max),
+        (8, 20)
+    );
     assert_eq!(show.orphan_rule(), pb::OrphanRule::Strict);
     assert_eq!(show.proposal, None);
     assert_eq!(show.revision, 1);
@@ -79,7 +82,10 @@ async fn a_show_is_created_as_it_was_described() {
     let micros = |time: Option<prost_types::Timestamp>| time.map(|t| (t.seconds, t.nanos / 1_000));
     assert_eq!(micros(show.start_time), micros(request.start_time));
     assert_eq!(micros(show.end_time), micros(request.end_time));
-    assert_eq!(micros(show.sales_close_time), micros(request.sales_close_time));
+    assert_eq!(
+        micros(show.sales_close_time),
+        micros(request.sales_close_time)
+    );
     assert_eq!(get(&service.client, &show.show_id).await, show);
     assert_eq!(contents(&database).await, (1, 0, 1));
 }
@@ -117,7 +123,10 @@ async fn a_hundred_thousand_labelled_seats_are_created_in_no_time() {
     let show = create(&service.client, with_sections(arena())).await;
     let took = begun.elapsed();
     assert_eq!(show.seat_count, 100_000);
-    assert_eq!(sections(&get(&service.client, &show.show_id).await), arena());
+    assert_eq!(
+        sections(&get(&service.client, &show.show_id).await),
+        arena()
+    );
     // A debug build on a busy machine; a release build takes a tenth of it.
     assert!(took.as_secs() < 10, "{took:?}");
 }

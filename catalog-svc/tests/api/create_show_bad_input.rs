@@ -8,8 +8,8 @@ use tonic::{Code, Request};
 
 use crate::seat_layouts::create_layout;
 use crate::support::{
-    Client, Service, contents, counted, eur, hamlet, hours_ahead, labelled, layout,
-    new_request_id, now, section, tier, try_create, with_layout, with_sections,
+    Client, Service, contents, counted, eur, hamlet, hours_ahead, labelled, layout, new_request_id,
+    now, section, tier, try_create, with_layout, with_sections,
 };
 
 fn money(minor_units: i64, currency: &str) -> Money {
@@ -246,19 +246,19 @@ async fn a_layout_is_told_what_is_wrong_by_its_paths() {
         ),
         (
             rows(vec![labelled("A", [""])]),
-            "layout.sections[0].rows[0].runs[0].list[0]",
+            "layout.sections[0].rows[0].runs[0].list.names[0]",
         ),
         (
             rows(vec![labelled("A", ["x".repeat(41)])]),
-            "layout.sections[0].rows[0].runs[0].list[0]",
+            "layout.sections[0].rows[0].runs[0].list.names[0]",
         ),
         (
             rows(vec![labelled("A", ["x", "x"])]),
-            "layout.sections[0].rows[0].runs[0].list[1]",
+            "layout.sections[0].rows[0].runs[0].list.names[1]",
         ),
         (
             rows(vec![counted("A", 3), labelled("", ["A-3"])]),
-            "layout.sections[0].rows[1].runs[0].list[0]",
+            "layout.sections[0].rows[1].runs[0].list.names[0]",
         ),
         (
             rows(vec![counted("A", 100_000), counted("B", 1)]),
@@ -337,14 +337,27 @@ async fn prices_are_told_what_is_wrong_by_their_paths() {
             "price_tiers[0].sections[0]",
         ),
         (
-            vec![tier("Near", eur(1), &["Stalls"]), tier("Far", eur(1), &["Stalls"]), all()],
+            vec![
+                tier("Near", eur(1), &["Stalls"]),
+                tier("Far", eur(1), &["Stalls"]),
+                all(),
+            ],
             "price_tiers[1].sections[0]",
         ),
         (vec![tier("Near", eur(1), &["Stalls"])], "price_tiers"),
-        (vec![all(), tier("All", eur(1), &["Stalls"])], "price_tiers[1].name"),
+        (
+            vec![all(), tier("All", eur(1), &["Stalls"])],
+            "price_tiers[1].name",
+        ),
         (vec![all(), tier("Too", eur(2), &[])], "price_tiers[1]"),
-        (vec![tier("All", eur(-1), &[])], "price_tiers[0].price.minor_units"),
-        (vec![tier("All", money(1, "XXZ"), &[])], "price_tiers[0].price.currency_code"),
+        (
+            vec![tier("All", eur(-1), &[])],
+            "price_tiers[0].price.minor_units",
+        ),
+        (
+            vec![tier("All", money(1, "XXZ"), &[])],
+            "price_tiers[0].price.currency_code",
+        ),
         (
             vec![all(), tier("Near", money(1, "USD"), &["Stalls"])],
             "price_tiers[1].price.currency_code",
@@ -393,7 +406,10 @@ async fn a_sale_has_times_in_order() {
 #[tokio::test]
 async fn what_only_the_database_knows_is_told_with_the_rest() {
     let (service, database) = Service::start().await;
-    let made = create_layout(&service.client, layout(vec![section("Pit", vec![counted("A", 2)])]));
+    let made = create_layout(
+        &service.client,
+        layout(vec![section("Pit", vec![counted("A", 2)])]),
+    );
     let made = made.await.layout_id;
     let of = |layout_id: &str, name: &str| pb::CreateShowRequest {
         name: name.to_owned(),

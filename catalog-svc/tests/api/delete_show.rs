@@ -49,7 +49,10 @@ async fn a_show_that_was_on_sale_is_deleted_if_it_has_no_bookings() {
     let id = create(&service.client, hamlet()).await.show_id;
     let answering = async {
         let proposal = proposed(&service.client, &id).await;
-        assert_eq!(proposal.change, Some(pb::proposal::Change::Deletion(pb::Deletion {})));
+        assert_eq!(
+            proposal.change,
+            Some(pb::proposal::Change::Deletion(pb::Deletion {}))
+        );
         answer(&service.client, &id, proposal.revision, Ok(())).await;
         // It may be told again.
         answer(&service.client, &id, proposal.revision, Ok(())).await;
@@ -126,8 +129,16 @@ async fn a_repeated_call_succeeds_again() {
     let (first, ()) = tokio::join!(first, answering);
     assert!(first.is_ok());
     for _ in 0..3 {
-        assert!(try_delete(&service.client, &of_draft, "", &one).await.is_ok());
-        assert!(try_delete(&service.client, &on_sale, "", &other).await.is_ok());
+        assert!(
+            try_delete(&service.client, &of_draft, "", &one)
+                .await
+                .is_ok()
+        );
+        assert!(
+            try_delete(&service.client, &on_sale, "", &other)
+                .await
+                .is_ok()
+        );
     }
     assert_eq!(contents(&database).await, (2, 2, 5));
 }

@@ -1,18 +1,18 @@
 //! CatalogService as its callers see it: the real service on a database of its own for each
 //! test, through a real client.
 
+mod batch_get_shows;
 mod binary;
 mod cancel_show;
+mod change_seat_layout;
 mod contention;
+mod conversion;
 mod create_show;
 mod create_show_bad_input;
 mod create_show_once;
 mod delete_show;
 mod faults;
 mod get_show;
-mod batch_get_shows;
-mod change_seat_layout;
-mod conversion;
 mod life;
 mod list_shows;
 mod proxy;

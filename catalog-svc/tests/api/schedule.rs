@@ -63,7 +63,10 @@ async fn a_sale_opens_and_closes_in_time_and_the_feed_tells() {
 async fn replicas_write_what_is_due_once() {
     let (service, database) = Service::start().await;
     let url = database.url("catalog_svc");
-    let others = [Service::on(&url, |_| {}).await, Service::on(&url, |_| {}).await];
+    let others = [
+        Service::on(&url, |_| {}).await,
+        Service::on(&url, |_| {}).await,
+    ];
     let (shows, due) = (130, millis_ahead(1_500));
     for _ in 0..shows {
         let request = pb::CreateShowRequest {
@@ -89,7 +92,9 @@ async fn replicas_write_what_is_due_once() {
     let all = count("true").await;
     assert!(all > 0);
     assert_eq!(count("state = 'ON_SALE'").await, all);
-    let row = owner.query_one("SELECT revision FROM catalog.feed", &[]).await;
+    let row = owner
+        .query_one("SELECT revision FROM catalog.feed", &[])
+        .await;
     // One revision to create each, and one to open it.
     assert_eq!(row.expect("the revision").get::<_, i64>(0), 2 * all);
     drop(others);
@@ -168,7 +173,10 @@ async fn times_are_changed_while_they_can_still_come() {
     eventually_in(&service.client, &id, pb::ShowState::OnSale).await;
     let refused = update(wanted(Some(hours_ahead(1)), None), "sales_open_time").await;
     let status = assert_refused(refused, Code::FailedPrecondition, "SHOW_STATE");
-    assert_eq!(metadata(&status).get("state").map(String::as_str), Some("ON_SALE"));
+    assert_eq!(
+        metadata(&status).get("state").map(String::as_str),
+        Some("ON_SALE")
+    );
 
     let closes = update(wanted(None, millis_ahead(300)), "sales_close_time").await;
     assert!(closes.is_ok());

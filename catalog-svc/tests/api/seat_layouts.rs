@@ -139,7 +139,10 @@ async fn coordinates_are_computed_where_none_were_given() {
     let computed = got.expect("a layout").coordinates.expect("coordinates");
     assert_eq!((computed.x.len(), computed.y.len()), (4, 4));
     // A seat's width apart, in one row.
-    assert!(computed.x.windows(2).all(|pair| pair[1] - pair[0] == 100), "{computed:?}");
+    assert!(
+        computed.x.windows(2).all(|pair| pair[1] - pair[0] == 100),
+        "{computed:?}"
+    );
 
     let given = pb::Coordinates {
         x: vec![4, 3, 2, 1],
@@ -160,14 +163,17 @@ async fn coordinates_are_computed_where_none_were_given() {
 async fn bad_layouts_and_unknown_ones_are_refused() {
     let (service, database) = Service::start().await;
     let nameless = pit("");
-    let twice = layout(vec![section("Pit", vec![counted("A", 2), labelled("", ["A-2"])])]);
+    let twice = layout(vec![section(
+        "Pit",
+        vec![counted("A", 2), labelled("", ["A-2"])],
+    )]);
     let derived = pb::SeatLayout {
         derived_from: new_request_id(),
         ..pit("Derived")
     };
     let cases = [
         (nameless, "layout.name"),
-        (twice, "layout.sections[0].rows[1].runs[0].list[0]"),
+        (twice, "layout.sections[0].rows[1].runs[0].list.names[0]"),
         (derived, "layout.derived_from"),
     ];
     for (layout, expected) in cases {
@@ -226,7 +232,10 @@ async fn pages_have_every_listed_layout_once_in_order() {
         page_size: 1,
         ..Default::default()
     };
-    let page_token = try_list(&service.client, page).await.expect("a page").next_page_token;
+    let page_token = try_list(&service.client, page)
+        .await
+        .expect("a page")
+        .next_page_token;
     let other = pb::ListSeatLayoutsRequest {
         page_token,
         derived_from: first.layout_id,
@@ -296,7 +305,7 @@ async fn repeated_calls_return_the_first_result() {
     let (service, database) = Service::start().await;
     let id = new_request_id();
     let copies = (0..8).map(|_| try_create_layout(&service.client, pit("Pit"), &id));
-    let made: Vec<_> = join_all(copies).await.into_iter().map(|made| {
+    let made = join_all(copies).await.into_iter().map(|made| {
         let made = made.expect("a layout").into_inner();
         made.layout.expect("the layout")
     });
@@ -325,13 +334,16 @@ async fn a_hundred_thousand_seats_are_small_on_their_way() {
         "Arena",
         vec![pb::RowBlock {
             names: Some(numbered(500)),
-            runs: vec![numbered(100), pb::Series {
-                series: Some(pb::series::Series::Letters(pb::LetterSeries {
-                    first: "A".to_owned(),
-                    last: "CV".to_owned(),
-                    skip: Vec::new(),
-                })),
-            }],
+            runs: vec![
+                numbered(100),
+                pb::Series {
+                    series: Some(pb::series::Series::Letters(pb::LetterSeries {
+                        first: "A".to_owned(),
+                        last: "CV".to_owned(),
+                        skip: Vec::new(),
+                    })),
+                },
+            ],
             label_format: String::new(),
         }],
     )]);
@@ -343,7 +355,9 @@ async fn a_hundred_thousand_seats_are_small_on_their_way() {
         block.names = Some(crate::support::listed([row.to_string()]));
     }
     named.coordinates = Some(pb::Coordinates {
-        x: (0..100_000).map(|seat| seat % 1_000 * 100 - 50_000).collect(),
+        x: (0..100_000)
+            .map(|seat| seat % 1_000 * 100 - 50_000)
+            .collect(),
         y: (0..100_000).map(|seat| seat / 1_000 * 100).collect(),
     });
     for (what, described) in [("ranges", ranges), ("drawn by hand", named)] {

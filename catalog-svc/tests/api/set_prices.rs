@@ -63,9 +63,8 @@ async fn all_prices_are_replaced_and_nothing_else() {
 async fn of_many_with_one_etag_one_wins() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
-    let calls = (1..=8).map(|n| {
-        try_set(&service.client, &show, vec![tier("All", eur(n), &[])], "")
-    });
+    let calls =
+        (1..=8).map(|n| try_set(&service.client, &show, vec![tier("All", eur(n), &[])], ""));
     let (won, lost): (Vec<_>, Vec<_>) = join_all(calls).await.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     for refused in lost {
@@ -135,7 +134,9 @@ async fn a_currency_changes_until_seats_were_offered_for_it() {
     };
     let in_usd = || vec![tier("All", usd(1), &[])];
     let show = create(&service.client, draft(None)).await;
-    let show = try_set(&service.client, &show, in_usd(), "").await.expect("new prices");
+    let show = try_set(&service.client, &show, in_usd(), "")
+        .await
+        .expect("new prices");
     assert_eq!(show.price_tiers, in_usd());
     let show = create(&service.client, draft(Some(hours_ahead(1)))).await;
     let refused = try_set(&service.client, &show, in_usd(), "").await;
@@ -150,7 +151,9 @@ async fn a_repeated_call_returns_the_first_result() {
     let tiers = |price| vec![tier("All", eur(price), &[])];
     let first = try_set(&service.client, &show, tiers(1), &request_id).await;
     let first = first.expect("new prices");
-    try_set(&service.client, &first, tiers(2), "").await.expect("newer prices");
+    try_set(&service.client, &first, tiers(2), "")
+        .await
+        .expect("newer prices");
     let again = try_set(&service.client, &show, tiers(1), &request_id).await;
     assert_eq!(again.expect("the first result"), first);
     assert_eq!(contents(&database).await, (1, 1, 3));

@@ -20,7 +20,13 @@ enum Verb {
     Cancel,
 }
 
-const VERBS: [Verb; 5] = [Verb::Publish, Verb::Pause, Verb::Resume, Verb::Close, Verb::Cancel];
+const VERBS: [Verb; 5] = [
+    Verb::Publish,
+    Verb::Pause,
+    Verb::Resume,
+    Verb::Close,
+    Verb::Cancel,
+];
 
 async fn call(
     client: &Client,
@@ -52,7 +58,9 @@ async fn call(
 }
 
 async fn change(client: &Client, verb: Verb, show_id: &str) -> pb::Show {
-    call(client, verb, show_id, "", "").await.expect("a changed show")
+    call(client, verb, show_id, "", "")
+        .await
+        .expect("a changed show")
 }
 
 /// A show in this state.
@@ -82,7 +90,11 @@ async fn every_state_allows_its_verbs_and_no_other() {
     let (service, _database) = Service::start().await;
     // What Publish, Pause, Resume, Close and Cancel lead to; and where each may go at all.
     let table = [
-        (Draft, [Some(OnSale), None, None, None, Some(Cancelled)], "ON_SALE,CANCELLED"),
+        (
+            Draft,
+            [Some(OnSale), None, None, None, Some(Cancelled)],
+            "ON_SALE,CANCELLED",
+        ),
         (
             OnSale,
             [None, Some(Paused), None, Some(Closed), Some(Cancelled)],
@@ -93,7 +105,11 @@ async fn every_state_allows_its_verbs_and_no_other() {
             [None, None, Some(OnSale), Some(Closed), Some(Cancelled)],
             "ON_SALE,CLOSED,CANCELLED",
         ),
-        (Closed, [None, None, None, None, Some(Cancelled)], "CANCELLED"),
+        (
+            Closed,
+            [None, None, None, None, Some(Cancelled)],
+            "CANCELLED",
+        ),
         (Cancelled, [None; 5], ""),
     ];
     for (state, next, allowed) in table {
@@ -106,7 +122,10 @@ async fn every_state_allows_its_verbs_and_no_other() {
                 let told = metadata(&status);
                 let name = state.as_str_name().replace("SHOW_STATE_", "");
                 assert_eq!(told.get("state"), Some(&name), "{verb:?}");
-                assert_eq!(told.get("allowed_states").map(String::as_str), Some(allowed));
+                assert_eq!(
+                    told.get("allowed_states").map(String::as_str),
+                    Some(allowed)
+                );
                 assert_eq!(subjects(&status), [&**id]);
                 assert!(status.message().contains(&name), "{}", status.message());
                 assert_eq!(get(&service.client, id).await, before);
@@ -119,7 +138,7 @@ async fn every_state_allows_its_verbs_and_no_other() {
                 etag: after.etag.clone(),
                 update_time: after.update_time,
                 cancel_time: after.cancel_time,
-                ..before
+                ..before.clone()
             };
             assert_eq!(after, expected, "{verb:?} of {state:?}");
             assert_eq!(after.cancel_time.is_some(), next == Cancelled);
@@ -136,9 +155,15 @@ async fn who_publishes_early_clears_the_time_at_which_the_sale_would_open() {
         ..hamlet()
     };
     let show = create(&service.client, scheduled).await;
-    assert_eq!((show.state(), show.sales_open_time.is_some()), (Draft, true));
+    assert_eq!(
+        (show.state(), show.sales_open_time.is_some()),
+        (Draft, true)
+    );
     let published = change(&service.client, Verb::Publish, &show.show_id).await;
-    assert_eq!((published.state(), published.sales_open_time), (OnSale, None));
+    assert_eq!(
+        (published.state(), published.sales_open_time),
+        (OnSale, None)
+    );
 }
 
 #[tokio::test]
@@ -165,7 +190,11 @@ async fn a_repeated_call_returns_the_first_result() {
     let show = create(&service.client, hamlet()).await;
     let pause = new_request_id();
     let copies = (0..8).map(|_| call(&service.client, Verb::Pause, &show.show_id, "", &pause));
-    let paused: Vec<_> = join_all(copies).await.into_iter().map(|it| it.expect("paused")).collect();
+    let paused: Vec<_> = join_all(copies)
+        .await
+        .into_iter()
+        .map(|it| it.expect("paused"))
+        .collect();
     assert!(paused.windows(2).all(|pair| pair[0] == pair[1]));
     change(&service.client, Verb::Resume, &show.show_id).await;
     cancel(&service.client, &show.show_id).await;

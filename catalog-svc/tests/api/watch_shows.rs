@@ -156,7 +156,10 @@ async fn large_layouts_come_whole_one_after_the_other() {
     let mut feed = Feed::open(&service.client, 0).await;
     for revision in 1..=3 {
         let show = feed.next_show().await;
-        assert_eq!((show.revision, sections(&show) == arena()), (revision, true));
+        assert_eq!(
+            (show.revision, sections(&show) == arena()),
+            (revision, true)
+        );
     }
     assert_eq!(feed.next_show().await, small);
 }

@@ -22,7 +22,6 @@ use crate::problem::{Problem, Problems, check_name};
 pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Vec<Problem>> {
     let mut check = Shape::default();
     check.names(description);
-    check.problems.none_so_far()?;
     for (s, section) in description.sections.iter().enumerate() {
         for (b, rows) in section.rows.iter().enumerate() {
             check.rows(s, b, rows);
