@@ -1,7 +1,7 @@
 //! Seat layouts: sections, their rows, the seats in them; areas without seats.
 //!
 //! A layout keeps its compact description and an index over it, so that a seat costs some
-//! eight bytes however it is described. A seat's **position** is its place in the layout,
+//! nine bytes however it is described. A seat's **position** is its place in the layout,
 //! counted from 0: section by section, row by row from the front, from left to right.
 //! Invariant: an existing [`SeatLayout`] is within the limits, has a seat or an area, and
 //! `position_of(seat(n).label()) == n` for each of its seats.
@@ -190,8 +190,8 @@ impl SeatLayout {
     }
 
     /// Where a seat is, as described or else computed: 100 from seat to seat and from row to
-    /// row, an aisle 100 wide, rows centred on the middle of their section, sections without an
-    /// origin one behind another with 200 between.
+    /// row, an aisle 100 wide, every row centred on the first of its section, sections without an
+    /// origin centred one behind another with 200 between.
     #[must_use]
     pub fn point(&self, position: u32) -> Option<Point> {
         let seat = self.0.blocks.seat(position)?;

@@ -98,11 +98,16 @@ impl ShowSeats {
     ///
     /// [`NumberingError::OfAnotherLayout`].
     pub fn restore(layout: SeatLayout, numbering: Numbering) -> Result<Self, NumberingError> {
-        let changed = numbering.0.as_ref();
-        if changed.is_some_and(|changed| changed.ordinals.len() != layout.seat_count() as usize) {
-            return Err(NumberingError::OfAnotherLayout);
+        let fits = numbering.0.as_ref().is_none_or(|changed| {
+            let is_gone = |seat: &RetiredSeat| layout.position_of(&seat.label).is_none();
+            changed.ordinals.len() == layout.seat_count() as usize
+                && changed.retired.iter().all(is_gone)
+        });
+        if fits {
+            Ok(Self { layout, numbering })
+        } else {
+            Err(NumberingError::OfAnotherLayout)
         }
-        Ok(Self { layout, numbering })
     }
 
     /// The seats once another layout has replaced this one.

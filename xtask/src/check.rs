@@ -54,7 +54,13 @@ const RULES: &[Rule] = &[
     Rule {
         says: "schema catalog is catalog-svc's alone",
         rooms: &["booking-svc/src", "expiry-worker/src"],
-        words: &["catalog.shows", "catalog.feed", "catalog.requests"],
+        words: &[
+            "catalog.shows",
+            "catalog.layouts",
+            "catalog.proposals",
+            "catalog.feed",
+            "catalog.requests",
+        ],
     },
     Rule {
         says: "catalog-svc neither queries schema booking nor calls booking-svc",

@@ -57,18 +57,28 @@ impl Store {
 }
 
 async fn look(connection: &mut PgConnection) -> Result<Look, StoreError> {
+    let next = time_left(connection).await?;
+    if next != Some(Duration::ZERO) {
+        let is_full = false;
+        return Ok(Look { is_full, next });
+    }
     let mut transaction = connection.begin().await?;
     let written = write_due(&mut transaction).await?;
     transaction.commit().await?;
+    Ok(Look {
+        is_full: written == BATCH_SHOWS_MAX.unsigned_abs(),
+        next: time_left(connection).await?,
+    })
+}
+
+/// The time until the next show is due, if one is to be.
+async fn time_left(connection: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
     let next = sqlx::query_scalar!(
-        r#"SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS "millis!"
+        r#"SELECT ceil(extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS "millis!"
            FROM catalog.shows WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"#
     );
     let next = next.fetch_optional(connection).await?;
-    Ok(Look {
-        is_full: written == BATCH_SHOWS_MAX.unsigned_abs(),
-        next: next.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
-    })
+    Ok(next.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
 }
 
 /// Writes the shows that are due and free, and returns how many.

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use proto::catalog::v1 as pb;
+use proto::catalog::v1::create_show_request::Seats;
 use system_tests::errors::{assert_refused, describe};
 use tonic::Code;
 
 use crate::support::{
     Service, arena, contents, counted, create, eur, execute, get, hamlet, hours_ahead, labelled,
-    new_request_id, section, try_create, with_sections,
+    layout, new_request_id, section, sections, tier, try_create, with_layout, with_sections,
 };
 
 #[tokio::test]
@@ -16,26 +17,63 @@ async fn a_show_is_created_as_it_was_described() {
     let (service, database) = Service::start().await;
     let request = pb::CreateShowRequest {
         end_time: Some(hours_ahead(27)),
-        ..with_sections(vec![
-            section(
-                "Stalls",
-                eur(5_000),
-                vec![counted("A", 12), counted("B", 8)],
-            ),
-            section(
-                "Boxes",
-                eur(0),
-                vec![labelled("", ["Box 1", "Ärger \"7\""])],
-            ),
-        ])
+        time_zone: "Europe/Berlin".to_owned(),
+        sales_close_time: Some(hours_ahead(26)),
+        hold_duration: Some(prost_types::Duration {
+            seconds: 90,
+            nanos: 500_000_000,
+        }),
+        seats_per_booking_max: 8,
+        places_per_customer_max: 20,
+        orphan_rule: pb::OrphanRule::Strict.into(),
+        seat_price: None,
+        price_tiers: vec![
+            tier("Near", eur(5_000), &["Stalls"]),
+            tier("Free", eur(0), &[]),
+        ],
+        ..with_layout(pb::SeatLayout {
+            areas: vec![pb::Area {
+                name: "Yard".to_owned(),
+                capacity: 300,
+                ..Default::default()
+            }],
+            focal_point: Some(pb::Point { x: -10, y: 20 }),
+            accessible_seats: vec!["A-1".to_owned()],
+            blocked_seats: vec!["Box 1".to_owned()],
+            ..layout(vec![
+                section("Stalls", vec![counted("A", 12), counted("B", 8)]),
+                section("Boxes", vec![labelled("", ["Box 1", "Ärger \"7\""])]),
+            ])
+        })
     };
     let show = create(&service.client, request.clone()).await;
     assert_eq!(show.name, "Hamlet");
     assert_eq!(show.show_type(), pb::ShowType::Other);
     assert_eq!(show.state(), pb::ShowState::OnSale);
     assert_eq!(show.venue, "Globe");
-    assert_eq!(show.sections, request.sections);
-    assert_eq!(show.seat_count, 22);
+    assert_eq!((show.seat_count, show.place_count), (22, 300));
+    let made = show.layout.clone().expect("a layout");
+    assert_eq!(made.layout_id, show.layout_id);
+    let Some(Seats::Layout(described)) = request.seats else {
+        panic!("no layout was described");
+    };
+    let expected = pb::SeatLayout {
+        layout_id: show.layout_id.clone(),
+        seat_count: 22,
+        place_count: 300,
+        create_time: show.create_time,
+        ..described
+    };
+    assert_eq!(made, expected);
+    assert_eq!(show.price_tiers, request.price_tiers);
+    assert_eq!(show.time_zone, "Europe/Berlin");
+    assert_eq!(show.hold_duration, request.hold_duration);
+    assert_eq!(
+        (show.seats_per_booking_max, show.places_per_customer_max),
+        (8, 20)
+    );
+    assert_eq!(show.orphan_rule(), pb::OrphanRule::Strict);
+    assert_eq!(show.proposal, None);
     assert_eq!(show.revision, 1);
     assert!(!show.etag.is_empty());
     assert_eq!(show.create_time, show.update_time);
@@ -44,6 +82,10 @@ async fn a_show_is_created_as_it_was_described() {
     let micros = |time: Option<prost_types::Timestamp>| time.map(|t| (t.seconds, t.nanos / 1_000));
     assert_eq!(micros(show.start_time), micros(request.start_time));
     assert_eq!(micros(show.end_time), micros(request.end_time));
+    assert_eq!(
+        micros(show.sales_close_time),
+        micros(request.sales_close_time)
+    );
     assert_eq!(get(&service.client, &show.show_id).await, show);
     assert_eq!(contents(&database).await, (1, 0, 1));
 }
@@ -53,12 +95,12 @@ async fn the_short_form_is_one_section_of_numbered_seats() {
     let (service, _database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     assert_eq!(show.seat_count, 40);
-    assert_eq!(
-        show.sections,
-        [section("General", eur(1250), vec![counted("", 40)])]
-    );
+    assert_eq!(sections(&show), [section("General", vec![counted("", 40)])]);
+    assert_eq!(show.price_tiers, [tier("Standard", eur(1250), &[])]);
+    let made = show.layout.expect("a layout");
+    assert_eq!((&*made.name, &*show.time_zone), ("Hamlet", "UTC"));
     let largest = pb::CreateShowRequest {
-        total_seats: 100_000,
+        seats: Some(Seats::TotalSeats(100_000)),
         ..hamlet()
     };
     assert_eq!(create(&service.client, largest).await.seat_count, 100_000);
@@ -81,7 +123,10 @@ async fn a_hundred_thousand_labelled_seats_are_created_in_no_time() {
     let show = create(&service.client, with_sections(arena())).await;
     let took = begun.elapsed();
     assert_eq!(show.seat_count, 100_000);
-    assert_eq!(get(&service.client, &show.show_id).await.sections, arena());
+    assert_eq!(
+        sections(&get(&service.client, &show.show_id).await),
+        arena()
+    );
     // A debug build on a busy machine; a release build takes a tenth of it.
     assert!(took.as_secs() < 10, "{took:?}");
 }

@@ -1,14 +1,23 @@
 //! CreateShow: what is refused, and that all of it is told at once.
 
 use proto::catalog::v1 as pb;
+use proto::catalog::v1::create_show_request::Seats;
 use proto::money::v1::Money;
 use system_tests::errors::{assert_refused, fields};
 use tonic::{Code, Request};
 
+use crate::seat_layouts::create_layout;
 use crate::support::{
-    Client, Service, contents, counted, eur, hamlet, hours_ahead, labelled, now, section,
-    try_create, with_sections,
+    Client, Service, contents, counted, eur, hamlet, hours_ahead, labelled, layout, new_request_id,
+    now, section, tier, try_create, with_layout, with_sections,
 };
+
+fn money(minor_units: i64, currency: &str) -> Money {
+    Money {
+        minor_units,
+        currency_code: currency.to_owned(),
+    }
+}
 
 /// The fields that a request is refused for.
 async fn bad_fields(client: &Client, request: pb::CreateShowRequest) -> Vec<String> {
@@ -29,32 +38,50 @@ async fn every_bad_field_is_told_at_once() {
         start_time: Some((now() - std::time::Duration::from_secs(60)).into()),
         end_time: Some((now() - std::time::Duration::from_secs(120)).into()),
         venue: "v".repeat(201),
-        sections: vec![
-            section("", eur(1), vec![counted("A", 2), labelled("B", ["x", "x"])]),
-            section(
-                "Rear",
-                Money {
-                    minor_units: 1,
-                    currency_code: "USD".into(),
-                },
-                vec![],
-            ),
+        time_zone: "Europe/Bern".to_owned(),
+        sales_open_time: Some(hours_ahead(30)),
+        sales_close_time: Some(hours_ahead(29)),
+        hold_duration: Some(prost_types::Duration {
+            seconds: 9,
+            nanos: 0,
+        }),
+        seats_per_booking_max: 101,
+        places_per_customer_max: -1,
+        orphan_rule: 7,
+        seats: Some(Seats::Layout(layout(vec![
+            section("", vec![counted("A", 2), counted("B", -2)]),
+            section("Rear", vec![]),
+        ]))),
+        seat_price: Some(eur(1)),
+        price_tiers: vec![
+            tier("Near", eur(-1), &[]),
+            tier("Far", money(1, "USD"), &["Rear"]),
+            tier("Farther", money(1, "XXZ"), &["Rear"]),
         ],
-        total_seats: 0,
-        seat_price: None,
         request_id: "seven".to_owned(),
+        ..Default::default()
     };
     let told = bad_fields(&service.client, request).await;
     let expected = [
         "end_time",
+        "hold_duration",
+        "layout.sections[0].name",
+        "layout.sections[0].rows[1].runs[0].numbers.last",
+        "layout.sections[1].rows",
         "name",
+        "orphan_rule",
+        "places_per_customer_max",
+        "price_tiers[0].price.minor_units",
+        "price_tiers[1].price.currency_code",
+        "price_tiers[2].price.currency_code",
         "request_id",
-        "sections[0].name",
-        "sections[0].rows[1].seat_labels[1]",
-        "sections[1].price.currency_code",
-        "sections[1].rows",
+        "sales_close_time",
+        "sales_open_time",
+        "seat_price",
+        "seats_per_booking_max",
         "show_type",
         "start_time",
+        "time_zone",
         "venue",
     ];
     assert_eq!(told, expected);
@@ -158,17 +185,11 @@ async fn times_lie_ahead_and_in_order() {
 async fn the_short_form_has_its_limits() {
     let (service, database) = Service::start().await;
     let short = |total_seats, seat_price| pb::CreateShowRequest {
-        total_seats,
+        seats: Some(Seats::TotalSeats(total_seats)),
         seat_price,
         ..hamlet()
     };
-    let odd = |minor_units, currency_code: &str| {
-        Some(Money {
-            minor_units,
-            currency_code: currency_code.to_owned(),
-        })
-    };
-    let stalls = || vec![section("Stalls", eur(1), vec![counted("A", 1)])];
+    let odd = |minor_units, currency: &str| Some(money(minor_units, currency));
     let cases = [
         (short(-5, Some(eur(1))), vec!["total_seats"]),
         (short(0, Some(eur(1))), vec!["total_seats"]),
@@ -182,16 +203,17 @@ async fn the_short_form_has_its_limits() {
             vec!["seat_price.minor_units"],
         ),
         (short(1, odd(1, "eur")), vec!["seat_price.currency_code"]),
+        (short(1, odd(1, "XXZ")), vec!["seat_price.currency_code"]),
         (
             short(1, odd(-1, "")),
             vec!["seat_price.currency_code", "seat_price.minor_units"],
         ),
         (
             pb::CreateShowRequest {
-                sections: stalls(),
+                seats: None,
                 ..hamlet()
             },
-            vec!["seat_price", "total_seats"],
+            vec!["total_seats"],
         ),
     ];
     for (request, expected) in cases {
@@ -204,72 +226,211 @@ async fn the_short_form_has_its_limits() {
 #[tokio::test]
 async fn a_layout_is_told_what_is_wrong_by_its_paths() {
     let (service, database) = Service::start().await;
-    let rows = |rows| vec![section("Stalls", eur(1), rows)];
-    let both = pb::SeatRow {
-        seat_count: 1,
-        ..labelled("A", ["x"])
-    };
-    let unpriced = pb::Section {
-        price: None,
-        ..section("Stalls", eur(1), vec![counted("A", 1)])
+    let rows = |rows| with_sections(vec![section("Stalls", rows)]);
+    let marked = |layout: pb::SeatLayout| {
+        with_layout(pb::SeatLayout {
+            sections: vec![section("Stalls", vec![counted("A", 3)])],
+            ..layout
+        })
     };
     let thousands = |sections: usize| {
-        (0..sections).map(|s| section(&s.to_string(), eur(1), vec![counted(&s.to_string(), 1)]))
+        (0..sections).map(|s| section(&s.to_string(), vec![counted(&s.to_string(), 1)]))
     };
+    let labels = |labels: &[&str]| labels.iter().map(ToString::to_string).collect::<Vec<_>>();
     let cases = [
-        (rows(vec![]), "sections[0].rows"),
-        (rows(vec![counted("A", 0)]), "sections[0].rows[0]"),
+        (rows(vec![]), "layout.sections[0].rows"),
+        (with_sections(vec![]), "layout.sections"),
         (
             rows(vec![counted("A", -1)]),
-            "sections[0].rows[0].seat_count",
+            "layout.sections[0].rows[0].runs[0].numbers.last",
         ),
-        (rows(vec![counted("A", 1), both]), "sections[0].rows[1]"),
         (
             rows(vec![labelled("A", [""])]),
-            "sections[0].rows[0].seat_labels[0]",
-        ),
-        (
-            rows(vec![labelled("A", [" x"])]),
-            "sections[0].rows[0].seat_labels[0]",
+            "layout.sections[0].rows[0].runs[0].list.names[0]",
         ),
         (
             rows(vec![labelled("A", ["x".repeat(41)])]),
-            "sections[0].rows[0].seat_labels[0]",
+            "layout.sections[0].rows[0].runs[0].list.names[0]",
         ),
         (
-            rows(vec![counted("A", 3), counted("A", 1)]),
-            "sections[0].rows[1].name",
+            rows(vec![labelled("A", ["x", "x"])]),
+            "layout.sections[0].rows[0].runs[0].list.names[1]",
         ),
         (
             rows(vec![counted("A", 3), labelled("", ["A-3"])]),
-            "sections[0].rows[1].seat_labels[0]",
+            "layout.sections[0].rows[1].runs[0].list.names[0]",
         ),
         (
-            rows(vec![counted(&"x".repeat(33), 1)]),
-            "sections[0].rows[0].name",
+            rows(vec![counted("A", 100_000), counted("B", 1)]),
+            "layout.sections",
         ),
-        (rows(vec![counted("A", 100_001)]), "sections"),
+        (with_sections(thousands(1_001).collect()), "layout.sections"),
         (
-            rows(vec![counted("A", i32::MAX), counted("B", i32::MAX)]),
-            "sections",
+            marked(pb::SeatLayout {
+                accessible_seats: labels(&["A-1", "A-4"]),
+                ..Default::default()
+            }),
+            "layout.accessible_seats[1]",
         ),
         (
-            rows((0..10_001).map(|r| counted(&r.to_string(), 1)).collect()),
-            "sections",
+            marked(pb::SeatLayout {
+                blocked_seats: labels(&["A-1", "A-1"]),
+                ..Default::default()
+            }),
+            "layout.blocked_seats[1]",
         ),
-        (thousands(1_001).collect(), "sections"),
-        (vec![unpriced], "sections[0].price"),
+        (
+            marked(pb::SeatLayout {
+                areas: vec![pb::Area {
+                    name: "Yard".to_owned(),
+                    capacity: -1,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }),
+            "layout.areas[0].capacity",
+        ),
+        (
+            marked(pb::SeatLayout {
+                derived_from: "x".to_owned(),
+                ..Default::default()
+            }),
+            "layout.derived_from",
+        ),
+        (
+            marked(pb::SeatLayout {
+                derived_from: new_request_id(),
+                ..Default::default()
+            }),
+            "layout.derived_from",
+        ),
     ];
-    for (sections, expected) in cases {
-        let told = bad_fields(&service.client, with_sections(sections)).await;
+    for (request, expected) in cases {
+        let told = bad_fields(&service.client, request).await;
         assert_eq!(told, [expected]);
     }
     assert_eq!(contents(&database).await, (0, 0, 0));
-    assert!(
-        try_create(&service.client, with_sections(thousands(1_000).collect()))
-            .await
-            .is_ok()
+    let most = with_sections(thousands(1_000).collect());
+    assert!(try_create(&service.client, most).await.is_ok());
+}
+
+#[tokio::test]
+async fn prices_are_told_what_is_wrong_by_their_paths() {
+    let (service, database) = Service::start().await;
+    let priced = |price_tiers: Vec<pb::PriceTier>| pb::CreateShowRequest {
+        price_tiers,
+        seat_price: None,
+        ..with_sections(vec![
+            section("Stalls", vec![counted("A", 3)]),
+            section("Circle", vec![counted("B", 3)]),
+        ])
+    };
+    let of_seat = |label: &str| pb::PriceTier {
+        seat_labels: vec![label.to_owned()],
+        ..tier("A seat", eur(1), &[])
+    };
+    let all = || tier("All", eur(1), &[]);
+    let cases = [
+        (vec![of_seat("A-4"), all()], "price_tiers[0].seat_labels[0]"),
+        (
+            vec![tier("Near", eur(1), &["Gallery"]), all()],
+            "price_tiers[0].sections[0]",
+        ),
+        (
+            vec![
+                tier("Near", eur(1), &["Stalls"]),
+                tier("Far", eur(1), &["Stalls"]),
+                all(),
+            ],
+            "price_tiers[1].sections[0]",
+        ),
+        (vec![tier("Near", eur(1), &["Stalls"])], "price_tiers"),
+        (
+            vec![all(), tier("All", eur(1), &["Stalls"])],
+            "price_tiers[1].name",
+        ),
+        (vec![all(), tier("Too", eur(2), &[])], "price_tiers[1]"),
+        (
+            vec![tier("All", eur(-1), &[])],
+            "price_tiers[0].price.minor_units",
+        ),
+        (
+            vec![tier("All", money(1, "XXZ"), &[])],
+            "price_tiers[0].price.currency_code",
+        ),
+        (
+            vec![all(), tier("Near", money(1, "USD"), &["Stalls"])],
+            "price_tiers[1].price.currency_code",
+        ),
+        (
+            vec![pb::PriceTier {
+                price: None,
+                ..all()
+            }],
+            "price_tiers[0].price",
+        ),
+    ];
+    for (tiers, expected) in cases {
+        let told = bad_fields(&service.client, priced(tiers)).await;
+        assert_eq!(told, [expected]);
+    }
+    assert_eq!(contents(&database).await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_sale_has_times_in_order() {
+    let (service, database) = Service::start().await;
+    let sale = |open: Option<u64>, close: Option<u64>, end: Option<u64>| pb::CreateShowRequest {
+        sales_open_time: open.map(hours_ahead),
+        sales_close_time: close.map(hours_ahead),
+        end_time: end.map(hours_ahead),
+        ..hamlet()
+    };
+    let cases = [
+        (sale(Some(3), Some(2), None), "sales_open_time"),
+        (sale(Some(25), None, None), "sales_open_time"),
+        (sale(Some(0), None, None), "sales_open_time"),
+        (sale(None, Some(0), None), "sales_close_time"),
+        (sale(None, Some(25), None), "sales_close_time"),
+        (sale(None, Some(27), Some(26)), "sales_close_time"),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(bad_fields(&service.client, request).await, [expected]);
+    }
+    assert_eq!(contents(&database).await, (0, 0, 0));
+    // A clinic's day is sold while it runs.
+    let day = sale(Some(1), Some(26), Some(26));
+    assert!(try_create(&service.client, day).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_only_the_database_knows_is_told_with_the_rest() {
+    let (service, database) = Service::start().await;
+    let made = create_layout(
+        &service.client,
+        layout(vec![section("Pit", vec![counted("A", 2)])]),
     );
+    let made = made.await.layout_id;
+    let of = |layout_id: &str, name: &str| pb::CreateShowRequest {
+        name: name.to_owned(),
+        seats: Some(Seats::LayoutId(layout_id.to_owned())),
+        seat_price: None,
+        price_tiers: vec![tier("Near", eur(1), &["Stalls"]), tier("All", eur(1), &[])],
+        ..hamlet()
+    };
+    let unknown = new_request_id();
+    let section = "price_tiers[0].sections[0]";
+    let cases = [
+        (of(&unknown, "Hamlet"), vec!["layout_id"]),
+        (of(&unknown, ""), vec!["layout_id", "name"]),
+        (of(&made, "Hamlet"), vec![section]),
+        (of(&made, ""), vec!["name", section]),
+        (of("x", ""), vec!["layout_id", "name"]),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(bad_fields(&service.client, request).await, expected);
+    }
+    assert_eq!(contents(&database).await, (0, 0, 0));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
+use proto::catalog::v1::create_show_request::Seats;
 use system_tests::errors::{assert_refused, fields};
 use system_tests::eventually;
 use tonic::Code;
@@ -87,7 +88,7 @@ async fn another_body_is_refused() {
     let request = hamlet_once();
     let show = create(&service.client, request.clone()).await;
     let other = pb::CreateShowRequest {
-        total_seats: 41,
+        seats: Some(Seats::TotalSeats(41)),
         ..request.clone()
     };
     let refused = try_create(&service.client, other).await;

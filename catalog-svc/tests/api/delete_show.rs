@@ -5,7 +5,9 @@ use proto::catalog::v1 as pb;
 use system_tests::errors::{assert_refused, fields, metadata, subjects};
 use tonic::{Code, Response, Status};
 
-use crate::support::{Client, Service, cancel, contents, create, hamlet, new_request_id, try_get};
+use crate::support::{
+    Client, Service, answer, cancel, contents, create, hamlet, new_request_id, proposed, try_get,
+};
 
 async fn try_delete(
     client: &Client,
@@ -21,35 +23,77 @@ async fn try_delete(
     client.clone().delete_show(request).await
 }
 
-#[tokio::test]
-async fn a_cancelled_show_is_deleted_and_leaves_a_tombstone() {
-    let (service, database) = Service::start().await;
-    let id = create(&service.client, hamlet()).await.show_id;
-    let cancelled = cancel(&service.client, &id).await;
-    assert!(
-        try_delete(&service.client, &id, &cancelled.etag, "")
-            .await
-            .is_ok()
-    );
-    assert!(try_get(&service.client, &id).await.is_err());
-    assert_eq!(contents(&database).await, (1, 0, 3));
+fn draft() -> pb::CreateShowRequest {
+    pb::CreateShowRequest {
+        draft: true,
+        ..hamlet()
+    }
+}
 
-    let refused = try_delete(&service.client, &id, "", "").await;
+#[tokio::test]
+async fn a_draft_is_deleted_at_once_and_leaves_a_tombstone() {
+    let (service, database) = Service::start().await;
+    let show = create(&service.client, draft()).await;
+    let deleted = try_delete(&service.client, &show.show_id, &show.etag, "").await;
+    assert!(deleted.is_ok());
+    assert!(try_get(&service.client, &show.show_id).await.is_err());
+    assert_eq!(contents(&database).await, (1, 0, 2));
+
+    let refused = try_delete(&service.client, &show.show_id, "", "").await;
     assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
 }
 
 #[tokio::test]
-async fn a_show_on_sale_is_not_deleted() {
+async fn a_show_that_was_on_sale_is_deleted_if_it_has_no_bookings() {
     let (service, database) = Service::start().await;
     let id = create(&service.client, hamlet()).await.show_id;
-    let refused = try_delete(&service.client, &id, "", "").await;
-    let status = assert_refused(refused, Code::FailedPrecondition, "SHOW_STATE");
+    let answering = async {
+        let proposal = proposed(&service.client, &id).await;
+        assert_eq!(
+            proposal.change,
+            Some(pb::proposal::Change::Deletion(pb::Deletion {}))
+        );
+        answer(&service.client, &id, proposal.revision, Ok(())).await;
+        // It may be told again.
+        answer(&service.client, &id, proposal.revision, Ok(())).await;
+    };
+    let deleting = try_delete(&service.client, &id, "", "");
+    let (deleted, ()) = tokio::join!(deleting, answering);
+    assert!(deleted.is_ok());
+    assert!(try_get(&service.client, &id).await.is_err());
+    assert_eq!(contents(&database).await, (1, 0, 3));
+}
+
+#[tokio::test]
+async fn a_show_with_bookings_is_not_deleted() {
+    let (service, database) = Service::start().await;
+    let id = create(&service.client, hamlet()).await.show_id;
+    let request_id = new_request_id();
+    let answering = async {
+        let proposal = proposed(&service.client, &id).await;
+        answer(&service.client, &id, proposal.revision, Err(&[])).await;
+    };
+    let deleting = try_delete(&service.client, &id, "", &request_id);
+    let (refused, ()) = tokio::join!(deleting, answering);
+    let status = assert_refused(refused, Code::FailedPrecondition, "SHOW_HAS_BOOKINGS");
     assert_eq!(subjects(&status), [&*id]);
-    assert_eq!(
-        metadata(&status).get("state").map(String::as_str),
-        Some("ON_SALE")
-    );
-    assert_eq!(contents(&database).await, (1, 0, 1));
+    let show = try_get(&service.client, &id).await.expect("the show");
+    assert_eq!(show.state(), pb::ShowState::OnSale);
+    let proposal = show.proposal.expect("the refused proposal");
+    assert_eq!(proposal.state(), pb::ProposalState::Refused);
+    // A copy of the call is told the same.
+    let refused = try_delete(&service.client, &id, "", &request_id).await;
+    assert_refused(refused, Code::FailedPrecondition, "SHOW_HAS_BOOKINGS");
+    assert_eq!(contents(&database).await, (1, 1, 3));
+}
+
+#[tokio::test]
+async fn a_cancelled_draft_needs_no_answer_either() {
+    let (service, _database) = Service::start().await;
+    let id = create(&service.client, draft()).await.show_id;
+    cancel(&service.client, &id).await;
+    assert!(try_delete(&service.client, &id, "", "").await.is_ok());
+    assert!(try_get(&service.client, &id).await.is_err());
 }
 
 #[tokio::test]
@@ -74,15 +118,27 @@ async fn bad_calls_change_nothing() {
 #[tokio::test]
 async fn a_repeated_call_succeeds_again() {
     let (service, database) = Service::start().await;
-    let id = create(&service.client, hamlet()).await.show_id;
-    cancel(&service.client, &id).await;
-    let request_id = new_request_id();
+    let of_draft = create(&service.client, draft()).await.show_id;
+    let on_sale = create(&service.client, hamlet()).await.show_id;
+    let answering = async {
+        let proposal = proposed(&service.client, &on_sale).await;
+        answer(&service.client, &on_sale, proposal.revision, Ok(())).await;
+    };
+    let (one, other) = (new_request_id(), new_request_id());
+    let first = try_delete(&service.client, &on_sale, "", &other);
+    let (first, ()) = tokio::join!(first, answering);
+    assert!(first.is_ok());
     for _ in 0..3 {
         assert!(
-            try_delete(&service.client, &id, "", &request_id)
+            try_delete(&service.client, &of_draft, "", &one)
+                .await
+                .is_ok()
+        );
+        assert!(
+            try_delete(&service.client, &on_sale, "", &other)
                 .await
                 .is_ok()
         );
     }
-    assert_eq!(contents(&database).await, (1, 1, 3));
+    assert_eq!(contents(&database).await, (2, 2, 5));
 }

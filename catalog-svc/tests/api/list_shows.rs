@@ -275,14 +275,19 @@ async fn layouts_are_neither_sent_nor_read() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, with_sections(arena())).await;
     let without = pb::Show {
-        sections: Vec::new(),
+        layout: None,
+        price_tiers: Vec::new(),
         ..get(&service.client, &show.show_id).await
     };
     execute(
         &database,
         "REVOKE SELECT ON catalog.shows FROM catalog_svc;
+         REVOKE SELECT ON catalog.layouts FROM catalog_svc;
          GRANT SELECT (show_id, revision, name, show_type, state, start_at, end_at, venue,
-                       seat_count, created_at, updated_at, cancelled_at, deleted_at)
+                       layout_id, seat_count, place_count, time_zone, sales_open_at,
+                       sales_close_at, hold_ms, seats_per_booking_max, places_per_customer_max,
+                       orphan_rule, offered, proposal_revision, proposal_state, created_at,
+                       updated_at, cancelled_at, deleted_at)
          ON catalog.shows TO catalog_svc",
     )
     .await;

@@ -1,10 +1,13 @@
 //! CatalogService as its callers see it: the real service on a database of its own for each
 //! test, through a real client.
 
+mod batch_get_shows;
 mod binary;
 mod cache;
 mod cancel_show;
+mod change_seat_layout;
 mod contention;
+mod conversion;
 mod create_show;
 mod create_show_bad_input;
 mod create_show_once;
@@ -16,6 +19,10 @@ mod life;
 mod list_shows;
 mod proxy;
 mod replica;
+mod schedule;
+mod seat_layouts;
+mod set_prices;
+mod show_life;
 mod stall;
 mod support;
 mod sweep;

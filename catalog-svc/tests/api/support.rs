@@ -8,10 +8,12 @@ use clap::Parser as _;
 use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::series::Series as Kind;
 use proto::money::v1::Money;
 use service_kit::Shutdown;
-use system_tests::eventually;
 use system_tests::postgres::{self, TestDatabase};
+use system_tests::{eventually, eventually_some};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -132,46 +134,91 @@ pub(crate) fn hamlet() -> pb::CreateShowRequest {
         start_time: Some(hours_ahead(24)),
         end_time: None,
         venue: "Globe".to_owned(),
-        sections: Vec::new(),
-        total_seats: 40,
+        seats: Some(Seats::TotalSeats(40)),
         seat_price: Some(eur(1250)),
-        request_id: String::new(),
+        ..Default::default()
     }
 }
 
-pub(crate) fn section(name: &str, price: Money, rows: Vec<pb::SeatRow>) -> pb::Section {
+/// The numbers from 1 to this one.
+pub(crate) fn numbered(last: i32) -> pb::Series {
+    let numbers = pb::NumberSeries {
+        first: 1,
+        last,
+        step: 1,
+        skip: Vec::new(),
+    };
+    pb::Series {
+        series: Some(Kind::Numbers(numbers)),
+    }
+}
+
+/// These names.
+pub(crate) fn listed(names: impl IntoIterator<Item = impl ToString>) -> pb::Series {
+    let names = names.into_iter().map(|name| name.to_string()).collect();
+    pb::Series {
+        series: Some(Kind::List(pb::NameList { names })),
+    }
+}
+
+pub(crate) fn section(name: &str, rows: Vec<pb::RowBlock>) -> pb::Section {
     pb::Section {
         name: name.to_owned(),
-        price: Some(price),
         rows,
+        ..Default::default()
     }
 }
 
-pub(crate) fn counted(name: &str, seat_count: i32) -> pb::SeatRow {
-    pb::SeatRow {
-        name: name.to_owned(),
-        seat_count,
-        seat_labels: Vec::new(),
+/// A row of so many seats; without a name if that is empty.
+pub(crate) fn counted(name: &str, seat_count: i32) -> pb::RowBlock {
+    pb::RowBlock {
+        names: (!name.is_empty()).then(|| listed([name])),
+        runs: vec![numbered(seat_count)],
+        label_format: String::new(),
     }
 }
 
-pub(crate) fn labelled(name: &str, labels: impl IntoIterator<Item = impl ToString>) -> pb::SeatRow {
-    let seat_labels = labels.into_iter().map(|label| label.to_string()).collect();
-    pb::SeatRow {
-        name: name.to_owned(),
-        seat_count: 0,
-        seat_labels,
+/// A row of seats with these labels.
+pub(crate) fn labelled(
+    name: &str,
+    labels: impl IntoIterator<Item = impl ToString>,
+) -> pb::RowBlock {
+    pb::RowBlock {
+        runs: vec![listed(labels)],
+        label_format: "{seat}".to_owned(),
+        ..counted(name, 1)
     }
 }
 
-/// The request with these sections instead of the short form.
-pub(crate) fn with_sections(sections: Vec<pb::Section>) -> pb::CreateShowRequest {
-    pb::CreateShowRequest {
+pub(crate) fn layout(sections: Vec<pb::Section>) -> pb::SeatLayout {
+    pb::SeatLayout {
+        name: "The Globe".to_owned(),
         sections,
-        total_seats: 0,
-        seat_price: None,
+        ..Default::default()
+    }
+}
+
+/// A tier for these sections; for everything else if there are none.
+pub(crate) fn tier(name: &str, price: Money, sections: &[&str]) -> pb::PriceTier {
+    pb::PriceTier {
+        name: name.to_owned(),
+        price: Some(price),
+        sections: sections.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    }
+}
+
+/// The request with a layout of its own.
+pub(crate) fn with_layout(layout: pb::SeatLayout) -> pb::CreateShowRequest {
+    pb::CreateShowRequest {
+        seats: Some(Seats::Layout(layout)),
         ..hamlet()
     }
+}
+
+/// The request with these sections.
+pub(crate) fn with_sections(sections: Vec<pb::Section>) -> pb::CreateShowRequest {
+    with_layout(layout(sections))
 }
 
 /// A layout of 100,000 labels, about 1 MB of them.
@@ -180,7 +227,12 @@ pub(crate) fn arena() -> Vec<pb::Section> {
         let labels = (0..1_000).map(|seat| format!("{row:03}-{seat:05}"));
         labelled(&format!("{row}"), labels)
     });
-    vec![section("Arena", eur(9_900), rows.collect())]
+    vec![section("Arena", rows.collect())]
+}
+
+/// The sections of a show's layout.
+pub(crate) fn sections(show: &pb::Show) -> &[pb::Section] {
+    &show.layout.as_ref().expect("a layout").sections
 }
 
 pub(crate) async fn try_create(
@@ -235,16 +287,45 @@ pub(crate) async fn cancel(client: &Client, id: &str) -> pb::Show {
     cancelled.into_inner().show.expect("the show")
 }
 
-pub(crate) async fn delete(client: &Client, id: &str) {
+pub(crate) async fn try_delete(client: &Client, id: &str) -> Result<(), Status> {
     let request = pb::DeleteShowRequest {
         show_id: id.to_owned(),
         ..Default::default()
     };
-    client
-        .clone()
-        .delete_show(request)
-        .await
-        .expect("a deleted show");
+    client.clone().delete_show(request).await.map(drop)
+}
+
+/// Deletes a show, and answers for the booking service that it had no bookings.
+pub(crate) async fn delete(client: &Client, id: &str) {
+    let answering = async {
+        let proposal = proposed(client, id).await;
+        answer(client, id, proposal.revision, Ok(())).await;
+    };
+    let (deleted, ()) = tokio::join!(try_delete(client, id), answering);
+    deleted.expect("a deleted show");
+}
+
+/// The proposal of a show, once there is one that is pending.
+pub(crate) async fn proposed(client: &Client, id: &str) -> pb::Proposal {
+    eventually_some(SOON, "something is proposed", async || {
+        let proposal = get(client, id).await.proposal?;
+        (proposal.state() == pb::ProposalState::Pending).then_some(proposal)
+    })
+    .await
+}
+
+/// Answers a proposal as the booking service does: that it may be, or that there are bookings
+/// of these seats.
+pub(crate) async fn answer(client: &Client, id: &str, revision: i64, may_be: Result<(), &[&str]>) {
+    let booked_seats = may_be.err().unwrap_or_default();
+    let request = pb::AnswerProposalRequest {
+        show_id: id.to_owned(),
+        proposal_revision: revision,
+        accepted: may_be.is_ok(),
+        booked_seats: booked_seats.iter().map(ToString::to_string).collect(),
+    };
+    let answered = client.clone().answer_proposal(request).await;
+    answered.expect("an answer that is heard");
 }
 
 /// A request that gives a show another name.

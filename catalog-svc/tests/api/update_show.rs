@@ -113,8 +113,8 @@ async fn paths_that_cannot_be_changed_are_named() {
         "name",
         "state",
         "seat_count",
-        "sections",
-        "sections.name",
+        "layout",
+        "layout.sections",
         "title",
         "*",
         "",
@@ -233,7 +233,7 @@ async fn times_are_checked_against_those_that_stay() {
 }
 
 #[tokio::test]
-async fn a_show_that_is_not_on_sale_is_not_changed() {
+async fn a_cancelled_show_is_not_changed() {
     let (service, database) = Service::start().await;
     let id = create(&service.client, hamlet()).await.show_id;
     cancel(&service.client, &id).await;
@@ -251,7 +251,7 @@ async fn a_show_that_is_not_on_sale_is_not_changed() {
         let refused = try_update(&service.client, renaming(&id, "Macbeth")).await;
         assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
     }
-    assert_eq!(contents(&database).await, (1, 0, 3));
+    assert_eq!(contents(&database).await, (1, 0, 4));
 }
 
 #[tokio::test]
@@ -267,5 +267,5 @@ async fn a_repeated_update_returns_the_first_result() {
     cancel(&service.client, &show.show_id).await;
     delete(&service.client, &show.show_id).await;
     assert_eq!(update(&service.client, request).await, first);
-    assert_eq!(contents(&database).await, (1, 1, 4));
+    assert_eq!(contents(&database).await, (1, 1, 5));
 }

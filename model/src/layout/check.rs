@@ -22,7 +22,6 @@ use crate::problem::{Problem, Problems, check_name};
 pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Vec<Problem>> {
     let mut check = Shape::default();
     check.names(description);
-    check.problems.none_so_far()?;
     for (s, section) in description.sections.iter().enumerate() {
         for (b, rows) in section.rows.iter().enumerate() {
             check.rows(s, b, rows);
@@ -49,12 +48,13 @@ pub(super) fn index_labels(
     let mut text = String::new();
     let mut told = None;
     for seat in blocks.seats() {
-        write_label(description, &seat, &mut text);
         let of_run = Some((seat.block.first_position, seat.run_index));
-        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX)
-            && told != of_run
-        {
-            // One label of a run stands for the rest.
+        if told == of_run {
+            continue;
+        }
+        write_label(description, &seat, &mut text);
+        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX) {
+            // One label of a run stands for the rest, which is not even written.
             told = of_run;
             problems.add(
                 path_of(description, &seat),

@@ -69,7 +69,7 @@ pub struct Section {
     /// The deck or floor that it is on, up to [`DECK_CHARS_MAX`] characters; may be empty.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub deck: Box<str>,
-    /// The middle of its first row. Default: behind the section before it.
+    /// The first seat of its first row. Default: behind the section before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Point>,
     /// Its rows, from the front; one at least.
@@ -127,7 +127,7 @@ pub enum Series {
         first: Box<str>,
         /// Not before `first`. The series ends with it, or with the last step before it.
         last: Box<str>,
-        /// 1 to 1439 minutes.
+        /// 1 to 1440 minutes.
         step_minutes: u32,
     },
     /// Names one by one, 1 to [`SERIES_NAME_CHARS_MAX`] characters each.

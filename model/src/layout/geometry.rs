@@ -26,22 +26,24 @@ impl Geometry {
             rows[block.section] += signed(block.names.count);
         }
         let mut y = 0;
-        let mut behind = |origin: Option<Point>, rows: i32| {
-            origin.unwrap_or_else(|| {
+        let mut behind = |given: Option<Point>, rows: i32| {
+            given.unwrap_or_else(|| {
                 let point = Point { x: 0, y };
                 y += (rows - 1) * PITCH + GAP;
                 point
             })
         };
-        let sections = description.sections.iter().zip(rows);
-        let fronts = sections
-            .map(|(section, rows)| behind(section.origin, rows))
-            .collect();
-        let areas = description
-            .areas
-            .iter()
-            .map(|area| behind(area.origin, 1))
-            .collect();
+        let sections = description.sections.iter().zip(rows).enumerate();
+        let fronts = sections.map(|(s, (section, rows))| {
+            let middle = section.origin.map(|first| Point {
+                x: first.x + blocks.first_of(s).map_or(0, width) / 2,
+                y: first.y,
+            });
+            behind(middle, rows)
+        });
+        let fronts = fronts.collect();
+        let areas = description.areas.iter();
+        let areas = areas.map(|area| behind(area.origin, 1)).collect();
         let mut geometry = Self {
             fronts,
             areas,
@@ -80,10 +82,8 @@ impl Geometry {
     fn in_row(&self, block: &Block, row: u32, seats_before: u32, aisles_before: i32) -> Point {
         let front = self.fronts.get(block.section).copied();
         let front = front.unwrap_or(Point { x: 0, y: 0 });
-        let aisles = i32::try_from(block.runs.len()).unwrap_or_default() - 1;
-        let width = (signed(block.seats_per_row) - 1) * PITCH + aisles * AISLE;
         Point {
-            x: front.x - width / 2 + signed(seats_before) * PITCH + aisles_before * AISLE,
+            x: front.x - width(block) / 2 + signed(seats_before) * PITCH + aisles_before * AISLE,
             y: front.y + signed(block.rows_before + row) * PITCH,
         }
     }
@@ -98,9 +98,12 @@ impl Geometry {
             }
         } else {
             for block in blocks.iter() {
-                let aisles = i32::try_from(block.runs.len()).unwrap_or_default() - 1;
-                bounds.add(self.in_row(block, 0, 0, 0));
-                bounds.add(self.in_row(block, 0, block.seats_per_row - 1, aisles));
+                let first = self.in_row(block, 0, 0, 0);
+                bounds.add(first);
+                bounds.add(Point {
+                    x: first.x + width(block),
+                    y: first.y,
+                });
             }
         }
         if blocks.seat_count() == 0 {
@@ -135,6 +138,12 @@ impl Bounds {
         self.right = self.right.max(point.x);
         self.front = self.front.min(point.y);
     }
+}
+
+/// From the first seat of a row to the last.
+fn width(block: &Block) -> i32 {
+    let aisles = i32::try_from(block.runs.len()).unwrap_or_default() - 1;
+    (signed(block.seats_per_row) - 1) * PITCH + aisles * AISLE
 }
 
 /// Of a count of seats or rows, which is far below the highest `i32`.

@@ -159,6 +159,12 @@ impl Blocks {
         })
     }
 
+    /// The block of a section's first row.
+    pub(super) fn first_of(&self, section: usize) -> Option<&Block> {
+        self.0
+            .get(self.0.partition_point(|block| block.section < section))
+    }
+
     /// The positions of a section's seats.
     pub(super) fn of_section(&self, section: usize) -> Range<u32> {
         let from = self.0.partition_point(|block| block.section < section);

@@ -97,8 +97,8 @@ impl Sequence {
                 if to < from {
                     return wrong("times.last", "must not be before the first".to_owned());
                 }
-                if !(1..MINUTES_A_DAY).contains(step_minutes) {
-                    let message = format!("must be 1 to {}", MINUTES_A_DAY - 1);
+                if !(1..=MINUTES_A_DAY).contains(step_minutes) {
+                    let message = format!("must be 1 to {MINUTES_A_DAY}");
                     return wrong("times.step_minutes", message);
                 }
                 Self::skipping(from, to, *step_minutes, [].into_iter())
@@ -106,11 +106,11 @@ impl Sequence {
             Series::List(names) => {
                 let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
                 if !(1..=SEATS_MAX).contains(&count) {
-                    return wrong("list.labels", format!("must be 1 to {SEATS_MAX} names"));
+                    return wrong("list.names", format!("must be 1 to {SEATS_MAX} names"));
                 }
                 for (i, name) in names.iter().enumerate() {
                     let checked = check_name(name, 1, SERIES_NAME_CHARS_MAX);
-                    problems.check(checked, || format!("{path}.list.labels[{i}]"));
+                    problems.check(checked, || format!("{path}.list.names[{i}]"));
                 }
                 Self::without_gaps(count)
             }
@@ -187,7 +187,7 @@ impl Sequence {
 /// The path of one name of a series below the series.
 pub(super) fn path_of_name(series: &Series, place: u32) -> String {
     match series {
-        Series::List(_) => format!(".list.labels[{place}]"),
+        Series::List(_) => format!(".list.names[{place}]"),
         Series::Numbers { .. } | Series::Letters { .. } | Series::Times { .. } => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::{PRICE_TARGETS_MAX, PRICE_TIERS_MAX, PriceTier};
+use super::{PRICE_TARGETS_MAX, PRICE_TIERS_MAX, PriceTier, RowRef};
 use crate::layout::{NAME_CHARS_MAX, SeatLayout};
 use crate::money::PRICE_MAX;
 use crate::problem::{Problem, Problems, check_name};
@@ -41,7 +41,8 @@ struct Resolver<'a> {
     problems: Problems,
     sections: HashMap<&'a str, usize>,
     areas: HashMap<&'a str, usize>,
-    rows: HashMap<(usize, String), Range<u32>>,
+    /// By section and name, the first seat.
+    rows: HashMap<(usize, String), u32>,
     taken: HashMap<Target, usize>,
 }
 
@@ -144,7 +145,10 @@ fn check_tiers(tiers: &[PriceTier], problems: &mut Problems) -> Option<usize> {
             );
         }
         if !(0..=PRICE_MAX).contains(&tier.price) {
-            problems.add(format!("{path}.price"), format!("must be 0 to {PRICE_MAX}"));
+            problems.add(
+                format!("{path}.price.minor_units"),
+                format!("must be 0 to {PRICE_MAX}"),
+            );
         }
         if tier.target_count() > 0 {
             continue;
@@ -202,7 +206,9 @@ impl<'a> Resolver<'a> {
         let mut rows = HashMap::new();
         if tiers.iter().any(|tier| !tier.rows.is_empty()) {
             let named = layout.rows().filter(|row| !row.name.is_empty());
-            rows.extend(named.map(|row| ((row.section, row.name.into_owned()), row.positions)));
+            rows.extend(
+                named.map(|row| ((row.section, row.name.into_owned()), row.positions.start)),
+            );
         }
         Self {
             layout,
@@ -227,7 +233,7 @@ impl<'a> Resolver<'a> {
         for (i, name) in tier.sections.iter().enumerate() {
             let path = || format!("price_tiers[{t}].sections[{i}]");
             let what = || format!("section {name:?}");
-            let found = self.sections.get(&**name).copied();
+            let found = self.section(name);
             if let Some(section) = self.take(t, found, Target::Section, path, what) {
                 let positions = self.layout.section_positions(section);
                 named.sections.push((positions, index(t)));
@@ -236,18 +242,16 @@ impl<'a> Resolver<'a> {
         for (i, row) in tier.rows.iter().enumerate() {
             let path = || format!("price_tiers[{t}].rows[{i}]");
             let what = || format!("row {:?} in the section {:?}", row.row, row.section);
-            let section = self.sections.get(&*row.section).copied();
-            let found = section.and_then(|section| self.rows.get(&(section, row.row.to_string())));
-            let positions = found.cloned().unwrap_or_default();
-            let first = found.map(|positions| positions.start);
-            if self.take(t, first, Target::Row, path, what).is_some() {
-                named.rows.push((positions, index(t)));
+            let found = self.row(row);
+            if let Some(first) = self.take(t, found, Target::Row, path, what) {
+                named.rows.push((self.layout.row_of(first), index(t)));
             }
         }
         for (i, label) in tier.seat_labels.iter().enumerate() {
             let path = || format!("price_tiers[{t}].seat_labels[{i}]");
-            let what = || format!("seat with the label {label:?}");
+            let what = || format!("seat {label:?}");
             let found = self.layout.position_of(label);
+            let found = found.ok_or_else(|| format!("no seat has the label {label:?}"));
             if let Some(position) = self.take(t, found, Target::Seat, path, what) {
                 named.seats.push((position..position + 1, index(t)));
             }
@@ -256,24 +260,40 @@ impl<'a> Resolver<'a> {
             let path = || format!("price_tiers[{t}].areas[{i}]");
             let what = || format!("area {name:?}");
             let found = self.areas.get(&**name).copied();
+            let found = found.ok_or_else(|| format!("no area has the name {name:?}"));
             if let Some(area) = self.take(t, found, Target::Area, path, what) {
                 named.areas.push((area, index(t)));
             }
         }
     }
 
-    /// Gives a target to a tier; not if it does not exist, or has been given before.
+    fn section(&self, name: &str) -> Result<usize, String> {
+        let found = self.sections.get(name).copied();
+        found.ok_or_else(|| format!("no section has the name {name:?}"))
+    }
+
+    /// The first seat of a row.
+    fn row(&self, row: &RowRef) -> Result<u32, String> {
+        let section = self.section(&row.section)?;
+        let found = self.rows.get(&(section, row.row.to_string())).copied();
+        found.ok_or_else(|| format!("the section {:?} has no row {:?}", row.section, row.row))
+    }
+
+    /// Gives a target to a tier; not if it was not found, or has been given before.
     fn take<T: Copy>(
         &mut self,
         tier: usize,
-        found: Option<T>,
+        found: Result<T, String>,
         target: impl Fn(T) -> Target,
         path: impl Fn() -> String,
         what: impl Fn() -> String,
     ) -> Option<T> {
-        let Some(found) = found else {
-            self.problems.add(path(), format!("there is no {}", what()));
-            return None;
+        let found = match found {
+            Ok(found) => found,
+            Err(message) => {
+                self.problems.add(path(), message);
+                return None;
+            }
         };
         if let Some(first) = self.taken.insert(target(found), tier) {
             self.problems.add(
