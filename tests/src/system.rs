@@ -9,7 +9,12 @@ use proto::booking::v1::{
     ReserveSeatsRequest, Seat,
 };
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
-use proto::catalog::v1::{CreateShowRequest, SeatRow, Section, ShowType};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::series::Series;
+use proto::catalog::v1::{
+    self as catalog, CreateShowRequest, NameList, NumberSeries, PriceTier, RowBlock, SeatLayout,
+    Section, ShowType,
+};
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
 use tonic::Status;
@@ -167,24 +172,50 @@ fn channel(process: &Process) -> Channel {
 #[must_use]
 pub fn show(seats: i32) -> CreateShowRequest {
     let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
-    let row = SeatRow {
-        name: "A".to_owned(),
-        seat_count: seats,
-        ..Default::default()
-    };
-    let stalls = Section {
-        name: "Stalls".to_owned(),
-        price: Some(Money {
-            minor_units: 1250,
-            currency_code: "EUR".to_owned(),
-        }),
-        rows: vec![row],
-    };
     CreateShowRequest {
         name: "A show".to_owned(),
         show_type: ShowType::Concert.into(),
         start_time: Some(tomorrow.into()),
-        sections: vec![stalls],
+        seats: Some(Seats::Layout(layout(seats))),
+        price_tiers: vec![PriceTier {
+            name: "Stalls".to_owned(),
+            price: Some(Money {
+                minor_units: 1250,
+                currency_code: "EUR".to_owned(),
+            }),
+            sections: vec!["Stalls".to_owned()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+/// A layout with the seats "A-1" to "A-{seats}" in one section "Stalls".
+#[must_use]
+pub fn layout(seats: i32) -> SeatLayout {
+    let series = |series| catalog::Series {
+        series: Some(series),
+    };
+    let numbers = NumberSeries {
+        first: 1,
+        last: seats,
+        ..Default::default()
+    };
+    let names = NameList {
+        names: vec!["A".to_owned()],
+    };
+    let row = RowBlock {
+        names: Some(series(Series::List(names))),
+        runs: vec![series(Series::Numbers(numbers))],
+        ..Default::default()
+    };
+    SeatLayout {
+        name: format!("A row of {seats}"),
+        sections: vec![Section {
+            name: "Stalls".to_owned(),
+            rows: vec![row],
+            ..Default::default()
+        }],
         ..Default::default()
     }
 }

@@ -2,6 +2,7 @@
 
 mod bookings;
 mod lane;
+mod proposals;
 mod queue;
 mod rows;
 mod sales;
@@ -9,12 +10,14 @@ mod seats;
 mod transact;
 
 use deadpool_postgres::Pool;
+use model::NumberingError;
 use service_kit::postgres::DbError;
 
 pub use bookings::{BookingFilter, Page};
 pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
-pub use seats::{SeatFilter, SeatStatus};
+pub use sales::Applied;
+pub use seats::SeatStatus;
 
 /// Why a read, or a copy from the catalog, failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,9 @@ pub enum StoreError {
     /// A row was read that cannot be.
     #[error(transparent)]
     BadRow(#[from] BadRow),
+    /// A show from the catalog has had more seats in its life than can be told apart.
+    #[error(transparent)]
+    TooManySeats(#[from] NumberingError),
 }
 
 impl From<tokio_postgres::Error> for StoreError {

@@ -15,6 +15,7 @@ SELECT
     b.confirmed_at,
     b.cancelled_at,
     b.failed_at,
+    b.seat_tiers,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,
