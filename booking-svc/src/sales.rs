@@ -121,6 +121,18 @@ impl Sales {
         Ok(sale)
     }
 
+    /// The sale as the database has it now, if that is another than `sale`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub async fn newer(&self, sale: &Sale) -> Result<Option<Arc<Sale>>, SalesError> {
+        if self.store.revision(sale.show_id).await? == Some(sale.revision) {
+            return Ok(None);
+        }
+        self.refresh(sale.show_id).await.map(Some)
+    }
+
     /// Copies a show from the catalog; see [`Store::apply`].
     pub(crate) async fn apply(
         &self,

@@ -11,7 +11,7 @@ use crate::domain::{Booking, Command, Customer, Order, Refusal, Sale};
 use crate::sales::{Sales, SalesError};
 use crate::store::{LaneError, Lanes};
 
-/// How often a reserve looks its sale up again because the catalog changed it meanwhile.
+/// How often a reserve looks its sale up because the catalog changes it meanwhile.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Carries out orders.
@@ -100,7 +100,13 @@ impl Verbs {
         for _ in 0..LOOKUPS_MAX {
             let ordinals = match ordinals(&sale, &wanted.labels) {
                 Ok(ordinals) => ordinals,
-                Err(unknown) => return self.first_result(&wanted, sale, unknown).await,
+                Err(unknown) => match self.sales.newer(&sale).await? {
+                    Some(newer) => {
+                        sale = newer;
+                        continue;
+                    }
+                    None => return self.first_result(&wanted, sale, unknown).await,
+                },
             };
             let order = Order {
                 show_id: wanted.show_id,
@@ -111,10 +117,7 @@ impl Verbs {
                     ordinals,
                     sale: Arc::clone(&sale),
                     customer: wanted.customer.clone(),
-                    hold: wanted
-                        .hold
-                        .or(sale.terms.hold)
-                        .unwrap_or(self.hold_default),
+                    hold: wanted.hold.or(sale.terms.hold).unwrap_or(self.hold_default),
                 },
             };
             match self.lanes.decide(order, deadline).await {

@@ -193,20 +193,16 @@ pub fn show(seats: i32) -> CreateShowRequest {
 /// A layout with the seats "A-1" to "A-{seats}" in one section "Stalls".
 #[must_use]
 pub fn layout(seats: i32) -> SeatLayout {
-    let series = |series| catalog::Series {
-        series: Some(series),
-    };
     let numbers = NumberSeries {
         first: 1,
         last: seats,
         ..Default::default()
     };
-    let names = NameList {
-        names: vec!["A".to_owned()],
-    };
     let row = RowBlock {
-        names: Some(series(Series::List(names))),
-        runs: vec![series(Series::Numbers(numbers))],
+        names: Some(names(["A"])),
+        runs: vec![catalog::Series {
+            series: Some(Series::Numbers(numbers)),
+        }],
         ..Default::default()
     };
     SeatLayout {
@@ -217,6 +213,15 @@ pub fn layout(seats: i32) -> SeatLayout {
             ..Default::default()
         }],
         ..Default::default()
+    }
+}
+
+/// Names one by one.
+#[must_use]
+pub fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> catalog::Series {
+    let names = names.into_iter().map(Into::into).collect();
+    catalog::Series {
+        series: Some(Series::List(NameList { names })),
     }
 }
 

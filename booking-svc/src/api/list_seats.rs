@@ -17,7 +17,10 @@ impl Bookings {
         let (show_id, status) = parse_filter(&request)?;
         let query = fingerprint(
             "list_seats",
-            [show_id.uuid().as_bytes(), request.status.to_be_bytes().as_slice()],
+            [
+                show_id.uuid().as_bytes(),
+                request.status.to_be_bytes().as_slice(),
+            ],
         );
         let from = paging::cursor(query, &request.page_token, |text| text.parse().ok())?;
 
@@ -40,9 +43,7 @@ impl Bookings {
 }
 
 /// Of which show, and with which status.
-fn parse_filter(
-    request: &pb::ListSeatsRequest,
-) -> Result<(ShowId, Option<SeatStatus>), ApiError> {
+fn parse_filter(request: &pb::ListSeatsRequest) -> Result<(ShowId, Option<SeatStatus>), ApiError> {
     let mut violations = FieldViolations::default();
     let status = violations.take("status", convert::seat_status(request.status));
     let show_id = parse::show_id(&request.show_id, &mut violations);

@@ -9,8 +9,8 @@ mod layout;
 use std::time::Duration;
 
 use model::ShowId;
-use proto::catalog::v1::{AnswerProposalRequest, GetShowRequest};
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::{AnswerProposalRequest, GetShowRequest};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use model::{NamedSeat, NumberingError, PriceList, PricedAt, SeatLayout, SeatPlace, ShowId, ShowSeats};
+use model::{
+    NamedSeat, NumberingError, PriceList, PricedAt, SeatLayout, SeatPlace, ShowId, ShowSeats,
+};
 use time::OffsetDateTime;
 
 use super::booking::{Booking, HeldSeat, named};

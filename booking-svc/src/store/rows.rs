@@ -72,8 +72,8 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
 /// Reads a row of `replays.sql`: a request's id, and what it did.
 pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
     let booking = booking(row)?;
-    let state = BookingState::from_name(row.get(19))
-        .ok_or_else(|| bad("to_state", booking.booking_id))?;
+    let state =
+        BookingState::from_name(row.get(19)).ok_or_else(|| bad("to_state", booking.booking_id))?;
     let replay = Replay {
         fingerprint: row.get(17),
         result: booking.as_of(row.get(18), state),

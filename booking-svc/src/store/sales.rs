@@ -45,6 +45,19 @@ impl Store {
         Ok(row.map(|row| sale(&row, show_id)).transpose()?)
     }
 
+    /// The catalog's revision that a sale is a copy of, if the show is known here.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn revision(&self, show_id: ShowId) -> Result<Option<i64>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let revision = "SELECT revision FROM booking.sales WHERE show_id = $1";
+        let statement = client.prepare_cached(revision).await?;
+        let row = client.query_opt(&statement, &[&show_id.uuid()]).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     /// Copies a show from the catalog, unless a newer copy is here, and answers what it
     /// proposes; with `cursor`, notes in the same transaction how far the feed has been
     /// applied. Applying it twice, late or from several replicas at once changes nothing.
@@ -121,10 +134,7 @@ impl Store {
     }
 }
 
-async fn apply(
-    transaction: &Transaction<'_>,
-    snapshot: &Snapshot,
-) -> Result<Applied, StoreError> {
+async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<Applied, StoreError> {
     let layout = json(&snapshot.layout, "layout", snapshot.show_id)?;
     let mut stored = lock(transaction, snapshot, &layout).await?;
     let mut seats = ShowSeats::new(snapshot.layout.clone());
@@ -150,10 +160,21 @@ async fn apply(
         };
         let statement = include_str!("sql/update_sale.sql");
         let pending = snapshot.proposal.as_ref().map(|proposal| proposal.revision);
-        write(transaction, statement, snapshot, &layout, &seats, &[&pending]).await?;
+        write(
+            transaction,
+            statement,
+            snapshot,
+            &layout,
+            &seats,
+            &[&pending],
+        )
+        .await?;
         forget_answers(transaction, snapshot.show_id, pending).await?;
     }
-    let (first_new, count) = (rows::ordinal(first_new), rows::ordinal(seats.ordinal_count()));
+    let (first_new, count) = (
+        rows::ordinal(first_new),
+        rows::ordinal(seats.ordinal_count()),
+    );
     if first_new < count {
         let insert = include_str!("sql/insert_seats.sql");
         let show_id = snapshot.show_id.uuid();
@@ -207,9 +228,7 @@ async fn write(
     seats: &ShowSeats,
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<u64, StoreError> {
-    let Snapshot {
-        show_id, terms, ..
-    } = snapshot;
+    let Snapshot { show_id, terms, .. } = snapshot;
     let hold_ms = terms
         .hold
         .map(|hold| i32::try_from(hold.as_millis()).unwrap_or(i32::MAX));

@@ -3,6 +3,8 @@
 
 mod cancel_booking;
 mod confirm_booking;
+mod conversion;
+mod desk;
 mod feed;
 mod get_booking;
 mod idempotency;
@@ -15,6 +17,7 @@ mod malformed;
 mod outages;
 mod plans;
 mod poison;
+mod proposals;
 mod races;
 mod reserve_seats;
 mod roles;

@@ -4,10 +4,11 @@ use prost_types::Duration;
 use proto::booking::v1::booking::Customer;
 use proto::booking::v1::reserve_seats_request::Customer as Wanted;
 use proto::booking::v1::{BookingState, FailureReason, ReserveSeatsRequest, SeatStatus};
-use proto::catalog::v1::{CreateShowRequest, SeatRow, Section};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{CreateShowRequest, PriceTier, RowBlock, Section};
 use proto::money::v1::Money;
 use system_tests::errors::{describe, fields, metadata, quota_subjects, subjects};
-use system_tests::system::{confirm, get, reservation, reserve, show};
+use system_tests::system::{confirm, get, layout, names, reservation, reserve, show};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -15,14 +16,21 @@ use crate::stage::{Stage, text_of};
 
 /// Stalls for 12.50, balcony "Left" and "Right" for 9.00.
 fn two_sections() -> CreateShowRequest {
-    let mut show = show(4);
-    show.sections.push(Section {
+    let mut layout = layout(4);
+    layout.sections.push(Section {
         name: "Balcony".to_owned(),
-        price: Some(money(900)),
-        rows: vec![SeatRow {
-            seat_labels: vec!["Left".to_owned(), "Right".to_owned()],
+        rows: vec![RowBlock {
+            runs: vec![names(["Left", "Right"])],
             ..Default::default()
         }],
+        ..Default::default()
+    });
+    let mut show = show(4);
+    show.seats = Some(Seats::Layout(layout));
+    show.price_tiers.push(PriceTier {
+        name: "Cheap".to_owned(),
+        price: Some(money(900)),
+        ..Default::default()
     });
     show
 }
@@ -61,7 +69,7 @@ async fn it_holds_the_seats_at_the_prices_of_the_moment() {
     let wanted = [
         ("A-1", "Stalls", "A", "Stalls"),
         ("A-3", "Stalls", "A", "Stalls"),
-        ("Right", "Balcony", "", "Balcony"),
+        ("Right", "Balcony", "", "Cheap"),
     ];
     assert_eq!(lines, wanted, "in the order of the layout");
     let prices: Vec<_> = booking.lines.iter().map(|l| l.price.clone()).collect();

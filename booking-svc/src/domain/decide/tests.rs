@@ -504,9 +504,14 @@ fn seats_keep_their_ordinals_under_another_layout_and_some_are_not_for_sale() {
     sale.seats = sale.seats.with_layout(layout).expect("few seats");
     sale.withdrawn.seats = [4].into();
     let show_id = sale.show_id;
-    world.seats.extend([((show_id, 6), None), ((show_id, 7), None)]);
+    world
+        .seats
+        .extend([((show_id, 6), None), ((show_id, 7), None)]);
 
-    let outcomes = world.decide(&[world.reserve(1, &[1, 2, 4, 5, 6]), world.reserve(2, &[3, 7])]);
+    let outcomes = world.decide(&[
+        world.reserve(1, &[1, 2, 4, 5, 6]),
+        world.reserve(2, &[3, 7]),
+    ]);
     let taken = [
         ("A-2", Taken::Booked),
         ("A-5", Taken::Blocked),
@@ -517,8 +522,13 @@ fn seats_keep_their_ordinals_under_another_layout_and_some_are_not_for_sale() {
     assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
     let sold = outcomes[1].as_ref().expect("both are free");
     let names = |booking: &Booking| -> Vec<String> {
-        let names = booking.seats.iter().map(|seat| world.sale.named(seat.ordinal));
-        names.map(|seat| seat.expect("named").label.into_owned()).collect()
+        let names = booking
+            .seats
+            .iter()
+            .map(|seat| world.sale.named(seat.ordinal));
+        names
+            .map(|seat| seat.expect("named").label.into_owned())
+            .collect()
     };
     assert_eq!(names(sold), ["A-4", "B-2"]);
     assert_eq!(names(&world.bookings[&kept]), ["A-2"]);
