@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::catalog::{Catalog, CatalogError};
-use crate::domain::{Booking, Sale, Snapshot};
+use crate::domain::{Booking, Sale, SaleState, Snapshot};
 use crate::store::{Applied, Store, StoreError};
 
 /// How many shows may be asked of the catalog at once. More wait, as long as their callers.
@@ -26,6 +26,7 @@ pub struct Sales {
     cache: Arc<Cache<ShowId, Arc<Sale>, ByBytes>>,
     asking: Arc<Semaphore>,
     answered: Arc<Notify>,
+    cancelled: Arc<Notify>,
 }
 
 /// Why a sale could not be found out.
@@ -62,6 +63,7 @@ impl Sales {
             cache: Arc::new(cache),
             asking: Arc::new(Semaphore::new(CATALOG_CALLS_MAX)),
             answered: Arc::new(Notify::new()),
+            cancelled: Arc::new(Notify::new()),
         }
     }
 
@@ -139,12 +141,9 @@ impl Sales {
         snapshot: &Snapshot,
         cursor: Option<i64>,
     ) -> Result<(), StoreError> {
-        let applied = self.store.apply(snapshot, cursor).await?;
+        self.keep(snapshot, cursor).await?;
         // Whoever asks next reads what is stored, which may be newer than this.
         self.cache.remove(&snapshot.show_id);
-        if applied == Applied::SaleAndAnswer {
-            self.answered.notify_one();
-        }
         Ok(())
     }
 
@@ -162,7 +161,13 @@ impl Sales {
     pub(crate) async fn close(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
         self.store.apply_deleted(show_id, revision).await?;
         self.cache.remove(&show_id);
+        self.cancelled.notify_one();
         Ok(())
+    }
+
+    /// Waits until the catalog has told of a cancelled show since the last time.
+    pub(crate) async fn cancellation(&self) {
+        self.cancelled.notified().await;
     }
 
     /// Where sales are stored.
@@ -177,9 +182,19 @@ impl Sales {
         // The semaphore is never closed.
         let _permit = self.asking.acquire().await.ok();
         let show = self.catalog.show(show_id).await?;
-        self.apply(&show.ok_or(SalesError::NotFound(show_id))?, None)
+        self.keep(&show.ok_or(SalesError::NotFound(show_id))?, None)
             .await?;
         let sale = self.store.sale(show_id).await?;
         sale.map(Arc::new).ok_or(SalesError::NotFound(show_id))
+    }
+
+    async fn keep(&self, snapshot: &Snapshot, cursor: Option<i64>) -> Result<(), StoreError> {
+        if self.store.apply(snapshot, cursor).await? == Applied::SaleAndAnswer {
+            self.answered.notify_one();
+        }
+        if snapshot.terms.state == SaleState::Cancelled {
+            self.cancelled.notify_one();
+        }
+        Ok(())
     }
 }

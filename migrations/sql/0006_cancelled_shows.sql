@@ -6,7 +6,8 @@ ALTER TYPE booking.verb ADD VALUE 'VOID';
 CREATE TYPE booking.cancel_reason AS ENUM ('CUSTOMER', 'SHOW_CANCELLED');
 
 ALTER TABLE booking.bookings
-    -- What is owed to the customer, in minor units; null if nothing.
+    -- What is owed to the customer, in minor units; null if nothing, or if it was cancelled
+    -- before this column was there.
     ADD COLUMN refund_due bigint,
     -- Who ended it. Those that were cancelled before this column was there have none: only
     -- customers cancelled then.

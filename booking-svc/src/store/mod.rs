@@ -8,6 +8,7 @@ mod rows;
 mod sales;
 mod seats;
 mod transact;
+mod wind_up;
 
 use deadpool_postgres::Pool;
 use model::NumberingError;
@@ -18,6 +19,7 @@ pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
 pub use sales::Applied;
 pub use seats::SeatStatus;
+pub use wind_up::CancelledSale;
 
 /// Why a read, or a copy from the catalog, failed.
 #[derive(Debug, thiserror::Error)]

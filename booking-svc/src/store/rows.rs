@@ -7,7 +7,9 @@ use model::{BookingId, ShowId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::domain::{Booking, BookingState, Customer, FailureReason, HeldSeat, Replay};
+use crate::domain::{
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Replay,
+};
 
 /// A row that is not what the schema's constraints promise. A fault of ours.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub struct BadRow {
     row: String,
 }
 
-/// Reads the first sixteen columns of a row as a booking, in the order that every statement
+/// Reads the first eighteen columns of a row as a booking, in the order that every statement
 /// of this room selects them.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     let id: Uuid = row.get(0);
@@ -27,7 +29,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     };
     let ordinals: Vec<i32> = row.get(6);
     let prices: Vec<i64> = row.get(7);
-    let tiers: Vec<&str> = row.get(15);
+    let tiers: Vec<&str> = row.get(17);
     let mut seats = Vec::with_capacity(ordinals.len());
     for ((ordinal, price), tier) in iter::zip(iter::zip(ordinals, prices), tiers) {
         let tier = match seats.last() {
@@ -49,17 +51,25 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         (None, Some(email)) => Customer::Email(email),
         _ => return Err(bad("customer_id")),
     };
+    let state = BookingState::from_name(row.get(1)).ok_or_else(|| bad("state"))?;
+    let cancel_reason = match row.get::<_, Option<&str>>(16) {
+        Some(name) => Some(CancelReason::from_name(name).ok_or_else(|| bad("cancel_reason"))?),
+        // Cancelled when nobody else could.
+        None => (state == BookingState::Cancelled).then_some(CancelReason::Customer),
+    };
     Ok(Booking {
         booking_id: BookingId::try_from(id).map_err(|_| bad("booking_id"))?,
-        state: BookingState::from_name(row.get(1)).ok_or_else(|| bad("state"))?,
+        state,
         failure_reason: row
             .get::<_, Option<&str>>(2)
             .map(|name| FailureReason::from_name(name).ok_or_else(|| bad("failure_reason")))
             .transpose()?,
+        cancel_reason,
         version: row.get(3),
         customer,
         seats,
         total: row.get(8),
+        refund_due: row.get(15),
         currency: row.get::<_, &str>(9).parse().map_err(|_| bad("currency"))?,
         created_at: row.get(10),
         expires_at: row.get(11),
@@ -73,12 +83,12 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
 pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
     let booking = booking(row)?;
     let state =
-        BookingState::from_name(row.get(19)).ok_or_else(|| bad("to_state", booking.booking_id))?;
+        BookingState::from_name(row.get(21)).ok_or_else(|| bad("to_state", booking.booking_id))?;
     let replay = Replay {
-        fingerprint: row.get(17),
-        result: booking.as_of(row.get(18), state),
+        fingerprint: row.get(19),
+        result: booking.as_of(row.get(20), state),
     };
-    Ok((row.get(16), replay))
+    Ok((row.get(18), replay))
 }
 
 /// A show's id.

@@ -91,11 +91,12 @@ impl Store {
     pub async fn apply_deleted(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
+        let id = show_id.uuid();
+        // Orders that were decided on the open sale commit first.
+        let lock = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
+        transaction.execute(lock, &[&id]).await?;
         let closed = transaction
-            .execute(
-                include_str!("sql/close_sale.sql"),
-                &[&show_id.uuid(), &revision],
-            )
+            .execute(include_str!("sql/close_sale.sql"), &[&id, &revision])
             .await?;
         if closed > 0 {
             forget_answers(&transaction, show_id, None).await?;

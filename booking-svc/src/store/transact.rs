@@ -349,6 +349,10 @@ async fn write_all(
                 &column(log, |transition| transition.request_id),
                 &column(log, |transition| transition.fingerprint),
                 &now,
+                &column(changed, |(booking, _)| booking.refund_due),
+                &column(changed, |(booking, _)| {
+                    booking.cancel_reason.map(|reason| reason.as_str())
+                }),
                 &tiers,
             ],
         )

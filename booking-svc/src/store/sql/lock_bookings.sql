@@ -14,6 +14,8 @@ SELECT
     b.confirmed_at,
     b.cancelled_at,
     b.failed_at,
+    b.refund_due,
+    b.cancel_reason::text,
     b.seat_tiers
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
 JOIN booking.bookings AS b
