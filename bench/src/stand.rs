@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use dev_postgres::{Cluster, ClusterOptions, Source, find_binaries};
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{CreateShowRequest, ShowType};
 use proto::money::v1::Money;
 use tokio::process::{Child, Command};
@@ -279,7 +280,7 @@ fn a_show(number: u32, seats: u32) -> CreateShowRequest {
         name: format!("Show {number}"),
         show_type: ShowType::Concert.into(),
         start_time: Some(next_year.into()),
-        total_seats: i32::try_from(seats).unwrap_or(i32::MAX),
+        seats: Some(Seats::TotalSeats(i32::try_from(seats).unwrap_or(i32::MAX))),
         seat_price: Some(Money {
             minor_units: 1_250,
             currency_code: "EUR".to_owned(),

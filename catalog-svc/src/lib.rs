@@ -75,6 +75,9 @@ fn start_tasks(
     let (of_store, stop) = (Arc::clone(store), shutdown.soft.clone());
     tasks.spawn(async move { of_store.sweep_requests(stop).await });
 
+    let (of_store, stop) = (Arc::clone(store), shutdown.soft.clone());
+    tasks.spawn(async move { of_store.keep_schedules(stop).await });
+
     let (of_store, health, shutdown) = (Arc::clone(store), health.clone(), shutdown.clone());
     tasks.spawn(async move {
         postgres::follow_readiness_by(|| of_store.answers(), health, shutdown).await;

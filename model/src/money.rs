@@ -76,8 +76,12 @@ impl FromStr for Currency {
 impl TryFrom<String> for Currency {
     type Error = MoneyError;
 
+    /// A currency as it was written down once: it need not be in use any more.
     fn try_from(code: String) -> Result<Self, MoneyError> {
-        code.parse()
+        match code.as_bytes() {
+            &[a, b, c] if code.bytes().all(|b| b.is_ascii_uppercase()) => Ok(Self([a, b, c])),
+            _ => Err(MoneyError),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::money::Currency;
 use crate::problem::Problem;
 
 /// The most tiers of a price list; it has one at least.
-pub const PRICE_TIERS_MAX: usize = 100;
+pub const PRICE_TIERS_MAX: usize = 1_000;
 /// The most sections, rows, seats and areas that the tiers of a price list name in all.
 pub const PRICE_TARGETS_MAX: usize = 20_000;
 

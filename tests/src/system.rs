@@ -10,10 +10,10 @@ use proto::booking::v1::{
 };
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
-use proto::catalog::v1::series::Series;
+use proto::catalog::v1::series::Series as Kind;
 use proto::catalog::v1::{
-    self as catalog, CancelShowRequest, CreateShowRequest, NameList, NumberSeries, PriceTier, RowBlock, SeatLayout,
-    Section, ShowType,
+    CancelShowRequest, CreateShowRequest, NameList, NumberSeries, RowBlock, SeatLayout, Section,
+    Series, ShowType,
 };
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
@@ -197,15 +197,10 @@ pub fn show(seats: i32) -> CreateShowRequest {
         show_type: ShowType::Concert.into(),
         start_time: Some(tomorrow.into()),
         seats: Some(Seats::Layout(layout(seats))),
-        price_tiers: vec![PriceTier {
-            name: "Stalls".to_owned(),
-            price: Some(Money {
-                minor_units: 1250,
-                currency_code: "EUR".to_owned(),
-            }),
-            sections: vec!["Stalls".to_owned()],
-            ..Default::default()
-        }],
+        seat_price: Some(Money {
+            minor_units: 1250,
+            currency_code: "EUR".to_owned(),
+        }),
         ..Default::default()
     }
 }
@@ -220,8 +215,8 @@ pub fn layout(seats: i32) -> SeatLayout {
     };
     let row = RowBlock {
         names: Some(names(["A"])),
-        runs: vec![catalog::Series {
-            series: Some(Series::Numbers(numbers)),
+        runs: vec![Series {
+            series: Some(Kind::Numbers(numbers)),
         }],
         ..Default::default()
     };
@@ -238,10 +233,10 @@ pub fn layout(seats: i32) -> SeatLayout {
 
 /// Names one by one.
 #[must_use]
-pub fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> catalog::Series {
+pub fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Series {
     let names = names.into_iter().map(Into::into).collect();
-    catalog::Series {
-        series: Some(Series::List(NameList { names })),
+    Series {
+        series: Some(Kind::List(NameList { names })),
     }
 }
 

@@ -6,7 +6,12 @@ use anyhow::{Context as _, Result};
 use prost_types::Timestamp;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
-use proto::catalog::v1::{CreateShowRequest, SeatRow, Section, ShowType};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::series::Series as Kind;
+use proto::catalog::v1::{
+    CreateShowRequest, NameList, NumberSeries, PriceTier, RowBlock, SeatLayout, Section, Series,
+    ShowType,
+};
 use proto::money::v1::Money;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -35,14 +40,28 @@ async fn connect(url: &str) -> Result<Channel> {
     connected.with_context(|| format!("connect to {url}: does the service run there?"))
 }
 
-/// A concert, so many days from now.
-pub(crate) fn concert(name: &str, days: u32, sections: Vec<Section>) -> CreateShowRequest {
+/// A concert, so many days from now, in a hall with these sections, each with its price in euro
+/// cents.
+pub(crate) fn concert(name: &str, days: u32, sections: Vec<(Section, i64)>) -> CreateShowRequest {
+    let tier = |(section, cents): &(Section, i64)| PriceTier {
+        name: section.name.clone(),
+        price: Some(Money {
+            minor_units: *cents,
+            currency_code: "EUR".to_owned(),
+        }),
+        sections: vec![section.name.clone()],
+        ..Default::default()
+    };
     CreateShowRequest {
         name: name.to_owned(),
         show_type: ShowType::Concert.into(),
         start_time: Some(in_days(days)),
         venue: "The Hall".to_owned(),
-        sections,
+        price_tiers: sections.iter().map(tier).collect(),
+        seats: Some(Seats::Layout(SeatLayout {
+            sections: sections.into_iter().map(|(section, _)| section).collect(),
+            ..Default::default()
+        })),
         ..Default::default()
     }
 }
@@ -51,15 +70,38 @@ pub(crate) fn in_days(days: u32) -> Timestamp {
     (SystemTime::now() + DAY * days).into()
 }
 
-/// A section whose seats cost so many euro cents.
-pub(crate) fn section(name: &str, cents: i64, rows: Vec<SeatRow>) -> Section {
+/// A section of rows with these names (one without a name if there are none), which have the
+/// same seats.
+pub(crate) fn section(name: &str, row_names: &[&str], seats: Series) -> Section {
+    let rows = RowBlock {
+        names: (!row_names.is_empty()).then(|| listed(row_names)),
+        runs: vec![seats],
+        ..Default::default()
+    };
     Section {
         name: name.to_owned(),
-        price: Some(Money {
-            minor_units: cents,
-            currency_code: "EUR".to_owned(),
-        }),
-        rows,
+        rows: vec![rows],
+        ..Default::default()
+    }
+}
+
+/// The numbers from 1 to this one.
+pub(crate) fn numbered(last: i32) -> Series {
+    let numbers = NumberSeries {
+        first: 1,
+        last,
+        ..Default::default()
+    };
+    Series {
+        series: Some(Kind::Numbers(numbers)),
+    }
+}
+
+/// These names.
+pub(crate) fn listed(names: &[impl ToString]) -> Series {
+    let names = names.iter().map(ToString::to_string).collect();
+    Series {
+        series: Some(Kind::List(NameList { names })),
     }
 }
 

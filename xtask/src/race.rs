@@ -9,13 +9,12 @@ use clap::Args;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{Booking, ReserveSeatsRequest};
-use proto::catalog::v1::SeatRow;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::clients::{booking, catalog, code_and_reason, concert, section};
+use crate::clients::{booking, catalog, code_and_reason, concert, listed, section};
 use crate::say::say;
 
 /// Let many clients reserve the same seats at once, and see that one of them wins
@@ -72,11 +71,8 @@ pub(crate) async fn race(args: RaceArgs) -> Result<()> {
 }
 
 async fn new_show(args: &RaceArgs) -> Result<String> {
-    let row = SeatRow {
-        seat_labels: args.seats.clone(),
-        ..Default::default()
-    };
-    let request = concert("A race", 1, vec![section("Stalls", 1250, vec![row])]);
+    let stalls = section("Stalls", &[], listed(&args.seats));
+    let request = concert("A race", 1, vec![(stalls, 1250)]);
     let created = catalog(&args.catalog_url).await?.create_show(request).await;
     let created = created.map_err(|status| refusal("create the show", &status))?;
     let show = created.into_inner().show;

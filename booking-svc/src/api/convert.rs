@@ -6,9 +6,7 @@ use proto::catalog::v1::Point;
 use proto::money::v1::Money;
 use service_kit::wire;
 
-use crate::domain::{
-    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Sale,
-};
+use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Sale};
 use crate::store::SeatStatus;
 use crate::verbs::Booked;
 

@@ -114,7 +114,7 @@ async fn a_seat_is_told_with_its_place_and_price() {
         label: "A-1".to_owned(),
         section: "Stalls".to_owned(),
         row: "A".to_owned(),
-        price_tier: "Stalls".to_owned(),
+        price_tier: "Standard".to_owned(),
         price: Some(Money {
             minor_units: 1250,
             currency_code: "EUR".to_owned(),

@@ -28,11 +28,14 @@ fn two_sections() -> CreateShowRequest {
     });
     let mut show = show(4);
     show.seats = Some(Seats::Layout(layout));
-    show.price_tiers.push(PriceTier {
-        name: "Cheap".to_owned(),
-        price: Some(money(900)),
+    show.seat_price = None;
+    let tier = |name: &str, price, sections: &[&str]| PriceTier {
+        name: name.to_owned(),
+        price: Some(money(price)),
+        sections: sections.iter().map(ToString::to_string).collect(),
         ..Default::default()
-    });
+    };
+    show.price_tiers = vec![tier("Front", 1250, &["Stalls"]), tier("Cheap", 900, &[])];
     show
 }
 
@@ -68,8 +71,8 @@ async fn it_holds_the_seats_at_the_prices_of_the_moment() {
         .map(|l| (&*l.seat_label, &*l.section, &*l.row, &*l.price_tier))
         .collect();
     let wanted = [
-        ("A-1", "Stalls", "A", "Stalls"),
-        ("A-3", "Stalls", "A", "Stalls"),
+        ("A-1", "Stalls", "A", "Front"),
+        ("A-3", "Stalls", "A", "Front"),
         ("Right", "Balcony", "", "Cheap"),
     ];
     assert_eq!(lines, wanted, "in the order of the layout");

@@ -1,22 +1,28 @@
-//! Shows as the contract writes them.
+//! Shows as the contract writes them: the same to whoever asks, writes or follows the feed.
 
-use model::{SeatLayout, Seats};
 use proto::catalog::v1 as pb;
-use proto::money::v1::Money;
 use service_kit::wire::timestamp;
 
-use crate::domain::{Entry, Show, ShowInfo, ShowState, ShowType};
+use super::layout::write_number;
+use super::{layout, prices};
+use crate::domain::{
+    Change, Entry, HoldLength, OrphanRule, Proposal, ProposalState, Show, ShowInfo, ShowState,
+    ShowType,
+};
 
-/// A show with its layout.
+/// A show with its layout and prices.
 pub(super) fn show(show: &Show) -> pb::Show {
     pb::Show {
-        sections: sections(&show.layout),
+        layout: Some(layout::write(&show.layout)),
+        price_tiers: prices::write(&show.prices),
+        proposal: show.proposal.as_ref().map(proposal),
         ..info(&show.info)
     }
 }
 
-/// A show without its layout.
+/// A show without its layout and prices.
 pub(super) fn info(info: &ShowInfo) -> pb::Show {
+    let rules = info.rules;
     pb::Show {
         show_id: info.id.to_string(),
         name: info.name.clone(),
@@ -25,14 +31,28 @@ pub(super) fn info(info: &ShowInfo) -> pb::Show {
         start_time: Some(timestamp(info.start_at)),
         end_time: info.end_at.map(timestamp),
         venue: info.venue.clone(),
-        sections: Vec::new(),
-        // At most 100,000.
-        seat_count: i32::try_from(info.seat_count).unwrap_or(i32::MAX),
+        seat_count: write_number(info.seat_count),
         revision: info.revision,
         etag: info.etag(),
         create_time: Some(timestamp(info.created_at)),
         update_time: Some(timestamp(info.updated_at)),
         cancel_time: info.cancelled_at.map(timestamp),
+        layout_id: info.layout_id.to_string(),
+        layout: None,
+        price_tiers: Vec::new(),
+        time_zone: info.time_zone.as_str().to_owned(),
+        sales_open_time: info.sales_open_at.map(timestamp),
+        sales_close_time: info.sales_close_at.map(timestamp),
+        hold_duration: rules.hold.map(hold),
+        seats_per_booking_max: rules
+            .seats_per_booking
+            .map_or(0, |max| write_number(max.get())),
+        places_per_customer_max: rules
+            .places_per_customer
+            .map_or(0, |max| write_number(max.get())),
+        orphan_rule: orphan_rule(rules.orphan_rule).into(),
+        proposal: None,
+        place_count: write_number(info.place_count),
     }
 }
 
@@ -57,28 +77,35 @@ pub(super) fn bookmark(revision: i64) -> pb::WatchShowsResponse {
     }
 }
 
-fn sections(layout: &SeatLayout) -> Vec<pb::Section> {
-    let currency_code = layout.currency().to_string();
-    let section = |section: &model::Section| pb::Section {
-        name: section.name.to_string(),
-        price: Some(Money {
-            minor_units: section.price,
-            currency_code: currency_code.clone(),
-        }),
-        rows: section.rows.iter().map(row).collect(),
+fn proposal(proposal: &Proposal) -> pb::Proposal {
+    let state = match proposal.state {
+        ProposalState::Pending => pb::ProposalState::Pending,
+        ProposalState::Refused => pb::ProposalState::Refused,
     };
-    layout.sections().iter().map(section).collect()
+    let change = match &proposal.change {
+        Change::Layout { id, under } => pb::proposal::Change::LayoutChange(pb::LayoutChange {
+            layout_id: id.to_string(),
+            layout: under.as_ref().map(|(it, _)| layout::write(it)),
+            price_tiers: under
+                .as_ref()
+                .map(|(_, it)| prices::write(it))
+                .unwrap_or_default(),
+        }),
+        Change::Deletion => pb::proposal::Change::Deletion(pb::Deletion {}),
+    };
+    pb::Proposal {
+        revision: proposal.revision,
+        state: state.into(),
+        change: Some(change),
+        booked_seats: proposal.booked_seats.clone(),
+    }
 }
 
-fn row(row: &model::SeatRow) -> pb::SeatRow {
-    let (seat_count, seat_labels) = match &row.seats {
-        Seats::Count(count) => (i32::try_from(*count).unwrap_or(i32::MAX), Vec::new()),
-        Seats::Labels(labels) => (0, labels.iter().map(ToString::to_string).collect()),
-    };
-    pb::SeatRow {
-        name: row.name.to_string(),
-        seat_count,
-        seat_labels,
+fn hold(length: HoldLength) -> prost_types::Duration {
+    let millis = write_number(length.as_millis());
+    prost_types::Duration {
+        seconds: (millis / 1_000).into(),
+        nanos: millis % 1_000 * 1_000_000,
     }
 }
 
@@ -94,7 +121,18 @@ fn show_type(kind: ShowType) -> pb::ShowType {
 
 fn show_state(state: ShowState) -> pb::ShowState {
     match state {
+        ShowState::Draft => pb::ShowState::Draft,
         ShowState::OnSale => pb::ShowState::OnSale,
+        ShowState::Paused => pb::ShowState::Paused,
+        ShowState::Closed => pb::ShowState::Closed,
         ShowState::Cancelled => pb::ShowState::Cancelled,
+    }
+}
+
+fn orphan_rule(rule: OrphanRule) -> pb::OrphanRule {
+    match rule {
+        OrphanRule::Off => pb::OrphanRule::Off,
+        OrphanRule::Warn => pb::OrphanRule::Warn,
+        OrphanRule::Strict => pb::OrphanRule::Strict,
     }
 }

@@ -2,16 +2,21 @@
 
 use proto::catalog::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
+use tokio::time::Instant;
 
-use super::{CatalogApi, parse};
+use super::{CatalogApi, parse, proposal};
+use crate::domain::Decided;
 use crate::store::{DeleteShow, RequestKey};
 
 pub(super) async fn handle(
     api: &CatalogApi,
     request: pb::DeleteShowRequest,
+    deadline: Instant,
 ) -> Result<pb::DeleteShowResponse, ApiError> {
     let (delete, key) = parse(request)?;
-    api.store.mutate(delete, key).await?;
+    if let Decided::Later(proposed) = api.store.mutate(delete, key).await? {
+        proposal::wait(api, proposed, deadline).await?;
+    }
     Ok(pb::DeleteShowResponse {})
 }
 

@@ -1,11 +1,12 @@
 //! The one place that turns what the store says into errors of the contract.
 
+use model::ShowId;
 use proto::errors::v1::ErrorReason;
 use service_kit::sqlstate::Failure;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Code;
 
-use crate::domain::{Refusal, ScheduleField, ScheduleProblem};
+use crate::domain::{Refusal, ShowState, next_states};
 use crate::store::StoreError;
 
 /// The error of a call in whose request a show's fields stand below `prefix`.
@@ -40,40 +41,88 @@ impl From<StoreError> for ApiError {
     }
 }
 
+/// What is said of an id that no layout has.
+pub(super) const NO_LAYOUT: &str = "is the id of no layout";
+
 fn refused(refusal: Refusal, prefix: &str) -> ApiError {
     match refusal {
-        Refusal::NotFound(id) => {
-            let message = format!("there is no show {id}");
-            ApiError::not_found(ErrorReason::ShowNotFound, message).with("show_id", id)
+        Refusal::NotFound(ids) => no_shows(&ids),
+        Refusal::LayoutNotFound(id) => {
+            let message = format!("there is no seat layout {id}");
+            ApiError::not_found(ErrorReason::SeatLayoutNotFound, message).with("layout_id", id)
         }
         Refusal::Etag { id, now } => {
             let message = format!("show {id} was written since; its etag is {now:?} now");
             ApiError::new(Code::Aborted, ErrorReason::EtagMismatch, message).with("etag", now)
         }
-        Refusal::State { id, is, wanted } => {
-            let message = format!("show {id} is {is}; it would have to be {wanted}");
-            let subjects = vec![(id.to_string(), message.clone())];
-            ApiError::precondition(ErrorReason::ShowState, "SHOW_STATE", message, subjects)
-                .with("show_id", id)
+        Refusal::State { id, is } => {
+            let allowed: Vec<_> = next_states(is).map(ShowState::as_str).collect();
+            let message = match allowed.as_slice() {
+                [] => format!("show {id} is {is}, which does not allow it"),
+                next => format!(
+                    "show {id} is {is}, which does not allow it; it may go to {}",
+                    next.join(" or ")
+                ),
+            };
+            of_show(ErrorReason::ShowState, "SHOW_STATE", id, message)
                 .with("state", is)
+                .with("allowed_states", allowed.join(","))
         }
-        Refusal::Schedule(problem) => {
+        Refusal::LayoutInUse { id, show } => {
+            let message = format!("show {show} uses seat layout {id}, or is about to");
+            let subjects = vec![(id.to_string(), message.clone())];
+            let reason = ErrorReason::SeatLayoutInUse;
+            ApiError::precondition(reason, "SEAT_LAYOUT_IN_USE", message, subjects)
+                .with("layout_id", id)
+                .with("show_id", show)
+        }
+        Refusal::SeatsBooked { id, labels } => {
+            let message = format!("seats that show {id} would lose have live bookings");
+            let subject = |label| (label, "has a live booking".to_owned());
+            let subjects = labels.into_iter().map(subject).collect();
+            let reason = ErrorReason::SeatsBooked;
+            ApiError::precondition(reason, "SEAT_BOOKED", message, subjects).with("show_id", id)
+        }
+        Refusal::HasBookings(id) => {
+            let message = format!("show {id} has had bookings; it can be cancelled");
+            of_show(
+                ErrorReason::ShowHasBookings,
+                "SHOW_HAS_BOOKINGS",
+                id,
+                message,
+            )
+        }
+        Refusal::ProposalPending(id) => {
+            let message =
+                format!("another change of show {id} waits for the booking service's answer");
+            of_show(
+                ErrorReason::ProposalPending,
+                "PROPOSAL_PENDING",
+                id,
+                message,
+            )
+        }
+        Refusal::Invalid(problems) => {
             let mut violations = FieldViolations::default();
-            note_schedule(&mut violations, prefix, problem);
+            for problem in problems {
+                violations.add(format!("{prefix}{}", problem.path), problem.message);
+            }
             violations.into_error()
         }
     }
 }
 
-/// Notes a problem with a show's times, whose fields stand below `prefix`.
-pub(super) fn note_schedule(
-    violations: &mut FieldViolations,
-    prefix: &str,
-    problem: ScheduleProblem,
-) {
-    let field = match problem.field {
-        ScheduleField::Start => "start_time",
-        ScheduleField::End => "end_time",
+fn no_shows(ids: &[ShowId]) -> ApiError {
+    let message = match ids {
+        [id] => format!("there is no show {id}"),
+        ids => format!("there are no shows for {} of the ids", ids.len()),
     };
-    violations.add(format!("{prefix}{field}"), problem.message);
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    ApiError::not_found(ErrorReason::ShowNotFound, message).with("show_id", ids.join(","))
+}
+
+/// FAILED_PRECONDITION for what a show is.
+fn of_show(reason: ErrorReason, kind: &str, id: ShowId, message: String) -> ApiError {
+    let subjects = vec![(id.to_string(), message.clone())];
+    ApiError::precondition(reason, kind, message, subjects).with("show_id", id)
 }

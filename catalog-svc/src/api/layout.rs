@@ -1,166 +1,262 @@
-//! The layout in a CreateShow request: sections, or the short form.
+//! Layouts between the contract and the model.
 
 use model::{
-    Currency, PRICE_MAX, ROWS_MAX, SEATS_MAX, SECTIONS_MAX, SeatLayout, SeatRow, Seats, Section,
+    Area, Coordinates, LayoutDescription, Point, Problem, RowBlock, SeatLayout, Section, Series,
 };
 use proto::catalog::v1 as pb;
-use proto::money::v1::Money;
 use service_kit::FieldViolations;
+use service_kit::wire::timestamp;
 
-/// The name of the one section of the short form.
-const SHORT_FORM_SECTION: &str = "General";
+use crate::domain::{Layout, LayoutInfo, NewLayout};
 
-/// The layout that a request describes, or notes of everything that is wrong with it.
+/// Where a layout stands in a request.
+const PATH: &str = "layout";
+
+/// The layout that a request describes, or notes of everything that is wrong with it. Without
+/// a name it has the one that is given beside it.
 pub(super) fn parse(
     violations: &mut FieldViolations,
-    sections: Vec<pb::Section>,
-    total_seats: i32,
-    seat_price: Option<&Money>,
-) -> Option<SeatLayout> {
-    if sections.is_empty() {
-        return short_form(violations, total_seats, seat_price);
+    mut layout: pb::SeatLayout,
+    default_name: Option<&str>,
+) -> Option<NewLayout> {
+    let mut name = std::mem::take(&mut layout.name);
+    if name.is_empty()
+        && let Some(default) = default_name
+    {
+        default.clone_into(&mut name);
     }
-    if total_seats != 0 {
-        violations.add("total_seats", "must not be set beside sections");
-    }
-    if seat_price.is_some() {
-        violations.add("seat_price", "must not be set beside sections");
-    }
-    // The model says so too; but what is far too large is not even converted.
-    let row_count: usize = sections.iter().map(|section| section.rows.len()).sum();
-    if sections.len() > SECTIONS_MAX || row_count > ROWS_MAX {
-        let message =
-            format!("must be at most {SECTIONS_MAX} sections with {ROWS_MAX} rows in all");
-        violations.add("sections", message);
-        return None;
-    }
-    let mut parser = Parser {
-        violations,
-        currency: None,
-    };
-    let sections = parser.sections(sections);
-    // Without any valid currency that problem was noted; the rest is checked under another.
-    let currency = parser.currency.or_else(|| "XXX".parse().ok())?;
-    check(violations, currency, sections)
+    let name = violations.take("layout.name", name.try_into());
+    let origin = std::mem::take(&mut layout.derived_from);
+    let derived_from = (!origin.is_empty()).then(|| origin.parse());
+    let derived_from = derived_from.map(|id| violations.take("layout.derived_from", id));
+    let checked = SeatLayout::new(description(layout));
+    let layout = checked.map_err(|problems| note(violations, PATH, problems));
+    Some(NewLayout {
+        name: name?,
+        derived_from: derived_from.map_or(Some(None), |id| id.map(Some))?,
+        layout: layout.ok()?,
+    })
 }
 
-fn short_form(
-    violations: &mut FieldViolations,
-    total_seats: i32,
-    seat_price: Option<&Money>,
-) -> Option<SeatLayout> {
-    let count = u32::try_from(total_seats)
-        .ok()
-        .filter(|count| (1..=SEATS_MAX).contains(count));
-    if count.is_none() {
-        let message = format!("must be 1 to {SEATS_MAX}, unless sections are given");
-        violations.add("total_seats", message);
-    }
-    let mut parser = Parser {
-        violations,
-        currency: None,
-    };
-    let price = parser.price("seat_price", seat_price);
-    let currency = parser.currency;
-    let (count, price, currency) = (count?, price?, currency?);
-    let row = SeatRow {
-        name: Box::default(),
-        seats: Seats::Count(count),
-    };
-    let section = Section {
-        name: SHORT_FORM_SECTION.into(),
-        price,
-        rows: vec![row],
-    };
-    check(violations, currency, vec![section])
-}
-
-fn check(
-    violations: &mut FieldViolations,
-    currency: Currency,
-    sections: Vec<Section>,
-) -> Option<SeatLayout> {
-    match SeatLayout::new(currency, sections) {
-        Ok(layout) => Some(layout),
-        Err(problems) => {
-            for problem in problems {
-                violations.add(problem.path, problem.message);
-            }
-            None
-        }
+/// Notes problems of what stands at a path in a request.
+pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Vec<Problem>) {
+    for problem in problems {
+        violations.add(format!("{path}.{}", problem.path), problem.message);
     }
 }
 
-/// Converts sections, noting what the model cannot express. What is wrong becomes something
-/// valid, so that the model can tell of everything else at once.
-struct Parser<'a> {
-    violations: &'a mut FieldViolations,
-    /// That of the first price which has one.
-    currency: Option<Currency>,
+/// What a request says, as the model says it. Numbers below 0 become ones that the model
+/// refuses.
+fn description(layout: pb::SeatLayout) -> LayoutDescription {
+    LayoutDescription {
+        sections: layout.sections.into_iter().map(section).collect(),
+        areas: layout.areas.into_iter().map(area).collect(),
+        focal_point: layout.focal_point.as_ref().map(point),
+        accessible_seats: names(layout.accessible_seats),
+        companion_seats: names(layout.companion_seats),
+        blocked_seats: names(layout.blocked_seats),
+        coordinates: layout.coordinates.map(|given| Coordinates {
+            x: given.x,
+            y: given.y,
+        }),
+    }
 }
 
-impl Parser<'_> {
-    fn sections(&mut self, sections: Vec<pb::Section>) -> Vec<Section> {
-        let section = |(s, section): (usize, pb::Section)| {
-            let path = format!("sections[{s}]");
-            let price = self.price(&format!("{path}.price"), section.price.as_ref());
-            let rows = section.rows.into_iter().enumerate();
-            let rows = rows
-                .map(|(r, row)| self.row(&format!("{path}.rows[{r}]"), row))
-                .collect();
-            Section {
-                name: section.name.into(),
-                price: price.unwrap_or_default(),
-                rows,
-            }
-        };
-        sections.into_iter().enumerate().map(section).collect()
+fn section(section: pb::Section) -> Section {
+    Section {
+        name: section.name.into(),
+        deck: section.deck.into(),
+        origin: section.origin.as_ref().map(point),
+        rows: section.rows.into_iter().map(rows).collect(),
     }
+}
 
-    fn row(&mut self, path: &str, row: pb::SeatRow) -> SeatRow {
-        let count = u32::try_from(row.seat_count).unwrap_or_else(|_| {
-            self.violations
-                .add(format!("{path}.seat_count"), "must not be negative");
-            1
-        });
-        if count != 0 && !row.seat_labels.is_empty() {
-            self.violations
-                .add(path, "must have either seat_count or seat_labels");
-        }
-        let seats = if row.seat_labels.is_empty() {
-            Seats::Count(count)
-        } else {
-            Seats::Labels(row.seat_labels.into_iter().map(Into::into).collect())
-        };
-        SeatRow {
-            name: row.name.into(),
-            seats,
-        }
+fn rows(rows: pb::RowBlock) -> RowBlock {
+    RowBlock {
+        names: rows.names.map(series),
+        runs: rows.runs.into_iter().map(series).collect(),
+        label_format: Some(rows.label_format)
+            .filter(|format| !format.is_empty())
+            .map(Into::into),
     }
+}
 
-    /// A price in the one currency of the show.
-    fn price(&mut self, path: &str, money: Option<&Money>) -> Option<i64> {
-        let Some(money) = money else {
-            self.violations.add(path, "must be set");
-            return None;
-        };
-        let currency_path = format!("{path}.currency_code");
-        let currency = self
-            .violations
-            .take(&currency_path, money.currency_code.parse());
-        match (self.currency, currency) {
-            (Some(first), Some(other)) if first != other => {
-                let message = format!("must be {first} as in the prices before it");
-                self.violations.add(currency_path, message);
-            }
-            (None, Some(first)) => self.currency = Some(first),
-            _ => {}
-        }
-        let is_price = (0..=PRICE_MAX).contains(&money.minor_units);
-        if !is_price {
-            let message = format!("must be 0 to {PRICE_MAX}");
-            self.violations.add(format!("{path}.minor_units"), message);
-        }
-        is_price.then_some(money.minor_units)
+fn series(series: pb::Series) -> Series {
+    use pb::series::Series as Kind;
+    match series.series {
+        Some(Kind::Numbers(numbers)) => Series::Numbers {
+            first: number(numbers.first),
+            last: number(numbers.last),
+            step: if numbers.step == 0 {
+                1
+            } else {
+                number(numbers.step)
+            },
+            skip: numbers.skip.into_iter().map(number).collect(),
+        },
+        Some(Kind::Letters(letters)) => Series::Letters {
+            first: letters.first.into(),
+            last: letters.last.into(),
+            skip: names(letters.skip),
+        },
+        Some(Kind::Times(times)) => Series::Times {
+            first: times.first.into(),
+            last: times.last.into(),
+            step_minutes: number(times.step_minutes),
+        },
+        Some(Kind::List(list)) => Series::List(names(list.names)),
+        // None of the kinds names nothing, which the model refuses.
+        None => Series::List(Vec::new()),
     }
+}
+
+fn area(area: pb::Area) -> Area {
+    Area {
+        name: area.name.into(),
+        capacity: number(area.capacity),
+        deck: area.deck.into(),
+        origin: area.origin.as_ref().map(point),
+    }
+}
+
+fn point(point: &pb::Point) -> Point {
+    Point {
+        x: point.x,
+        y: point.y,
+    }
+}
+
+fn names(names: Vec<String>) -> Vec<Box<str>> {
+    names.into_iter().map(Into::into).collect()
+}
+
+/// A number that should not be negative; if it is, one that is over every limit.
+fn number(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A layout as the contract writes it.
+pub(super) fn write(layout: &Layout) -> pb::SeatLayout {
+    let LayoutDescription {
+        sections,
+        areas,
+        focal_point,
+        accessible_seats,
+        companion_seats,
+        blocked_seats,
+        coordinates,
+    } = &layout.description;
+    pb::SeatLayout {
+        sections: sections.iter().map(write_section).collect(),
+        areas: areas.iter().map(write_area).collect(),
+        focal_point: focal_point.map(write_point),
+        accessible_seats: write_names(accessible_seats),
+        companion_seats: write_names(companion_seats),
+        blocked_seats: write_names(blocked_seats),
+        coordinates: coordinates.as_ref().map(|given| pb::Coordinates {
+            x: given.x.clone(),
+            y: given.y.clone(),
+        }),
+        ..write_info(&layout.info)
+    }
+}
+
+/// A layout without its sections and areas.
+pub(super) fn write_info(info: &LayoutInfo) -> pb::SeatLayout {
+    pb::SeatLayout {
+        layout_id: info.id.to_string(),
+        name: info.name.clone(),
+        derived_from: info
+            .derived_from
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        seat_count: write_number(info.seat_count),
+        place_count: write_number(info.place_count),
+        create_time: Some(timestamp(info.created_at)),
+        ..Default::default()
+    }
+}
+
+/// Where each seat is.
+pub(super) fn coordinates(layout: &SeatLayout) -> pb::Coordinates {
+    let points = (0..layout.seat_count()).filter_map(|position| layout.point(position));
+    let (x, y) = points.map(|point| (point.x, point.y)).unzip();
+    pb::Coordinates { x, y }
+}
+
+fn write_section(section: &Section) -> pb::Section {
+    pb::Section {
+        name: section.name.to_string(),
+        deck: section.deck.to_string(),
+        origin: section.origin.map(write_point),
+        rows: section.rows.iter().map(write_rows).collect(),
+    }
+}
+
+fn write_rows(rows: &RowBlock) -> pb::RowBlock {
+    pb::RowBlock {
+        names: rows.names.as_ref().map(write_series),
+        runs: rows.runs.iter().map(write_series).collect(),
+        label_format: rows.label_format.as_deref().unwrap_or_default().to_owned(),
+    }
+}
+
+fn write_series(series: &Series) -> pb::Series {
+    use pb::series::Series as Kind;
+    let kind = match series {
+        Series::Numbers {
+            first,
+            last,
+            step,
+            skip,
+        } => Kind::Numbers(pb::NumberSeries {
+            first: write_number(*first),
+            last: write_number(*last),
+            step: write_number(*step),
+            skip: skip.iter().copied().map(write_number).collect(),
+        }),
+        Series::Letters { first, last, skip } => Kind::Letters(pb::LetterSeries {
+            first: first.to_string(),
+            last: last.to_string(),
+            skip: write_names(skip),
+        }),
+        Series::Times {
+            first,
+            last,
+            step_minutes,
+        } => Kind::Times(pb::TimeSeries {
+            first: first.to_string(),
+            last: last.to_string(),
+            step_minutes: write_number(*step_minutes),
+        }),
+        Series::List(names) => Kind::List(pb::NameList {
+            names: write_names(names),
+        }),
+    };
+    pb::Series { series: Some(kind) }
+}
+
+fn write_area(area: &Area) -> pb::Area {
+    pb::Area {
+        name: area.name.to_string(),
+        capacity: write_number(area.capacity),
+        deck: area.deck.to_string(),
+        origin: area.origin.map(write_point),
+    }
+}
+
+fn write_point(point: Point) -> pb::Point {
+    pb::Point {
+        x: point.x,
+        y: point.y,
+    }
+}
+
+fn write_names(names: &[Box<str>]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// A number whose limit is far below what fits.
+pub(super) fn write_number(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -10,19 +10,30 @@ pub(super) enum Field {
     StartTime,
     EndTime,
     Venue,
+    TimeZone,
+    SalesOpenTime,
+    SalesCloseTime,
+    HoldDuration,
+    SeatsPerBookingMax,
+    PlacesPerCustomerMax,
+    OrphanRule,
 }
 
-/// The other fields of a show.
-const OUTPUT_ONLY: [&str; 9] = [
+/// The other fields of a show: given by the server, or changed by other verbs.
+const OUTPUT_ONLY: [&str; 13] = [
     "show_id",
     "state",
-    "sections",
+    "layout_id",
+    "layout",
+    "price_tiers",
     "seat_count",
     "revision",
     "etag",
     "create_time",
     "update_time",
     "cancel_time",
+    "proposal",
+    "place_count",
 ];
 
 /// The most bytes of an unknown path that an error repeats.
@@ -46,6 +57,13 @@ fn field(violations: &mut FieldViolations, path: &str) -> Option<Field> {
         "start_time" => Field::StartTime,
         "end_time" => Field::EndTime,
         "venue" => Field::Venue,
+        "time_zone" => Field::TimeZone,
+        "sales_open_time" => Field::SalesOpenTime,
+        "sales_close_time" => Field::SalesCloseTime,
+        "hold_duration" => Field::HoldDuration,
+        "seats_per_booking_max" => Field::SeatsPerBookingMax,
+        "places_per_customer_max" => Field::PlacesPerCustomerMax,
+        "orphan_rule" => Field::OrphanRule,
         other => {
             let root = other.split('.').next().unwrap_or(other);
             let why = if OUTPUT_ONLY.contains(&root) {

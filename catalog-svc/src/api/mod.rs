@@ -1,28 +1,35 @@
-//! CatalogService over gRPC: parse the request, act on the store, reply. A file per RPC.
-//! Protobuf types stay in here.
+//! CatalogService over gRPC: parse the request, act on the store, reply. A file per RPC, but
+//! one for the verbs of a show's life. Protobuf types stay in here.
 
-mod cancel_show;
+mod answer_proposal;
+mod batch_get_shows;
+mod change_seat_layout;
 mod convert;
+mod create_seat_layout;
 mod create_show;
+mod delete_seat_layout;
 mod delete_show;
 mod error;
+mod get_seat_layout;
 mod get_show;
 mod layout;
+mod life;
+mod list_seat_layouts;
 mod list_shows;
 mod mask;
 mod parse;
+mod prices;
+mod proposal;
+mod set_prices;
 mod update_show;
 mod watch_shows;
 mod watcher;
 
 use std::sync::Arc;
 
+use proto::catalog::v1 as pb;
 use proto::catalog::v1::catalog_service_server::CatalogService;
-use proto::catalog::v1::{
-    CancelShowRequest, CancelShowResponse, CreateShowRequest, CreateShowResponse,
-    DeleteShowRequest, DeleteShowResponse, GetShowRequest, GetShowResponse, ListShowsRequest,
-    ListShowsResponse, UpdateShowRequest, UpdateShowResponse, WatchShowsRequest,
-};
+use service_kit::call::Deadline;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -64,66 +71,157 @@ impl CatalogApi {
 impl CatalogService for CatalogApi {
     type WatchShowsStream = watch_shows::Entries;
 
+    async fn create_seat_layout(
+        &self,
+        request: Request<pb::CreateSeatLayoutRequest>,
+    ) -> Result<Response<pb::CreateSeatLayoutResponse>, Status> {
+        let answer = create_seat_layout::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_seat_layout(
+        &self,
+        request: Request<pb::GetSeatLayoutRequest>,
+    ) -> Result<Response<pb::GetSeatLayoutResponse>, Status> {
+        let answer = get_seat_layout::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_seat_layouts(
+        &self,
+        request: Request<pb::ListSeatLayoutsRequest>,
+    ) -> Result<Response<pb::ListSeatLayoutsResponse>, Status> {
+        let answer = list_seat_layouts::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn delete_seat_layout(
+        &self,
+        request: Request<pb::DeleteSeatLayoutRequest>,
+    ) -> Result<Response<pb::DeleteSeatLayoutResponse>, Status> {
+        let answer = delete_seat_layout::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn create_show(
         &self,
-        request: Request<CreateShowRequest>,
-    ) -> Result<Response<CreateShowResponse>, Status> {
-        Ok(Response::new(
-            create_show::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::CreateShowRequest>,
+    ) -> Result<Response<pb::CreateShowResponse>, Status> {
+        let answer = create_show::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_show(
         &self,
-        request: Request<GetShowRequest>,
-    ) -> Result<Response<GetShowResponse>, Status> {
-        Ok(Response::new(
-            get_show::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::GetShowRequest>,
+    ) -> Result<Response<pb::GetShowResponse>, Status> {
+        let answer = get_show::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn batch_get_shows(
+        &self,
+        request: Request<pb::BatchGetShowsRequest>,
+    ) -> Result<Response<pb::BatchGetShowsResponse>, Status> {
+        let answer = batch_get_shows::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn list_shows(
         &self,
-        request: Request<ListShowsRequest>,
-    ) -> Result<Response<ListShowsResponse>, Status> {
-        Ok(Response::new(
-            list_shows::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::ListShowsRequest>,
+    ) -> Result<Response<pb::ListShowsResponse>, Status> {
+        let answer = list_shows::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn update_show(
         &self,
-        request: Request<UpdateShowRequest>,
-    ) -> Result<Response<UpdateShowResponse>, Status> {
-        Ok(Response::new(
-            update_show::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::UpdateShowRequest>,
+    ) -> Result<Response<pb::UpdateShowResponse>, Status> {
+        let answer = update_show::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn set_prices(
+        &self,
+        request: Request<pb::SetPricesRequest>,
+    ) -> Result<Response<pb::SetPricesResponse>, Status> {
+        let answer = set_prices::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn change_seat_layout(
+        &self,
+        request: Request<pb::ChangeSeatLayoutRequest>,
+    ) -> Result<Response<pb::ChangeSeatLayoutResponse>, Status> {
+        let deadline = Deadline::of(&request);
+        let answer = change_seat_layout::handle(self, request.into_inner(), deadline).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn publish_show(
+        &self,
+        request: Request<pb::PublishShowRequest>,
+    ) -> Result<Response<pb::PublishShowResponse>, Status> {
+        let answer = life::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn pause_show(
+        &self,
+        request: Request<pb::PauseShowRequest>,
+    ) -> Result<Response<pb::PauseShowResponse>, Status> {
+        let answer = life::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn resume_show(
+        &self,
+        request: Request<pb::ResumeShowRequest>,
+    ) -> Result<Response<pb::ResumeShowResponse>, Status> {
+        let answer = life::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn close_show(
+        &self,
+        request: Request<pb::CloseShowRequest>,
+    ) -> Result<Response<pb::CloseShowResponse>, Status> {
+        let answer = life::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn cancel_show(
         &self,
-        request: Request<CancelShowRequest>,
-    ) -> Result<Response<CancelShowResponse>, Status> {
-        Ok(Response::new(
-            cancel_show::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::CancelShowRequest>,
+    ) -> Result<Response<pb::CancelShowResponse>, Status> {
+        let answer = life::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn delete_show(
         &self,
-        request: Request<DeleteShowRequest>,
-    ) -> Result<Response<DeleteShowResponse>, Status> {
-        Ok(Response::new(
-            delete_show::handle(self, request.into_inner()).await?,
-        ))
+        request: Request<pb::DeleteShowRequest>,
+    ) -> Result<Response<pb::DeleteShowResponse>, Status> {
+        let deadline = Deadline::of(&request);
+        let answer = delete_show::handle(self, request.into_inner(), deadline).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn answer_proposal(
+        &self,
+        request: Request<pb::AnswerProposalRequest>,
+    ) -> Result<Response<pb::AnswerProposalResponse>, Status> {
+        let answer = answer_proposal::handle(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn watch_shows(
         &self,
-        request: Request<WatchShowsRequest>,
+        request: Request<pb::WatchShowsRequest>,
     ) -> Result<Response<Self::WatchShowsStream>, Status> {
-        Ok(Response::new(
-            watch_shows::handle(self, request.into_inner()).await?,
-        ))
+        let entries = watch_shows::handle(self, request.into_inner()).await?;
+        Ok(Response::new(entries))
     }
 }

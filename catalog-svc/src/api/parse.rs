@@ -9,7 +9,7 @@ use service_kit::{FieldViolations, wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{ShowState, ShowType};
+use crate::domain::{HoldLength, Limit, OrphanRule, ShowState, ShowType, TimeZone};
 use crate::store::{Mutation, RequestKey};
 
 /// The most characters of an etag that is compared at all; ours are shorter.
@@ -108,11 +108,65 @@ pub(super) fn show_state(
 ) -> Option<ShowState> {
     match pb::ShowState::try_from(number) {
         Ok(pb::ShowState::Unspecified) => None,
+        Ok(pb::ShowState::Draft) => Some(ShowState::Draft),
         Ok(pb::ShowState::OnSale) => Some(ShowState::OnSale),
+        Ok(pb::ShowState::Paused) => Some(ShowState::Paused),
+        Ok(pb::ShowState::Closed) => Some(ShowState::Closed),
         Ok(pb::ShowState::Cancelled) => Some(ShowState::Cancelled),
         Err(_) => {
             violations.add(path, "is no state known here");
             None
         }
     }
+}
+
+/// A rule for single seats; that there is none if it is not set.
+pub(super) fn orphan_rule(
+    violations: &mut FieldViolations,
+    path: &str,
+    number: i32,
+) -> Option<OrphanRule> {
+    match pb::OrphanRule::try_from(number) {
+        Ok(pb::OrphanRule::Unspecified | pb::OrphanRule::Off) => Some(OrphanRule::Off),
+        Ok(pb::OrphanRule::Warn) => Some(OrphanRule::Warn),
+        Ok(pb::OrphanRule::Strict) => Some(OrphanRule::Strict),
+        Err(_) => {
+            violations.add(path, "is no rule known here");
+            None
+        }
+    }
+}
+
+/// A time zone; UTC if it is not set.
+pub(super) fn time_zone(
+    violations: &mut FieldViolations,
+    path: &str,
+    name: String,
+) -> Option<TimeZone> {
+    if name.is_empty() {
+        return Some(TimeZone::default());
+    }
+    violations.take(path, name.try_into())
+}
+
+/// The length of holds; `Some(None)` if it is not set.
+pub(super) fn hold(
+    violations: &mut FieldViolations,
+    path: &str,
+    length: Option<&prost_types::Duration>,
+) -> Option<Option<HoldLength>> {
+    let Some(length) = length else {
+        return Some(None);
+    };
+    let length = violations.take(path, wire::duration(length))?;
+    violations.take(path, length.try_into()).map(Some)
+}
+
+/// A limit; `Some(None)` if it is 0.
+pub(super) fn limit<const MAX: u32>(
+    violations: &mut FieldViolations,
+    path: &str,
+    number: i32,
+) -> Option<Option<Limit<MAX>>> {
+    violations.take(path, Limit::of(number))
 }

@@ -66,6 +66,36 @@ fn patch(violations: &mut FieldViolations, fields: &[Field], show: &pb::Show) ->
             Field::Venue => {
                 patch.venue = violations.take("show.venue", show.venue.clone().try_into());
             }
+            Field::TimeZone => {
+                let zone = show.time_zone.clone();
+                patch.time_zone = parse::time_zone(violations, "show.time_zone", zone);
+            }
+            Field::SalesOpenTime => {
+                let open = show.sales_open_time.as_ref();
+                let open = parse::time(violations, "show.sales_open_time", open);
+                patch.sales_open_at = Some(open);
+            }
+            Field::SalesCloseTime => {
+                let close = show.sales_close_time.as_ref();
+                let close = parse::time(violations, "show.sales_close_time", close);
+                patch.sales_close_at = Some(close);
+            }
+            Field::HoldDuration => {
+                let hold = show.hold_duration.as_ref();
+                patch.hold = parse::hold(violations, "show.hold_duration", hold);
+            }
+            Field::SeatsPerBookingMax => {
+                let (path, max) = ("show.seats_per_booking_max", show.seats_per_booking_max);
+                patch.seats_per_booking = parse::limit(violations, path, max);
+            }
+            Field::PlacesPerCustomerMax => {
+                let (path, max) = ("show.places_per_customer_max", show.places_per_customer_max);
+                patch.places_per_customer = parse::limit(violations, path, max);
+            }
+            Field::OrphanRule => {
+                let rule = show.orphan_rule;
+                patch.orphan_rule = parse::orphan_rule(violations, "show.orphan_rule", rule);
+            }
         }
     }
     patch

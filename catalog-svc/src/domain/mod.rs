@@ -1,19 +1,31 @@
-//! What a show is, what it may become, and the limits it keeps. Pure values: no I/O, no
-//! protobuf, no SQL.
+//! What a show and a layout are, what they may become, and the limits they keep. Pure values:
+//! no I/O, no protobuf, no SQL.
 
 mod feed;
+mod layout;
+mod life;
 mod list;
 mod new_show;
 mod patch;
+mod proposal;
 mod refusal;
+mod rules;
+mod schedule;
 mod show;
 
 pub use feed::{Entry, Page};
+pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
+pub use life::{Verb, next_state, next_states};
 pub use list::{After, ShowFilter};
 pub use new_show::{
-    NAME_CHARS_MAX, NewShow, START_AHEAD_MAX, Schedule, ScheduleProblem, ShowName, TextProblem,
-    VENUE_CHARS_MAX, Venue,
+    NAME_CHARS_MAX, NewSeats, NewShow, ShowName, TextProblem, VENUE_CHARS_MAX, Venue,
 };
-pub use patch::{Changes, ShowPatch};
-pub use refusal::{Refusal, ScheduleField};
-pub use show::{Show, ShowInfo, ShowState, ShowType, UnknownName};
+pub use patch::ShowPatch;
+pub use proposal::{Answer, Answered, Change, Decided, Proposal, Proposed, dropped};
+pub use refusal::Refusal;
+pub use rules::{
+    HOLD_MS, HoldLength, Limit, NoHoldLength, NoLimit, NoTimeZone, PLACES_PER_CUSTOMER_MAX,
+    SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
+};
+pub use schedule::{START_AHEAD_MAX, Schedule};
+pub use show::{OrphanRule, ProposalState, Show, ShowInfo, ShowState, ShowType, UnknownName};

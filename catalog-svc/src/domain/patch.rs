@@ -1,12 +1,18 @@
 //! What an update changes, and what a show is after it.
 
+use model::Problem;
 use time::OffsetDateTime;
 
-use super::new_show::{Schedule, ShowName, Venue};
+use super::new_show::{ShowName, Venue};
 use super::refusal::Refusal;
-use super::show::{ShowInfo, ShowState, ShowType};
+use super::rules::{
+    HoldLength, Limit, PLACES_PER_CUSTOMER_MAX, SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
+};
+use super::schedule::{self, Schedule};
+use super::show::{OrphanRule, ShowInfo, ShowState, ShowType};
 
-/// New values for some of a show's fields; what is not set stays as it is.
+/// New values for some of a show's fields; what is not set stays as it is. `Some(None)` takes
+/// a value away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShowPatch {
     /// A new name.
@@ -15,25 +21,24 @@ pub struct ShowPatch {
     pub show_type: Option<ShowType>,
     /// Another start.
     pub start_at: Option<OffsetDateTime>,
-    /// Another end; `Some(None)` makes it unknown.
+    /// Another end.
     pub end_at: Option<Option<OffsetDateTime>>,
     /// Another venue.
     pub venue: Option<Venue>,
-}
-
-/// The fields of a show as they are after a patch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
-    /// The name.
-    pub name: String,
-    /// The kind.
-    pub show_type: ShowType,
-    /// The start.
-    pub start_at: OffsetDateTime,
-    /// The end, if it is known.
-    pub end_at: Option<OffsetDateTime>,
-    /// The venue.
-    pub venue: String,
+    /// Another time zone.
+    pub time_zone: Option<TimeZone>,
+    /// Another time at which the sale opens by itself.
+    pub sales_open_at: Option<Option<OffsetDateTime>>,
+    /// Another time at which the sale closes by itself.
+    pub sales_close_at: Option<Option<OffsetDateTime>>,
+    /// Another length of holds.
+    pub hold: Option<Option<HoldLength>>,
+    /// Another limit for a booking.
+    pub seats_per_booking: Option<Option<Limit<SEATS_PER_BOOKING_MAX>>>,
+    /// Another limit for a customer.
+    pub places_per_customer: Option<Option<Limit<PLACES_PER_CUSTOMER_MAX>>>,
+    /// Another rule for single seats.
+    pub orphan_rule: Option<OrphanRule>,
 }
 
 impl ShowPatch {
@@ -41,52 +46,95 @@ impl ShowPatch {
     ///
     /// # Errors
     ///
-    /// If the show is not on sale, its end would not be after its start, or a new start is
-    /// not ahead of `now`.
-    pub fn apply(&self, show: &ShowInfo, now: OffsetDateTime) -> Result<Changes, Refusal> {
-        show.check_state(ShowState::OnSale)?;
-        let start_at = self.start_at.unwrap_or(show.start_at);
-        let end_at = self.end_at.unwrap_or(show.end_at);
-        let schedule = Schedule::new(start_at, end_at).map_err(Refusal::Schedule)?;
-        if self.start_at.is_some() {
-            schedule.check_ahead(now).map_err(Refusal::Schedule)?;
-        }
-        let name = self.name.as_ref().map_or(&*show.name, ShowName::as_str);
-        let venue = self.venue.as_ref().map_or(&*show.venue, Venue::as_str);
-        Ok(Changes {
-            name: name.to_owned(),
+    /// If the show's state does not allow it, its times would not be in order, or a new time
+    /// is not ahead of `now`.
+    pub fn apply(&self, show: ShowInfo, now: OffsetDateTime) -> Result<ShowInfo, Refusal> {
+        self.check_state(&show)?;
+        let schedule = Schedule::new(
+            self.start_at.unwrap_or(show.start_at),
+            self.end_at.unwrap_or(show.end_at),
+            self.sales_open_at.unwrap_or(show.sales_open_at),
+            self.sales_close_at.unwrap_or(show.sales_close_at),
+        );
+        let not_ahead = self.not_ahead(now);
+        let schedule = match schedule {
+            Ok(schedule) if not_ahead.is_empty() => schedule,
+            Ok(_) => return Err(Refusal::Invalid(not_ahead)),
+            Err(problems) => {
+                return Err(Refusal::Invalid(merge(problems, not_ahead)));
+            }
+        };
+        let name = self.name.as_ref().map(|name| name.as_str().to_owned());
+        let venue = self.venue.as_ref().map(|venue| venue.as_str().to_owned());
+        Ok(ShowInfo {
+            name: name.unwrap_or(show.name),
             show_type: self.show_type.unwrap_or(show.show_type),
-            start_at,
-            end_at,
-            venue: venue.to_owned(),
+            start_at: schedule.start_at(),
+            end_at: schedule.end_at(),
+            sales_open_at: schedule.sales_open_at(),
+            sales_close_at: schedule.sales_close_at(),
+            venue: venue.unwrap_or(show.venue),
+            time_zone: self.time_zone.clone().unwrap_or(show.time_zone),
+            rules: self.rules(show.rules),
+            offered: show.offered || schedule.sales_open_at().is_some(),
+            ..show
         })
     }
+
+    fn check_state(&self, show: &ShowInfo) -> Result<(), Refusal> {
+        show.check_not_cancelled()?;
+        let opens_elsewhen = self.sales_open_at.is_some() && show.state != ShowState::Draft;
+        let closes_elsewhen = self.sales_close_at.is_some() && show.state == ShowState::Closed;
+        if opens_elsewhen || closes_elsewhen {
+            return Err(show.wrong_state());
+        }
+        Ok(())
+    }
+
+    /// Which of the new times are past. Those that stay may be.
+    fn not_ahead(&self, now: OffsetDateTime) -> Vec<Problem> {
+        let start = self.start_at.map(|at| schedule::start_not_ahead(at, now));
+        let open = schedule::not_ahead("sales_open_time", self.sales_open_at.flatten(), now);
+        let close = schedule::not_ahead("sales_close_time", self.sales_close_at.flatten(), now);
+        let start = start.unwrap_or_default().into_iter();
+        start.chain(open).chain(close).collect()
+    }
+
+    fn rules(&self, rules: SaleRules) -> SaleRules {
+        SaleRules {
+            hold: self.hold.unwrap_or(rules.hold),
+            seats_per_booking: self.seats_per_booking.unwrap_or(rules.seats_per_booking),
+            places_per_customer: self
+                .places_per_customer
+                .unwrap_or(rules.places_per_customer),
+            orphan_rule: self.orphan_rule.unwrap_or(rules.orphan_rule),
+        }
+    }
+}
+
+/// All problems, one for each field.
+fn merge(mut problems: Vec<Problem>, more: Vec<Problem>) -> Vec<Problem> {
+    for problem in more {
+        if problems.iter().all(|known| known.path != problem.path) {
+            problems.push(problem);
+        }
+    }
+    problems
 }
 
 #[cfg(test)]
 mod tests {
-    use model::ShowId;
     use time::macros::datetime;
 
-    use super::super::refusal::ScheduleField;
+    use super::super::show::tests::show;
     use super::*;
 
     const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 
-    fn show() -> ShowInfo {
-        ShowInfo {
-            id: ShowId::generate(),
-            revision: 7,
-            name: "Hamlet".to_owned(),
-            show_type: ShowType::Other,
-            state: ShowState::OnSale,
-            start_at: datetime!(2030-01-02 20:00 UTC),
-            end_at: Some(datetime!(2030-01-02 23:00 UTC)),
-            venue: "Globe".to_owned(),
-            seat_count: 1,
-            created_at: NOW,
-            updated_at: NOW,
-            cancelled_at: None,
+    fn fields(refused: Result<ShowInfo, Refusal>) -> Vec<String> {
+        match refused {
+            Err(Refusal::Invalid(problems)) => problems.into_iter().map(|it| it.path).collect(),
+            other => panic!("not refused for fields: {other:?}"),
         }
     }
 
@@ -96,50 +144,84 @@ mod tests {
             show_type: Some(ShowType::Concert),
             ..ShowPatch::default()
         };
-        let changes = patch.apply(&show(), NOW);
-        let changes = changes.map(|it| (it.name, it.show_type, it.end_at, it.venue));
-        let (name, venue) = ("Hamlet".to_owned(), "Globe".to_owned());
-        assert_eq!(changes, Ok((name, ShowType::Concert, show().end_at, venue)));
+        let before = show();
+        let expected = ShowInfo {
+            show_type: ShowType::Concert,
+            ..before.clone()
+        };
+        assert_eq!(patch.apply(before, NOW), Ok(expected));
     }
 
     #[test]
     fn times_are_checked_as_they_will_be_together() {
-        let field = |patch: ShowPatch| match patch.apply(&show(), NOW) {
-            Err(Refusal::Schedule(problem)) => Some(problem.field),
-            _ => None,
-        };
         let late = ShowPatch {
             start_at: Some(datetime!(2030-01-03 20:00 UTC)),
             ..ShowPatch::default()
         };
-        assert_eq!(field(late.clone()), Some(ScheduleField::End));
-        assert_eq!(
-            field(ShowPatch {
-                end_at: Some(None),
-                ..late
-            }),
-            None
-        );
+        assert_eq!(fields(late.apply(show(), NOW)), ["end_time"]);
+        let open_ended = ShowPatch {
+            end_at: Some(None),
+            ..late
+        };
+        assert!(open_ended.apply(show(), NOW).is_ok());
         let past = ShowPatch {
             start_at: Some(NOW),
+            sales_close_at: Some(Some(NOW)),
             ..ShowPatch::default()
         };
-        assert_eq!(field(past), Some(ScheduleField::Start));
+        assert_eq!(
+            fields(past.apply(show(), NOW)),
+            ["start_time", "sales_close_time"]
+        );
     }
 
     #[test]
-    fn a_cancelled_show_is_not_changed() {
-        let cancelled = ShowInfo {
-            state: ShowState::Cancelled,
+    fn a_state_allows_what_can_still_happen() {
+        let at = Some(Some(datetime!(2030-01-02 10:00 UTC)));
+        let opening = ShowPatch {
+            sales_open_at: at,
+            ..ShowPatch::default()
+        };
+        let closing = ShowPatch {
+            sales_close_at: at,
+            ..ShowPatch::default()
+        };
+        let allowed = |patch: &ShowPatch| {
+            ShowState::ALL.map(|state| patch.apply(ShowInfo { state, ..show() }, NOW).is_ok())
+        };
+        assert_eq!(
+            allowed(&ShowPatch::default()),
+            [true, true, true, true, false]
+        );
+        assert_eq!(allowed(&opening), [true, false, false, false, false]);
+        assert_eq!(allowed(&closing), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_time_at_which_the_sale_opens_is_an_offer() {
+        let draft = || ShowInfo {
+            state: ShowState::Draft,
+            offered: false,
             ..show()
         };
-        let refused = ShowPatch::default().apply(&cancelled, NOW);
-        assert!(matches!(
-            refused,
-            Err(Refusal::State {
-                is: ShowState::Cancelled,
-                ..
-            })
-        ));
+        let opening = ShowPatch {
+            sales_open_at: Some(Some(datetime!(2030-01-02 10:00 UTC))),
+            ..ShowPatch::default()
+        };
+        let offered = opening.apply(draft(), NOW).expect("an update");
+        assert!(offered.offered);
+        let withdrawn = ShowPatch {
+            sales_open_at: Some(None),
+            ..ShowPatch::default()
+        };
+        // Who was told of it may not have heard yet that it is gone.
+        let withdrawn = withdrawn.apply(offered, NOW).expect("an update");
+        assert_eq!((withdrawn.sales_open_at, withdrawn.offered), (None, true));
+        assert!(
+            !ShowPatch::default()
+                .apply(draft(), NOW)
+                .expect("an update")
+                .offered
+        );
     }
 }

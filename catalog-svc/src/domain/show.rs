@@ -2,22 +2,30 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use model::{SeatLayout, ShowId};
+use model::{PriceDescription, ShowId};
 use time::OffsetDateTime;
 
+use super::layout::{Layout, LayoutId};
+use super::proposal::Proposal;
 use super::refusal::Refusal;
+use super::rules::{SaleRules, TimeZone};
 
-/// A show with its layout.
+/// A show with its layout and prices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Show {
-    /// Everything but the layout.
+    /// Everything else.
     pub info: ShowInfo,
-    /// Its seats and their prices.
-    pub layout: SeatLayout,
+    /// Its layout.
+    pub layout: Arc<Layout>,
+    /// Its prices.
+    pub prices: PriceDescription,
+    /// The change that is proposed, or the last one if it was refused.
+    pub proposal: Option<Proposal>,
 }
 
-/// A show without its layout, which may be a thousand times larger than the rest.
+/// A show without its layout and prices, which may be a thousand times larger than the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShowInfo {
     /// Its id.
@@ -34,10 +42,27 @@ pub struct ShowInfo {
     pub start_at: OffsetDateTime,
     /// When it ends, if that is known.
     pub end_at: Option<OffsetDateTime>,
+    /// The time zone of its place.
+    pub time_zone: TimeZone,
+    /// When its sale opens by itself, if it does.
+    pub sales_open_at: Option<OffsetDateTime>,
+    /// When its sale closes by itself, if not at the start.
+    pub sales_close_at: Option<OffsetDateTime>,
     /// Where it takes place; may be empty.
     pub venue: String,
-    /// How many seats its layout has.
+    /// Its layout.
+    pub layout_id: LayoutId,
+    /// How many seats that has.
     pub seat_count: u32,
+    /// How many places its areas have.
+    pub place_count: u32,
+    /// The rules of its sale.
+    pub rules: SaleRules,
+    /// Whether the booking service was ever told that, or from when on, it may sell: until then
+    /// nothing that is changed can hurt a booking.
+    pub offered: bool,
+    /// The revision and the state of the proposal that it has.
+    pub proposal: Option<(i64, ProposalState)>,
     /// When it was created.
     pub created_at: OffsetDateTime,
     /// When it was last written.
@@ -67,23 +92,6 @@ impl ShowInfo {
             _ => Ok(()),
         }
     }
-
-    /// Whether it is in the state that a verb asks for.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::State`] if it is in another one.
-    pub fn check_state(&self, wanted: ShowState) -> Result<(), Refusal> {
-        if self.state == wanted {
-            Ok(())
-        } else {
-            Err(Refusal::State {
-                id: self.id,
-                is: self.state,
-                wanted,
-            })
-        }
-    }
 }
 
 /// A name that is none of those an enumeration has.
@@ -93,12 +101,15 @@ pub struct UnknownName(String);
 
 /// An enumeration whose values have names in the database.
 macro_rules! named {
-    ($(#[$doc:meta])* $kind:ident { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
+    ($(#[$doc:meta])* $kind:ident[$count:literal] { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $kind { $($(#[$value_doc])* $value,)* }
 
         impl $kind {
+            /// All of them, in this order.
+            pub const ALL: [Self; $count] = [$(Self::$value),*];
+
             /// Its name, as the database and error metadata write it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -127,7 +138,7 @@ macro_rules! named {
 
 named! {
     /// What kind of show it is. It changes no rule.
-    ShowType {
+    ShowType[5] {
         /// A film.
         Movie = "MOVIE",
         /// A concert.
@@ -142,31 +153,87 @@ named! {
 }
 
 named! {
-    /// Where a show is in its life.
-    ShowState {
-        /// Its seats can be reserved until it starts.
+    /// Where a show is in its life, in the order of a life.
+    ShowState[5] {
+        /// It is not on sale yet.
+        Draft = "DRAFT",
+        /// Its seats can be reserved until its sale closes, or it starts.
         OnSale = "ON_SALE",
+        /// It is off sale for a while.
+        Paused = "PAUSED",
+        /// It is off sale for good.
+        Closed = "CLOSED",
         /// It does not take place.
         Cancelled = "CANCELLED",
     }
 }
 
+named! {
+    /// What happens to a choice of seats that leaves a single free one.
+    OrphanRule[3] {
+        /// Nothing.
+        Off = "OFF",
+        /// It is booked, and the booking says so.
+        Warn = "WARN",
+        /// It is refused, unless there is no other way.
+        Strict = "STRICT",
+    }
+}
+
+named! {
+    /// Where a proposal is that a show has now.
+    ProposalState[2] {
+        /// The booking service has not answered.
+        Pending = "PENDING",
+        /// The booking service has refused it.
+        Refused = "REFUSED",
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use time::macros::datetime;
+
     use super::*;
+
+    /// A show on sale that starts on the second of January 2030 at 20:00.
+    pub(crate) fn show() -> ShowInfo {
+        let now = datetime!(2030-01-01 12:00 UTC);
+        ShowInfo {
+            id: ShowId::generate(),
+            revision: 7,
+            name: "Hamlet".to_owned(),
+            show_type: ShowType::Other,
+            state: ShowState::OnSale,
+            start_at: datetime!(2030-01-02 20:00 UTC),
+            end_at: Some(datetime!(2030-01-02 23:00 UTC)),
+            time_zone: TimeZone::default(),
+            sales_open_at: None,
+            sales_close_at: None,
+            venue: "Globe".to_owned(),
+            layout_id: LayoutId::generate(),
+            seat_count: 1,
+            place_count: 0,
+            rules: SaleRules {
+                hold: None,
+                seats_per_booking: None,
+                places_per_customer: None,
+                orphan_rule: OrphanRule::Off,
+            },
+            offered: true,
+            proposal: None,
+            created_at: now,
+            updated_at: now,
+            cancelled_at: None,
+        }
+    }
 
     #[test]
     fn names_lead_back_to_their_values() {
-        for kind in [
-            ShowType::Movie,
-            ShowType::Concert,
-            ShowType::Bus,
-            ShowType::Appointment,
-            ShowType::Other,
-        ] {
+        for kind in ShowType::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
-        for state in [ShowState::OnSale, ShowState::Cancelled] {
+        for state in ShowState::ALL {
             assert_eq!(state.as_str().parse(), Ok(state));
         }
         assert!("movie".parse::<ShowType>().is_err());

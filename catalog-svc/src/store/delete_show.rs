@@ -1,14 +1,16 @@
-//! Deletes a show.
+//! Deletes a show: at once, or by a proposal if it may have bookings.
 
 use model::ShowId;
 use sqlx::PgConnection;
 
 use super::error::StoreError;
 use super::mutation::Mutation;
-use super::rows::{self, Written};
-use crate::domain::{Show, ShowState};
+use super::proposals::{self, NewProposal};
+use super::rows;
+use super::write_show::WriteShow;
+use crate::domain::Decided;
 
-/// Deletes a cancelled show: its row stays as a tombstone, which the feed tells of.
+/// Deletes a show in any state: its row stays as a tombstone, which the feed tells of.
 #[derive(Debug)]
 pub struct DeleteShow {
     /// The show.
@@ -18,32 +20,22 @@ pub struct DeleteShow {
 }
 
 impl Mutation for DeleteShow {
+    type Outcome = Decided<()>;
+
     const VERB: &'static str = "delete_show";
 
-    async fn apply(&self, transaction: &mut PgConnection) -> Result<Show, StoreError> {
-        let show = rows::lock(transaction, self.id).await?;
+    async fn apply(&self, transaction: &mut PgConnection) -> Result<Decided<()>, StoreError> {
+        let (show, now) = rows::lock(transaction, self.id).await?;
         show.check_etag(self.etag.as_deref())?;
-        show.check_state(ShowState::Cancelled)?;
-        let now = rows::clock(transaction).await?;
-        let layout = rows::layout(transaction, self.id).await?;
-        let written = sqlx::query_as!(
-            Written,
-            "WITH next AS (
-                 UPDATE catalog.feed SET revision = revision + 1
-                 RETURNING revision, pg_notify('catalog_feed', revision::text)
-             )
-             UPDATE catalog.shows
-             SET revision = next.revision, deleted_at = $3, updated_at = greatest(updated_at, $3)
-             FROM next
-             WHERE show_id = $1 AND shows.revision = $2 AND state = 'CANCELLED'
-               AND deleted_at IS NULL
-             RETURNING shows.revision, updated_at",
-            self.id.uuid(),
-            show.revision,
-            now,
-        )
-        .fetch_optional(transaction)
-        .await?;
-        Written::to(written, show, layout)
+        show.check_nothing_pending()?;
+        if show.offered {
+            return proposals::propose(transaction, show, NewProposal::default(), now).await;
+        }
+        let writing = WriteShow {
+            deletes: true,
+            ..WriteShow::of(show, now)
+        };
+        writing.write(transaction).await?;
+        Ok(Decided::Now(()))
     }
 }

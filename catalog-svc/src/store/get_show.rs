@@ -1,12 +1,12 @@
 //! Reads a show.
 
-use model::{SeatLayout, ShowId};
+use model::{PriceDescription, ShowId};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::InfoRow;
+use super::rows::{self, select_shows};
 use crate::domain::{Refusal, Show};
 
 impl Store {
@@ -21,35 +21,13 @@ impl Store {
     }
 }
 
-async fn get(connection: &mut PgConnection, id: ShowId) -> Result<Show, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                  state::text AS "state!", start_at, end_at, venue,
-                  layout AS "layout: Json<SeatLayout>", seat_count, created_at, updated_at,
-                  cancelled_at
-           FROM catalog.shows WHERE show_id = $1 AND deleted_at IS NULL"#,
-        id.uuid(),
-    )
-    .fetch_optional(connection)
-    .await?;
-    let row = row.ok_or(Refusal::NotFound(id))?;
-    let Json(layout) = row.layout;
-    let info = InfoRow {
-        show_id: row.show_id,
-        revision: row.revision,
-        name: row.name,
-        show_type: row.show_type,
-        state: row.state,
-        start_at: row.start_at,
-        end_at: row.end_at,
-        venue: row.venue,
-        seat_count: row.seat_count,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        cancelled_at: row.cancelled_at,
-    };
-    Ok(Show {
-        info: info.try_into()?,
-        layout,
-    })
+pub(super) async fn get(connection: &mut PgConnection, id: ShowId) -> Result<Show, StoreError> {
+    let row = select_shows!(
+        "prices",
+        "WHERE show_id = $1 AND deleted_at IS NULL",
+        id.uuid()
+    );
+    let row = row.fetch_optional(&mut *connection).await?;
+    let row = row.ok_or_else(|| Refusal::NotFound(vec![id]))?;
+    rows::whole(connection, row.with_prices()?).await
 }

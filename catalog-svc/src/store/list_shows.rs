@@ -1,10 +1,12 @@
 //! Lists shows, without their layouts.
 
+use model::PriceDescription;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::InfoRow;
+use super::rows::select_shows;
 use crate::domain::{After, ShowFilter, ShowInfo};
 
 /// A page of a list.
@@ -40,13 +42,9 @@ async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<Show
     } = list;
     // Bounds that are not set are infinite rather than left out, so that one plan, along the
     // index on (start_at, show_id), serves every filter.
-    let rows = sqlx::query_as!(
-        InfoRow,
-        r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                  state::text AS "state!", start_at, end_at, venue, seat_count,
-                  created_at, updated_at, cancelled_at
-           FROM catalog.shows
-           WHERE deleted_at IS NULL
+    let rows = select_shows!(
+        "NULL::jsonb",
+        "WHERE deleted_at IS NULL
              AND start_at >= coalesce($1, '-infinity'::timestamptz)
              AND start_at < coalesce($2, 'infinity'::timestamptz)
              AND (start_at, show_id) >
@@ -55,14 +53,14 @@ async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<Show
              AND ($5::text IS NULL OR show_type = $5::text::catalog.show_type)
              AND ($6::text IS NULL OR state = $6::text::catalog.show_state)
            ORDER BY start_at, show_id
-           LIMIT $7"#,
+           LIMIT $7",
         filter.start_from,
         filter.start_before,
         after.map(|after| after.start_at),
         after.map(|after| after.id.uuid()),
         filter.show_type.map(|kind| kind.as_str()),
         filter.state.map(|state| state.as_str()),
-        i64::from(rows_max),
+        i64::from(rows_max)
     )
     .fetch_all(connection)
     .await?;

@@ -3,31 +3,44 @@
 //! Every write of a show takes the feed's next revision by updating the one row of
 //! `catalog.feed`, in the statement that writes the show: whoever updates that row waits for
 //! the transaction that did so before, so the order of revisions is the order of commits.
-//! Locks are taken in one order: the request's row, the show's, the feed's.
+//! Locks are taken in one order: the request's row, the show's, its layout's, the feed's.
 
-mod cancel_show;
+mod batch_get_shows;
+mod change_seat_layout;
+mod change_state;
 mod create_show;
 mod delete_show;
 mod error;
 mod get_show;
+mod keep_schedules;
+mod layouts;
 mod list_shows;
+mod micros;
 mod mutation;
 mod newest;
+mod outcome;
 mod pool;
+mod proposals;
 mod requests;
 mod rows;
 mod schema;
+mod set_prices;
 mod sqlstate;
 mod update_show;
 mod watch_shows;
+mod write_show;
 
-pub use cancel_show::CancelShow;
+pub use change_seat_layout::ChangeSeatLayout;
+pub use change_state::{Cancel, ChangeState, Close, LifeVerb, Pause, Publish, Resume};
 pub use create_show::CreateShow;
 pub use delete_show::DeleteShow;
 pub use error::StoreError;
+pub use layouts::{CreateSeatLayout, DeleteSeatLayout};
 pub use list_shows::ListShows;
 pub use mutation::Mutation;
 pub use newest::Newest;
 pub use pool::Store;
-pub use requests::RequestKey;
+pub use proposals::AnswerProposal;
+pub use requests::{Outcome, RequestKey};
+pub use set_prices::SetPrices;
 pub use update_show::UpdateShow;

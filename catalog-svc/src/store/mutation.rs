@@ -8,25 +8,27 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::requests::{self, RequestKey};
+use super::requests::{self, Outcome, RequestKey};
 use super::sqlstate;
-use crate::domain::Show;
 
 /// How often a transaction is tried that others keep in conflict.
 const TRIES_MAX: u32 = 4;
 /// The pause before another try; longer each time.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A change of one show.
+/// A change of the catalog.
 pub trait Mutation: Send + Sync + 'static {
+    /// What comes of it.
+    type Outcome: Outcome;
+
     /// Its name in spans and fingerprints.
     const VERB: &'static str;
 
-    /// Makes the change inside a transaction, and returns the show as it is then.
+    /// Makes the change inside a transaction.
     fn apply(
         &self,
         transaction: &mut PgConnection,
-    ) -> impl Future<Output = Result<Show, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Self::Outcome, StoreError>> + Send;
 }
 
 impl Store {
@@ -39,7 +41,7 @@ impl Store {
         &self,
         mutation: M,
         request: Option<RequestKey>,
-    ) -> Result<Show, StoreError> {
+    ) -> Result<M::Outcome, StoreError> {
         let mutation = Arc::new(mutation);
         let mut tries = 1;
         loop {
@@ -66,17 +68,17 @@ async fn run<M: Mutation>(
     connection: &mut PgConnection,
     mutation: &M,
     request: Option<RequestKey>,
-) -> Result<Show, StoreError> {
+) -> Result<M::Outcome, StoreError> {
     let mut transaction = connection.begin().await?;
     let worked = work(&mut transaction, mutation, request).await;
     match worked {
-        Ok((show, Written::Now)) => {
+        Ok((outcome, Written::Now)) => {
             transaction.commit().await.map_err(in_commit)?;
-            Ok(show)
+            Ok(outcome)
         }
-        Ok((show, Written::Before)) => {
+        Ok((outcome, Written::Before)) => {
             transaction.rollback().await?;
-            Ok(show)
+            Ok(outcome)
         }
         Err(error) => {
             // If this fails too, the connection is closed, and the database rolls back.
@@ -86,7 +88,7 @@ async fn run<M: Mutation>(
     }
 }
 
-/// Whether the show was written by this call, or by an earlier one with its request id.
+/// Whether the change was made by this call, or by an earlier one with its request id.
 enum Written {
     Now,
     Before,
@@ -96,16 +98,16 @@ async fn work<M: Mutation>(
     transaction: &mut PgConnection,
     mutation: &M,
     request: Option<RequestKey>,
-) -> Result<(Show, Written), StoreError> {
+) -> Result<(M::Outcome, Written), StoreError> {
     let Some(request) = request else {
         return Ok((mutation.apply(transaction).await?, Written::Now));
     };
     if let Some(first) = requests::claim(transaction, request).await? {
         return Ok((first, Written::Before));
     }
-    let show = mutation.apply(transaction).await?;
-    requests::settle(transaction, request, &show.info).await?;
-    Ok((show, Written::Now))
+    let outcome = mutation.apply(transaction).await?;
+    requests::settle(transaction, request, &outcome).await?;
+    Ok((outcome, Written::Now))
 }
 
 fn in_commit(error: sqlx::Error) -> StoreError {

@@ -20,9 +20,9 @@ use super::error::StoreError;
 /// What PostgreSQL calls our sessions.
 const APPLICATION_NAME: &str = "catalog-svc";
 /// The most connections for what the process does by itself: one listens, the others ask for
-/// the newest revision, ask whether the database answers, and sweep. Calls never wait for
-/// them, nor they for calls.
-const BACKGROUND_CONNECTIONS_MAX: u32 = 3;
+/// the newest revision, ask whether the database answers, keep the shows' times, and sweep.
+/// Calls never wait for them, nor they for calls.
+const BACKGROUND_CONNECTIONS_MAX: u32 = 4;
 /// The longest that background work waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest that anything keeps a connection: a little more than the `statement_timeout` of

@@ -5,18 +5,15 @@
 
 use std::time::Duration;
 
-use model::ShowId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows;
-use crate::domain::{Show, ShowInfo};
 
 /// For how many hours a result is kept.
 const KEEP_HOURS: i32 = 24;
@@ -36,36 +33,38 @@ pub struct RequestKey {
     pub fingerprint: i64,
 }
 
-/// A show as a call returned it. Its layout stays with the show, since no verb changes it.
-#[derive(Debug, Serialize, Deserialize)]
-struct StoredShow {
-    show_id: ShowId,
-    revision: i64,
-    name: String,
-    show_type: String,
-    state: String,
-    start_micros: i64,
-    end_micros: Option<i64>,
-    venue: String,
-    seat_count: u32,
-    created_micros: i64,
-    updated_micros: i64,
-    cancelled_micros: Option<i64>,
+/// What a call returned, as it is kept for its copies.
+pub trait Outcome: Sized + Send + Sync + 'static {
+    /// What is kept.
+    type Stored: Serialize + DeserializeOwned + Send + Unpin + 'static;
+
+    /// What is to be kept.
+    ///
+    /// # Errors
+    ///
+    /// Only by a fault of ours.
+    fn store(&self) -> Result<Self::Stored, StoreError>;
+
+    /// What the first call returned.
+    fn restore(
+        stored: Self::Stored,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
 /// Takes the request's row, or returns the result of the call that had it first.
-pub(super) async fn claim(
+pub(super) async fn claim<T: Outcome>(
     transaction: &mut PgConnection,
     request: RequestKey,
-) -> Result<Option<Show>, StoreError> {
+) -> Result<Option<T>, StoreError> {
     for _ in 0..CLAIM_TRIES_MAX {
         if insert(transaction, request).await? {
             return Ok(None);
         }
         // The insert has waited for the row's transaction; a new statement sees what it left.
-        if let Some(info) = first_result(transaction, request).await? {
-            let layout = rows::layout(transaction, info.id).await?;
-            return Ok(Some(Show { info, layout }));
+        if let Some(stored) = first_result(transaction, request).await? {
+            let stored = serde_json::from_value(stored).map_err(StoreError::fault)?;
+            return T::restore(stored, transaction).await.map(Some);
         }
         // Between the two statements the row was swept.
     }
@@ -89,10 +88,9 @@ async fn insert(transaction: &mut PgConnection, request: RequestKey) -> Result<b
 async fn first_result(
     transaction: &mut PgConnection,
     request: RequestKey,
-) -> Result<Option<ShowInfo>, StoreError> {
+) -> Result<Option<serde_json::Value>, StoreError> {
     let first = sqlx::query!(
-        r#"SELECT fingerprint, result AS "result: Json<StoredShow>"
-           FROM catalog.requests WHERE request_id = $1"#,
+        "SELECT fingerprint, result FROM catalog.requests WHERE request_id = $1",
         request.id,
     )
     .fetch_optional(transaction)
@@ -101,7 +99,7 @@ async fn first_result(
         None => Ok(None),
         Some(first) if first.fingerprint != request.fingerprint => Err(StoreError::RequestIdReused),
         Some(first) => match first.result {
-            Some(Json(stored)) => stored.into_info().map(Some),
+            Some(stored) => Ok(Some(stored)),
             None => Err(StoreError::fault(
                 "a request without a result was committed",
             )),
@@ -110,15 +108,15 @@ async fn first_result(
 }
 
 /// Stores the result in the row that [`claim`] took.
-pub(super) async fn settle(
+pub(super) async fn settle<T: Outcome>(
     transaction: &mut PgConnection,
     request: RequestKey,
-    show: &ShowInfo,
+    outcome: &T,
 ) -> Result<(), StoreError> {
     let stored = sqlx::query!(
         "UPDATE catalog.requests SET result = $2 WHERE request_id = $1 AND result IS NULL",
         request.id,
-        Json(StoredShow::of(show)) as _,
+        Json(outcome.store()?) as _,
     )
     .execute(transaction)
     .await?;
@@ -181,50 +179,4 @@ async fn sweep_batch(connection: &mut PgConnection) -> Result<u64, StoreError> {
     .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
-}
-
-impl StoredShow {
-    fn of(show: &ShowInfo) -> Self {
-        Self {
-            show_id: show.id,
-            revision: show.revision,
-            name: show.name.clone(),
-            show_type: show.show_type.to_string(),
-            state: show.state.to_string(),
-            start_micros: micros(show.start_at),
-            end_micros: show.end_at.map(micros),
-            venue: show.venue.clone(),
-            seat_count: show.seat_count,
-            created_micros: micros(show.created_at),
-            updated_micros: micros(show.updated_at),
-            cancelled_micros: show.cancelled_at.map(micros),
-        }
-    }
-
-    fn into_info(self) -> Result<ShowInfo, StoreError> {
-        Ok(ShowInfo {
-            id: self.show_id,
-            revision: self.revision,
-            name: self.name,
-            show_type: self.show_type.parse().map_err(StoreError::fault)?,
-            state: self.state.parse().map_err(StoreError::fault)?,
-            start_at: instant(self.start_micros)?,
-            end_at: self.end_micros.map(instant).transpose()?,
-            venue: self.venue,
-            seat_count: self.seat_count,
-            created_at: instant(self.created_micros)?,
-            updated_at: instant(self.updated_micros)?,
-            cancelled_at: self.cancelled_micros.map(instant).transpose()?,
-        })
-    }
-}
-
-/// Microseconds since 1970, as the database counts them.
-fn micros(at: OffsetDateTime) -> i64 {
-    // Years that PostgreSQL can store and we accept (up to 9999) are far inside an i64.
-    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
-}
-
-fn instant(micros: i64) -> Result<OffsetDateTime, StoreError> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).map_err(StoreError::fault)
 }

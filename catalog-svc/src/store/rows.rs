@@ -1,36 +1,113 @@
-//! Rows of `catalog.shows`, and the statements that several verbs share.
+//! Rows of `catalog.shows` and what stands beside them, read and written; what several verbs
+//! share.
 
-use model::{SeatLayout, ShowId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{PriceDescription, ShowId};
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::StoreError;
-use crate::domain::{Refusal, Show, ShowInfo};
+use super::layouts;
+use crate::domain::{
+    Change, HoldLength, Layout, LayoutId, Limit, Proposal, ProposalState, Refusal, SaleRules, Show,
+    ShowInfo, TimeZone,
+};
 
-/// A show without its layout.
-#[derive(Debug)]
-pub(super) struct InfoRow {
+/// Reads rows of shows. The first literal says which prices, the second is the rest of the
+/// query.
+macro_rules! select_shows {
+    ($prices:tt, $rest:tt $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            $crate::store::rows::ShowRow,
+            r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
+                      state::text AS "state!", start_at, end_at, venue, layout_id, seat_count,
+                      place_count, time_zone, sales_open_at, sales_close_at, hold_ms,
+                      seats_per_booking_max, places_per_customer_max,
+                      orphan_rule::text AS "orphan_rule!", offered, proposal_revision,
+                      proposal_state::text, created_at, updated_at, cancelled_at, "#
+                + $prices + r#" AS "prices?: Json<PriceDescription>"
+               FROM catalog.shows "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use select_shows;
+
+/// A show without its layout: as the table has it, and as the result of a call is kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ShowRow {
     pub(super) show_id: Uuid,
     pub(super) revision: i64,
     pub(super) name: String,
     pub(super) show_type: String,
     pub(super) state: String,
+    #[serde(rename = "start_micros", with = "super::micros")]
     pub(super) start_at: OffsetDateTime,
+    #[serde(default, rename = "end_micros", with = "super::micros::option")]
     pub(super) end_at: Option<OffsetDateTime>,
     pub(super) venue: String,
+    pub(super) layout_id: Uuid,
     pub(super) seat_count: i32,
+    #[serde(default)]
+    pub(super) place_count: i32,
+    #[serde(default = "utc")]
+    pub(super) time_zone: String,
+    #[serde(default, rename = "sales_open_micros", with = "super::micros::option")]
+    pub(super) sales_open_at: Option<OffsetDateTime>,
+    #[serde(default, rename = "sales_close_micros", with = "super::micros::option")]
+    pub(super) sales_close_at: Option<OffsetDateTime>,
+    #[serde(default)]
+    pub(super) hold_ms: Option<i32>,
+    #[serde(default)]
+    pub(super) seats_per_booking_max: Option<i32>,
+    #[serde(default)]
+    pub(super) places_per_customer_max: Option<i32>,
+    #[serde(default = "off")]
+    pub(super) orphan_rule: String,
+    #[serde(default)]
+    pub(super) offered: bool,
+    #[serde(default)]
+    pub(super) proposal_revision: Option<i64>,
+    #[serde(default)]
+    pub(super) proposal_state: Option<String>,
+    #[serde(rename = "created_micros", with = "super::micros")]
     pub(super) created_at: OffsetDateTime,
+    #[serde(rename = "updated_micros", with = "super::micros")]
     pub(super) updated_at: OffsetDateTime,
+    #[serde(default, rename = "cancelled_micros", with = "super::micros::option")]
     pub(super) cancelled_at: Option<OffsetDateTime>,
+    /// None if they were not asked for.
+    pub(super) prices: Option<Json<PriceDescription>>,
 }
 
-impl TryFrom<InfoRow> for ShowInfo {
+/// The time zone of a show that an earlier release knew.
+fn utc() -> String {
+    TimeZone::default().as_str().to_owned()
+}
+
+/// Its rule for single seats.
+fn off() -> String {
+    "OFF".to_owned()
+}
+
+impl TryFrom<ShowRow> for ShowInfo {
     type Error = StoreError;
 
-    fn try_from(row: InfoRow) -> Result<Self, StoreError> {
+    fn try_from(row: ShowRow) -> Result<Self, StoreError> {
+        let state = row.proposal_state.as_deref().map(str::parse).transpose();
+        let state: Option<ProposalState> = state.map_err(StoreError::fault)?;
         Ok(Self {
+            rules: SaleRules {
+                hold: row.hold_ms.map(hold).transpose()?,
+                seats_per_booking: limit(row.seats_per_booking_max)?,
+                places_per_customer: limit(row.places_per_customer_max)?,
+                orphan_rule: row.orphan_rule.parse().map_err(StoreError::fault)?,
+            },
             id: row.show_id.try_into().map_err(StoreError::fault)?,
             revision: row.revision,
             name: row.name,
@@ -38,8 +115,15 @@ impl TryFrom<InfoRow> for ShowInfo {
             state: row.state.parse().map_err(StoreError::fault)?,
             start_at: row.start_at,
             end_at: row.end_at,
+            time_zone: TimeZone::known_before(row.time_zone),
+            sales_open_at: row.sales_open_at,
+            sales_close_at: row.sales_close_at,
             venue: row.venue,
+            layout_id: LayoutId(row.layout_id),
             seat_count: row.seat_count.try_into().map_err(StoreError::fault)?,
+            place_count: row.place_count.try_into().map_err(StoreError::fault)?,
+            offered: row.offered,
+            proposal: row.proposal_revision.zip(state),
             created_at: row.created_at,
             updated_at: row.updated_at,
             cancelled_at: row.cancelled_at,
@@ -47,36 +131,82 @@ impl TryFrom<InfoRow> for ShowInfo {
     }
 }
 
-/// The layout of a show that exists, deleted or not.
-pub(super) async fn layout(
-    connection: &mut PgConnection,
-    id: ShowId,
-) -> Result<SeatLayout, StoreError> {
-    let Json(layout) = sqlx::query_scalar!(
-        r#"SELECT layout AS "layout: Json<SeatLayout>" FROM catalog.shows WHERE show_id = $1"#,
-        id.uuid(),
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(layout)
+impl TryFrom<&ShowInfo> for ShowRow {
+    type Error = StoreError;
+
+    fn try_from(show: &ShowInfo) -> Result<Self, StoreError> {
+        Ok(Self {
+            show_id: show.id.uuid(),
+            revision: show.revision,
+            name: show.name.clone(),
+            show_type: show.show_type.to_string(),
+            state: show.state.to_string(),
+            start_at: show.start_at,
+            end_at: show.end_at,
+            venue: show.venue.clone(),
+            layout_id: show.layout_id.0,
+            seat_count: number(show.seat_count)?,
+            place_count: number(show.place_count)?,
+            time_zone: show.time_zone.as_str().to_owned(),
+            sales_open_at: show.sales_open_at,
+            sales_close_at: show.sales_close_at,
+            hold_ms: optional(show.rules.hold.map(HoldLength::as_millis))?,
+            seats_per_booking_max: optional(show.rules.seats_per_booking.map(Limit::get))?,
+            places_per_customer_max: optional(show.rules.places_per_customer.map(Limit::get))?,
+            orphan_rule: show.rules.orphan_rule.to_string(),
+            offered: show.offered,
+            proposal_revision: show.proposal.map(|(revision, _)| revision),
+            proposal_state: show.proposal.map(|(_, state)| state.to_string()),
+            created_at: show.created_at,
+            updated_at: show.updated_at,
+            cancelled_at: show.cancelled_at,
+            prices: None,
+        })
+    }
+}
+
+impl ShowRow {
+    /// The show, and the prices that were asked for.
+    pub(super) fn with_prices(mut self) -> Result<(ShowInfo, PriceDescription), StoreError> {
+        let prices = self.prices.take();
+        let Json(prices) = prices.ok_or_else(|| StoreError::fault("a show without prices"))?;
+        Ok((self.try_into()?, prices))
+    }
+}
+
+fn hold(millis: i32) -> Result<HoldLength, StoreError> {
+    let millis = u32::try_from(millis).map_err(StoreError::fault)?;
+    millis.try_into().map_err(StoreError::fault)
+}
+
+fn limit<const MAX: u32>(number: Option<i32>) -> Result<Option<Limit<MAX>>, StoreError> {
+    Limit::of(number.unwrap_or_default()).map_err(StoreError::fault)
+}
+
+/// A number as the database counts.
+pub(super) fn number(number: u32) -> Result<i32, StoreError> {
+    number.try_into().map_err(StoreError::fault)
+}
+
+fn optional(it: Option<u32>) -> Result<Option<i32>, StoreError> {
+    it.map(number).transpose()
 }
 
 /// Locks a show until the end of the transaction, so that what is decided over it stays true.
+/// Returns it as it is by its own times, with the time at which the lock was had.
 pub(super) async fn lock(
     transaction: &mut PgConnection,
     id: ShowId,
-) -> Result<ShowInfo, StoreError> {
-    let row = sqlx::query_as!(
-        InfoRow,
-        r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                  state::text AS "state!", start_at, end_at, venue, seat_count,
-                  created_at, updated_at, cancelled_at
-           FROM catalog.shows WHERE show_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
-        id.uuid(),
-    )
-    .fetch_optional(transaction)
-    .await?;
-    row.ok_or(Refusal::NotFound(id))?.try_into()
+) -> Result<(ShowInfo, OffsetDateTime), StoreError> {
+    let row = select_shows!(
+        "NULL::jsonb",
+        "WHERE show_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        id.uuid()
+    );
+    let row = row.fetch_optional(&mut *transaction).await?;
+    let show: ShowInfo = row.ok_or(Refusal::NotFound(vec![id]))?.try_into()?;
+    let now = clock(transaction).await?;
+    Ok((show.at(now), now))
 }
 
 /// The database's time now, not that of the transaction's start: asked for after a lock was
@@ -86,35 +216,120 @@ pub(super) async fn clock(transaction: &mut PgConnection) -> Result<OffsetDateTi
     Ok(now.fetch_one(transaction).await?)
 }
 
-/// What a write gave a show.
-#[derive(Debug)]
-pub(super) struct Written {
-    pub(super) revision: i64,
-    pub(super) updated_at: OffsetDateTime,
+/// The prices of a show that exists, deleted or not.
+pub(super) async fn prices(
+    connection: &mut PgConnection,
+    id: ShowId,
+) -> Result<PriceDescription, StoreError> {
+    let prices = sqlx::query_scalar!(
+        r#"SELECT prices AS "prices: Json<PriceDescription>"
+           FROM catalog.shows WHERE show_id = $1"#,
+        id.uuid(),
+    );
+    Ok(prices.fetch_one(connection).await?.0)
 }
 
-impl Written {
-    /// The show as the write left it. No row was written if a show that we hold locked was
-    /// changed all the same.
-    pub(super) fn to(
-        written: Option<Self>,
-        info: ShowInfo,
-        layout: SeatLayout,
-    ) -> Result<Show, StoreError> {
-        let Some(Self {
-            revision,
-            updated_at,
-        }) = written
-        else {
-            return Err(StoreError::fault("a locked show was changed"));
-        };
+/// Shows with their layouts and what is proposed for them, in the order that they come in.
+pub(super) async fn all_whole(
+    connection: &mut PgConnection,
+    shows: Vec<(ShowInfo, PriceDescription)>,
+) -> Result<Vec<Show>, StoreError> {
+    let infos = shows.iter().map(|(info, _)| info);
+    let mut proposals = proposals(connection, infos.clone()).await?;
+    let proposed = proposals.values().filter_map(|proposal| proposal.layout_id);
+    let wanted = infos.map(|info| info.layout_id.0).chain(proposed).collect();
+    let layouts = layouts::read(connection, wanted).await?;
+    let whole = shows.into_iter().map(|(info, prices)| {
+        let proposal = info.proposal.map(|(_, state)| {
+            let row = proposals.remove(&info.id.uuid());
+            let row = row.ok_or_else(|| StoreError::fault("a proposal is not there"))?;
+            row.proposal(state, &layouts)
+        });
         Ok(Show {
-            info: ShowInfo {
-                revision,
-                updated_at,
-                ..info
+            layout: found(&layouts, info.layout_id.0)?,
+            prices,
+            proposal: proposal.transpose()?,
+            info,
+        })
+    });
+    whole.collect()
+}
+
+/// A show with its layout and what is proposed for it.
+pub(super) async fn whole(
+    connection: &mut PgConnection,
+    show: (ShowInfo, PriceDescription),
+) -> Result<Show, StoreError> {
+    let mut shows = all_whole(connection, vec![show]).await?;
+    shows
+        .pop()
+        .ok_or_else(|| StoreError::fault("a show is not there"))
+}
+
+fn found(layouts: &HashMap<Uuid, Arc<Layout>>, id: Uuid) -> Result<Arc<Layout>, StoreError> {
+    let layout = layouts.get(&id).cloned();
+    layout.ok_or_else(|| StoreError::fault("a layout is not there"))
+}
+
+/// A proposal as far as it never changes, and the seats for which it was refused.
+struct ProposalRow {
+    show_id: Uuid,
+    revision: i64,
+    layout_id: Option<Uuid>,
+    prices: Option<Json<PriceDescription>>,
+    booked_seats: Vec<String>,
+}
+
+/// The proposals of these shows, by show.
+async fn proposals(
+    connection: &mut PgConnection,
+    shows: impl Iterator<Item = &ShowInfo>,
+) -> Result<HashMap<Uuid, ProposalRow>, StoreError> {
+    let keys = shows.filter_map(|show| Some((show.id.uuid(), show.proposal?.0)));
+    let (ids, revisions): (Vec<_>, Vec<_>) = keys.unzip();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query_as!(
+        ProposalRow,
+        r#"SELECT show_id, revision, layout_id, prices AS "prices: Json<PriceDescription>",
+                  booked_seats
+           FROM catalog.proposals
+           JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (show_id, revision)
+               USING (show_id, revision)"#,
+        &ids,
+        &revisions,
+    );
+    let rows = rows.fetch_all(connection).await?.into_iter();
+    Ok(rows.map(|row| (row.show_id, row)).collect())
+}
+
+impl ProposalRow {
+    fn proposal(
+        self,
+        state: ProposalState,
+        layouts: &HashMap<Uuid, Arc<Layout>>,
+    ) -> Result<Proposal, StoreError> {
+        let is_pending = state == ProposalState::Pending;
+        let change = match (self.layout_id, self.prices) {
+            (Some(id), Some(Json(prices))) => {
+                let layout = is_pending.then(|| found(layouts, id)).transpose()?;
+                Change::Layout {
+                    id: LayoutId(id),
+                    under: layout.map(|layout| (layout, prices)),
+                }
+            }
+            _ => Change::Deletion,
+        };
+        Ok(Proposal {
+            revision: self.revision,
+            state,
+            change,
+            booked_seats: if is_pending {
+                Vec::new()
+            } else {
+                self.booked_seats
             },
-            layout,
         })
     }
 }

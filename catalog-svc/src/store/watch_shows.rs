@@ -1,15 +1,13 @@
 //! Reads the feed of revisions.
 
-use model::{SeatLayout, ShowId};
+use model::{PriceDescription, ShowId};
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::InfoRow;
-use crate::domain::{Entry, Page, Show};
+use super::rows::{self, select_shows};
+use crate::domain::{Entry, Page};
 
 /// The most shows of a page.
 const PAGE_SHOWS_MAX: i64 = 16;
@@ -55,82 +53,40 @@ pub(super) async fn newest(connection: &mut PgConnection) -> Result<i64, StoreEr
     Ok(newest.fetch_one(connection).await?)
 }
 
-/// A show of the feed, or the lack of one beside the newest revision.
-#[derive(Debug)]
-struct FeedRow {
-    newest: i64,
-    show_id: Option<Uuid>,
-    revision: Option<i64>,
-    name: Option<String>,
-    show_type: Option<String>,
-    state: Option<String>,
-    start_at: Option<OffsetDateTime>,
-    end_at: Option<OffsetDateTime>,
-    venue: Option<String>,
-    layout: Option<Json<SeatLayout>>,
-    seat_count: Option<i32>,
-    created_at: Option<OffsetDateTime>,
-    updated_at: Option<OffsetDateTime>,
-    cancelled_at: Option<OffsetDateTime>,
-}
-
 async fn page(connection: &mut PgConnection, after: i64) -> Result<Page, StoreError> {
-    // The newest revision is read in the same snapshot. Since revisions are committed in their
-    // order, that snapshot has every one up to it: no row after `after` means nothing is missing.
-    let rows = sqlx::query_as!(
-        FeedRow,
-        r#"SELECT feed.revision AS newest, show_id AS "show_id?", page.revision AS "revision?",
-                  name AS "name?", show_type::text, state::text, start_at AS "start_at?",
-                  end_at AS "end_at?", venue AS "venue?", seat_count AS "seat_count?",
-                  created_at AS "created_at?", updated_at AS "updated_at?",
-                  cancelled_at AS "cancelled_at?",
-                  CASE WHEN deleted_at IS NULL THEN layout END AS "layout: Json<SeatLayout>"
-           FROM catalog.feed
-           LEFT JOIN (
-               SELECT *, sum(seat_count) OVER (ORDER BY revision) - seat_count AS seats_before
-               FROM (
-                   SELECT * FROM catalog.shows WHERE revision > $1 ORDER BY revision LIMIT $2
-               ) AS next
-           ) AS page ON seats_before < $3
-           ORDER BY page.revision"#,
+    // The newest revision is read first. Since revisions are committed in their order, the
+    // second statement sees every one up to it: no row after `after` means nothing is missing.
+    let newest = newest(connection).await?;
+    let rows = select_shows!(
+        "CASE WHEN deleted_at IS NULL THEN prices END",
+        "JOIN (
+             SELECT show_id, sum(seat_count) OVER (ORDER BY revision) - seat_count AS seats_before
+             FROM (
+                 SELECT show_id, revision, seat_count FROM catalog.shows
+                 WHERE revision > $1 ORDER BY revision LIMIT $2
+             ) AS next
+         ) AS page USING (show_id)
+         WHERE seats_before < $3
+         ORDER BY revision",
         after,
         PAGE_SHOWS_MAX,
-        PAGE_SEATS,
-    )
-    .fetch_all(connection)
-    .await?;
-    let newest = rows.first().map(|row| row.newest);
-    let newest = newest.ok_or_else(|| StoreError::fault("the feed has no row"))?;
-    let entries = rows
-        .into_iter()
-        .filter_map(entry)
-        .collect::<Result<_, _>>()?;
+        PAGE_SEATS
+    );
+    let rows = rows.fetch_all(&mut *connection).await?;
+    let mut deleted = Vec::new();
+    let mut shows = Vec::new();
+    for row in rows {
+        if row.prices.is_some() {
+            shows.push(row.with_prices()?);
+        } else {
+            let id = ShowId::try_from(row.show_id).map_err(StoreError::fault)?;
+            let revision = row.revision;
+            deleted.push(Entry::Deleted { id, revision });
+        }
+    }
+    let shows = rows::all_whole(connection, shows).await?.into_iter();
+    let mut entries: Vec<_> = shows.map(|show| Entry::Show(Box::new(show))).collect();
+    entries.extend(deleted);
+    entries.sort_by_key(Entry::revision);
     Ok(Page { entries, newest })
-}
-
-fn entry(row: FeedRow) -> Option<Result<Entry, StoreError>> {
-    let id = row.show_id?;
-    let revision = row.revision?;
-    let Some(Json(layout)) = row.layout else {
-        let id = ShowId::try_from(id).map_err(StoreError::fault);
-        return Some(id.map(|id| Entry::Deleted { id, revision }));
-    };
-    let info = InfoRow {
-        show_id: id,
-        revision,
-        name: row.name?,
-        show_type: row.show_type?,
-        state: row.state?,
-        start_at: row.start_at?,
-        end_at: row.end_at,
-        venue: row.venue?,
-        seat_count: row.seat_count?,
-        created_at: row.created_at?,
-        updated_at: row.updated_at?,
-        cancelled_at: row.cancelled_at,
-    };
-    let show = info
-        .try_into()
-        .map(|info| Entry::Show(Box::new(Show { info, layout })));
-    Some(show)
 }

@@ -21,7 +21,7 @@ pub const NAME_CHARS_MAX: usize = 100;
 /// The most characters of a deck's name; it may be empty.
 pub const DECK_CHARS_MAX: usize = 32;
 /// The most characters of a name in a [`Series::List`]; it has one at least.
-pub const SERIES_NAME_CHARS_MAX: usize = 32;
+pub const SERIES_NAME_CHARS_MAX: usize = 40;
 /// The most characters of a seat's label; it has one at least.
 pub const LABEL_CHARS_MAX: usize = 40;
 /// The most characters of a label's format.

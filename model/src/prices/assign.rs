@@ -1,4 +1,4 @@
-//! Finding what each tier is the price of: a byte for each seat, none where all cost the same.
+//! Finding what each tier is the price of: two bytes for each seat, none where all cost the same.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -9,7 +9,7 @@ use crate::money::PRICE_MAX;
 use crate::problem::{Problem, Problems, check_name};
 
 /// No tier has this index: [`PRICE_TIERS_MAX`] is below it.
-const NO_TIER: u8 = u8::MAX;
+const NO_TIER: u16 = u16::MAX;
 
 /// The tier of each seat and of each area, by index.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub(super) struct Assignment {
 /// The tier of each of so many.
 #[derive(Debug, Clone)]
 pub(super) enum Tiers {
-    Same { tier: u8, count: usize },
-    Each(Box<[u8]>),
+    Same { tier: u16, count: usize },
+    Each(Box<[u16]>),
 }
 
 /// What a tier names.
@@ -49,10 +49,10 @@ struct Resolver<'a> {
 /// The tier of everything that is named, by how specific it is.
 #[derive(Default)]
 struct Named {
-    sections: Vec<(Range<u32>, u8)>,
-    rows: Vec<(Range<u32>, u8)>,
-    seats: Vec<(Range<u32>, u8)>,
-    areas: Vec<(usize, u8)>,
+    sections: Vec<(Range<u32>, u16)>,
+    rows: Vec<(Range<u32>, u16)>,
+    seats: Vec<(Range<u32>, u16)>,
+    areas: Vec<(usize, u16)>,
 }
 
 impl Assignment {
@@ -88,7 +88,7 @@ impl Assignment {
 }
 
 impl Tiers {
-    fn of(tiers: Vec<u8>) -> Self {
+    fn of(tiers: Vec<u16>) -> Self {
         match tiers.split_first() {
             Some((first, others)) if others.iter().any(|tier| tier != first) => {
                 Self::Each(tiers.into())
@@ -111,7 +111,7 @@ impl Tiers {
     fn weight(&self) -> usize {
         match self {
             Self::Same { .. } => 0,
-            Self::Each(tiers) => tiers.len(),
+            Self::Each(tiers) => size_of_val(&**tiers),
         }
     }
 }
@@ -168,7 +168,7 @@ fn check_tiers(tiers: &[PriceTier], problems: &mut Problems) -> Option<usize> {
 }
 
 /// Names the first seat and the first area without a price.
-fn check_complete(seats: &[u8], areas: &[u8], layout: &SeatLayout, problems: &mut Problems) {
+fn check_complete(seats: &[u16], areas: &[u16], layout: &SeatLayout, problems: &mut Problems) {
     let first = seats.iter().zip(0..).find(|(tier, _)| **tier == NO_TIER);
     if let Some(seat) = first.and_then(|(_, position)| layout.seat(position)) {
         let unpriced = seats.iter().filter(|tier| **tier == NO_TIER).count();
@@ -310,6 +310,6 @@ impl<'a> Resolver<'a> {
 }
 
 /// Of a tier, which is below [`PRICE_TIERS_MAX`].
-fn index(tier: usize) -> u8 {
-    u8::try_from(tier).unwrap_or(NO_TIER)
+fn index(tier: usize) -> u16 {
+    u16::try_from(tier).unwrap_or(NO_TIER)
 }

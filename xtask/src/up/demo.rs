@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use proto::booking::v1::{ListSeatsRequest, SeatStatus};
-use proto::catalog::v1::{ListShowsRequest, SeatRow, Section, ShowState};
+use proto::catalog::v1::{ListShowsRequest, Section, ShowState};
 
-use crate::clients::{booking, catalog, concert, in_days, section};
+use crate::clients::{booking, catalog, concert, in_days, numbered, section};
 use crate::up::ports::Ports;
 
 const NAME: &str = "Demo: an evening of chamber music";
@@ -28,7 +28,7 @@ pub(crate) async fn find_or_create(ports: &Ports) -> Result<Demo> {
             return Ok(Demo { show_id, seats });
         }
     }
-    let request = concert(NAME, DAYS_AHEAD, layout());
+    let request = concert(NAME, DAYS_AHEAD, hall());
     let created = catalog(&ports.catalog_url())
         .await?
         .create_show(request)
@@ -78,17 +78,8 @@ async fn free_seats(ports: &Ports, show_id: &str) -> Result<Vec<String>> {
     Ok(page.seats.into_iter().map(|seat| seat.label).collect())
 }
 
-fn layout() -> Vec<Section> {
-    let rows = |names: &[&str]| {
-        let rows = names.iter().map(|name| SeatRow {
-            name: (*name).to_owned(),
-            seat_count: 20,
-            ..Default::default()
-        });
-        rows.collect()
-    };
-    vec![
-        section("Stalls", 4500, rows(&["A", "B", "C", "D", "E"])),
-        section("Circle", 3000, rows(&["F", "G", "H"])),
-    ]
+fn hall() -> Vec<(Section, i64)> {
+    let stalls = section("Stalls", &["A", "B", "C", "D", "E"], numbered(20));
+    let circle = section("Circle", &["F", "G", "H"], numbered(20));
+    vec![(stalls, 4500), (circle, 3000)]
 }

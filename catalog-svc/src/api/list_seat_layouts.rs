@@ -1,0 +1,49 @@
+//! ListSeatLayouts.
+
+use prost::Message as _;
+use proto::catalog::v1 as pb;
+use service_kit::fingerprint::fingerprint;
+use service_kit::{ApiError, FieldViolations, paging};
+
+use super::{CatalogApi, layout};
+use crate::domain::{LayoutId, LayoutList};
+
+pub(super) async fn handle(
+    api: &CatalogApi,
+    mut request: pb::ListSeatLayoutsRequest,
+) -> Result<pb::ListSeatLayoutsResponse, ApiError> {
+    let size = paging::page_size(std::mem::take(&mut request.page_size))?;
+    let token = std::mem::take(&mut request.page_token);
+    let query = fingerprint("list_seat_layouts", [request.encode_to_vec().as_slice()]);
+    let after = paging::cursor(query, &token, parse_cursor)?;
+    let mut violations = FieldViolations::default();
+    let origin = request.derived_from;
+    let origin = (!origin.is_empty()).then(|| violations.take("derived_from", origin.parse()));
+    violations.check()?;
+
+    let list = LayoutList {
+        derived_from: origin.flatten(),
+        after,
+        // One more than the page holds, to see whether there is another page.
+        rows_max: size + 1,
+    };
+    let mut layouts = api.store.list_seat_layouts(list).await?;
+    let is_last = layouts.len() <= usize::from(size);
+    layouts.truncate(size.into());
+    let next_page_token = match layouts.last() {
+        Some(last) if !is_last => paging::page_token(query, &format!("{}_{}", last.id, last.name)),
+        _ => String::new(),
+    };
+    Ok(pb::ListSeatLayoutsResponse {
+        layouts: layouts.iter().map(layout::write_info).collect(),
+        next_page_token,
+    })
+}
+
+/// The place behind a layout, as a page token has it: the id and the name.
+fn parse_cursor(text: &str) -> Option<(String, LayoutId)> {
+    let (id, name) = text
+        .split_once('_')
+        .filter(|(_, name)| !name.contains('\0'))?;
+    Some((name.to_owned(), id.parse().ok()?))
+}

@@ -1,0 +1,125 @@
+//! Prices between the contract and the model.
+
+use model::{Currency, PRICE_MAX, PriceDescription, PriceTier, RowRef};
+use proto::catalog::v1 as pb;
+use proto::money::v1::Money;
+use service_kit::FieldViolations;
+
+/// The prices that a CreateShow has: tiers, or one price for everything.
+pub(super) fn parse_either(
+    violations: &mut FieldViolations,
+    tiers: Vec<pb::PriceTier>,
+    seat_price: Option<&Money>,
+) -> Option<PriceDescription> {
+    if tiers.is_empty() {
+        let mut parser = Parser::new(violations);
+        let price = parser.price("seat_price", seat_price);
+        return Some(PriceDescription::single(parser.currency?, price?));
+    }
+    if seat_price.is_some() {
+        violations.add("seat_price", "must not be set beside price_tiers");
+    }
+    parse(violations, tiers)
+}
+
+/// Tiers of prices, or notes of what is wrong with their amounts and currencies.
+pub(super) fn parse(
+    violations: &mut FieldViolations,
+    tiers: Vec<pb::PriceTier>,
+) -> Option<PriceDescription> {
+    if tiers.is_empty() {
+        violations.add("price_tiers", "must be set");
+    }
+    let mut parser = Parser::new(violations);
+    let tiers = tiers.into_iter().enumerate();
+    let tiers: Vec<_> = tiers.map(|(t, tier)| parser.tier(t, tier)).collect();
+    let currency = parser.currency?;
+    let tiers = tiers.into_iter().collect::<Option<_>>()?;
+    Some(PriceDescription { currency, tiers })
+}
+
+/// Converts prices, noting what the model cannot express.
+struct Parser<'a> {
+    violations: &'a mut FieldViolations,
+    /// That of the first price which has one.
+    currency: Option<Currency>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(violations: &'a mut FieldViolations) -> Self {
+        Self {
+            violations,
+            currency: None,
+        }
+    }
+
+    fn tier(&mut self, t: usize, tier: pb::PriceTier) -> Option<PriceTier> {
+        let price = self.price(&format!("price_tiers[{t}].price"), tier.price.as_ref());
+        let names = |names: Vec<String>| names.into_iter().map(Into::into).collect();
+        let row = |row: pb::RowName| RowRef {
+            section: row.section.into(),
+            row: row.row.into(),
+        };
+        Some(PriceTier {
+            name: tier.name.into(),
+            price: price?,
+            sections: names(tier.sections),
+            rows: tier.rows.into_iter().map(row).collect(),
+            seat_labels: names(tier.seat_labels),
+            areas: names(tier.areas),
+        })
+    }
+
+    /// A price in the one currency of the show.
+    fn price(&mut self, path: &str, money: Option<&Money>) -> Option<i64> {
+        let Some(money) = money else {
+            self.violations.add(path, "must be set");
+            return None;
+        };
+        let currency_path = format!("{path}.currency_code");
+        let currency = self
+            .violations
+            .take(&currency_path, money.currency_code.parse());
+        match (self.currency, currency) {
+            (Some(first), Some(other)) if first != other => {
+                let message = format!("must be {first} as in the prices before it");
+                self.violations.add(currency_path, message);
+            }
+            (None, Some(first)) => self.currency = Some(first),
+            _ => {}
+        }
+        let is_price = (0..=PRICE_MAX).contains(&money.minor_units);
+        if !is_price {
+            let message = format!("must be 0 to {PRICE_MAX}");
+            self.violations.add(format!("{path}.minor_units"), message);
+        }
+        is_price.then_some(money.minor_units)
+    }
+}
+
+/// Prices as the contract writes them.
+pub(super) fn write(prices: &PriceDescription) -> Vec<pb::PriceTier> {
+    let tiers = prices.tiers.iter();
+    tiers
+        .map(|tier| write_tier(tier, prices.currency))
+        .collect()
+}
+
+fn write_tier(tier: &PriceTier, currency: Currency) -> pb::PriceTier {
+    let names = |names: &[Box<str>]| names.iter().map(ToString::to_string).collect();
+    let row = |row: &RowRef| pb::RowName {
+        section: row.section.to_string(),
+        row: row.row.to_string(),
+    };
+    pb::PriceTier {
+        name: tier.name.to_string(),
+        price: Some(Money {
+            minor_units: tier.price,
+            currency_code: currency.to_string(),
+        }),
+        sections: names(&tier.sections),
+        rows: tier.rows.iter().map(row).collect(),
+        seat_labels: names(&tier.seat_labels),
+        areas: names(&tier.areas),
+    }
+}

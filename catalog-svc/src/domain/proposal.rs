@@ -1,0 +1,99 @@
+//! A change that must not hurt a booking: the booking service is asked first.
+
+use std::sync::Arc;
+
+use model::{PriceDescription, ShowId};
+
+use super::layout::{Layout, LayoutId};
+use super::refusal::Refusal;
+use super::show::{ProposalState, ShowInfo, ShowState};
+
+/// A proposal that a show has now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// The revision that made it.
+    pub revision: i64,
+    /// Where it is.
+    pub state: ProposalState,
+    /// What is to change.
+    pub change: Change,
+    /// If it was refused for them: the labels of seats with live bookings.
+    pub booked_seats: Vec<String>,
+}
+
+/// What a proposal would change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The layout, and the prices under it.
+    Layout {
+        /// The layout's id.
+        id: LayoutId,
+        /// The layout and the prices, while they are proposed.
+        under: Option<(Arc<Layout>, PriceDescription)>,
+    },
+    /// The show is to be deleted.
+    Deletion,
+}
+
+/// Which proposal of a show is to be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposed {
+    /// The show.
+    pub id: ShowId,
+    /// The revision that made the proposal.
+    pub revision: i64,
+}
+
+/// A change that is made, or waits for the booking service.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decided<T> {
+    /// It is made.
+    Now(T),
+    /// The booking service is asked.
+    Later(Proposed),
+}
+
+/// What the booking service says to a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What the change takes away is off sale by now.
+    Accepted,
+    /// Nothing may change, for the sake of these seats' bookings; of a show that is to be
+    /// deleted it is only known that there are some.
+    Refused {
+        /// The seats' labels.
+        booked_seats: Vec<String>,
+    },
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// It is done.
+    Accepted,
+    /// It was refused, for a reason that is the caller's error.
+    Refused(Refusal),
+}
+
+impl ShowInfo {
+    /// Whether nothing is proposed that is not answered yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ProposalPending`] if something is.
+    pub fn check_nothing_pending(&self) -> Result<(), Refusal> {
+        match self.proposal {
+            Some((_, ProposalState::Pending)) => Err(Refusal::ProposalPending(self.id)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The error of a layout change that was dropped, as its show was cancelled first.
+#[must_use]
+pub fn dropped(id: ShowId) -> Refusal {
+    Refusal::State {
+        id,
+        is: ShowState::Cancelled,
+    }
+}

@@ -1,0 +1,48 @@
+//! Reads several shows, without their layouts and prices.
+
+use std::collections::HashMap;
+
+use model::{PriceDescription, ShowId};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::pool::Store;
+use super::rows::select_shows;
+use crate::domain::{Refusal, ShowInfo};
+
+impl Store {
+    /// These shows, in this order.
+    ///
+    /// # Errors
+    ///
+    /// If there is none for some of the ids, or it was deleted; or the database fails.
+    pub async fn batch_get_shows(&self, ids: Vec<ShowId>) -> Result<Vec<ShowInfo>, StoreError> {
+        self.lend("batch_get_shows", move |connection| {
+            Box::pin(read(connection, ids))
+        })
+        .await
+    }
+}
+
+async fn read(
+    connection: &mut PgConnection,
+    ids: Vec<ShowId>,
+) -> Result<Vec<ShowInfo>, StoreError> {
+    let wanted: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = select_shows!(
+        "NULL::jsonb",
+        "WHERE show_id = ANY ($1) AND deleted_at IS NULL",
+        &wanted
+    );
+    let rows = rows.fetch_all(connection).await?.into_iter();
+    let mut found: HashMap<_, _> = rows.map(|row| (row.show_id, row)).collect();
+    let missing = ids.iter().filter(|id| !found.contains_key(&id.uuid()));
+    let missing: Vec<_> = missing.copied().collect();
+    if !missing.is_empty() {
+        return Err(Refusal::NotFound(missing).into());
+    }
+    let rows = wanted.iter().filter_map(|id| found.remove(id));
+    rows.map(ShowInfo::try_from).collect()
+}
