@@ -103,12 +103,6 @@ impl Desk {
             .await;
         over.unwrap_or_else(|error| panic!("{id}: {error}"));
     }
-
-    /// Runs statements as the database's owner.
-    pub(crate) async fn run(&self, statements: &str) {
-        let done = self.database.owner().await.batch_execute(statements).await;
-        done.unwrap_or_else(|error| panic!("{statements}: {error}"));
-    }
 }
 
 fn replica(database: &TestDatabase) -> (Store, Verbs) {

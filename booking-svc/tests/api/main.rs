@@ -15,6 +15,7 @@ mod list_bookings;
 mod list_seats;
 mod lost_commit;
 mod malformed;
+mod organiser;
 mod outages;
 mod plans;
 mod poison;
