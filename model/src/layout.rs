@@ -1,7 +1,7 @@
 //! Seat layouts: sections, their rows, the seats in them; areas without seats.
 //!
 //! A layout keeps its compact description and an index over it, so that a seat costs some
-//! eight bytes however it is described. A seat's **position** is its place in the layout,
+//! nine bytes however it is described. A seat's **position** is its place in the layout,
 //! counted from 0: section by section, row by row from the front, from left to right.
 //! Invariant: an existing [`SeatLayout`] is within the limits, has a seat or an area, and
 //! `position_of(seat(n).label()) == n` for each of its seats.

@@ -4,6 +4,8 @@ mod drawing;
 mod problems;
 mod series;
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -189,6 +191,21 @@ fn labels_that_only_look_like_a_seat_are_unknown() {
         "A-0", "A-01", "A-+1", "A-10", "A-", "A", "a-1", "-1", "0", "10", "", "A-1 ", "A-1-",
     ] {
         assert_eq!(layout.position_of(label), None, "{label:?}");
+    }
+}
+
+/// Hashes may collide, so a label that only begins as another does must not pass for it.
+#[test]
+fn labels_are_compared_whole() {
+    let is_a_12 = |text: &str| {
+        label::writes(text, |out| {
+            out.write_str("A-")?;
+            out.write_str("12")
+        })
+    };
+    assert!(is_a_12("A-12"));
+    for other in ["A-123", "A-1", "A-", "", "B-12"] {
+        assert!(!is_a_12(other), "{other:?}");
     }
 }
 

@@ -177,8 +177,4 @@ fn a_show_has_so_many_labels_at_most() {
         seats.with_layout(hall(4)),
         Err(NumberingError::TooManyLabels)
     );
-    assert_eq!(
-        seats.with_layout(hall(0)).map(|seats| seats.ordinal_of(7)),
-        Ok(Some(7))
-    );
 }

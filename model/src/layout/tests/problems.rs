@@ -262,7 +262,7 @@ fn series_are_checked_field_by_field() {
         );
     }
     assert_eq!(of_run(list(&[])), [format!("{run}.list.names")]);
-    let long = "x".repeat(33);
+    let long = "x".repeat(41);
     assert_eq!(
         of_run(list(&["a", "", &long, " b", "c\n"])),
         [1, 2, 3, 4].map(|i| format!("{run}.list.names[{i}]"))
