@@ -84,7 +84,6 @@ impl Config {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
-            hold_default: self.hold,
             seats_per_booking_max: self.seats_per_booking_max,
         }
     }

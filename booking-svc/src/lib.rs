@@ -48,7 +48,16 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let store = Store::new(pool);
     let catalog = Catalog::new(config.catalog_url.clone());
     let sales = Sales::new(store.clone(), catalog.clone());
-    let following = tokio::spawn(catalog::follow(catalog, sales.clone(), shutdown.clone()));
+    let following = tokio::spawn(catalog::follow(
+        catalog.clone(),
+        sales.clone(),
+        shutdown.clone(),
+    ));
+    let telling = tokio::spawn(catalog::tell_answers(
+        catalog,
+        sales.clone(),
+        shutdown.clone(),
+    ));
     let lane_config = postgres::config(config.database.url(), NAME)?;
     let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
 
@@ -57,7 +66,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         lanes.clone(),
         shutdown.clone(),
     ));
-    let verbs = Verbs::new(sales.clone(), lanes);
+    let verbs = Verbs::new(sales.clone(), lanes, config.hold);
     let bookings = Bookings {
         verbs,
         sales,
@@ -75,6 +84,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
             task.await.context("a lane panicked")?;
         }
         following.await.context("the feed's task panicked")?;
+        telling.await.context("the answers' task panicked")?;
         readiness.await.context("the readiness task panicked")
     };
     tokio::select! {

@@ -9,14 +9,13 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::catalog::{Catalog, CatalogError};
-use crate::domain::{Sale, SaleState};
-use crate::store::{Store, StoreError};
+use crate::domain::{Booking, Sale, SaleState, Snapshot};
+use crate::store::{Applied, Store, StoreError};
 
 /// How many shows may be asked of the catalog at once. More wait, as long as their callers.
 const CATALOG_CALLS_MAX: usize = 16;
-/// What sales in memory may weigh in all; a label or a row of a layout weighs 1, about 100
-/// bytes.
-const CACHE_WEIGHT_MAX: u64 = 500_000;
+/// The most bytes of sales in memory.
+const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const CACHED_SALES_EXPECTED: usize = 1_000;
 
 /// Finds and keeps sales.
@@ -24,8 +23,9 @@ const CACHED_SALES_EXPECTED: usize = 1_000;
 pub struct Sales {
     store: Store,
     catalog: Catalog,
-    cache: Arc<Cache<ShowId, Arc<Sale>, ByLabels>>,
+    cache: Arc<Cache<ShowId, Arc<Sale>, ByBytes>>,
     asking: Arc<Semaphore>,
+    answered: Arc<Notify>,
     cancelled: Arc<Notify>,
 }
 
@@ -44,20 +44,11 @@ pub enum SalesError {
 }
 
 #[derive(Debug, Clone)]
-struct ByLabels;
+struct ByBytes;
 
-impl Weighter<ShowId, Arc<Sale>> for ByLabels {
+impl Weighter<ShowId, Arc<Sale>> for ByBytes {
     fn weight(&self, _: &ShowId, sale: &Arc<Sale>) -> u64 {
-        let rows = sale
-            .layout
-            .sections()
-            .iter()
-            .flat_map(|section| &section.rows);
-        let weights = rows.map(|row| match &row.seats {
-            model::Seats::Count(_) => 2,
-            model::Seats::Labels(labels) => 2 + labels.len() as u64,
-        });
-        1 + weights.sum::<u64>()
+        sale.weight()
     }
 }
 
@@ -65,12 +56,13 @@ impl Sales {
     /// Sales out of `store`, and out of `catalog` where the store has none yet.
     #[must_use]
     pub fn new(store: Store, catalog: Catalog) -> Self {
-        let cache = Cache::with_weighter(CACHED_SALES_EXPECTED, CACHE_WEIGHT_MAX, ByLabels);
+        let cache = Cache::with_weighter(CACHED_SALES_EXPECTED, CACHE_BYTES_MAX, ByBytes);
         Self {
             store,
             catalog,
             cache: Arc::new(cache),
             asking: Arc::new(Semaphore::new(CATALOG_CALLS_MAX)),
+            answered: Arc::new(Notify::new()),
             cancelled: Arc::new(Notify::new()),
         }
     }
@@ -105,6 +97,21 @@ impl Sales {
         Box::pin(self.cache.get_or_insert_async(&show_id, find)).await
     }
 
+    /// A sale that names every seat of a booking.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::known`].
+    pub async fn of(&self, booking: &Booking) -> Result<Arc<Sale>, SalesError> {
+        let show_id = booking.booking_id.show();
+        let sale = self.known(show_id).await?;
+        if sale.can_name(booking) {
+            return Ok(sale);
+        }
+        self.cache.remove(&show_id);
+        self.known(show_id).await
+    }
+
     /// The sale of a show, as the database has it now.
     ///
     /// # Errors
@@ -116,12 +123,38 @@ impl Sales {
         Ok(sale)
     }
 
-    /// Copies a show from the catalog; see [`Store::apply_sale`].
-    pub(crate) async fn apply(&self, sale: Sale, cursor: Option<i64>) -> Result<(), StoreError> {
-        self.keep(&sale, cursor).await?;
+    /// The sale as the database has it now, if that is another than `sale`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub async fn newer(&self, sale: &Sale) -> Result<Option<Arc<Sale>>, SalesError> {
+        if self.store.revision(sale.show_id).await? == Some(sale.revision) {
+            return Ok(None);
+        }
+        self.refresh(sale.show_id).await.map(Some)
+    }
+
+    /// Copies a show from the catalog; see [`Store::apply`].
+    pub(crate) async fn apply(
+        &self,
+        snapshot: &Snapshot,
+        cursor: Option<i64>,
+    ) -> Result<(), StoreError> {
+        self.keep(snapshot, cursor).await?;
         // Whoever asks next reads what is stored, which may be newer than this.
-        self.cache.remove(&sale.show_id);
+        self.cache.remove(&snapshot.show_id);
         Ok(())
+    }
+
+    /// Waits until there is an answer that the catalog has not heard.
+    pub(crate) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
+    /// Has every sale looked up again.
+    pub(crate) fn forget_all(&self) {
+        self.cache.clear();
     }
 
     /// Closes the sale of a deleted show.
@@ -148,18 +181,18 @@ impl Sales {
         }
         // The semaphore is never closed.
         let _permit = self.asking.acquire().await.ok();
-        let sale = self
-            .catalog
-            .show(show_id)
-            .await?
-            .ok_or(SalesError::NotFound(show_id))?;
-        self.keep(&sale, None).await?;
-        Ok(Arc::new(sale))
+        let show = self.catalog.show(show_id).await?;
+        self.keep(&show.ok_or(SalesError::NotFound(show_id))?, None)
+            .await?;
+        let sale = self.store.sale(show_id).await?;
+        sale.map(Arc::new).ok_or(SalesError::NotFound(show_id))
     }
 
-    async fn keep(&self, sale: &Sale, cursor: Option<i64>) -> Result<(), StoreError> {
-        self.store.apply_sale(sale, cursor).await?;
-        if sale.state == SaleState::Cancelled {
+    async fn keep(&self, snapshot: &Snapshot, cursor: Option<i64>) -> Result<(), StoreError> {
+        if self.store.apply(snapshot, cursor).await? == Applied::SaleAndAnswer {
+            self.answered.notify_one();
+        }
+        if snapshot.terms.state == SaleState::Cancelled {
             self.cancelled.notify_one();
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::domain::{Booking, Command, Customer, Order, Refusal, Sale};
 use crate::sales::{Sales, SalesError};
 use crate::store::{LaneError, Lanes};
 
-/// How often a reserve looks its sale up again because the catalog changed it meanwhile.
+/// How often a reserve looks its sale up because the catalog changes it meanwhile.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Carries out orders.
@@ -19,6 +19,7 @@ const LOOKUPS_MAX: u32 = 3;
 pub struct Verbs {
     sales: Sales,
     lanes: Lanes,
+    hold_default: Duration,
 }
 
 /// A valid ReserveSeats.
@@ -30,8 +31,8 @@ pub struct Reserve {
     pub labels: Vec<String>,
     /// For whom.
     pub customer: Customer,
-    /// For how long.
-    pub hold: Duration,
+    /// For how long; none: as the show says, or this service.
+    pub hold: Option<Duration>,
     /// The caller's id for it.
     pub request_id: Option<Uuid>,
     /// A hash of the request.
@@ -78,10 +79,15 @@ pub enum VerbError {
 }
 
 impl Verbs {
-    /// Verbs on `sales`, decided by `lanes`.
+    /// Verbs on `sales`, decided by `lanes`. Seats are held for `hold_default` where neither the
+    /// caller nor the show says for how long.
     #[must_use]
-    pub fn new(sales: Sales, lanes: Lanes) -> Self {
-        Self { sales, lanes }
+    pub fn new(sales: Sales, lanes: Lanes, hold_default: Duration) -> Self {
+        Self {
+            sales,
+            lanes,
+            hold_default,
+        }
     }
 
     /// Holds seats: all of them or none.
@@ -92,16 +98,26 @@ impl Verbs {
     pub async fn reserve(&self, wanted: Reserve, deadline: Instant) -> Result<Booked, VerbError> {
         let mut sale = self.sales.get(wanted.show_id).await?;
         for _ in 0..LOOKUPS_MAX {
+            let ordinals = match ordinals(&sale, &wanted.labels) {
+                Ok(ordinals) => ordinals,
+                Err(unknown) => match self.sales.newer(&sale).await? {
+                    Some(newer) => {
+                        sale = newer;
+                        continue;
+                    }
+                    None => return self.first_result(&wanted, sale, unknown).await,
+                },
+            };
             let order = Order {
                 show_id: wanted.show_id,
                 request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
                 repeatable: wanted.request_id.is_some(),
                 fingerprint: wanted.fingerprint,
                 command: Command::Reserve {
-                    ordinals: ordinals(&sale, &wanted.labels)?,
+                    ordinals,
                     sale: Arc::clone(&sale),
                     customer: wanted.customer.clone(),
-                    hold: wanted.hold,
+                    hold: wanted.hold.or(sale.terms.hold).unwrap_or(self.hold_default),
                 },
             };
             match self.lanes.decide(order, deadline).await {
@@ -112,6 +128,28 @@ impl Verbs {
             }
         }
         Err(VerbError::Undecided(LaneError::Contention))
+    }
+
+    /// What an earlier call did that was the same as `wanted`, if there was one: the layout may
+    /// have had the seats then. Otherwise `error`.
+    async fn first_result(
+        &self,
+        wanted: &Reserve,
+        sale: Arc<Sale>,
+        error: VerbError,
+    ) -> Result<Booked, VerbError> {
+        let Some(request_id) = wanted.request_id else {
+            return Err(error);
+        };
+        let store = self.sales.store();
+        let first = store.replay(wanted.show_id, request_id).await;
+        match first.map_err(SalesError::from)? {
+            None => Err(error),
+            Some(first) => match first.answer(wanted.fingerprint) {
+                Ok(booking) => Ok(Booked { booking, sale }),
+                Err(refusal) => Err(VerbError::Refused(refusal)),
+            },
+        }
     }
 
     /// Turns a hold into a sale.
@@ -182,7 +220,11 @@ impl Verbs {
             Err(error) => return Err(error.into()),
         };
         match self.lanes.decide(order, deadline).await {
-            Ok(Ok(booking)) => Ok(Booked { booking, sale }),
+            Ok(Ok(booking)) if sale.can_name(&booking) => Ok(Booked { booking, sale }),
+            Ok(Ok(booking)) => {
+                let sale = self.sales.of(&booking).await?;
+                Ok(Booked { booking, sale })
+            }
             Ok(Err(refusal)) => Err(VerbError::Refused(refusal)),
             Err(error) => Err(VerbError::Undecided(error)),
         }
@@ -194,7 +236,7 @@ fn ordinals(sale: &Sale, labels: &[String]) -> Result<Vec<u32>, VerbError> {
     let mut ordinals = Vec::with_capacity(labels.len());
     let mut unknown = Vec::new();
     for (place, label) in labels.iter().enumerate() {
-        match sale.layout.ordinal_of(label) {
+        match sale.seats.ordinal_of_label(label) {
             Some(ordinal) => ordinals.push(ordinal),
             None => unknown.push((place, label.clone())),
         }

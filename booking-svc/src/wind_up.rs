@@ -45,7 +45,7 @@ impl WindUpError {
         match self {
             Self::Undecided(LaneError::Fault(_) | LaneError::SaleChanged)
             | Self::Refused(_)
-            | Self::Store(StoreError::BadRow(_)) => true,
+            | Self::Store(StoreError::BadRow(_) | StoreError::TooManySeats(_)) => true,
             Self::Undecided(_) | Self::Store(StoreError::Db(_)) => false,
         }
     }

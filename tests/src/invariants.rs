@@ -28,13 +28,13 @@ mod tests {
 
     /// Two bookings of the seat with the ordinal 0, which neither of them owns.
     const SOLD_TWICE: &str = "
-        INSERT INTO booking.sales (show_id, revision, state, start_at, layout, seat_count)
-        VALUES ('01020304-0506-8000-8000-000000000000', 1, 'ON_SALE', now() + '1 day', '{}', 1);
+        INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)
+        VALUES ('01020304-0506-8000-8000-000000000000', 1, 'ON_SALE', now() + '1 day', '{}', '{}', 1);
         INSERT INTO booking.bookings
-            (show_id, booking_id, state, version, customer_id, seat_ordinals, seat_prices, total,
-             currency, created_at, expires_at, confirmed_at)
+            (show_id, booking_id, state, version, customer_id, seat_ordinals, seat_prices,
+             seat_tiers, total, currency, created_at, expires_at, confirmed_at)
         SELECT '01020304-0506-8000-8000-000000000000', id::uuid, 'CONFIRMED', 2, 'ada', '{0}',
-            '{5}', 5, 'EUR', now(), now() + '1 minute', now()
+            '{5}', '{VIP}', 5, 'EUR', now(), now() + '1 minute', now()
         FROM unnest(ARRAY['01020304-0506-8000-8000-000000000001',
                           '01020304-0506-8000-8000-000000000002']) AS id";
 

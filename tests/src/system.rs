@@ -192,38 +192,51 @@ fn channel(process: &Process) -> Channel {
 #[must_use]
 pub fn show(seats: i32) -> CreateShowRequest {
     let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
-    let names = Kind::List(NameList {
-        names: vec!["A".to_owned()],
-    });
-    let numbers = Kind::Numbers(NumberSeries {
-        first: 1,
-        last: seats,
-        ..Default::default()
-    });
-    let series = |kind| Series { series: Some(kind) };
-    let stalls = Section {
-        name: "Stalls".to_owned(),
-        rows: vec![RowBlock {
-            names: Some(series(names)),
-            runs: vec![series(numbers)],
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
-    let layout = SeatLayout {
-        sections: vec![stalls],
-        ..Default::default()
-    };
     CreateShowRequest {
         name: "A show".to_owned(),
         show_type: ShowType::Concert.into(),
         start_time: Some(tomorrow.into()),
-        seats: Some(Seats::Layout(layout)),
+        seats: Some(Seats::Layout(layout(seats))),
         seat_price: Some(Money {
             minor_units: 1250,
             currency_code: "EUR".to_owned(),
         }),
         ..Default::default()
+    }
+}
+
+/// A layout with the seats "A-1" to "A-{seats}" in one section "Stalls".
+#[must_use]
+pub fn layout(seats: i32) -> SeatLayout {
+    let numbers = NumberSeries {
+        first: 1,
+        last: seats,
+        ..Default::default()
+    };
+    let row = RowBlock {
+        names: Some(names(["A"])),
+        runs: vec![Series {
+            series: Some(Kind::Numbers(numbers)),
+        }],
+        ..Default::default()
+    };
+    SeatLayout {
+        name: format!("A row of {seats}"),
+        sections: vec![Section {
+            name: "Stalls".to_owned(),
+            rows: vec![row],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+/// Names one by one.
+#[must_use]
+pub fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Series {
+    let names = names.into_iter().map(Into::into).collect();
+    Series {
+        series: Some(Kind::List(NameList { names })),
     }
 }
 

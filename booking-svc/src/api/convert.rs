@@ -1,30 +1,36 @@
 //! Values of the domain as messages of the contract.
 
-use model::SeatPlace;
 use proto::booking::v1 as pb;
 use proto::booking::v1::booking::Customer as PbCustomer;
+use proto::catalog::v1::Point;
 use proto::money::v1::Money;
 use service_kit::wire;
 
-use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, Sale};
+use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Sale};
 use crate::store::SeatStatus;
 use crate::verbs::Booked;
 
 impl From<Booked> for pb::Booking {
-    fn from(Booked { booking, sale }: Booked) -> Self {
+    fn from(Booked { mut booking, sale }: Booked) -> Self {
+        // A seat that the layout has no more comes last.
+        let place = |seat: &HeldSeat| sale.seats.position_of(seat.ordinal).unwrap_or(u32::MAX);
+        booking.seats.sort_by_key(place);
         let money = |minor_units| Money {
             minor_units,
             currency_code: booking.currency.as_str().to_owned(),
         };
-        let line = |seat: &crate::domain::HeldSeat| {
-            let place = sale.layout.seat(seat.ordinal);
-            pb::BookingLine {
-                seat_label: place.map(|place| place.label()).unwrap_or_default(),
-                section: section_of(place),
-                row: row_of(place),
-                price_tier: section_of(place),
+        let line = |seat: &HeldSeat| {
+            let mut line = pb::BookingLine {
+                price_tier: seat.tier.to_string(),
                 price: Some(money(seat.price)),
+                ..pb::BookingLine::default()
+            };
+            if let Some(named) = sale.named(seat.ordinal) {
+                line.seat_label = named.label.into_owned();
+                named.section.clone_into(&mut line.section);
+                line.row = named.row.into_owned();
             }
+            line
         };
         Self {
             booking_id: booking.booking_id.to_string(),
@@ -54,37 +60,39 @@ fn etag(booking: &Booking) -> String {
     format!("v{}", booking.version)
 }
 
-/// A seat of a show.
-pub(super) fn seat(sale: &Sale, ordinal: u32, status: SeatStatus) -> pb::Seat {
-    let place = sale.layout.seat(ordinal);
-    pb::Seat {
-        label: place.map(|place| place.label()).unwrap_or_default(),
-        section: section_of(place),
-        row: row_of(place),
-        price_tier: section_of(place),
-        price: place.map(|place| Money {
-            minor_units: place.section.price,
-            currency_code: sale.layout.currency().as_str().to_owned(),
-        }),
+/// The seat in a position of a show's layout.
+pub(super) fn seat(sale: &Sale, position: u32, status: SeatStatus) -> pb::Seat {
+    let mut seat = pb::Seat {
         status: match status {
             SeatStatus::Available => pb::SeatStatus::Available,
             SeatStatus::Held => pb::SeatStatus::Held,
             SeatStatus::Booked => pb::SeatStatus::Booked,
+            SeatStatus::Blocked => pb::SeatStatus::Blocked,
         }
         .into(),
+        ..pb::Seat::default()
+    };
+    if let Some(place) = sale.seats.layout().seat(position) {
+        let point = place.point();
+        seat.label = place.label();
+        seat.section = place.section().name.to_string();
+        seat.row = place.row_name().into_owned();
+        seat.deck = place.section().deck.to_string();
+        seat.accessible = place.is_accessible();
+        seat.companion = place.is_companion();
+        seat.position = Some(Point {
+            x: point.x,
+            y: point.y,
+        });
     }
-}
-
-fn section_of(place: Option<SeatPlace<'_>>) -> String {
-    place
-        .map(|place| place.section.name.to_string())
-        .unwrap_or_default()
-}
-
-fn row_of(place: Option<SeatPlace<'_>>) -> String {
-    place
-        .map(|place| place.row.name.to_string())
-        .unwrap_or_default()
+    if let Some(priced) = sale.prices.of_seat(position) {
+        seat.price_tier = priced.tier.to_owned();
+        seat.price = Some(Money {
+            minor_units: priced.price,
+            currency_code: sale.prices.currency().as_str().to_owned(),
+        });
+    }
+    seat
 }
 
 fn state(state: BookingState) -> pb::BookingState {
@@ -125,7 +133,14 @@ pub(super) fn booking_state(number: i32) -> Result<Option<BookingState>, &'stati
     }
 }
 
-/// A status to filter by; unspecified for every status.
-pub(super) fn seat_status(number: i32) -> Result<pb::SeatStatus, &'static str> {
-    pb::SeatStatus::try_from(number).map_err(|_| "is no status of a seat")
+/// A status to filter by; none for every status.
+pub(super) fn seat_status(number: i32) -> Result<Option<SeatStatus>, &'static str> {
+    match pb::SeatStatus::try_from(number) {
+        Ok(pb::SeatStatus::Unspecified) => Ok(None),
+        Ok(pb::SeatStatus::Available) => Ok(Some(SeatStatus::Available)),
+        Ok(pb::SeatStatus::Held) => Ok(Some(SeatStatus::Held)),
+        Ok(pb::SeatStatus::Booked) => Ok(Some(SeatStatus::Booked)),
+        Ok(pb::SeatStatus::Blocked) => Ok(Some(SeatStatus::Blocked)),
+        Err(_) => Err("is no status of a seat"),
+    }
 }

@@ -29,14 +29,24 @@ impl From<Refusal> for ApiError {
                 Self::not_found(ErrorReason::BookingNotFound, "there is no such booking")
                     .with("booking_id", id)
             }
-            Refusal::ShowNotOnSale(id, state) => Self::precondition(
-                ErrorReason::ShowNotOnSale,
-                "SHOW_STATE",
-                format!("the show is not on sale: it is {}", state.as_str()),
-                vec![(id.to_string(), format!("is {}", state.as_str()))],
-            )
-            .with("show_id", id)
-            .with("state", state.as_str()),
+            Refusal::ShowNotOnSale(id, state, opens_at) => {
+                let state = state.as_str();
+                let opens = opens_at.map(wire::rfc3339);
+                let until = opens.as_ref().map(|at| format!(" until {at}"));
+                let until = until.unwrap_or_default();
+                let error = Self::precondition(
+                    ErrorReason::ShowNotOnSale,
+                    "SHOW_STATE",
+                    format!("the show is not on sale: it is {state}{until}"),
+                    vec![(id.to_string(), format!("is {state}{until}"))],
+                )
+                .with("show_id", id)
+                .with("state", state);
+                match opens {
+                    Some(at) => error.with("sales_open_time", at),
+                    None => error,
+                }
+            }
             Refusal::ShowStarted(id, start_at) => {
                 let start = wire::rfc3339(start_at);
                 Self::precondition(
@@ -47,6 +57,11 @@ impl From<Refusal> for ApiError {
                 )
                 .with("show_id", id)
                 .with("start_time", start)
+            }
+            Refusal::TooManySeats(limit) => {
+                let message = format!("a booking of this show has at most {limit} seats");
+                let reason = ErrorReason::SeatsPerBookingExceeded;
+                Self::quota(reason, "seat_labels", message).with("limit", limit)
             }
             Refusal::SeatsUnavailable(show_id, seats) => {
                 seats_unavailable(seats).with("show_id", show_id)
@@ -118,6 +133,7 @@ fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
         let how = match taken {
             Taken::Held => "is held",
             Taken::Booked => "is booked",
+            Taken::Blocked => "is not for sale",
         };
         (label, how.to_owned())
     });
@@ -184,6 +200,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Db(error) => error.into(),
             StoreError::BadRow(error) => Self::internal(&error),
+            StoreError::TooManySeats(error) => Self::internal(&error),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Bookings {
             .booking(id)
             .await?
             .ok_or(Refusal::BookingNotFound(id))?;
-        let sale = self.sales.known(id.show()).await?;
+        let sale = self.sales.of(&booking).await?;
         Ok(pb::GetBookingResponse {
             booking: Some(Booked { booking, sale }.into()),
         })

@@ -25,7 +25,7 @@ impl Bookings {
 
         let mut bookings = Vec::with_capacity(page.items.len());
         for booking in page.items {
-            let sale = self.sales.known(booking.booking_id.show()).await?;
+            let sale = self.sales.of(&booking).await?;
             bookings.push(Booked { booking, sale }.into());
         }
         let next_page_token = page

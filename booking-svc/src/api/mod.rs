@@ -30,8 +30,6 @@ pub const SEATS_PER_BOOKING_MAX: u16 = 100;
 /// What the configuration says about bookings.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long seats are held if the caller does not say; [`HOLD_MIN`] to [`HOLD_MAX`].
-    pub hold_default: Duration,
     /// The most seats of a booking; 1 to [`SEATS_PER_BOOKING_MAX`].
     pub seats_per_booking_max: u16,
 }

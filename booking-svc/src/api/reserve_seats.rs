@@ -59,11 +59,9 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
             None
         }
     };
-    let hold = match &request.hold_duration {
-        None => Some(limits.hold_default),
-        Some(asked) => violations.take("hold_duration", hold(asked)),
-    };
-    let (Some(show_id), Some(customer), Some(hold)) = (show_id, customer, hold) else {
+    let hold = request.hold_duration.as_ref();
+    let hold = hold.and_then(|asked| violations.take("hold_duration", self::hold(asked)));
+    let (Some(show_id), Some(customer)) = (show_id, customer) else {
         return Err(violations.into_error());
     };
     violations.check()?;

@@ -1,64 +1,90 @@
-//! The catalog's shows as sales.
+//! The catalog's shows as snapshots of what is sold.
 
-use model::{Currency, SeatLayout, SeatRow, Seats, Section};
-use proto::catalog::v1::{self as pb, ShowState};
+use std::time::Duration;
+
+use prost_types::Timestamp;
+use proto::catalog::v1 as pb;
+use proto::catalog::v1::proposal::Change;
 use service_kit::wire;
+use time::OffsetDateTime;
 
-use crate::domain::{Sale, SaleState};
+use super::layout::{layout, prices};
+use crate::domain::{OrphanRule, Proposal, ProposedChange, SaleState, Snapshot, Terms};
 
-/// A snapshot as a sale. The catalog has checked it; what does not fit is told in words for
-/// the log.
-pub(super) fn sale(show: pb::Show) -> Result<Sale, String> {
-    let show_id = show
-        .show_id
-        .parse()
-        .map_err(|error| format!("show_id {error}"))?;
-    let state = match show.state() {
-        ShowState::OnSale => SaleState::OnSale,
-        ShowState::Cancelled => SaleState::Cancelled,
-        ShowState::Unspecified => return Err(format!("{show_id} has no state")),
-    };
-    let start_at = show
-        .start_time
-        .as_ref()
-        .ok_or("start_time is missing")
-        .and_then(wire::instant)?;
-    let currency: Currency = show
-        .sections
-        .first()
-        .and_then(|section| section.price.as_ref())
-        .ok_or_else(|| format!("{show_id} has no price"))?
-        .currency_code
-        .parse()
-        .map_err(|error| format!("{show_id} currency {error}"))?;
-    let sections = show.sections.into_iter().map(section).collect();
-    let layout = SeatLayout::new(currency, sections)
-        .map_err(|problems| format!("{show_id} has no valid layout: {problems:?}"))?;
-    Ok(Sale {
-        show_id,
+/// A show as it stands at a revision. The catalog has checked it; what does not fit is told in
+/// words for the log.
+pub(super) fn snapshot(show: pb::Show) -> Result<Snapshot, String> {
+    let id = show.show_id.clone();
+    parse(show).map_err(|error| format!("show {id:?}: {error}"))
+}
+
+fn parse(show: pb::Show) -> Result<Snapshot, String> {
+    let show_id = show.show_id.parse();
+    let terms = terms(&show)?;
+    let layout = layout(show.layout.ok_or("no layout")?)?;
+    Ok(Snapshot {
+        show_id: show_id.map_err(|error| format!("show_id {error}"))?,
         revision: show.revision,
-        state,
-        start_at,
+        terms,
+        prices: prices(show.price_tiers, &layout)?,
         layout,
+        proposal: match show.proposal {
+            Some(proposal) if proposal.state() == pb::ProposalState::Pending => {
+                Some(self::proposal(proposal)?)
+            }
+            _ => None,
+        },
     })
 }
 
-fn section(section: pb::Section) -> Section {
-    Section {
-        name: section.name.into(),
-        price: section.price.map_or(0, |price| price.minor_units),
-        rows: section.rows.into_iter().map(row).collect(),
-    }
+fn terms(show: &pb::Show) -> Result<Terms, String> {
+    Ok(Terms {
+        state: match show.state() {
+            pb::ShowState::Draft => SaleState::Draft,
+            pb::ShowState::OnSale => SaleState::OnSale,
+            pb::ShowState::Paused => SaleState::Paused,
+            pb::ShowState::Closed => SaleState::Closed,
+            pb::ShowState::Cancelled => SaleState::Cancelled,
+            pb::ShowState::Unspecified => return Err("no state".to_owned()),
+        },
+        start_at: instant(show.start_time.as_ref())?.ok_or("no start_time")?,
+        sales_open_at: instant(show.sales_open_time.as_ref())?,
+        sales_close_at: instant(show.sales_close_time.as_ref())?,
+        hold: duration(show.hold_duration.as_ref())?,
+        seats_per_booking_max: limit(show.seats_per_booking_max)?,
+        places_per_customer_max: limit(show.places_per_customer_max)?,
+        orphan_rule: match show.orphan_rule() {
+            pb::OrphanRule::Unspecified | pb::OrphanRule::Off => OrphanRule::Off,
+            pb::OrphanRule::Warn => OrphanRule::Warn,
+            pb::OrphanRule::Strict => OrphanRule::Strict,
+        },
+    })
 }
 
-fn row(row: pb::SeatRow) -> SeatRow {
-    let seats = if row.seat_labels.is_empty() {
-        Seats::Count(row.seat_count.try_into().unwrap_or_default())
-    } else {
-        Seats::Labels(row.seat_labels.into_iter().map(Into::into).collect())
+fn proposal(proposal: pb::Proposal) -> Result<Proposal, String> {
+    let change = match proposal.change.ok_or("the proposal has no change")? {
+        Change::LayoutChange(change) => {
+            let proposed = change.layout.ok_or("the proposal has no layout")?;
+            ProposedChange::Layout(layout(proposed)?)
+        }
+        Change::Deletion(pb::Deletion {}) => ProposedChange::Deletion,
     };
-    SeatRow {
-        name: row.name.into(),
-        seats,
-    }
+    Ok(Proposal {
+        revision: proposal.revision,
+        change,
+    })
+}
+
+fn instant(time: Option<&Timestamp>) -> Result<Option<OffsetDateTime>, &'static str> {
+    time.map(wire::instant).transpose()
+}
+
+fn duration(length: Option<&prost_types::Duration>) -> Result<Option<Duration>, &'static str> {
+    length.map(wire::duration).transpose()
+}
+
+/// 0 is none.
+fn limit(limit: i32) -> Result<Option<u16>, String> {
+    let limit = u16::try_from(limit).map_err(|_| format!("{limit} is no limit"))?;
+    Ok((limit > 0).then_some(limit))
 }

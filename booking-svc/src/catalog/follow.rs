@@ -75,6 +75,8 @@ async fn follow_once(
     } else {
         sales.store().cursor().await?
     };
+    // What another replica has applied up to there was not told to this one.
+    sales.forget_all();
     let request = WatchShowsRequest { after_revision };
     let mut feed = catalog
         .client
@@ -100,8 +102,13 @@ async fn apply(sales: &Sales, entry: WatchShowsResponse) -> Result<(), StoreErro
             Ok(show_id) => sales.close(show_id, revision).await,
             Err(error) => skip(sales, revision, &format!("{id:?} {error}")).await,
         },
-        Some(Change::Show(show)) => match convert::sale(show) {
-            Ok(sale) => sales.apply(sale, Some(revision)).await.map(drop),
+        Some(Change::Show(show)) => match convert::snapshot(show) {
+            Ok(snapshot) => match sales.apply(&snapshot, Some(revision)).await {
+                Err(StoreError::TooManySeats(error)) => {
+                    skip(sales, revision, &error.to_string()).await
+                }
+                applied => applied,
+            },
             Err(error) => skip(sales, revision, &error).await,
         },
     }

@@ -1,25 +1,28 @@
-//! The catalog as this service knows it: a client that copies shows as sales. One direction:
-//! the catalog knows nothing of bookings.
+//! The catalog as this service knows it: a client that copies shows as sales, and answers what
+//! the catalog proposes. One direction: the catalog knows nothing of bookings, and calls nobody.
 
+mod answer;
 mod convert;
 mod follow;
+mod layout;
 
 use std::time::Duration;
 
 use model::ShowId;
-use proto::catalog::v1::GetShowRequest;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::{AnswerProposalRequest, GetShowRequest};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
+pub use answer::tell_answers;
 pub use follow::follow;
 
-use crate::domain::Sale;
+use crate::domain::{ProposalAnswer, Snapshot};
 
 /// A snapshot with 100,000 labels of 40 characters has 4.3 MB.
 const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const GET_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A client of the catalog. Connects when it is needed, and again when it has to.
@@ -37,6 +40,16 @@ pub enum CatalogError {
     /// What it sent is no show that could be sold.
     #[error("the catalog sent a show that cannot be: {0}")]
     Malformed(String),
+}
+
+impl CatalogError {
+    /// Whether any other call would fail as well.
+    fn is_outage(&self) -> bool {
+        let Self::Unavailable(status) = self else {
+            return false;
+        };
+        matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+    }
 }
 
 impl Catalog {
@@ -58,20 +71,40 @@ impl Catalog {
     /// # Errors
     ///
     /// If the catalog does not answer, or not with a show.
-    pub async fn show(&self, show_id: ShowId) -> Result<Option<Sale>, CatalogError> {
+    pub async fn show(&self, show_id: ShowId) -> Result<Option<Snapshot>, CatalogError> {
         let mut request = tonic::Request::new(GetShowRequest {
             show_id: show_id.to_string(),
             ..Default::default()
         });
-        request.set_timeout(GET_TIMEOUT);
+        request.set_timeout(CALL_TIMEOUT);
         match self.client.clone().get_show(request).await {
             Ok(response) => {
                 let show = response.into_inner().show.unwrap_or_default();
-                convert::sale(show)
+                convert::snapshot(show)
                     .map(Some)
                     .map_err(CatalogError::Malformed)
             }
             Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(Box::new(status).into()),
+        }
+    }
+
+    /// Tells an answer. A show that is gone waits for none.
+    ///
+    /// # Errors
+    ///
+    /// If the catalog has not heard it.
+    pub async fn answer(&self, answer: &ProposalAnswer) -> Result<(), CatalogError> {
+        let mut request = tonic::Request::new(AnswerProposalRequest {
+            show_id: answer.show_id.to_string(),
+            proposal_revision: answer.proposal,
+            accepted: answer.accepted,
+            booked_seats: answer.booked_seats.clone(),
+        });
+        request.set_timeout(CALL_TIMEOUT);
+        match self.client.clone().answer_proposal(request).await {
+            Ok(_) => Ok(()),
+            Err(status) if status.code() == Code::NotFound => Ok(()),
             Err(status) => Err(Box::new(status).into()),
         }
     }

@@ -1,5 +1,7 @@
 //! A booking, its states, and the one table that says which verb leads from which to which.
 
+use std::sync::Arc;
+
 use model::{BookingId, Currency};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -40,12 +42,14 @@ pub struct Booking {
 }
 
 /// A seat of a booking, with its price as it was when it was reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldSeat {
-    /// Its place in the show's layout.
+    /// The number that it keeps for its show's whole life.
     pub ordinal: u32,
     /// In minor units.
     pub price: i64,
+    /// The name of the price tier.
+    pub tier: Arc<str>,
 }
 
 /// Who a booking is for.
@@ -209,6 +213,7 @@ macro_rules! named {
         }
     };
 }
+pub(super) use named;
 
 named!(BookingState {
     Pending = "PENDING",

@@ -42,10 +42,8 @@ pub struct Locked {
 pub struct SaleRow {
     /// The catalog's revision that it is a copy of.
     pub revision: i64,
-    /// Whether it can be booked.
+    /// Where the show is in its life, as the catalog said at that revision.
     pub state: SaleState,
-    /// When the show starts.
-    pub start_at: OffsetDateTime,
 }
 
 /// What a seat's row tells of its owner.
@@ -67,16 +65,16 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// What a later call under the same request id is answered.
+    /// What a later call under the same request id, with this hash, is answered.
     ///
     /// # Errors
     ///
     /// If it is about something else.
-    pub fn answer(&self, order: &Order) -> Outcome {
-        if self.fingerprint == order.fingerprint {
+    pub fn answer(&self, fingerprint: i64) -> Result<Booking, Refusal> {
+        if self.fingerprint == fingerprint {
             Ok(self.result.clone())
         } else {
-            Err(refused(Refusal::RequestIdReused))
+            Err(Refusal::RequestIdReused)
         }
     }
 }
@@ -125,7 +123,7 @@ pub struct Writes {
 pub struct SeatWrite {
     /// Its show.
     pub show_id: ShowId,
-    /// Its place in the layout.
+    /// The number that it keeps.
     pub ordinal: u32,
     /// Who had it.
     pub from: Option<BookingId>,
@@ -176,7 +174,7 @@ struct Batch {
 impl Batch {
     fn decide(&mut self, order: &Order) -> Outcome {
         if let Some(replay) = self.locked.replays.get(&order.key()) {
-            return replay.answer(order);
+            return replay.answer(order.fingerprint).map_err(refused);
         }
         match &order.command {
             Command::Reserve {
@@ -206,24 +204,27 @@ impl Batch {
         customer: &Customer,
         hold: Duration,
     ) -> Outcome {
-        let row = self.sale_on_sale(order.show_id)?;
-        if row.start_at <= self.now {
-            return Err(refused(Refusal::ShowStarted(order.show_id, row.start_at)));
-        }
-        if row.revision != sale.revision {
+        if self.sale(order.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
+        }
+        if let Some(refusal) = sale.refusal_at(self.now) {
+            return Err(refused(refusal));
+        }
+        let seats_max = sale.terms.seats_per_booking_max;
+        if let Some(max) = seats_max.filter(|max| ordinals.len() > usize::from(*max)) {
+            return Err(refused(Refusal::TooManySeats(max)));
         }
         self.seats_are_free(sale, ordinals)?;
 
         let mut seats = Vec::with_capacity(ordinals.len());
         for &ordinal in ordinals {
-            let place = sale
-                .layout
-                .seat(ordinal)
+            let priced = sale
+                .price(ordinal)
                 .ok_or(NotGranted::Fault("a seat is not in the layout"))?;
             seats.push(HeldSeat {
                 ordinal,
-                price: place.section.price,
+                price: priced.price,
+                tier: priced.tier.into(),
             });
         }
         let booking = Booking {
@@ -236,7 +237,7 @@ impl Batch {
             total: seats.iter().map(|seat| seat.price).sum(),
             refund_due: None,
             seats,
-            currency: sale.layout.currency(),
+            currency: sale.prices.currency(),
             created_at: self.now,
             expires_at: self.now + hold,
             confirmed_at: None,
@@ -249,7 +250,11 @@ impl Batch {
 
     fn confirm(&mut self, order: &Order, id: BookingId, version: Option<i32>) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Confirm, version)?;
-        self.sale_on_sale(order.show_id)?;
+        let state = self.sale(order.show_id)?.state;
+        if state == SaleState::Cancelled {
+            let refusal = Refusal::ShowNotOnSale(order.show_id, state, None);
+            return Err(refused(refusal));
+        }
         booking.confirmed_at = Some(self.now);
         self.transition(order, Verb::Confirm, Some(booking.state), booking)
     }
@@ -302,12 +307,9 @@ impl Batch {
         self.transition(order, Verb::Void, Some(booking.state), booking)
     }
 
-    fn sale_on_sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {
-        match self.locked.sales.get(&show_id) {
-            Some(row) if row.state == SaleState::OnSale => Ok(*row),
-            Some(row) => Err(refused(Refusal::ShowNotOnSale(show_id, row.state))),
-            None => Err(refused(Refusal::ShowNotFound(show_id))),
-        }
+    fn sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {
+        let row = self.locked.sales.get(&show_id).copied();
+        row.ok_or(refused(Refusal::ShowNotFound(show_id)))
     }
 
     fn booking(&self, id: BookingId) -> Result<Booking, NotGranted> {
@@ -348,6 +350,10 @@ impl Batch {
         let mut taken = Vec::new();
         let mut lapsed = Vec::new();
         for &ordinal in ordinals {
+            if sale.is_blocked(ordinal) {
+                taken.push((ordinal, Taken::Blocked));
+                continue;
+            }
             let seat = self.locked.seats.get(&(sale.show_id, ordinal));
             let Some(owner) = *seat.ok_or(NotGranted::Fault("a seat has no row"))? else {
                 continue;
@@ -377,7 +383,7 @@ impl Batch {
             }
         }
         if !taken.is_empty() {
-            let label = |ordinal| sale.layout.seat(ordinal).map(|place| place.label());
+            let label = |ordinal| sale.named(ordinal).map(|seat| seat.label.into_owned());
             let taken = taken
                 .into_iter()
                 .map(|(o, how)| (label(o).unwrap_or_default(), how));

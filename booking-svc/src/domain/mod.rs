@@ -14,4 +14,7 @@ pub use decide::{
     Decision, Locked, NotGranted, Outcome, Owner, Replay, SaleRow, SeatWrite, Writes, decide,
 };
 pub use order::{Command, Order, Refusal, Taken};
-pub use sale::{Sale, SaleState};
+pub use sale::{
+    BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
+    Snapshot, Terms, Withdrawn,
+};

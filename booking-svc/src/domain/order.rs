@@ -40,7 +40,7 @@ pub enum Command {
     Reserve {
         /// The show, as the seats and prices were looked up in it.
         sale: Arc<Sale>,
-        /// The seats, ascending, none twice, all of them in the sale's layout.
+        /// The ordinals of the seats, ascending, none twice, all of them in the sale's layout.
         ordinals: Vec<u32>,
         /// For whom.
         customer: Customer,
@@ -111,11 +111,14 @@ impl Command {
 pub enum Refusal {
     /// There is no such show.
     ShowNotFound(ShowId),
-    /// The show is not on sale.
-    ShowNotOnSale(ShowId, SaleState),
+    /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
+    /// by itself, if that lies ahead.
+    ShowNotOnSale(ShowId, SaleState, Option<OffsetDateTime>),
     /// The show has started.
     ShowStarted(ShowId, OffsetDateTime),
-    /// Somebody else has these seats.
+    /// A booking of the show has this many seats at most.
+    TooManySeats(u16),
+    /// These seats cannot be had.
     SeatsUnavailable(ShowId, Vec<(String, Taken)>),
     /// There is no such booking.
     BookingNotFound(BookingId),
@@ -138,11 +141,13 @@ pub enum Refusal {
     RequestIdReused,
 }
 
-/// How a seat is taken.
+/// Why a seat cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// By a PENDING booking.
+    /// A PENDING booking holds it.
     Held,
-    /// By a CONFIRMED booking.
+    /// A CONFIRMED booking has it.
     Booked,
+    /// It is not for sale.
+    Blocked,
 }

@@ -1,47 +1,241 @@
-//! booking-svc's own record that a show can be booked.
+//! booking-svc's own record that a show can be booked: what is sold, when, and how.
 
-use model::{SeatLayout, ShowId};
+use std::time::Duration;
+
+use model::{
+    NamedSeat, NumberingError, PriceList, PricedAt, SeatLayout, SeatPlace, ShowId, ShowSeats,
+};
 use time::OffsetDateTime;
 
-/// A show as the catalog described it at one revision.
-#[derive(Debug, Clone, PartialEq)]
+use super::booking::{Booking, HeldSeat, named};
+use super::order::Refusal;
+
+/// A show as it is sold here: as the catalog described it at one revision, and what became of
+/// its seats before.
+#[derive(Debug, Clone)]
 pub struct Sale {
     /// The show.
     pub show_id: ShowId,
     /// The catalog's revision that this is a copy of.
     pub revision: i64,
-    /// Whether it can be booked.
-    pub state: SaleState,
-    /// When it starts: nothing can be reserved from then on.
-    pub start_at: OffsetDateTime,
-    /// Its seats and their prices.
-    pub layout: SeatLayout,
+    /// When and how it is sold.
+    pub terms: Terms,
+    /// Its seats, by the ordinals that they keep.
+    pub seats: ShowSeats,
+    /// Their prices.
+    pub prices: PriceList,
+    /// What is off sale because of a change that is under way.
+    pub withdrawn: Withdrawn,
 }
 
-/// Whether a show can be booked.
+/// A show as the catalog describes it at one revision.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The show.
+    pub show_id: ShowId,
+    /// The revision.
+    pub revision: i64,
+    /// When and how it is sold.
+    pub terms: Terms,
+    /// Its layout.
+    pub layout: SeatLayout,
+    /// The prices under that layout.
+    pub prices: PriceList,
+    /// A change that waits for an answer.
+    pub proposal: Option<Proposal>,
+}
+
+/// When and how a show is sold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Where it is in its life, but for what is due by the times below.
+    pub state: SaleState,
+    /// When it starts.
+    pub start_at: OffsetDateTime,
+    /// When a DRAFT goes on sale by itself.
+    pub sales_open_at: Option<OffsetDateTime>,
+    /// When the sale ends by itself; none: when the show starts.
+    pub sales_close_at: Option<OffsetDateTime>,
+    /// How long a reservation that does not say so holds its seats; none: as the service is set.
+    pub hold: Option<Duration>,
+    /// The most seats of one booking; none: as the service is set.
+    pub seats_per_booking_max: Option<u16>,
+    /// The most seats of one customer's live bookings. Not enforced by this version.
+    pub places_per_customer_max: Option<u16>,
+    /// What happens to choices that leave a single seat. Not enforced by this version.
+    pub orphan_rule: OrphanRule,
+}
+
+/// What is off sale because of a change that the catalog has proposed and this service has
+/// accepted. Nothing, when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The ordinals of the seats that the change drops, ascending.
+    pub seats: Box<[u32]>,
+    /// Whether the show is to be deleted.
+    pub show: bool,
+}
+
+/// A change that must not hurt a booking: the catalog makes it once it is accepted here.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The revision that made it, which tells it from others of its show.
+    pub revision: i64,
+    /// What is to change.
+    pub change: ProposedChange,
+}
+
+/// What is to change.
+#[derive(Debug, Clone)]
+pub enum ProposedChange {
+    /// The show gets another layout.
+    Layout(SeatLayout),
+    /// The show is deleted.
+    Deletion,
+}
+
+/// The answer to a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposalAnswer {
+    /// The show.
+    pub show_id: ShowId,
+    /// The proposal's revision.
+    pub proposal: i64,
+    /// Whether the change may be made: what it takes away is off sale by now.
+    pub accepted: bool,
+    /// If not, for a layout: the labels of seats with live bookings, up to
+    /// [`BOOKED_SEATS_MAX`].
+    pub booked_seats: Vec<String>,
+}
+
+/// The most seats that an answer names.
+pub const BOOKED_SEATS_MAX: usize = 100;
+
+/// Where a show is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaleState {
-    /// Until it starts.
+    /// Not on sale yet.
+    Draft,
+    /// Until it closes, or starts.
     OnSale,
-    /// Never again.
+    /// Not for a while.
+    Paused,
+    /// Not any more.
+    Closed,
+    /// Never again, and what is held cannot be confirmed.
     Cancelled,
 }
 
-impl SaleState {
-    /// Its name in the database and in error metadata.
+/// What happens to a choice of seats that leaves a single free one between taken ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrphanRule {
+    /// Nothing.
+    Off,
+    /// It is told.
+    Warn,
+    /// It is refused.
+    Strict,
+}
+
+impl Sale {
+    /// Why nothing can be reserved at `now`, unless something can.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnSale => "ON_SALE",
-            Self::Cancelled => "CANCELLED",
-        }
+    pub fn refusal_at(&self, now: OffsetDateTime) -> Option<Refusal> {
+        let terms = &self.terms;
+        let state = match terms.state_at(now) {
+            SaleState::OnSale if self.withdrawn.show => SaleState::Closed,
+            SaleState::OnSale if terms.sales_close_at.is_none() && terms.start_at <= now => {
+                return Some(Refusal::ShowStarted(self.show_id, terms.start_at));
+            }
+            SaleState::OnSale => return None,
+            state => state,
+        };
+        let opens_at = terms.sales_open_at.filter(|_| state == SaleState::Draft);
+        Some(Refusal::ShowNotOnSale(self.show_id, state, opens_at))
     }
 
-    /// The state of that name.
+    /// The seat with this ordinal in the layout; none if the layout has it no more.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::OnSale, Self::Cancelled]
-            .into_iter()
-            .find(|state| state.as_str() == name)
+    pub fn place(&self, ordinal: u32) -> Option<SeatPlace<'_>> {
+        self.seats.layout().seat(self.seats.position_of(ordinal)?)
+    }
+
+    /// The present price of the seat with this ordinal.
+    #[must_use]
+    pub fn price(&self, ordinal: u32) -> Option<PricedAt<'_>> {
+        self.prices.of_seat(self.seats.position_of(ordinal)?)
+    }
+
+    /// The names of the seat with this ordinal, whether or not the layout still has it.
+    #[must_use]
+    pub fn named(&self, ordinal: u32) -> Option<NamedSeat<'_>> {
+        self.seats.seat(ordinal)
+    }
+
+    /// Whether the seat with this ordinal is not for sale.
+    #[must_use]
+    pub fn is_blocked(&self, ordinal: u32) -> bool {
+        self.place(ordinal).is_none_or(|place| place.is_blocked())
+            || self.withdrawn.seats.binary_search(&ordinal).is_ok()
+    }
+
+    /// Whether it can name every seat of a booking: the catalog may have added seats since this
+    /// was looked up.
+    #[must_use]
+    pub fn can_name(&self, booking: &Booking) -> bool {
+        let known = |seat: &HeldSeat| seat.ordinal < self.seats.ordinal_count();
+        booking.seats.iter().all(known)
+    }
+
+    /// Roughly the bytes that it takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let own = size_of::<Self>() + size_of_val(&*self.withdrawn.seats);
+        own as u64 + self.seats.weight() + self.prices.weight()
     }
 }
+
+impl Proposal {
+    /// The ordinals, ascending, of the seats that the change would take from a show.
+    ///
+    /// # Errors
+    ///
+    /// If the show has had too many seats in its life for the change to be made.
+    pub fn dropped(&self, seats: &ShowSeats) -> Result<Vec<u32>, NumberingError> {
+        let ProposedChange::Layout(layout) = &self.change else {
+            return Ok(Vec::new());
+        };
+        let after = seats.with_layout(layout.clone())?;
+        let is_dropped = |ordinal: &u32| {
+            seats.position_of(*ordinal).is_some() && after.position_of(*ordinal).is_none()
+        };
+        Ok((0..seats.ordinal_count()).filter(is_dropped).collect())
+    }
+}
+
+impl Terms {
+    /// The state at `now`: the scheduled times count, whether or not the catalog has come by.
+    #[must_use]
+    pub fn state_at(&self, now: OffsetDateTime) -> SaleState {
+        let has_come = |at: Option<OffsetDateTime>| at.is_some_and(|at| at <= now);
+        match self.state {
+            SaleState::Draft if !has_come(self.sales_open_at) => SaleState::Draft,
+            SaleState::Draft | SaleState::OnSale | SaleState::Paused
+                if has_come(self.sales_close_at) =>
+            {
+                SaleState::Closed
+            }
+            SaleState::Draft => SaleState::OnSale,
+            state => state,
+        }
+    }
+}
+
+named!(SaleState {
+    Draft = "DRAFT",
+    OnSale = "ON_SALE",
+    Paused = "PAUSED",
+    Closed = "CLOSED",
+    Cancelled = "CANCELLED",
+});
+named!(OrphanRule { Off = "OFF", Warn = "WARN", Strict = "STRICT" });

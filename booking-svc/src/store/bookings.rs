@@ -6,14 +6,14 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Store, StoreError, rows};
-use crate::domain::{Booking, BookingState, Customer};
+use crate::domain::{Booking, BookingState, Customer, Replay};
 
 /// The most bookings that one page looks at; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
      seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
-     cancelled_at, failed_at, refund_due, cancel_reason::text";
+     cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers";
 
 /// Which bookings to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +51,26 @@ impl Store {
             .query_opt(&statement, &[&id.show().uuid(), &id.uuid()])
             .await?;
         Ok(row.as_ref().map(rows::booking).transpose()?)
+    }
+
+    /// What the call with this request id did on a show, if it did something.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn replay(
+        &self,
+        show_id: ShowId,
+        request_id: Uuid,
+    ) -> Result<Option<Replay>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/replays.sql"))
+            .await?;
+        let keys = (vec![show_id.uuid()], vec![request_id]);
+        let row = client.query_opt(&statement, &[&keys.0, &keys.1]).await?;
+        let replay = row.as_ref().map(rows::replay).transpose()?;
+        Ok(replay.map(|(_, replay)| replay))
     }
 
     /// A page of bookings by id, after `after`.
@@ -114,7 +134,7 @@ impl Store {
             }
             let booking = rows::booking(&row)?;
             last_seen = Some(booking.booking_id);
-            more = row.get::<_, i64>(17) == SCANNED_MAX;
+            more = row.get::<_, i64>(18) == SCANNED_MAX;
             if filter.state.is_none_or(|state| state == booking.state) {
                 items.push(booking);
             }

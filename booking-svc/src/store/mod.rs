@@ -2,6 +2,7 @@
 
 mod bookings;
 mod lane;
+mod proposals;
 mod queue;
 mod rows;
 mod sales;
@@ -10,12 +11,14 @@ mod transact;
 mod wind_up;
 
 use deadpool_postgres::Pool;
+use model::NumberingError;
 use service_kit::postgres::DbError;
 
 pub use bookings::{BookingFilter, Page};
 pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
-pub use seats::{SeatFilter, SeatStatus};
+pub use sales::Applied;
+pub use seats::SeatStatus;
 pub use wind_up::CancelledSale;
 
 /// Why a read, or a copy from the catalog, failed.
@@ -27,6 +30,9 @@ pub enum StoreError {
     /// A row was read that cannot be.
     #[error(transparent)]
     BadRow(#[from] BadRow),
+    /// A show from the catalog has had more seats in its life than can be told apart.
+    #[error(transparent)]
+    TooManySeats(#[from] NumberingError),
 }
 
 impl From<tokio_postgres::Error> for StoreError {

@@ -1,10 +1,15 @@
 //! Rows of the database as values of the domain.
 
+use std::iter;
+use std::sync::Arc;
+
 use model::{BookingId, ShowId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat};
+use crate::domain::{
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Replay,
+};
 
 /// A row that is not what the schema's constraints promise. A fault of ours.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +19,7 @@ pub struct BadRow {
     row: String,
 }
 
-/// Reads the first seventeen columns of a row as a booking, in the order that every statement
+/// Reads the first eighteen columns of a row as a booking, in the order that every statement
 /// of this room selects them.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     let id: Uuid = row.get(0);
@@ -24,12 +29,20 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     };
     let ordinals: Vec<i32> = row.get(6);
     let prices: Vec<i64> = row.get(7);
-    let seats = ordinals.into_iter().zip(prices).map(|(ordinal, price)| {
-        Ok(HeldSeat {
+    let tiers: Vec<&str> = row.get(17);
+    let mut seats = Vec::with_capacity(ordinals.len());
+    for ((ordinal, price), tier) in iter::zip(iter::zip(ordinals, prices), tiers) {
+        let tier = match seats.last() {
+            // Most bookings have one tier.
+            Some(HeldSeat { tier: same, .. }) if **same == *tier => Arc::clone(same),
+            _ => tier.into(),
+        };
+        seats.push(HeldSeat {
             ordinal: ordinal.try_into().map_err(|_| bad("seat_ordinals"))?,
             price,
-        })
-    });
+            tier,
+        });
+    }
     let customer = match (
         row.get::<_, Option<String>>(4),
         row.get::<_, Option<String>>(5),
@@ -54,7 +67,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         cancel_reason,
         version: row.get(3),
         customer,
-        seats: seats.collect::<Result<_, _>>()?,
+        seats,
         total: row.get(8),
         refund_due: row.get(15),
         currency: row.get::<_, &str>(9).parse().map_err(|_| bad("currency"))?,
@@ -64,6 +77,18 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         cancelled_at: row.get(13),
         failed_at: row.get(14),
     })
+}
+
+/// Reads a row of `replays.sql`: a request's id, and what it did.
+pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
+    let booking = booking(row)?;
+    let state =
+        BookingState::from_name(row.get(21)).ok_or_else(|| bad("to_state", booking.booking_id))?;
+    let replay = Replay {
+        fingerprint: row.get(19),
+        result: booking.as_of(row.get(20), state),
+    };
+    Ok((row.get(18), replay))
 }
 
 /// A show's id.

@@ -1,11 +1,36 @@
 //! Sales: copies of the catalog's shows, each with a row for every seat.
 
-use deadpool_postgres::Transaction;
-use model::{SeatLayout, ShowId};
-use service_kit::postgres;
+use std::time::Duration;
 
+use deadpool_postgres::Transaction;
+use model::{Numbering, PriceList, ShowId, ShowSeats};
+use serde::de::DeserializeOwned;
+use service_kit::postgres;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::rows::BadRow;
 use super::{Store, StoreError, rows};
-use crate::domain::{Sale, SaleState};
+use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
+
+/// What applying a snapshot has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// Nothing: it was no news.
+    Nothing,
+    /// The sale is as the snapshot says.
+    Sale,
+    /// That, and there is an answer that the catalog waits for.
+    SaleAndAnswer,
+}
+
+/// What stands here of a sale, under its lock.
+struct Stored {
+    revision: i64,
+    seats: ShowSeats,
+    /// The proposal that was answered last, if it is undecided still.
+    answered: Option<i64>,
+}
 
 impl Store {
     /// The sale of a show, if the show is known here.
@@ -16,67 +41,46 @@ impl Store {
     pub async fn sale(&self, show_id: ShowId) -> Result<Option<Sale>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client.prepare_cached(include_str!("sql/sale.sql")).await?;
-        let Some(row) = client.query_opt(&statement, &[&show_id.uuid()]).await? else {
-            return Ok(None);
-        };
-        let bad = |column| rows::bad(column, show_id);
-        let layout: &str = row.get(3);
-        Ok(Some(Sale {
-            show_id,
-            revision: row.get(0),
-            state: SaleState::from_name(row.get(1)).ok_or_else(|| bad("state"))?,
-            start_at: row.get(2),
-            layout: serde_json::from_str::<SeatLayout>(layout).map_err(|_| bad("layout"))?,
-        }))
+        let row = client.query_opt(&statement, &[&show_id.uuid()]).await?;
+        Ok(row.map(|row| sale(&row, show_id)).transpose()?)
     }
 
-    /// Copies a show from the catalog, unless a newer copy is here; with `cursor`, notes in
-    /// the same transaction how far the feed has been applied. Applying it twice, late or
-    /// from several replicas at once changes nothing.
+    /// The catalog's revision that a sale is a copy of, if the show is known here.
     ///
     /// # Errors
     ///
-    /// If the database does not do it; then nothing was changed.
-    pub async fn apply_sale(&self, sale: &Sale, cursor: Option<i64>) -> Result<(), StoreError> {
-        let layout =
-            serde_json::to_string(&sale.layout).map_err(|_| rows::bad("layout", sale.show_id))?;
-        let seat_count = rows::ordinal(sale.layout.seat_count());
-        let show_id = sale.show_id.uuid();
+    /// If the database does not answer.
+    pub async fn revision(&self, show_id: ShowId) -> Result<Option<i64>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let revision = "SELECT revision FROM booking.sales WHERE show_id = $1";
+        let statement = client.prepare_cached(revision).await?;
+        let row = client.query_opt(&statement, &[&show_id.uuid()]).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    /// Copies a show from the catalog, unless a newer copy is here, and answers what it
+    /// proposes; with `cursor`, notes in the same transaction how far the feed has been
+    /// applied. Applying it twice, late or from several replicas at once changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not do it, or the show has had too many seats in its life; then
+    /// nothing was changed.
+    pub async fn apply(
+        &self,
+        snapshot: &Snapshot,
+        cursor: Option<i64>,
+    ) -> Result<Applied, StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
-        lock(&transaction, sale.show_id).await?;
-        let statement = transaction
-            .prepare_cached(include_str!("sql/apply_sale.sql"))
-            .await?;
-        let inserted = transaction
-            .query_opt(
-                &statement,
-                &[
-                    &show_id,
-                    &sale.revision,
-                    &sale.state.as_str(),
-                    &sale.start_at,
-                    &layout,
-                    &seat_count,
-                ],
-            )
-            .await?
-            .is_some_and(|row| row.get(0));
-        if inserted {
-            transaction
-                .execute(
-                    include_str!("sql/insert_seats.sql"),
-                    &[&show_id, &seat_count],
-                )
-                .await?;
-        }
+        let applied = apply(&transaction, snapshot).await?;
         if let Some(revision) = cursor {
             transaction
                 .execute(include_str!("sql/move_cursor.sql"), &[&revision])
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(applied)
     }
 
     /// Closes the sale of a show that the catalog has deleted, if there is one.
@@ -87,13 +91,16 @@ impl Store {
     pub async fn apply_deleted(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
-        lock(&transaction, show_id).await?;
-        transaction
-            .execute(
-                include_str!("sql/close_sale.sql"),
-                &[&show_id.uuid(), &revision],
-            )
+        let id = show_id.uuid();
+        // Orders that were decided on the open sale commit first.
+        let lock = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
+        transaction.execute(lock, &[&id]).await?;
+        let closed = transaction
+            .execute(include_str!("sql/close_sale.sql"), &[&id, &revision])
             .await?;
+        if closed > 0 {
+            forget_answers(&transaction, show_id, None).await?;
+        }
         transaction
             .execute(include_str!("sql/move_cursor.sql"), &[&revision])
             .await?;
@@ -128,12 +135,201 @@ impl Store {
     }
 }
 
-/// Locks a sale against batches: those that have read it commit first, and those that come
-/// read what is written under the lock.
-async fn lock(transaction: &Transaction<'_>, show_id: ShowId) -> Result<(), tokio_postgres::Error> {
-    let statement = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
+async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<Applied, StoreError> {
+    let layout = json(&snapshot.layout, "layout", snapshot.show_id)?;
+    let mut stored = lock(transaction, snapshot, &layout).await?;
+    let mut seats = ShowSeats::new(snapshot.layout.clone());
+    if stored.is_none() {
+        let statement = include_str!("sql/insert_sale.sql");
+        if write(transaction, statement, snapshot, &layout, &seats, &[]).await? == 0 {
+            // Another replica has just brought it.
+            stored = lock(transaction, snapshot, &layout).await?;
+        }
+    }
+    let mut first_new = 0;
+    let mut answered = None;
+    if let Some(stored) = stored {
+        if stored.revision >= snapshot.revision {
+            return Ok(Applied::Nothing);
+        }
+        first_new = stored.seats.ordinal_count();
+        answered = stored.answered;
+        seats = if stored.seats.layout() == seats.layout() {
+            stored.seats
+        } else {
+            stored.seats.with_layout(snapshot.layout.clone())?
+        };
+        let statement = include_str!("sql/update_sale.sql");
+        let pending = snapshot.proposal.as_ref().map(|proposal| proposal.revision);
+        write(
+            transaction,
+            statement,
+            snapshot,
+            &layout,
+            &seats,
+            &[&pending],
+        )
+        .await?;
+        forget_answers(transaction, snapshot.show_id, pending).await?;
+    }
+    let (first_new, count) = (
+        rows::ordinal(first_new),
+        rows::ordinal(seats.ordinal_count()),
+    );
+    if first_new < count {
+        let insert = include_str!("sql/insert_seats.sql");
+        let show_id = snapshot.show_id.uuid();
+        transaction
+            .execute(insert, &[&show_id, &first_new, &count])
+            .await?;
+    }
+    match &snapshot.proposal {
+        Some(proposal) if answered != Some(proposal.revision) => {
+            super::proposals::answer(transaction, snapshot.show_id, &seats, proposal).await?;
+            Ok(Applied::SaleAndAnswer)
+        }
+        _ => Ok(Applied::Sale),
+    }
+}
+
+/// Locks the sale of a snapshot's show against batches, and reads what stands there.
+async fn lock(
+    transaction: &Transaction<'_>,
+    snapshot: &Snapshot,
+    layout: &str,
+) -> Result<Option<Stored>, StoreError> {
+    let statement = transaction
+        .prepare_cached(include_str!("sql/lock_sale.sql"))
+        .await?;
+    let show_id = snapshot.show_id;
+    let Some(row) = transaction
+        .query_opt(&statement, &[&show_id.uuid(), &layout])
+        .await?
+    else {
+        return Ok(None);
+    };
+    let layout = match row.get::<_, Option<&str>>(1) {
+        None => snapshot.layout.clone(),
+        Some(other) => parsed(other, "layout", show_id)?,
+    };
+    Ok(Some(Stored {
+        revision: row.get(0),
+        seats: seats(layout, row.get(2), show_id)?,
+        answered: row.get(3),
+    }))
+}
+
+/// Runs a statement that writes a sale; how many rows it wrote. `more` are its parameters
+/// beyond those that tell the sale.
+async fn write(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    snapshot: &Snapshot,
+    layout: &str,
+    seats: &ShowSeats,
+    more: &[&(dyn ToSql + Sync)],
+) -> Result<u64, StoreError> {
+    let Snapshot { show_id, terms, .. } = snapshot;
+    let hold_ms = terms
+        .hold
+        .map(|hold| i32::try_from(hold.as_millis()).unwrap_or(i32::MAX));
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![];
+    let id = show_id.uuid();
+    let state = terms.state.as_str();
+    let seats_max = terms.seats_per_booking_max.map(i32::from);
+    let places_max = terms.places_per_customer_max.map(i32::from);
+    let rule = terms.orphan_rule.as_str();
+    let numbering = json(seats.numbering(), "numbering", *show_id)?;
+    let prices = json(snapshot.prices.description(), "prices", *show_id)?;
+    let seat_count = rows::ordinal(seats.ordinal_count());
+    parameters.extend_from_slice(&[
+        &id,
+        &snapshot.revision,
+        &state,
+        &terms.start_at,
+        &terms.sales_open_at,
+        &terms.sales_close_at,
+        &hold_ms,
+        &seats_max,
+        &places_max,
+        &rule,
+        &layout,
+        &numbering,
+        &prices,
+        &seat_count,
+    ]);
+    parameters.extend_from_slice(more);
+    let statement = transaction.prepare_cached(statement).await?;
+    Ok(transaction.execute(&statement, &parameters).await?)
+}
+
+async fn forget_answers(
+    transaction: &Transaction<'_>,
+    show_id: ShowId,
+    pending: Option<i64>,
+) -> Result<(), StoreError> {
+    let statement = include_str!("sql/forget_answers.sql");
     transaction
-        .execute(statement, &[&show_id.uuid()])
-        .await
-        .map(drop)
+        .execute(statement, &[&show_id.uuid(), &pending])
+        .await?;
+    Ok(())
+}
+
+fn sale(row: &Row, show_id: ShowId) -> Result<Sale, BadRow> {
+    let bad = |column| rows::bad(column, show_id);
+    let limit = |place: usize, column| {
+        let limit = row.get::<_, Option<i32>>(place).map(u16::try_from);
+        limit.transpose().map_err(|_| bad(column))
+    };
+    let terms = Terms {
+        state: SaleState::from_name(row.get(1)).ok_or_else(|| bad("state"))?,
+        start_at: row.get(2),
+        sales_open_at: row.get(3),
+        sales_close_at: row.get(4),
+        hold: row
+            .get::<_, Option<i32>>(5)
+            .map(|ms| Duration::from_millis(u64::from(ms.unsigned_abs()))),
+        seats_per_booking_max: limit(6, "seats_per_booking_max")?,
+        places_per_customer_max: limit(7, "places_per_customer_max")?,
+        orphan_rule: OrphanRule::from_name(row.get(8)).ok_or_else(|| bad("orphan_rule"))?,
+    };
+    let layout = parsed(row.get(9), "layout", show_id)?;
+    let seats = seats(layout, row.get(10), show_id)?;
+    let prices = parsed(row.get(11), "prices", show_id)?;
+    let withdrawn: Vec<i32> = row.get(12);
+    Ok(Sale {
+        show_id,
+        revision: row.get(0),
+        terms,
+        prices: PriceList::new(prices, seats.layout()).map_err(|_| bad("prices"))?,
+        seats,
+        withdrawn: Withdrawn {
+            seats: withdrawn
+                .into_iter()
+                .map(|ordinal| u32::try_from(ordinal).map_err(|_| bad("withdrawn")))
+                .collect::<Result<_, _>>()?,
+            show: row.get(13),
+        },
+    })
+}
+
+fn seats(layout: model::SeatLayout, numbering: &str, show_id: ShowId) -> Result<ShowSeats, BadRow> {
+    let numbering: Numbering = parsed(numbering, "numbering", show_id)?;
+    ShowSeats::restore(layout, numbering).map_err(|_| rows::bad("numbering", show_id))
+}
+
+fn parsed<T: DeserializeOwned>(
+    text: &str,
+    column: &'static str,
+    show_id: ShowId,
+) -> Result<T, BadRow> {
+    serde_json::from_str(text).map_err(|_| rows::bad(column, show_id))
+}
+
+fn json(
+    value: &impl serde::Serialize,
+    column: &'static str,
+    show_id: ShowId,
+) -> Result<String, BadRow> {
+    serde_json::to_string(value).map_err(|_| rows::bad(column, show_id))
 }

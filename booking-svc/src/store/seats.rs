@@ -1,10 +1,15 @@
 //! Reading the seats of a show as they stand now.
 
-use model::ShowId;
+use std::ops::Range;
+
 use service_kit::postgres;
 
 use super::bookings::Page;
 use super::{Store, StoreError, rows};
+use crate::domain::Sale;
+
+/// The most seats that one statement looks at.
+const SCANNED_MAX: u32 = 10_000;
 
 /// Whether a seat can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,47 +20,85 @@ pub enum SeatStatus {
     Held,
     /// A CONFIRMED booking has it.
     Booked,
-}
-
-/// Which seats to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeatFilter {
-    /// Of this show.
-    pub show_id: ShowId,
-    /// Only those with this status.
-    pub status: Option<SeatStatus>,
+    /// Nobody has it, and it is not for sale.
+    Blocked,
 }
 
 impl SeatStatus {
-    /// Its name in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    /// What its rows tell: whether a seat is for sale does not stand there.
+    fn in_rows(self) -> &'static str {
         match self {
-            Self::Available => "AVAILABLE",
+            Self::Available | Self::Blocked => "AVAILABLE",
             Self::Held => "HELD",
             Self::Booked => "BOOKED",
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    fn from_rows(name: &str) -> Option<Self> {
         [Self::Available, Self::Held, Self::Booked]
             .into_iter()
-            .find(|status| status.as_str() == name)
+            .find(|status| status.in_rows() == name)
     }
 }
 
+/// Seats beside each other both in the layout and by their ordinals.
+struct Run {
+    first_position: u32,
+    ordinals: Range<u32>,
+}
+
 impl Store {
-    /// A page of seats by ordinal, from `from` on.
+    /// A page of a show's seats by position, from `from` on; only those with one status if
+    /// `wanted` is one.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn seats(
         &self,
-        filter: SeatFilter,
+        sale: &Sale,
+        wanted: Option<SeatStatus>,
         from: u32,
         page_size: u16,
     ) -> Result<Page<(u32, SeatStatus), u32>, StoreError> {
+        let seat_count = sale.seats.layout().seat_count();
+        let mut page = Page {
+            items: Vec::new(),
+            next: None,
+        };
+        let mut start = from;
+        // More with each step: those that are wanted may be few.
+        let mut step = u32::from(page_size) + 1;
+        while start < seat_count && page.next.is_none() {
+            let end = start.saturating_add(step).min(seat_count);
+            for (position, status) in self.statuses(sale, start..end, wanted).await? {
+                if wanted.is_some_and(|wanted| wanted != status) {
+                    continue;
+                }
+                if page.items.len() == usize::from(page_size) {
+                    page.next = Some(position);
+                    break;
+                }
+                page.items.push((position, status));
+            }
+            start = end;
+            step = (2 * step).min(SCANNED_MAX);
+        }
+        Ok(page)
+    }
+
+    /// The status of the seats in `positions`; those that the rows tell apart from `wanted` may
+    /// be left out.
+    async fn statuses(
+        &self,
+        sale: &Sale,
+        positions: Range<u32>,
+        wanted: Option<SeatStatus>,
+    ) -> Result<Vec<(u32, SeatStatus)>, StoreError> {
+        let runs = runs(sale, positions);
+        let column = |value: fn(&Run) -> u32| -> Vec<i32> {
+            runs.iter().map(|run| rows::ordinal(value(run))).collect()
+        };
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/list_seats.sql"))
@@ -64,29 +107,43 @@ impl Store {
             .query(
                 &statement,
                 &[
-                    &filter.show_id.uuid(),
-                    &rows::ordinal(from),
-                    &filter.status.map(SeatStatus::as_str),
-                    &(i64::from(page_size) + 1),
+                    &sale.show_id.uuid(),
+                    &column(|run| run.ordinals.start),
+                    &column(|run| run.ordinals.end - 1),
+                    &column(|run| run.first_position),
+                    &wanted.map(SeatStatus::in_rows),
                 ],
             )
             .await?;
-        let mut page = Page {
-            items: Vec::with_capacity(found.len()),
-            next: None,
-        };
-        for row in found {
-            let bad = |column| rows::bad(column, filter.show_id);
-            let ordinal = u32::try_from(row.get::<_, i32>(0)).map_err(|_| bad("ordinal"))?;
-            if page.items.len() == usize::from(page_size) {
-                page.next = Some(ordinal);
-                break;
-            }
-            page.items.push((
-                ordinal,
-                SeatStatus::from_name(row.get(1)).ok_or_else(|| bad("status"))?,
-            ));
-        }
-        Ok(page)
+        let bad = |column| rows::bad(column, sale.show_id);
+        let statuses = found.into_iter().map(|row| {
+            let position = u32::try_from(row.get::<_, i32>(0)).map_err(|_| bad("ordinal"))?;
+            let status = SeatStatus::from_rows(row.get(1)).ok_or_else(|| bad("status"))?;
+            let ordinal = sale.seats.ordinal_of(position);
+            let blocked = ordinal.is_some_and(|ordinal| sale.is_blocked(ordinal));
+            let status = match status {
+                SeatStatus::Available if blocked => SeatStatus::Blocked,
+                status => status,
+            };
+            Ok((position, status))
+        });
+        statuses.collect()
     }
+}
+
+fn runs(sale: &Sale, positions: Range<u32>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for position in positions {
+        let Some(ordinal) = sale.seats.ordinal_of(position) else {
+            continue;
+        };
+        match runs.last_mut() {
+            Some(run) if run.ordinals.end == ordinal => run.ordinals.end += 1,
+            _ => runs.push(Run {
+                first_position: position,
+                ordinals: ordinal..ordinal + 1,
+            }),
+        }
+    }
+    runs
 }

@@ -96,7 +96,7 @@ pub(super) async fn transact(
     ended?;
     for (order, outcome) in iter::zip(orders, &mut outcomes) {
         if let (Err(NotGranted::Refused(_)), Some(copy)) = (&outcome, copies.get(&order.key())) {
-            *outcome = copy.answer(order);
+            *outcome = copy.answer(order.fingerprint).map_err(NotGranted::Refused);
         }
     }
     Ok(outcomes)
@@ -202,7 +202,6 @@ async fn lock(
             SaleRow {
                 revision: row.get(1),
                 state,
-                start_at: row.get(3),
             },
         );
     }
@@ -245,14 +244,8 @@ async fn replays(
         .query(&statements.replays, &[shows, requests])
         .await?
     {
-        let booking = rows::booking(&row)?;
-        let state = BookingState::from_name(row.get(20))
-            .ok_or_else(|| rows::bad("to_state", booking.booking_id))?;
-        let key = (booking.booking_id.show(), row.get(17));
-        let replay = Replay {
-            fingerprint: row.get(18),
-            result: booking.as_of(row.get(19), state),
-        };
+        let (request_id, replay) = rows::replay(&row)?;
+        let key = (replay.result.booking_id.show(), request_id);
         found.insert(key, replay);
     }
     Ok(found)
@@ -296,12 +289,14 @@ async fn write_all(
     let new = &writes.inserted;
     let mut ordinals = Vec::with_capacity(2 * new.len());
     let mut prices = Vec::with_capacity(2 * new.len());
+    let mut tiers = Vec::with_capacity(2 * new.len());
     let mut first = Vec::with_capacity(new.len());
     let mut last = Vec::with_capacity(new.len());
     for booking in new {
         first.push(rows::place(ordinals.len() + 1));
         ordinals.extend(booking.seats.iter().map(|seat| rows::ordinal(seat.ordinal)));
         prices.extend(booking.seats.iter().map(|seat| seat.price));
+        tiers.extend(booking.seats.iter().map(|seat| &*seat.tier));
         last.push(rows::place(ordinals.len()));
     }
     let changed = &writes.updated;
@@ -358,6 +353,7 @@ async fn write_all(
                 &column(changed, |(booking, _)| {
                     booking.cancel_reason.map(|reason| reason.as_str())
                 }),
+                &tiers,
             ],
         )
         .await;

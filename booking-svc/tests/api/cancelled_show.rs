@@ -229,7 +229,7 @@ async fn buy_to_the_end(
 async fn no_booking_slips_by_while_others_reserve_and_confirm() {
     const CUSTOMERS: usize = 24;
     let mut stage = Stage::start().await;
-    let show = stage.a_show(60_000).await;
+    let show = stage.a_show(20_000).await;
     let (mut process, other) = stage.another().await;
     let buying = (1..=CUSTOMERS).map(|first| {
         let client = if first % 2 == 0 {

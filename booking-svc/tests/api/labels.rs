@@ -1,8 +1,10 @@
 //! Seats by their labels: which of them an error names, and that it arrives however long
 //! they are.
 
+use proto::catalog::v1::RowBlock;
+use proto::catalog::v1::create_show_request::Seats;
 use system_tests::errors::{describe, fields, subjects};
-use system_tests::system::{reserve, show};
+use system_tests::system::{layout, names, reserve, show};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -52,12 +54,16 @@ async fn however_long_the_labels_are_that_are_taken_the_error_arrives() {
     let mut stage = Stage::start().await;
     // As many as fit a header are named.
     for (length, fill, named) in [(2, "x", 100), (37, "x", 60), (37, "座", 25)] {
-        let labels: Vec<String> = (0..100)
-            .map(|n| format!("{n:03}{}", fill.repeat(length)))
-            .collect();
+        let fill = fill.repeat(length);
+        let labels: Vec<String> = (0..100).map(|n| format!("{n:03}{fill}")).collect();
+        let mut layout = layout(1);
+        layout.sections[0].rows[0] = RowBlock {
+            runs: vec![names((0..100).map(|n| format!("{n:03}")))],
+            label_format: format!("{{seat}}{fill}"),
+            ..Default::default()
+        };
         let mut wanted = show(1);
-        wanted.sections[0].rows[0].seat_count = 0;
-        wanted.sections[0].rows[0].seat_labels.clone_from(&labels);
+        wanted.seats = Some(Seats::Layout(layout));
         let show = stage.create(wanted).await;
         let refs: Vec<&str> = labels.iter().map(String::as_str).collect();
         stage.reserve(&show, &refs).await;

@@ -13,12 +13,12 @@ use crate::stage::Stage;
 /// Past bookings, their seats long since another's: the list does not ask for seats.
 const INSERT: &str = "
     INSERT INTO booking.bookings (show_id, booking_id, state, failure_reason, version,
-        customer_id, email, seat_ordinals, seat_prices, total, currency,
+        customer_id, email, seat_ordinals, seat_prices, seat_tiers, total, currency,
         created_at, expires_at, confirmed_at, cancelled_at, failed_at)
     SELECT show_id, booking_id, state::booking.booking_state,
         CASE state WHEN 'FAILED' THEN 'PAYMENT_DECLINED' END::booking.failure_reason, 1,
         CASE WHEN customer NOT LIKE '%@%' THEN customer END,
-        CASE WHEN customer LIKE '%@%' THEN customer END, '{0}', '{1250}', 1250, 'EUR',
+        CASE WHEN customer LIKE '%@%' THEN customer END, '{0}', '{1250}', '{VIP}', 1250, 'EUR',
         made, made + age, CASE state WHEN 'CONFIRMED' THEN made END,
         CASE state WHEN 'CANCELLED' THEN made END, CASE state WHEN 'FAILED' THEN made END
     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])

@@ -2,9 +2,13 @@
 
 use model::ShowId;
 use proto::booking::v1::{ListSeatsRequest, ListSeatsResponse, Seat, SeatStatus};
+use proto::catalog::v1::Point;
+use proto::catalog::v1::create_show_request::Seats;
 use proto::money::v1::Money;
-use system_tests::errors::{describe, fields, metadata};
+use system_tests::errors::{describe, fields, metadata, subjects};
+use system_tests::system::{layout, reserve, show};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::stage::Stage;
 
@@ -110,14 +114,66 @@ async fn a_seat_is_told_with_its_place_and_price() {
         label: "A-1".to_owned(),
         section: "Stalls".to_owned(),
         row: "A".to_owned(),
-        price_tier: "Stalls".to_owned(),
+        price_tier: "Standard".to_owned(),
         price: Some(Money {
             minor_units: 1250,
             currency_code: "EUR".to_owned(),
         }),
         status: SeatStatus::Available.into(),
+        position: Some(Point { x: 0, y: 0 }),
+        ..Default::default()
     };
     assert_eq!(page(&stage, request(&show)).await.seats, [wanted]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_seat_is_told_with_its_deck_its_marks_and_its_place_and_a_blocked_one_as_such() {
+    let mut stage = Stage::start().await;
+    let mut layout = layout(4);
+    layout.sections[0].deck = "Upper".to_owned();
+    layout.accessible_seats = vec!["A-1".to_owned()];
+    layout.companion_seats = vec!["A-2".to_owned()];
+    layout.blocked_seats = vec!["A-3".to_owned(), "A-4".to_owned()];
+    let mut described = show(4);
+    described.seats = Some(Seats::Layout(layout));
+    let show = stage.create(described).await;
+    let seats = page(&stage, request(&show)).await.seats;
+    let told = |seat: &Seat| (seat.accessible, seat.companion, seat.status());
+    let (available, blocked) = (SeatStatus::Available, SeatStatus::Blocked);
+    assert_eq!(
+        seats.iter().map(told).collect::<Vec<_>>(),
+        [
+            (true, false, available),
+            (false, true, available),
+            (false, false, blocked),
+            (false, false, blocked)
+        ]
+    );
+    assert!(seats.iter().all(|seat| seat.deck == "Upper"));
+    let places = seats.iter().map(|seat| seat.position.expect("set").x);
+    assert_eq!(places.collect::<Vec<_>>(), [-150, -50, 50, 150]);
+
+    let mut client = stage.client();
+    let call = reserve(&mut client, &show, &["A-2", "A-3", "A-4"], "ann");
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "SEATS_UNAVAILABLE")
+        .await;
+    assert_eq!(subjects(&status), ["A-3", "A-4"]);
+    let told = status.get_details_precondition_failure().expect("details");
+    assert!(
+        told.violations
+            .iter()
+            .all(|v| v.description == "is not for sale")
+    );
+    stage.reserve(&show, &["A-1", "A-2"]).await;
+    for (status, wanted) in [(SeatStatus::Held, 2), (blocked, 2), (available, 0)] {
+        let mut request = request(&show);
+        request.status = status.into();
+        request.page_size = 1;
+        let found = all(&stage, request, 1, 3).await;
+        assert_eq!(found.len(), wanted, "{status:?}");
+    }
     stage.assert_sound().await;
 }
 

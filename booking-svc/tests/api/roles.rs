@@ -14,6 +14,8 @@ async fn each_role_may_do_its_own_work_and_nothing_else() {
         ("booking_svc", "DELETE FROM booking.show_seats"),
         ("booking_svc", "DELETE FROM booking.sales"),
         ("booking_svc", "TRUNCATE booking.transitions"),
+        ("expiry_worker", "SELECT FROM booking.answers"),
+        ("catalog_svc", "DELETE FROM booking.answers"),
         ("booking_svc", "DROP TABLE booking.transitions"),
         ("booking_svc", "CREATE TABLE booking.notes ()"),
         ("booking_svc", "SELECT FROM catalog.shows"),

@@ -10,14 +10,14 @@ const SOLD: &str = "'00000000-0001-8000-8000-00000000000b'";
 
 /// A show of five seats, of which one booking holds one and another has one.
 const SETTING: &str = "
-    INSERT INTO booking.sales (show_id, revision, state, start_at, layout, seat_count)
-    VALUES (:show, 1, 'ON_SALE', now() + interval '1 day', '{}', 5);
+    INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)
+    VALUES (:show, 1, 'ON_SALE', now() + interval '1 day', '{}', '{}', 5);
     INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
-        seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at)
+        seat_ordinals, seat_prices, seat_tiers, total, currency, created_at, expires_at, confirmed_at)
     VALUES
-        (:show, :held, 'PENDING', 1, 'ann', '{0}', '{7}', 7, 'EUR', now(),
+        (:show, :held, 'PENDING', 1, 'ann', '{0}', '{7}', '{VIP}', 7, 'EUR', now(),
             now() + interval '120 s', NULL),
-        (:show, :sold, 'CONFIRMED', 2, 'bob', '{1}', '{7}', 7, 'EUR', now(),
+        (:show, :sold, 'CONFIRMED', 2, 'bob', '{1}', '{7}', '{VIP}', 7, 'EUR', now(),
             now() + interval '120 s', now());
     INSERT INTO booking.show_seats (show_id, ordinal, booking_id)
     VALUES (:show, 0, :held), (:show, 1, :sold), (:show, 2, NULL);
@@ -42,6 +42,7 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("email", "NULL"),
         ("seat_ordinals", "'{2}'"),
         ("seat_prices", "'{7}'"),
+        ("seat_tiers", "'{VIP}'"),
         ("total", "7"),
         ("currency", "'EUR'"),
         ("created_at", "now()"),
@@ -137,6 +138,8 @@ async fn a_booking_that_contradicts_itself_is_refused() {
         ),
         (&[("seat_prices", "'{7, 7}'")], "a_price_for_each_seat"),
         (&[("seat_ordinals", "'{2, 3}'")], "a_price_for_each_seat"),
+        (&[("seat_tiers", "'{}'")], "a_tier_for_each_seat"),
+        (&[("seat_tiers", "'{VIP, VIP}'")], "a_tier_for_each_seat"),
         (&[("expires_at", "now() + interval '9 s'")], "hold_length"),
         (
             &[("expires_at", "now() + interval '31 min'")],

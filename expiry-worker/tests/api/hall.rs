@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 const SHOW: &str = "
     WITH sale AS (
-        INSERT INTO booking.sales (show_id, revision, state, start_at, layout, seat_count)
-        VALUES ($1, 1, 'ON_SALE', now() + interval '1 day', '{}', $2)
+        INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)
+        VALUES ($1, 1, 'ON_SALE', now() + interval '1 day', '{}', '{}', $2)
         RETURNING show_id, seat_count
     )
     INSERT INTO booking.show_seats (show_id, ordinal)
     SELECT show_id, generate_series(0, seat_count - 1) FROM sale";
 const HOLD: &str = "
     INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
-        seat_ordinals, seat_prices, total, currency, created_at, expires_at)
+        seat_ordinals, seat_prices, seat_tiers, total, currency, created_at, expires_at)
     SELECT $1, $2, 'PENDING', 1, 'ann', $3::integer[], array_fill(7::bigint, ARRAY[cardinality($3)]),
-        7 * cardinality($3), 'EUR', ends - interval '120 s', ends
+        array_fill('VIP'::text, ARRAY[cardinality($3)]), 7 * cardinality($3), 'EUR', ends - interval '120 s', ends
     FROM (SELECT clock_timestamp() + make_interval(secs => $4) AS ends) AS hold";
 const OWN: &str = "
     UPDATE booking.show_seats SET booking_id = $2 WHERE show_id = $1 AND ordinal = ANY ($3)";

@@ -83,10 +83,11 @@ async fn fill(hall: &Hall) {
     let show = hall.show;
     let statements = format!(
         "INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
-             seat_ordinals, seat_prices, total, currency, created_at, expires_at, cancelled_at)
+             seat_ordinals, seat_prices, seat_tiers, total, currency, created_at, expires_at,
+             cancelled_at)
          SELECT '{show}', (left('{show}', 24) || lpad(to_hex(n), 12, '0'))::uuid,
              CASE WHEN n % 10 = 0 THEN 'PENDING' ELSE 'CANCELLED' END::booking.booking_state,
-             1, 'ann', '{{0}}', '{{7}}', 7, 'EUR', now(), now() + interval '120 s',
+             1, 'ann', '{{0}}', '{{7}}', '{{VIP}}', 7, 'EUR', now(), now() + interval '120 s',
              CASE WHEN n % 10 = 0 THEN NULL ELSE now() END
          FROM generate_series(1, 20000) AS n;
          ANALYZE"

@@ -337,9 +337,10 @@ async fn a_sweep_reads_over_what_was_confirmed_step_by_step() {
     // More than two steps of bookings that are over, most of which ended at one instant.
     hall.run(&format!(
         "INSERT INTO booking.bookings (show_id, booking_id, state, version, customer_id,
-             seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at)
+             seat_ordinals, seat_prices, seat_tiers, total, currency, created_at, expires_at,
+             confirmed_at)
          SELECT '{show}', (left('{show}', 24) || lpad(to_hex(n), 12, '0'))::uuid, 'CONFIRMED',
-             2, 'ann', '{{5}}', '{{7}}', 7, 'EUR', ends - interval '120 s', ends,
+             2, 'ann', '{{5}}', '{{7}}', '{{VIP}}', 7, 'EUR', ends - interval '120 s', ends,
              ends - interval '60 s'
          FROM generate_series(1, 50000) AS n,
              LATERAL (SELECT now() - interval '1 s' * least(n, 25000) AS ends) AS hold"

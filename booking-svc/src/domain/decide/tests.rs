@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 
-use model::{SeatLayout, SeatRow, Seats, Section};
+use model::{
+    LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section, Series,
+    ShowSeats,
+};
 use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::*;
 use crate::domain::booking::Customer;
+use crate::domain::{OrphanRule, Terms, Withdrawn};
 
 mod cancelled_show;
 
@@ -26,23 +30,28 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let rows = vec![SeatRow {
-            name: "A".into(),
-            seats: Seats::Count(SEATS),
-        }];
-        let section = Section {
-            name: "Stalls".into(),
-            price: 1250,
-            rows,
-        };
+        let labels: Vec<_> = (1..=SEATS).map(|n| format!("A-{n}")).collect();
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        let layout = row_of(&labels, &[]);
         let currency = "EUR".parse().expect("a currency");
+        let prices = PriceDescription::single(currency, 1250);
         let show_id = ShowId::generate();
         let sale = Sale {
             show_id,
             revision: 1,
-            state: SaleState::OnSale,
-            start_at: NOW + Duration::from_secs(3600),
-            layout: SeatLayout::new(currency, vec![section]).expect("a layout"),
+            terms: Terms {
+                state: SaleState::OnSale,
+                start_at: NOW + Duration::from_secs(3600),
+                sales_open_at: None,
+                sales_close_at: None,
+                hold: None,
+                seats_per_booking_max: None,
+                places_per_customer_max: None,
+                orphan_rule: OrphanRule::Off,
+            },
+            prices: PriceList::new(prices, &layout).expect("prices"),
+            seats: ShowSeats::new(layout),
+            withdrawn: Withdrawn::default(),
         };
         Self {
             sale: Arc::new(sale),
@@ -74,11 +83,15 @@ impl World {
                 customer: Customer::Id("before".to_owned()),
                 seats: ordinals
                     .iter()
-                    .map(|&ordinal| HeldSeat { ordinal, price: 1 })
+                    .map(|&ordinal| HeldSeat {
+                        ordinal,
+                        price: 1,
+                        tier: "Early".into(),
+                    })
                     .collect(),
                 total: 1,
                 refund_due: None,
-                currency: self.sale.layout.currency(),
+                currency: self.sale.prices.currency(),
                 created_at: expires_at - Duration::from_secs(120),
                 expires_at,
                 confirmed_at: confirmed.then(|| expires_at - Duration::from_secs(60)),
@@ -110,7 +123,6 @@ impl World {
         let row = SaleRow {
             revision: 1,
             state: self.state,
-            start_at: self.sale.start_at,
         };
         Locked {
             now: Some(NOW),
@@ -213,14 +225,38 @@ impl World {
     }
 
     fn reserve(&self, request_id: u128, ordinals: &[u32]) -> Order {
+        let mut sale = Arc::clone(&self.sale);
+        Arc::make_mut(&mut sale).terms.state = self.state;
         let command = Command::Reserve {
-            sale: Arc::clone(&self.sale),
+            sale,
             ordinals: ordinals.to_vec(),
             customer: Customer::Id(format!("customer {request_id}")),
             hold: Duration::from_secs(120),
         };
         self.order(request_id, command)
     }
+}
+
+/// A layout of one row of seats with these labels, some of them blocked.
+fn row_of(labels: &[&str], blocked: &[&str]) -> SeatLayout {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
+    let rows = RowBlock {
+        names: None,
+        runs: vec![Series::List(texts(labels))],
+        label_format: None,
+    };
+    let section = Section {
+        name: "Stalls".into(),
+        deck: "".into(),
+        origin: None,
+        rows: vec![rows],
+    };
+    let description = LayoutDescription {
+        sections: vec![section],
+        blocked_seats: texts(blocked),
+        ..LayoutDescription::default()
+    };
+    SeatLayout::new(description).expect("a layout")
 }
 
 fn booking_hash(id: BookingId, verb: i64) -> i64 {
@@ -383,13 +419,13 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
         version: None,
     };
     let orders = [world.reserve(1, &[3]), world.order(2, confirm)];
-    let not_on_sale = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled);
+    let not_on_sale = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled, None);
     for outcome in world.decide(&orders) {
         assert_eq!(outcome, Err(NotGranted::Refused(not_on_sale.clone())));
     }
 
     let mut world = World::new();
-    Arc::make_mut(&mut world.sale).start_at = NOW;
+    Arc::make_mut(&mut world.sale).terms.start_at = NOW;
     let outcomes = world.decide(&[world.reserve(1, &[3])]);
     let started = Refusal::ShowStarted(world.sale.show_id, NOW);
     assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
@@ -402,6 +438,132 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
         decide(&orders, locked).outcomes,
         [Err(NotGranted::Refused(unknown))]
     );
+}
+
+#[test]
+fn what_is_held_is_confirmed_whatever_the_sale_is_but_cancelled() {
+    for state in [SaleState::Draft, SaleState::Paused, SaleState::Closed] {
+        let mut world = World::new();
+        let held = world.with_booking(&[0], 60, false);
+        world.state = state;
+        let confirm = Command::Confirm {
+            booking_id: held,
+            version: None,
+        };
+        let outcomes = world.decide(&[world.reserve(1, &[3]), world.order(2, confirm)]);
+        let refusal = Refusal::ShowNotOnSale(world.sale.show_id, state, None);
+        assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
+        assert!(outcomes[1].is_ok(), "{:?}", outcomes[1]);
+    }
+}
+
+#[test]
+fn the_scheduled_times_count_to_the_microsecond() {
+    use SaleState::{Closed, Draft, OnSale, Paused};
+    let moment = time::Duration::MICROSECOND;
+    let (now, soon, past) = (Some(NOW), Some(NOW + moment), Some(NOW - moment));
+    let not_on_sale = |state, opens_at| Err((Some(state), opens_at));
+    let started = Err((None, None));
+    for (state, open, close, start, wanted) in [
+        (Draft, None, None, soon, not_on_sale(Draft, None)),
+        (Draft, soon, None, soon, not_on_sale(Draft, soon)),
+        (Draft, now, None, soon, Ok(())),
+        (Draft, now, None, now, started),
+        (Draft, past, now, soon, not_on_sale(Closed, None)),
+        (Draft, past, soon, past, Ok(())),
+        (OnSale, None, soon, past, Ok(())),
+        (OnSale, None, now, soon, not_on_sale(Closed, None)),
+        (OnSale, None, None, now, started),
+        (OnSale, None, None, soon, Ok(())),
+        // Published before its time.
+        (OnSale, soon, None, soon, Ok(())),
+        (Paused, past, None, soon, not_on_sale(Paused, None)),
+        (Paused, None, now, soon, not_on_sale(Closed, None)),
+    ] {
+        let mut world = World::new();
+        world.state = state;
+        let terms = &mut Arc::make_mut(&mut world.sale).terms;
+        terms.start_at = start.expect("set");
+        (terms.sales_open_at, terms.sales_close_at) = (open, close);
+        let outcome = world.decide(&[world.reserve(1, &[0])]).remove(0);
+        let found = match outcome {
+            Ok(_) => Ok(()),
+            Err(NotGranted::Refused(Refusal::ShowNotOnSale(_, state, opens_at))) => {
+                Err((Some(state), opens_at))
+            }
+            Err(NotGranted::Refused(Refusal::ShowStarted(..))) => Err((None, None)),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(found, wanted, "{state:?} {open:?} {close:?} {start:?}");
+    }
+}
+
+#[test]
+fn a_show_that_is_about_to_be_deleted_is_closed() {
+    let mut world = World::new();
+    Arc::make_mut(&mut world.sale).withdrawn.show = true;
+    let outcomes = world.decide(&[world.reserve(1, &[0])]);
+    let closed = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Closed, None);
+    assert_eq!(outcomes, [Err(NotGranted::Refused(closed))]);
+}
+
+#[test]
+fn seats_keep_their_ordinals_under_another_layout_and_some_are_not_for_sale() {
+    let mut world = World::new();
+    let kept = world.with_booking(&[1], -30, true);
+    let sale = Arc::make_mut(&mut world.sale);
+    // A-1 is dropped, two new ones come in front, A-6 is blocked, A-5 about to be dropped.
+    let labels = ["B-1", "B-2", "A-6", "A-5", "A-4", "A-3", "A-2"];
+    let layout = row_of(&labels, &["A-6"]);
+    let prices = sale.prices.description().clone();
+    sale.prices = PriceList::new(prices, &layout).expect("prices");
+    sale.seats = sale.seats.with_layout(layout).expect("few seats");
+    sale.withdrawn.seats = [4].into();
+    let show_id = sale.show_id;
+    world
+        .seats
+        .extend([((show_id, 6), None), ((show_id, 7), None)]);
+
+    let outcomes = world.decide(&[
+        world.reserve(1, &[1, 2, 4, 5, 6]),
+        world.reserve(2, &[3, 7]),
+    ]);
+    let taken = [
+        ("A-2", Taken::Booked),
+        ("A-5", Taken::Blocked),
+        ("A-6", Taken::Blocked),
+    ];
+    let taken = taken.map(|(label, how)| (label.to_owned(), how));
+    let refusal = Refusal::SeatsUnavailable(show_id, taken.to_vec());
+    assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
+    let sold = outcomes[1].as_ref().expect("both are free");
+    let names = |booking: &Booking| -> Vec<String> {
+        let names = booking
+            .seats
+            .iter()
+            .map(|seat| world.sale.named(seat.ordinal));
+        names
+            .map(|seat| seat.expect("named").label.into_owned())
+            .collect()
+    };
+    assert_eq!(names(sold), ["A-4", "B-2"]);
+    assert_eq!(names(&world.bookings[&kept]), ["A-2"]);
+    let dropped = world.sale.named(0).map(|seat| seat.label.into_owned());
+    assert_eq!(dropped.as_deref(), Some("A-1"), "it keeps its name");
+}
+
+#[test]
+fn a_show_has_its_own_limit_of_seats_and_freezes_price_and_tier() {
+    let mut world = World::new();
+    Arc::make_mut(&mut world.sale).terms.seats_per_booking_max = Some(2);
+    let outcomes = world.decide(&[world.reserve(1, &[0, 1, 2]), world.reserve(2, &[0, 1])]);
+    assert_eq!(
+        outcomes[0],
+        Err(NotGranted::Refused(Refusal::TooManySeats(2)))
+    );
+    let granted = outcomes[1].as_ref().expect("two are not too many");
+    let priced: Vec<_> = granted.seats.iter().map(|s| (s.price, &*s.tier)).collect();
+    assert_eq!(priced, [(1250, "Standard"), (1250, "Standard")]);
 }
 
 #[test]

@@ -1,1 +1,3 @@
-UPDATE booking.sales SET state = 'CANCELLED', revision = $2 WHERE show_id = $1 AND revision < $2
+UPDATE booking.sales
+SET state = 'CANCELLED', revision = $2, proposal = NULL, withdrawn = '{}', off_sale = false
+WHERE show_id = $1 AND revision < $2

@@ -17,6 +17,7 @@ SELECT
     b.failed_at,
     b.refund_due,
     b.cancel_reason::text,
+    b.seat_tiers,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

@@ -1,19 +1,20 @@
 -- Everything that a batch writes, as one statement: each statement costs, whatever its size.
--- $1 to $11: bookings that are new. $3 and $4 hold the seats of all of them, one after
---     another; $5 and $6 are the first and the last place of each one's own. They are PENDING
---     still: nobody can name a booking in the batch that makes it.
+-- $1 to $11, $36: bookings that are new. $3, $4 and $36 hold the seats of all of them, one
+--     after another; $5 and $6 are the first and the last place of each one's own. They are
+--     PENDING still: nobody can name a booking in the batch that makes it.
 -- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32: the log. $33: the time of it all.
 WITH inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at
+        total, currency, created_at, expires_at, seat_tiers
     )
     SELECT
         new.show_id, new.booking_id, 'PENDING', 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
-        new.total, new.currency, $33::timestamptz, new.expires_at
+        new.total, new.currency, $33::timestamptz, new.expires_at,
+        ($36::text[])[new.first_seat:new.last_seat]
     FROM unnest(
         $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
         $9::bigint[], $10::text[], $11::timestamptz[]

@@ -1,0 +1,248 @@
+//! The store and the verbs in this process, on a database of their own, with no catalog that
+//! could be asked: what the catalog would say is applied by the test.
+
+use std::time::Duration;
+
+use booking_svc::catalog::Catalog;
+use booking_svc::config::Cli;
+use booking_svc::domain::{
+    Booking, Customer, OrphanRule, Proposal, ProposedChange, Refusal, SaleState, Snapshot, Terms,
+};
+use booking_svc::sales::Sales;
+use booking_svc::store::{Lanes, Store};
+use booking_svc::verbs::{Booked, Change, Reserve, VerbError, Verbs};
+use clap::Parser as _;
+use model::{
+    BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
+    Series, ShowId,
+};
+use system_tests::postgres::{self, TestDatabase};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+
+const CALL_MAX: Duration = Duration::from_secs(20);
+/// How long seats are held where nobody says.
+pub(crate) const HOLD: Duration = Duration::from_secs(120);
+
+/// One replica of the service, without its catalog.
+pub(crate) struct Desk {
+    /// Its store.
+    pub(crate) store: Store,
+    verbs: Verbs,
+    /// Dropped last.
+    pub(crate) database: TestDatabase,
+}
+
+impl Desk {
+    /// On a new database.
+    pub(crate) async fn open() -> Self {
+        let database = postgres::database().await;
+        // As if what tests apply had come from there.
+        let owner = database.owner().await;
+        let ahead = owner.batch_execute("UPDATE catalog.feed SET revision = 1000");
+        ahead.await.expect("the feed's row");
+        let (store, verbs) = replica(&database);
+        Self {
+            store,
+            verbs,
+            database,
+        }
+    }
+
+    /// Another replica on the same database: its store and its verbs.
+    pub(crate) fn another(&self) -> (Store, Verbs) {
+        replica(&self.database)
+    }
+
+    /// Applies what the catalog says.
+    pub(crate) async fn apply(&self, snapshot: &Snapshot) {
+        let applied = self.store.apply(snapshot, None).await;
+        applied.unwrap_or_else(|error| panic!("{snapshot:?}: {error}"));
+    }
+
+    /// Reserves seats.
+    pub(crate) async fn reserve(&self, show: ShowId, labels: &[&str]) -> Result<Booked, VerbError> {
+        reserve(&self.verbs, show, labels).await
+    }
+
+    /// Reserves under a request id.
+    pub(crate) async fn reserve_as(
+        &self,
+        show: ShowId,
+        labels: &[&str],
+        request_id: Uuid,
+    ) -> Result<Booked, VerbError> {
+        let wanted = Reserve {
+            request_id: Some(request_id),
+            ..wanted(show, labels)
+        };
+        self.verbs.reserve(wanted, Instant::now() + CALL_MAX).await
+    }
+
+    /// Reserves seats that can be had.
+    pub(crate) async fn hold(&self, show: ShowId, labels: &[&str]) -> Booking {
+        let held = self.reserve(show, labels).await;
+        held.unwrap_or_else(|error| panic!("{labels:?}: {error}"))
+            .booking
+    }
+
+    /// Confirms a hold.
+    pub(crate) async fn confirm(&self, id: BookingId) -> Result<Booked, VerbError> {
+        self.verbs
+            .confirm(change(id), Instant::now() + CALL_MAX)
+            .await
+    }
+
+    /// Cancels a booking.
+    pub(crate) async fn cancel(&self, id: BookingId) {
+        let over = self
+            .verbs
+            .cancel(change(id), Instant::now() + CALL_MAX)
+            .await;
+        over.unwrap_or_else(|error| panic!("{id}: {error}"));
+    }
+}
+
+fn replica(database: &TestDatabase) -> (Store, Verbs) {
+    let url = database.url("booking_svc");
+    let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
+    let pool = service_kit::postgres::pool(&cli.config.database, "test");
+    let store = Store::new(pool.expect("a URL that parses"));
+    // Nothing listens there.
+    let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
+    let config = service_kit::postgres::config(&url, "test").expect("a URL that parses");
+    let (lanes, _) = Lanes::start(1, &config);
+    let verbs = Verbs::new(Sales::new(store.clone(), catalog), lanes, HOLD);
+    (store, verbs)
+}
+
+/// Reserves seats for "ann".
+pub(crate) async fn reserve(
+    verbs: &Verbs,
+    show: ShowId,
+    labels: &[&str],
+) -> Result<Booked, VerbError> {
+    verbs
+        .reserve(wanted(show, labels), Instant::now() + CALL_MAX)
+        .await
+}
+
+fn wanted(show_id: ShowId, labels: &[&str]) -> Reserve {
+    Reserve {
+        show_id,
+        labels: labels.iter().map(ToString::to_string).collect(),
+        customer: Customer::Id("ann".to_owned()),
+        hold: None,
+        request_id: None,
+        fingerprint: 7,
+    }
+}
+
+fn change(booking_id: BookingId) -> Change {
+    Change {
+        booking_id,
+        version: None,
+        request_id: None,
+        fingerprint: 7,
+    }
+}
+
+/// Why a verb was refused.
+pub(crate) fn refusal(outcome: Result<Booked, VerbError>) -> Refusal {
+    match outcome {
+        Err(VerbError::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// The labels of a booking's seats.
+pub(crate) fn labels(booked: &Booked) -> Vec<String> {
+    let names = booked
+        .booking
+        .seats
+        .iter()
+        .map(|seat| booked.sale.named(seat.ordinal));
+    names
+        .map(|seat| seat.expect("every seat has a name").label.into_owned())
+        .collect()
+}
+
+/// A show of one row with these labels at a price, on sale, as the catalog first says.
+pub(crate) fn a_show(seats: &[&str], price: i64) -> Snapshot {
+    let layout = row_of(seats);
+    Snapshot {
+        show_id: ShowId::generate(),
+        revision: 1,
+        terms: Terms {
+            state: SaleState::OnSale,
+            start_at: OffsetDateTime::now_utc() + Duration::from_secs(86_400),
+            sales_open_at: None,
+            sales_close_at: None,
+            hold: None,
+            seats_per_booking_max: None,
+            places_per_customer_max: None,
+            orphan_rule: OrphanRule::Off,
+        },
+        prices: prices_of(price, &layout),
+        layout,
+        proposal: None,
+    }
+}
+
+/// The next that the catalog says of a show.
+pub(crate) fn next(snapshot: &Snapshot) -> Snapshot {
+    Snapshot {
+        revision: snapshot.revision + 1,
+        proposal: None,
+        ..snapshot.clone()
+    }
+}
+
+/// The same, with a change that waits for an answer.
+pub(crate) fn proposing(snapshot: &Snapshot, change: ProposedChange) -> Snapshot {
+    let mut next = next(snapshot);
+    next.proposal = Some(Proposal {
+        revision: next.revision,
+        change,
+    });
+    next
+}
+
+/// The same under another layout.
+pub(crate) fn with_layout(snapshot: &Snapshot, seats: &[&str]) -> Snapshot {
+    let mut next = next(snapshot);
+    next.layout = row_of(seats);
+    let prices = snapshot.prices.description().clone();
+    next.prices = PriceList::new(prices, &next.layout).expect("one price for everything");
+    next
+}
+
+/// One price for everything.
+pub(crate) fn prices_of(price: i64, layout: &SeatLayout) -> PriceList {
+    let description = PriceDescription::single("EUR".parse().expect("a currency"), price);
+    PriceList::new(description, layout).expect("one price for everything")
+}
+
+/// A layout of one row of seats with these labels.
+pub(crate) fn row_of(seats: &[&str]) -> SeatLayout {
+    let rows = RowBlock {
+        names: None,
+        runs: vec![Series::List(
+            seats.iter().map(|label| (*label).into()).collect(),
+        )],
+        label_format: None,
+    };
+    let section = Section {
+        name: "Stalls".into(),
+        deck: "".into(),
+        origin: None,
+        rows: vec![rows],
+    };
+    let description = LayoutDescription {
+        sections: vec![section],
+        ..LayoutDescription::default()
+    };
+    SeatLayout::new(description).expect("a layout")
+}

@@ -1,0 +1,441 @@
+//! What an organiser does in the real catalog while customers book: pauses, schedules, prices,
+//! other layouts, deletions.
+
+use std::time::{Duration, SystemTime};
+
+use booking_svc::catalog::Catalog;
+use booking_svc::store::Applied;
+use proto::booking::v1::{BookingState, SeatStatus};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{
+    ChangeSeatLayoutRequest, ChangeSeatLayoutResponse, CloseShowRequest, CreateSeatLayoutRequest,
+    DeleteShowRequest, GetShowRequest, PauseShowRequest, PriceTier, ProposalState,
+    PublishShowRequest, ResumeShowRequest, SeatLayout, SetPricesRequest, Show, ShowState,
+};
+use proto::money::v1::Money;
+use system_tests::errors::{assert_error, describe, metadata, quota_subjects, subjects};
+use system_tests::eventually;
+use system_tests::system::{self, confirm, get, layout, reserve, show};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+use crate::feed::store_of;
+use crate::stage::{Stage, assert_quiet, text_of};
+
+/// How soon a change in the catalog must hold here.
+const SOON: Duration = Duration::from_secs(2);
+/// How long a change may wait for its answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// A caller of the catalog that does not wait for an answer.
+const IMPATIENT: Duration = Duration::from_millis(500);
+
+impl Stage {
+    async fn described(&self, show: &str) -> Show {
+        let request = GetShowRequest {
+            show_id: show.to_owned(),
+        };
+        let found = self.system.catalog_client().get_show(request).await;
+        found.expect("a show").into_inner().show.expect("set")
+    }
+
+    /// A layout of the organiser's; its id.
+    async fn a_layout(&self, layout: SeatLayout) -> String {
+        let request = CreateSeatLayoutRequest {
+            layout: Some(layout),
+            ..Default::default()
+        };
+        let mut catalog = self.system.catalog_client();
+        let created = catalog.create_seat_layout(request).await.expect("a layout");
+        created.into_inner().layout.expect("set").layout_id
+    }
+
+    async fn change_layout(
+        &self,
+        show: &str,
+        layout_id: &str,
+        request_id: Uuid,
+        wait: Duration,
+    ) -> Result<ChangeSeatLayoutResponse, Status> {
+        let mut request = Request::new(ChangeSeatLayoutRequest {
+            show_id: show.to_owned(),
+            layout_id: layout_id.to_owned(),
+            request_id: request_id.to_string(),
+            ..Default::default()
+        });
+        request.set_timeout(wait);
+        let mut catalog = self.system.catalog_client();
+        let changed = catalog.change_seat_layout(request).await;
+        changed.map(tonic::Response::into_inner)
+    }
+
+    async fn delete(&self, show: &str) -> Result<(), Status> {
+        let mut request = Request::new(DeleteShowRequest {
+            show_id: show.to_owned(),
+            ..Default::default()
+        });
+        request.set_timeout(ANSWER_MAX);
+        let mut catalog = self.system.catalog_client();
+        catalog.delete_show(request).await.map(drop)
+    }
+
+    async fn refuses_to_sell(&self, show: &str, label: &str, state: &str) -> Status {
+        let mut client = self.client();
+        let labels = [label];
+        let call = reserve(&mut client, show, &labels, "bob");
+        let status = self
+            .refused(call, Code::FailedPrecondition, "SHOW_NOT_ON_SALE")
+            .await;
+        assert_eq!(metadata(&status)["state"], state);
+        status
+    }
+}
+
+/// The seats "A-1" to "A-{seats}" and "B-1", the front of them in the back.
+fn turned(seats: i32) -> SeatLayout {
+    let mut layout = layout(seats);
+    let mut rows = layout.sections[0].rows.clone();
+    rows[0].names = Some(system::names(["B"]));
+    rows[0].runs = vec![system::names(["1"])];
+    rows.append(&mut layout.sections[0].rows);
+    layout.sections[0].rows = rows;
+    layout
+}
+
+fn at(from_now: Duration) -> prost_types::Timestamp {
+    (SystemTime::now() + from_now).into()
+}
+
+#[tokio::test]
+async fn pausing_and_closing_stop_reserves_but_not_confirms() {
+    let mut stage = Stage::start().await;
+    let mut draft = show(10);
+    draft.draft = true;
+    let show = stage.create(draft).await;
+    let status = stage.refuses_to_sell(&show, "A-1", "DRAFT").await;
+    assert!(!metadata(&status).contains_key("sales_open_time"));
+
+    let mut catalog = stage.system.catalog_client();
+    let publish = PublishShowRequest {
+        show_id: show.clone(),
+        ..Default::default()
+    };
+    catalog.publish_show(publish).await.expect("a draft");
+    stage.follow_feed().await;
+    let held = [
+        stage.reserve(&show, &["A-1"]).await,
+        stage.reserve(&show, &["A-2"]).await,
+        stage.reserve(&show, &["A-3"]).await,
+    ];
+    let pause = PauseShowRequest {
+        show_id: show.clone(),
+        ..Default::default()
+    };
+    catalog.pause_show(pause).await.expect("it is on sale");
+    stage.follow_feed().await;
+    stage.refuses_to_sell(&show, "A-4", "PAUSED").await;
+    let confirmed = confirm(&mut stage.client(), &held[0].booking_id).await;
+    assert_eq!(confirmed.expect("held").state(), BookingState::Confirmed);
+    let over = system::cancel(&mut stage.client(), &held[1].booking_id).await;
+    assert_eq!(over.expect("held").state(), BookingState::Cancelled);
+
+    let resume = ResumeShowRequest {
+        show_id: show.clone(),
+        ..Default::default()
+    };
+    catalog.resume_show(resume).await.expect("it is paused");
+    stage.follow_feed().await;
+    stage.reserve(&show, &["A-4"]).await;
+    let close = CloseShowRequest {
+        show_id: show.clone(),
+        ..Default::default()
+    };
+    catalog.close_show(close).await.expect("it is on sale");
+    stage.follow_feed().await;
+    stage.refuses_to_sell(&show, "A-5", "CLOSED").await;
+    let confirmed = confirm(&mut stage.client(), &held[2].booking_id).await;
+    assert_eq!(confirmed.expect("held").state(), BookingState::Confirmed);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_show_opens_and_closes_by_its_schedule_while_the_catalog_is_down() {
+    let mut stage = Stage::start().await;
+    let mut scheduled = show(1_000);
+    scheduled.sales_open_time = Some(at(Duration::from_secs(4)));
+    scheduled.sales_close_time = Some(at(Duration::from_secs(7)));
+    let show = stage.create(scheduled.clone()).await;
+    stage.system.catalog.kill9().await;
+    let status = stage.refuses_to_sell(&show, "A-1", "DRAFT").await;
+    let opens = text_of(scheduled.sales_open_time.as_ref());
+    assert_eq!(metadata(&status)["sales_open_time"], opens);
+
+    let mut client = stage.client();
+    let open = prost_seconds(scheduled.sales_open_time.as_ref());
+    let close = prost_seconds(scheduled.sales_close_time.as_ref());
+    let mut sold = Vec::new();
+    eventually(
+        Duration::from_secs(15),
+        "it has opened and closed",
+        async || {
+            let label = format!("A-{}", sold.len() + 2);
+            match reserve(&mut client, &show, &[&label], "ann").await {
+                Ok(booking) => sold.push(booking),
+                Err(status) => {
+                    assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+                    assert!(sold.is_empty() || metadata(&status)["state"] == "CLOSED");
+                }
+            }
+            SystemTime::now() > SystemTime::UNIX_EPOCH + Duration::from_secs_f64(close + 0.5)
+        },
+    )
+    .await;
+    let made: Vec<_> = sold
+        .iter()
+        .map(|booking| prost_seconds(booking.create_time.as_ref()))
+        .collect();
+    let first = made.first().copied().expect("it was on sale");
+    assert!((0.0..1.0).contains(&(first - open)), "{}", first - open);
+    assert!(made.iter().all(|made| (open..close).contains(made)));
+    stage.refuses_to_sell(&show, "A-1", "CLOSED").await;
+    confirm(&mut client, &sold[0].booking_id)
+        .await
+        .expect("a live hold");
+    stage.assert_sound().await;
+}
+
+/// A time of the contract in seconds.
+fn prost_seconds(time: Option<&prost_types::Timestamp>) -> f64 {
+    let time = SystemTime::try_from(*time.expect("set")).expect("after 1970");
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("after 1970").as_secs_f64()
+}
+
+#[tokio::test]
+async fn a_show_has_its_own_hold_and_its_own_limit_of_seats() {
+    let mut stage = Stage::start().await;
+    let mut described = show(10);
+    described.hold_duration = Some(Duration::from_secs(600).try_into().expect("short"));
+    described.seats_per_booking_max = 2;
+    let show = stage.create(described).await;
+    let held = stage.reserve(&show, &["A-1", "A-2"]).await;
+    let length =
+        prost_seconds(held.expire_time.as_ref()) - prost_seconds(held.create_time.as_ref());
+    assert!((length - 600.0).abs() < 0.001, "{length}");
+    let mut client = stage.client();
+    let call = reserve(&mut client, &show, &["A-3", "A-4", "A-5"], "ann");
+    let code = Code::ResourceExhausted;
+    let status = stage
+        .refused(call, code, "SEATS_PER_BOOKING_EXCEEDED")
+        .await;
+    assert_eq!(metadata(&status)["limit"], "2");
+    assert_eq!(quota_subjects(&status), ["seat_labels"]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn new_prices_are_for_later_reservations() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(5).await;
+    let before = stage.reserve(&show, &["A-1"]).await;
+    let price = |minor_units| {
+        Some(Money {
+            minor_units,
+            currency_code: "EUR".to_owned(),
+        })
+    };
+    let tier = |name: &str, minor_units, labels: &[&str]| PriceTier {
+        name: name.to_owned(),
+        price: price(minor_units),
+        seat_labels: labels.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    let request = SetPricesRequest {
+        show_id: show.clone(),
+        price_tiers: vec![tier("VIP", 5000, &["A-2"]), tier("Late", 1400, &[])],
+        etag: stage.described(&show).await.etag,
+        ..Default::default()
+    };
+    let set = stage.system.catalog_client().set_prices(request).await;
+    set.expect("the etag is the present one");
+    stage.follow_feed().await;
+    let after = stage.reserve(&show, &["A-2", "A-3"]).await;
+    let lines: Vec<_> = after
+        .lines
+        .iter()
+        .map(|line| (&*line.price_tier, line.price.clone()))
+        .collect();
+    assert_eq!(lines, [("VIP", price(5000)), ("Late", price(1400))]);
+    let confirmed = confirm(&mut stage.client(), &before.booking_id).await;
+    let confirmed = confirmed.expect("a live hold");
+    assert_eq!(
+        (&confirmed.lines, &confirmed.total),
+        (&before.lines, &before.total)
+    );
+    let listed = stage.system.seats(&show).await;
+    assert_eq!(
+        (&*listed[0].price_tier, &listed[0].price),
+        ("Late", &price(1400))
+    );
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
+    let mut stage = Stage::start().await;
+    let (mut process, mut other) = stage.another().await;
+    let show = stage.a_show(5).await;
+    let kept = stage.buy(&show, &["A-1"]).await;
+    let dropped = stage.buy(&show, &["A-5"]).await;
+    let held = stage.reserve(&show, &["A-4"]).await;
+    let layout_id = stage.a_layout(turned(3)).await;
+    let changed = stage
+        .change_layout(&show, &layout_id, Uuid::new_v4(), ANSWER_MAX)
+        .await;
+    let status = changed.expect_err("two of its seats have live bookings");
+    assert_error(&status, Code::FailedPrecondition, "SEATS_BOOKED");
+    assert_eq!(subjects(&status), ["A-4", "A-5"]);
+    stage.follow_feed().await;
+    assert_eq!(
+        stage.labels(&show, SeatStatus::Available).await,
+        ["A-2", "A-3"]
+    );
+
+    system::cancel(&mut other, &dropped.booking_id)
+        .await
+        .expect("its own");
+    stage.lapse(&held.booking_id).await;
+    let changed = stage
+        .change_layout(&show, &layout_id, Uuid::new_v4(), ANSWER_MAX)
+        .await;
+    let changed = changed.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    assert_eq!(changed.show.expect("set").layout_id, layout_id);
+    stage.follow_feed().await;
+
+    let listed: Vec<_> = stage.system.seats(&show).await;
+    let listed: Vec<_> = listed.iter().map(|s| (&*s.label, s.status())).collect();
+    let (available, booked) = (SeatStatus::Available, SeatStatus::Booked);
+    let wanted = [
+        ("B-1", available),
+        ("A-1", booked),
+        ("A-2", available),
+        ("A-3", available),
+    ];
+    assert_eq!(listed, wanted, "in the order of the new layout");
+    let mut client = stage.client();
+    let call = reserve(&mut client, &show, &["A-5"], "bob");
+    stage
+        .refused(call, Code::InvalidArgument, "UNKNOWN_SEATS")
+        .await;
+    let new = reserve(&mut other, &show, &["A-2", "B-1"], "bob").await;
+    let new = new.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let labels: Vec<_> = new.lines.iter().map(|line| &*line.seat_label).collect();
+    assert_eq!(labels, ["B-1", "A-2"]);
+    // Both replicas name every seat, also those that are gone.
+    for client in [&mut stage.client(), &mut other] {
+        for (booking, label) in [(&kept, "A-1"), (&dropped, "A-5"), (&held, "A-4")] {
+            let found = get(client, &booking.booking_id).await.expect("a booking");
+            assert_eq!(found.lines[0].seat_label, label);
+            assert_eq!(found.lines, booking.lines);
+        }
+        let found = get(client, &new.booking_id).await.expect("a booking");
+        assert_eq!(found.lines, new.lines);
+    }
+    let answers = "SELECT count(*) FROM booking.answers";
+    eventually(SOON, "every answer is heard", async || {
+        stage.count(answers).await == 0
+    })
+    .await;
+    assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(5).await;
+    let layout_id = stage.a_layout(turned(3)).await;
+    stage.system.booking.kill9().await;
+    let request_id = Uuid::new_v4();
+    let changed = stage
+        .change_layout(&show, &layout_id, request_id, IMPATIENT)
+        .await;
+    changed.expect_err("nobody answers");
+    let proposal = stage.described(&show).await.proposal.expect("it stays");
+    assert_eq!(proposal.state(), ProposalState::Pending);
+
+    // All that the service did before it died: the answer is there, and nobody has told it.
+    let store = store_of(&stage);
+    let endpoint = Endpoint::from_shared(stage.system.catalog.url()).expect("a URL");
+    let id = show.parse().expect("a show's id");
+    let snapshot = Catalog::new(endpoint).show(id).await.expect("a catalog");
+    let snapshot = snapshot.expect("a show");
+    let applied = store.apply(&snapshot, None).await.expect("a database");
+    assert_eq!(applied, Applied::SaleAndAnswer);
+    let unheard = store.unheard_answers().await.expect("a database");
+    assert_eq!((unheard.len(), unheard[0].proposal), (1, proposal.revision));
+
+    // Nor can it be told at once when the service is back.
+    stage.system.catalog.kill9().await;
+    stage.system.booking.start_again().await;
+    let taken = reserve(&mut stage.client(), &show, &["A-5"], "bob").await;
+    let status = taken.expect_err("it is off sale");
+    assert_error(&status, Code::FailedPrecondition, "SEATS_UNAVAILABLE");
+    stage.system.catalog.start_again().await;
+    let answers = "SELECT count(*) FROM booking.answers";
+    eventually(ANSWER_MAX, "it is heard", async || {
+        stage.count(answers).await == 0
+    })
+    .await;
+    let changed = stage
+        .change_layout(&show, &layout_id, request_id, ANSWER_MAX)
+        .await;
+    changed.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    stage.follow_feed().await;
+    assert_eq!(stage.system.seats(&show).await.len(), 4);
+    stage.reserve(&show, &["B-1", "A-3"]).await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_show_is_deleted_only_if_it_never_had_a_booking() {
+    let mut stage = Stage::start().await;
+    let (booked, empty) = (stage.a_show(3).await, stage.a_show(3).await);
+    let booking = stage.buy(&booked, &["A-1"]).await;
+    let over = system::cancel(&mut stage.client(), &booking.booking_id).await;
+    over.expect("its own");
+    let status = stage.delete(&booked).await.expect_err("it had a booking");
+    assert_error(&status, Code::FailedPrecondition, "SHOW_HAS_BOOKINGS");
+    stage.follow_feed().await;
+    stage.reserve(&booked, &["A-1"]).await;
+    assert_eq!(stage.described(&booked).await.state(), ShowState::OnSale);
+
+    let deleted = stage.delete(&empty).await;
+    deleted.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    stage.follow_feed().await;
+    stage.refuses_to_sell(&empty, "A-1", "CANCELLED").await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_show_of_areas_alone_has_no_seat_to_sell() {
+    let mut stage = Stage::start().await;
+    let lawn = proto::catalog::v1::Area {
+        name: "Lawn".to_owned(),
+        capacity: 500,
+        ..Default::default()
+    };
+    let mut described = show(1);
+    described.seats = Some(Seats::Layout(SeatLayout {
+        areas: vec![lawn],
+        ..Default::default()
+    }));
+    let show = stage.create(described).await;
+    assert!(stage.system.seats(&show).await.is_empty());
+    let mut client = stage.client();
+    let call = reserve(&mut client, &show, &["1"], "ann");
+    stage
+        .refused(call, Code::InvalidArgument, "UNKNOWN_SEATS")
+        .await;
+    stage.assert_sound().await;
+}

@@ -1,0 +1,249 @@
+//! What the store does with changes that the catalog proposes, and with layouts that change:
+//! without a catalog, so that each step can be stopped after.
+
+use booking_svc::domain::{ProposalAnswer, ProposedChange, Refusal, SaleState, Taken};
+use booking_svc::store::Applied;
+use booking_svc::verbs::VerbError;
+use system_tests::invariants;
+use uuid::Uuid;
+
+use crate::desk::{
+    Desk, a_show, labels, next, prices_of, proposing, refusal, reserve, row_of, with_layout,
+};
+
+fn unknown(outcome: Result<booking_svc::verbs::Booked, VerbError>) -> Vec<(usize, String)> {
+    match outcome {
+        Err(VerbError::UnknownSeats(seats)) => seats,
+        other => panic!("all known: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named() {
+    let desk = Desk::open().await;
+    let first = a_show(&["A", "B", "C", "D", "E"], 1250);
+    let show = first.show_id;
+    desk.apply(&first).await;
+    let held = desk.hold(show, &["D"]).await;
+    let sold = desk.hold(show, &["B"]).await;
+    desk.confirm(sold.booking_id).await.expect("a live hold");
+    let lapsed = desk.hold(show, &["C"]).await;
+    crate::stage::end_hold(
+        &desk.database.owner().await,
+        &lapsed.booking_id.to_string(),
+        0.0,
+    )
+    .await;
+    let over = desk.hold(show, &["E"]).await;
+    desk.cancel(over.booking_id).await;
+
+    let change = ProposedChange::Layout(row_of(&["A", "X"]));
+    let asked = proposing(&first, change.clone());
+    let applied = desk.store.apply(&asked, None).await.expect("a database");
+    assert_eq!(applied, Applied::SaleAndAnswer);
+    let refused = ProposalAnswer {
+        show_id: show,
+        proposal: asked.revision,
+        accepted: false,
+        booked_seats: vec!["B".to_owned(), "D".to_owned()],
+    };
+    let unheard = desk.store.unheard_answers().await.expect("a database");
+    assert_eq!(unheard, [refused]);
+    // Nothing was taken off sale: what is free sells.
+    desk.hold(show, &["A", "E"]).await;
+
+    // The organiser waits for the customers, and asks again.
+    desk.cancel(held.booking_id).await;
+    desk.cancel(sold.booking_id).await;
+    let keeps_what_is_held = ProposedChange::Layout(row_of(&["E", "A", "X"]));
+    let again = proposing(&next(&asked), keeps_what_is_held);
+    desk.apply(&again).await;
+    let unheard = desk.store.unheard_answers().await.expect("a database");
+    assert_eq!(unheard.len(), 1, "{unheard:?}");
+    assert!(unheard[0].accepted && unheard[0].booked_seats.is_empty());
+    assert_eq!(unheard[0].proposal, again.revision, "the older one is over");
+    invariants::assert_hold(&desk.database).await;
+}
+
+#[tokio::test]
+async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
+    let desk = Desk::open().await;
+    let (_, other) = desk.another();
+    let first = a_show(&["A", "B", "C"], 1250);
+    let show = first.show_id;
+    desk.apply(&first).await;
+    // Both replicas have looked the sale up before.
+    desk.hold(show, &["A"]).await;
+    assert_eq!(
+        unknown(reserve(&other, show, &["X"]).await),
+        [(0, "X".to_owned())]
+    );
+
+    let change = ProposedChange::Layout(row_of(&["X", "A"]));
+    let asked = proposing(&first, change);
+    desk.apply(&asked).await;
+    for verbs in [&other, &other] {
+        let taken = vec![("B".to_owned(), Taken::Blocked)];
+        let refused = refusal(reserve(verbs, show, &["B"]).await);
+        assert_eq!(refused, Refusal::SeatsUnavailable(show, taken));
+    }
+    let digest = "SELECT proposal, withdrawn::text FROM booking.sales";
+    let owner = desk.database.owner().await;
+    let row = owner.query_one(digest, &[]).await.expect("a sale");
+    assert_eq!((row.get(0), row.get(1)), (Some(asked.revision), "{1,2}"));
+
+    // Another write of the show while the catalog has not decided changes nothing of it.
+    let mut renamed = next(&asked);
+    renamed.proposal.clone_from(&asked.proposal);
+    let applied = desk.store.apply(&renamed, None).await.expect("a database");
+    assert_eq!(applied, Applied::Sale, "it is answered already");
+    refusal(desk.reserve(show, &["C"]).await);
+
+    // The organiser thinks better of it.
+    let dropped = next(&renamed);
+    desk.apply(&dropped).await;
+    assert_eq!(desk.store.unheard_answers().await.expect("a database"), []);
+    desk.hold(show, &["B", "C"]).await;
+    invariants::assert_hold(&desk.database).await;
+}
+
+#[tokio::test]
+async fn seats_keep_their_bookings_under_another_layout() {
+    let desk = Desk::open().await;
+    let (_, other) = desk.another();
+    let first = a_show(&["A", "B", "C"], 1250);
+    let show = first.show_id;
+    desk.apply(&first).await;
+    let kept = desk.hold(show, &["C"]).await;
+    let request_id = Uuid::new_v4();
+    let past = desk
+        .reserve_as(show, &["B"], request_id)
+        .await
+        .expect("free");
+    desk.cancel(past.booking.booking_id).await;
+
+    let second = with_layout(&first, &["X", "C", "A", "Y"]);
+    desk.apply(&second).await;
+    let names = labels(&desk.confirm(kept.booking_id).await.expect("a live hold"));
+    assert_eq!(names, ["C"]);
+    assert_eq!(
+        unknown(reserve(&other, show, &["A", "B"]).await),
+        [(1, "B".to_owned())]
+    );
+    let new = reserve(&other, show, &["Y", "X", "A"])
+        .await
+        .expect("all are free");
+    assert_eq!(labels(&new), ["A", "X", "Y"], "by their numbers");
+    // This replica still knows the first layout; a cancel finds the seats' names all the same.
+    let refused = refusal(desk.reserve(show, &["C", "Y"]).await);
+    let taken = [("C", Taken::Booked), ("Y", Taken::Held)];
+    let taken = taken.map(|(label, how)| (label.to_owned(), how)).to_vec();
+    assert_eq!(refused, Refusal::SeatsUnavailable(show, taken));
+    // The seat is gone, but the call was made when it was there.
+    let again = desk
+        .reserve_as(show, &["B"], request_id)
+        .await
+        .expect("a copy");
+    assert_eq!(again.booking, past.booking);
+    assert_eq!(labels(&again), ["B"]);
+    let rows = "SELECT count(*), count(DISTINCT ordinal) FROM booking.show_seats";
+    let row = desk
+        .database
+        .owner()
+        .await
+        .query_one(rows, &[])
+        .await
+        .expect("counts");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (5, 5));
+
+    // A label that comes back is the seat that it was.
+    desk.apply(&with_layout(&second, &["B", "X", "C", "A", "Y"]))
+        .await;
+    let back = desk.hold(show, &["B"]).await;
+    assert_eq!(back.seats[0].ordinal, past.booking.seats[0].ordinal);
+    invariants::assert_hold(&desk.database).await;
+}
+
+#[tokio::test]
+async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
+    let desk = Desk::open().await;
+    let first = a_show(&["A", "B"], 1250);
+    let show = first.show_id;
+    desk.apply(&first).await;
+    unknown(desk.reserve(show, &["X"]).await);
+    let asked = proposing(&first, ProposedChange::Deletion);
+    desk.apply(&asked).await;
+    let unheard = desk.store.unheard_answers().await.expect("a database");
+    assert!(unheard[0].accepted, "{unheard:?}");
+    let closed = Refusal::ShowNotOnSale(show, SaleState::Closed, None);
+    assert_eq!(refusal(desk.reserve(show, &["A"]).await), closed);
+
+    let deleted = desk.store.apply_deleted(show, asked.revision + 1).await;
+    deleted.expect("a database");
+    assert_eq!(desk.store.unheard_answers().await.expect("a database"), []);
+
+    // Any booking stands in the way, whatever became of it.
+    let other = a_show(&["A"], 1250);
+    desk.apply(&other).await;
+    let booking = desk.hold(other.show_id, &["A"]).await;
+    desk.cancel(booking.booking_id).await;
+    let asked = proposing(&other, ProposedChange::Deletion);
+    desk.apply(&asked).await;
+    let unheard = desk.store.unheard_answers().await.expect("a database");
+    assert!(!unheard[0].accepted && unheard[0].booked_seats.is_empty());
+    desk.hold(other.show_id, &["A"]).await;
+    invariants::assert_hold(&desk.database).await;
+}
+
+#[tokio::test]
+async fn replicas_answer_a_proposal_once_whoever_comes_first() {
+    let desk = Desk::open().await;
+    let (store, verbs) = desk.another();
+    for _ in 0..20 {
+        let first = a_show(&["A", "B", "C"], 1250);
+        let show = first.show_id;
+        desk.apply(&first).await;
+        let asked = proposing(&first, ProposedChange::Layout(row_of(&["A"])));
+        let (one, two, held) = tokio::join!(
+            desk.store.apply(&asked, None),
+            store.apply(&asked, None),
+            reserve(&verbs, show, &["C"]),
+        );
+        let applied = [one.expect("a database"), two.expect("a database")];
+        assert!(applied.contains(&Applied::SaleAndAnswer) && applied.contains(&Applied::Nothing));
+        let unheard = desk.store.unheard_answers().await.expect("a database");
+        let answer = unheard.iter().find(|answer| answer.show_id == show);
+        let answer = answer.expect("it was answered");
+        assert_eq!(answer.accepted, held.is_err(), "{answer:?} {held:?}");
+        assert_eq!(answer.booked_seats.is_empty(), answer.accepted);
+        desk.store.answer_heard(answer).await.expect("a database");
+    }
+    invariants::assert_hold(&desk.database).await;
+}
+
+#[tokio::test]
+async fn prices_are_frozen_when_reserved_and_a_sale_that_changed_is_looked_up_again() {
+    let desk = Desk::open().await;
+    let (_, other) = desk.another();
+    let first = a_show(&["A", "B", "C"], 1250);
+    let show = first.show_id;
+    desk.apply(&first).await;
+    let before = desk.hold(show, &["A"]).await;
+    let mut dearer = next(&first);
+    dearer.prices = prices_of(1400, &dearer.layout);
+    desk.apply(&dearer).await;
+    let after = [
+        desk.reserve(show, &["B"]).await.expect("free").booking,
+        reserve(&other, show, &["C"]).await.expect("free").booking,
+    ];
+    for booking in after {
+        assert_eq!((booking.total, &*booking.seats[0].tier), (1400, "Standard"));
+    }
+    let confirmed = desk
+        .confirm(before.booking_id)
+        .await
+        .expect("a live hold")
+        .booking;
+    assert_eq!((confirmed.total, confirmed.seats), (1250, before.seats));
+    invariants::assert_hold(&desk.database).await;
+}
