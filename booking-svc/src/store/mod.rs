@@ -1,5 +1,6 @@
 //! Schema `booking` in PostgreSQL. Owns every statement on it; driver types stay in here.
 
+mod batch;
 mod bookings;
 mod lane;
 mod queue;
@@ -11,8 +12,9 @@ mod transact;
 use deadpool_postgres::Pool;
 use service_kit::postgres::DbError;
 
+pub use batch::{Answer, Fault, LaneError};
 pub use bookings::{BookingFilter, Page};
-pub use lane::{Answer, Fault, LaneError, Lanes};
+pub use lane::Lanes;
 pub use rows::BadRow;
 pub use seats::{SeatFilter, SeatStatus};
 
