@@ -14,12 +14,7 @@ use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 /// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to learn of
 /// shows from. Any number of instances can run at once.
 #[derive(Debug, Parser)]
-#[command(
-    name = "booking-svc",
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(name = "booking-svc", version, subcommand_negates_reqs = true)]
 pub struct Cli {
     /// What to do; without it, serve.
     #[command(subcommand)]
@@ -41,7 +36,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
-    #[arg(long, env = "TICKETING_LISTEN", default_value = DEFAULT_LISTEN, value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "TICKETING_LISTEN",
+        default_value = "127.0.0.1:50052",
+        value_name = "HOST:PORT"
+    )]
     pub listen: SocketAddr,
 
     /// The catalog-svc to learn of shows from
@@ -78,9 +78,6 @@ pub struct Config {
     #[command(flatten)]
     pub log: LogArgs,
 }
-
-/// Where an instance serves unless it is told otherwise.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:50052";
 
 impl Config {
     /// What it says about bookings.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -83,17 +83,6 @@ impl Config {
             reader_patience: self.watch_reader_patience,
         }
     }
-
-    /// Where an instance that listens as this says is found from its own host.
-    #[must_use]
-    pub fn health_address(&self) -> SocketAddr {
-        let ip = match self.listen.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, self.listen.port())
-    }
 }
 
 #[cfg(test)]
@@ -103,12 +92,6 @@ mod tests {
     use super::*;
 
     const DATABASE: [&str; 3] = ["catalog-svc", "--database-url", "postgres://x@localhost/y"];
-
-    fn health_address(args: &[&str]) -> String {
-        let cli = Cli::try_parse_from([&["catalog-svc"], args].concat()).expect("arguments");
-        assert!(matches!(cli.command, Some(Command::Health(_))));
-        cli.config.health_address().to_string()
-    }
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -129,18 +112,5 @@ mod tests {
     fn limits_are_not_passed() {
         let too_many = ["--watch-streams-max", "10001"];
         assert!(Cli::try_parse_from([&DATABASE[..], &too_many].concat()).is_err());
-    }
-
-    #[test]
-    fn health_asks_where_the_instance_listens() {
-        assert_eq!(
-            health_address(&["--listen", "0.0.0.0:7", "health"]),
-            "127.0.0.1:7"
-        );
-        assert_eq!(health_address(&["--listen", "[::]:7", "health"]), "[::1]:7");
-        assert_eq!(
-            health_address(&["--listen", "10.0.0.1:7", "health"]),
-            "10.0.0.1:7"
-        );
     }
 }

@@ -17,7 +17,7 @@ fn main() {
 async fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
         Some(Command::Health(args)) => {
-            let address = args.address.unwrap_or_else(|| cli.config.health_address());
+            let address = args.address(cli.config.listen);
             health::ask(address, &args.service, args.timeout).await
         }
         None => serve(cli.config).await,

@@ -11,11 +11,7 @@ use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs, duration_
 /// Needs a PostgreSQL database that `migrate up` has prepared. Any number of instances can
 /// run at once: each stale booking is failed by one of them.
 #[derive(Debug, Parser)]
-#[command(
-    name = "expiry-worker",
-    version,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "expiry-worker", version, subcommand_negates_reqs = true)]
 pub struct Cli {
     /// What to do; without it, work.
     #[command(subcommand)]
@@ -37,7 +33,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
-    #[arg(long, env = "TICKETING_LISTEN", default_value = DEFAULT_LISTEN, value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "TICKETING_LISTEN",
+        default_value = "127.0.0.1:50053",
+        value_name = "HOST:PORT"
+    )]
     pub listen: SocketAddr,
 
     /// Work until nothing is stale, print how many bookings were failed, and end
@@ -65,6 +66,3 @@ pub struct Config {
     #[command(flatten)]
     pub log: LogArgs,
 }
-
-/// Where an instance serves unless it is told otherwise.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:50053";

@@ -2,9 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "`--once` prints its result")]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use expiry_worker::config::{Cli, Command, Config, DEFAULT_LISTEN};
+use expiry_worker::config::{Cli, Command, Config};
 use service_kit::args::{exit_with, parse_or_exit};
 use service_kit::{Shutdown, health, runtime, telemetry};
 use tokio::net::TcpListener;
@@ -21,7 +19,7 @@ fn main() {
 async fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
         Some(Command::Health(args)) => {
-            let address = args.address.unwrap_or_else(|| loopback(DEFAULT_LISTEN));
+            let address = args.address(cli.config.listen);
             health::ask(address, &args.service, args.timeout).await
         }
         None => serve(cli.config).await,
@@ -44,12 +42,4 @@ async fn serve(config: Config) -> Result<(), String> {
     expiry_worker::run(config, listener, shutdown)
         .await
         .map_err(|error| format!("{error:#}"))
-}
-
-fn loopback(address: &str) -> SocketAddr {
-    let port = address
-        .rsplit_once(':')
-        .and_then(|(_, port)| port.parse().ok())
-        .unwrap_or(0);
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

@@ -1,7 +1,7 @@
 //! Arguments that the binaries share. Each has an environment variable, so that a container
 //! needs no command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -74,9 +74,9 @@ pub struct DatabaseArgs {
 /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
-    /// The instance's address
+    /// The instance's address; if not said, where one with the same settings listens
     #[arg(long, env = "TICKETING_HEALTH_ADDRESS", value_name = "HOST:PORT")]
-    pub address: Option<SocketAddr>,
+    address: Option<SocketAddr>,
 
     /// What to ask for: a service's full name, "liveness", or nothing for the whole
     #[arg(long, default_value = "", value_name = "NAME")]
@@ -92,6 +92,22 @@ impl DatabaseArgs {
     #[must_use]
     pub fn url(&self) -> &str {
         self.database_url.as_deref().unwrap_or_default()
+    }
+}
+
+impl HealthArgs {
+    /// Whom to ask: the address that was given, or else an instance on this host that listens
+    /// as `listen` says.
+    #[must_use]
+    pub fn address(&self, listen: SocketAddr) -> SocketAddr {
+        self.address.unwrap_or_else(|| {
+            let ip = match listen.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            SocketAddr::new(ip, listen.port())
+        })
     }
 }
 
@@ -159,6 +175,23 @@ mod tests {
         assert!(duration_of::<10, 1800>("9s").is_err());
         assert!(duration_of::<10, 1800>("31m").is_err());
         assert!(duration_of::<10, 1800>("soon").is_err());
+    }
+
+    #[test]
+    fn health_asks_where_the_instance_listens() {
+        let asks = |address: Option<&str>, listen: &str| {
+            let args = HealthArgs {
+                address: address.map(|address| address.parse().expect("an address")),
+                service: String::new(),
+                timeout: Duration::from_secs(2),
+            };
+            let listen = listen.parse().expect("an address");
+            args.address(listen).to_string()
+        };
+        assert_eq!(asks(None, "0.0.0.0:7"), "127.0.0.1:7");
+        assert_eq!(asks(None, "[::]:7"), "[::1]:7");
+        assert_eq!(asks(None, "10.0.0.1:7"), "10.0.0.1:7");
+        assert_eq!(asks(Some("10.0.0.2:8"), "0.0.0.0:7"), "10.0.0.2:8");
     }
 
     #[test]

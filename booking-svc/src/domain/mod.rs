@@ -7,7 +7,8 @@ mod order;
 mod sale;
 
 pub use booking::{
-    Booking, BookingState, Customer, FailureReason, HeldSeat, Transition, Verb, next_state,
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
+    next_state,
 };
 pub use decide::{
     Decision, Locked, NotGranted, Outcome, Owner, Replay, SaleRow, SeatWrite, Writes, decide,

@@ -8,6 +8,7 @@ mod rows;
 mod sales;
 mod seats;
 mod transact;
+mod wind_up;
 
 use deadpool_postgres::Pool;
 use service_kit::postgres::DbError;
@@ -17,6 +18,7 @@ pub use bookings::{BookingFilter, Page};
 pub use lane::Lanes;
 pub use rows::BadRow;
 pub use seats::{SeatFilter, SeatStatus};
+pub use wind_up::CancelledSale;
 
 /// Why a read, or a copy from the catalog, failed.
 #[derive(Debug, thiserror::Error)]

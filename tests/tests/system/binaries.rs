@@ -119,14 +119,17 @@ async fn tells_its_health(name: &str, process: &Process, service: &str) {
         ("liveness", 0),
         ("no.such.Service", 1),
     ] {
-        let arguments = ["health", "--address", &address, "--service", asked];
-        let output = run(name, &arguments).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{name} {asked:?}: {errors}"
-        );
+        let by_address = ["health", "--address", &address, "--service", asked];
+        let by_own_settings = ["--listen", &address, "health", "--service", asked];
+        for arguments in [by_address, by_own_settings] {
+            let output = run(name, &arguments).await;
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(code),
+                "{name} {arguments:?}: {errors}"
+            );
+        }
     }
     let asked = health::ask(process.address(), service, Duration::from_secs(2)).await;
     assert_eq!(asked, Ok(()));
