@@ -4,7 +4,9 @@
 //!
 //! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
 
-use std::collections::{BTreeSet, HashMap};
+mod wanted;
+
+use std::collections::HashMap;
 use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,10 +17,11 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
+use self::wanted::{Keys, Wanted};
 use super::rows::{self, BadRow};
 use crate::domain::{
-    BookingState, Command, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay,
-    SaleRow, SaleState, Writes, decide,
+    BookingState, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow,
+    SaleState, Writes, decide,
 };
 
 /// Why a transaction did not come to its end.
@@ -148,54 +151,6 @@ impl Connection {
             }
         }
         Ok((outcomes, ending))
-    }
-}
-
-/// What a batch touches, as the lock statements take it.
-#[derive(Default)]
-struct Wanted {
-    shows: BTreeSet<Uuid>,
-    bookings: Keys,
-    seats: (Vec<Uuid>, Vec<i32>),
-    freed: Keys,
-    requests: Keys,
-}
-
-/// Pairs of a show's id and another, as two arrays.
-#[derive(Default)]
-struct Keys(Vec<Uuid>, Vec<Uuid>);
-
-impl Keys {
-    fn push(&mut self, show_id: Uuid, id: Uuid) {
-        self.0.push(show_id);
-        self.1.push(id);
-    }
-}
-
-impl Wanted {
-    fn by(orders: &[Order], copies_likely: bool) -> Self {
-        let mut wanted = Self::default();
-        for order in orders {
-            let show_id = order.show_id.uuid();
-            wanted.shows.insert(show_id);
-            if copies_likely {
-                wanted.requests.push(show_id, order.request_id);
-            }
-            if let Some(booking_id) = order.command.booking_id() {
-                wanted.bookings.push(show_id, booking_id.uuid());
-                if order.command.frees_seats() {
-                    wanted.freed.push(show_id, booking_id.uuid());
-                }
-            }
-            if let Command::Reserve { ordinals, .. } = &order.command {
-                wanted.seats.0.extend(ordinals.iter().map(|_| show_id));
-                wanted
-                    .seats
-                    .1
-                    .extend(ordinals.iter().map(|&ordinal| rows::ordinal(ordinal)));
-            }
-        }
-        wanted
     }
 }
 

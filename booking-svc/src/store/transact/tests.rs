@@ -2,9 +2,10 @@ use system_tests::postgres;
 
 use super::*;
 
-/// Takes what the write takes, but as text, which nothing but text is encoded as.
-fn takes_text_only() -> String {
-    let parameters: Vec<_> = (1..=33).map(|n| format!("${n}::text")).collect();
+/// Takes as many values as another, but as text, which nothing but text is encoded as.
+fn as_text(other: &Statement) -> String {
+    let numbers = 1..=other.params().len();
+    let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();
     format!("SELECT num_nulls({})", parameters.join(", "))
 }
 
@@ -20,7 +21,8 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
 
     for encoded in [true, false] {
         if !encoded {
-            let other = connection.client.prepare(&takes_text_only()).await;
+            let as_text = as_text(&connection.statements.write);
+            let other = connection.client.prepare(&as_text).await;
             connection.statements.write = other.expect("a statement");
         }
         let begin = format!("BEGIN; {leave}");
