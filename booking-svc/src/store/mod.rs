@@ -1,5 +1,6 @@
 //! Schema `booking` in PostgreSQL. Owns every statement on it; driver types stay in here.
 
+mod batch;
 mod bookings;
 mod lane;
 mod proposals;
@@ -14,8 +15,9 @@ use deadpool_postgres::Pool;
 use model::NumberingError;
 use service_kit::postgres::DbError;
 
+pub use batch::{Answer, Fault, LaneError};
 pub use bookings::{BookingFilter, Page};
-pub use lane::{Answer, Fault, LaneError, Lanes};
+pub use lane::Lanes;
 pub use rows::BadRow;
 pub use sales::Applied;
 pub use seats::SeatStatus;

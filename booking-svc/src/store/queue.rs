@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// The most that waits.
 const WAITING_MAX: usize = 10_000;
@@ -28,7 +28,10 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
-    busy_lanes: usize,
+    /// Transactions that are under way.
+    busy: usize,
+    /// When the last one began.
+    taken_at: Instant,
     open: bool,
 }
 
@@ -52,7 +55,8 @@ impl<T> Queue<T> {
         Self {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
-                busy_lanes: 0,
+                busy: 0,
+                taken_at: Instant::now(),
                 open: true,
             }),
             changed: Notify::new(),
@@ -89,34 +93,43 @@ impl<T> Queue<T> {
 
     /// Waits for a turn; none when the queue is closed and empty.
     pub(super) async fn turn(&self) -> Option<Turn<'_, T>> {
-        let mut patient = true;
         loop {
             let changed = self.changed.notified();
-            let waits = {
+            let patience_ends = {
                 let mut state = self.state();
-                let crowd = state.waiting.len() >= CROWD || !patient;
+                let patience_ends = state.taken_at + PATIENCE;
+                let crowd = state.waiting.len() >= CROWD || patience_ends <= Instant::now();
                 let waits = !state.waiting.is_empty();
-                if waits && (state.busy_lanes == 0 || crowd || !state.open) {
-                    state.busy_lanes += 1;
-                    return Some(Turn { queue: self });
+                if waits && (state.busy == 0 || crowd || !state.open) {
+                    return Some(self.begin(&mut state));
                 }
                 if !state.open {
                     return None;
                 }
-                waits
+                waits.then_some(patience_ends)
             };
-            if waits {
-                patient = timeout(PATIENCE, changed).await.is_ok();
-            } else {
-                changed.await;
-                patient = true;
+            match patience_ends {
+                // Either way it looks again.
+                Some(instant) => drop(timeout_at(instant, changed).await),
+                None => changed.await,
             }
         }
     }
 
-    /// A turn at once, for a lane that has work of its own.
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// A turn at once, for a lane that has work of its own, or whose last transaction is all
+    /// but done.
     pub(super) fn own_turn(&self) -> Turn<'_, T> {
-        self.state().busy_lanes += 1;
+        self.begin(&mut self.state())
+    }
+
+    fn begin(&self, state: &mut State<T>) -> Turn<'_, T> {
+        state.busy += 1;
+        state.taken_at = Instant::now();
         Turn { queue: self }
     }
 
@@ -135,7 +148,7 @@ impl<T> Turn<'_, T> {
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        state.busy_lanes -= 1;
+        state.busy -= 1;
         let waits = !state.waiting.is_empty();
         drop(state);
         if waits {

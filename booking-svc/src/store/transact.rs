@@ -1,22 +1,27 @@
 //! One transaction that decides a batch of orders, in two pipelined round trips: lock, then
-//! write and commit. The only place that changes a booking.
+//! write and commit; the next one's locks can be sent behind the COMMIT. The only place that
+//! changes a booking.
 //!
 //! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
 
-use std::collections::{BTreeSet, HashMap};
+mod wanted;
+
+use std::collections::HashMap;
 use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::join;
+use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
+use service_kit::postgres;
 use time::OffsetDateTime;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
+use self::wanted::{Keys, Wanted};
 use super::rows::{self, BadRow};
 use crate::domain::{
-    BookingState, Command, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay,
-    SaleRow, SaleState, Writes, decide,
+    BookingState, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow,
+    SaleState, Writes, decide,
 };
 
 /// Why a transaction did not come to its end.
@@ -30,8 +35,14 @@ pub(super) enum TransactError {
     BadRow(#[from] BadRow),
 }
 
+/// A lane's connection, with what is prepared on it.
+pub(super) struct Connection {
+    client: Client,
+    statements: Statements,
+}
+
 /// The prepared statements of a connection.
-pub(super) struct Statements {
+struct Statements {
     lock_sales: Statement,
     lock_bookings: Statement,
     lock_seats: Statement,
@@ -41,7 +52,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             lock_sales: client.prepare(include_str!("sql/lock_sales.sql")).await?,
             lock_bookings: client
@@ -55,98 +66,91 @@ impl Statements {
     }
 }
 
-/// Decides `orders` in one transaction. Whatever it returns has been committed durably, or
-/// is a refusal that changed nothing.
-///
-/// Whether an order is a copy of an earlier one is asked for first only if `copies_likely`:
-/// a COMMIT of these orders may have got lost, or a copy was met. Their rows' locks then wait
-/// for that transaction to end. Otherwise a copy that would be granted breaks the unique key
-/// of the log, and one that is refused is looked up along with the writes.
-pub(super) async fn transact(
-    client: &Client,
-    statements: &Statements,
-    orders: &[Order],
-    copies_likely: bool,
-) -> Result<Vec<Outcome>, TransactError> {
-    let locked = lock(client, statements, orders, copies_likely).await?;
-    let now = locked.now;
-    let Decision {
-        mut outcomes,
-        writes,
-    } = decide(orders, locked);
-    let mut doubtful = Keys::default();
-    if !copies_likely {
-        let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Refused(_)));
-        for (order, _) in iter::zip(orders, &outcomes).filter(|(o, r)| o.repeatable && refused(r)) {
-            doubtful.push(order.show_id.uuid(), order.request_id);
-        }
-    }
-    let (copies, ended) = match now {
-        Some(now) if !writes.transitions.is_empty() => join!(
-            replays(client, statements, &doubtful),
-            write(client, statements, &writes, now)
-        ),
-        _ => join!(
-            replays(client, statements, &doubtful),
-            client.batch_execute("ROLLBACK")
-        ),
-    };
-    // In the order in which they were sent: what fails first fails the rest.
-    let copies = copies?;
-    ended?;
-    for (order, outcome) in iter::zip(orders, &mut outcomes) {
-        if let (Err(NotGranted::Refused(_)), Some(copy)) = (&outcome, copies.get(&order.key())) {
-            *outcome = copy.answer(order.fingerprint).map_err(NotGranted::Refused);
-        }
-    }
-    Ok(outcomes)
-}
+/// The end of a transaction, which is on its way.
+pub(super) struct Ending(SimpleQueryStream);
 
-/// What a batch touches, as the lock statements take it.
-#[derive(Default)]
-struct Wanted {
-    shows: BTreeSet<Uuid>,
-    bookings: Keys,
-    seats: (Vec<Uuid>, Vec<i32>),
-    freed: Keys,
-    requests: Keys,
-}
-
-/// Pairs of a show's id and another, as two arrays.
-#[derive(Default)]
-struct Keys(Vec<Uuid>, Vec<Uuid>);
-
-impl Keys {
-    fn push(&mut self, show_id: Uuid, id: Uuid) {
-        self.0.push(show_id);
-        self.1.push(id);
+impl Ending {
+    /// Waits until it is acknowledged: what was written is durable.
+    pub(super) async fn acknowledged(self) -> Result<(), tokio_postgres::Error> {
+        self.0.try_for_each(async |_| Ok(())).await
     }
 }
 
-impl Wanted {
-    fn by(orders: &[Order], copies_likely: bool) -> Self {
-        let mut wanted = Self::default();
-        for order in orders {
-            let show_id = order.show_id.uuid();
-            wanted.shows.insert(show_id);
-            if copies_likely {
-                wanted.requests.push(show_id, order.request_id);
-            }
-            if let Some(booking_id) = order.command.booking_id() {
-                wanted.bookings.push(show_id, booking_id.uuid());
-                if order.command.frees_seats() {
-                    wanted.freed.push(show_id, booking_id.uuid());
-                }
-            }
-            if let Command::Reserve { ordinals, .. } = &order.command {
-                wanted.seats.0.extend(ordinals.iter().map(|_| show_id));
-                wanted
-                    .seats
-                    .1
-                    .extend(ordinals.iter().map(|&ordinal| rows::ordinal(ordinal)));
+impl Connection {
+    pub(super) async fn open(
+        config: &tokio_postgres::Config,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let client = postgres::connect(config).await?;
+        let statements = Statements::prepare(&client).await?;
+        Ok(Self { client, statements })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed()
+    }
+
+    pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("ROLLBACK").await
+    }
+
+    /// Begins a transaction and locks what `orders` touch, behind whatever was sent before.
+    ///
+    /// Whether an order is a copy of an earlier one is asked for first only if
+    /// `copies_likely`: a COMMIT of these orders may have got lost, or a copy was met. Their
+    /// rows' locks then wait for that transaction to end. Otherwise a copy that would be
+    /// granted breaks the unique key of the log, and one that is refused is looked up along
+    /// with the writes.
+    pub(super) async fn lock(
+        &self,
+        orders: &[Order],
+        copies_likely: bool,
+    ) -> Result<Locked, TransactError> {
+        lock(&self.client, &self.statements, orders, copies_likely).await
+    }
+
+    /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
+    /// that is acknowledged; a refusal has changed nothing.
+    pub(super) async fn write(
+        &self,
+        orders: &[Order],
+        locked: Locked,
+        copies_likely: bool,
+    ) -> Result<(Vec<Outcome>, Ending), TransactError> {
+        let Self { client, statements } = self;
+        let now = locked.now;
+        let Decision {
+            mut outcomes,
+            writes,
+        } = decide(orders, locked);
+        let mut doubtful = Keys::default();
+        if !copies_likely {
+            let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Refused(_)));
+            for (order, _) in
+                iter::zip(orders, &outcomes).filter(|(o, r)| o.repeatable && refused(r))
+            {
+                doubtful.push(order.show_id.uuid(), order.request_id);
             }
         }
-        wanted
+        let (copies, ending) = match now {
+            Some(now) if !writes.transitions.is_empty() => join!(
+                replays(client, statements, &doubtful),
+                write(client, statements, &writes, now)
+            ),
+            _ => join!(
+                replays(client, statements, &doubtful),
+                client.simple_query_raw("ROLLBACK")
+            ),
+        };
+        // In the order in which they were sent: what fails first fails the rest.
+        let copies = copies?;
+        let ending = Ending(ending?);
+        for (order, outcome) in iter::zip(orders, &mut outcomes) {
+            if let (Err(NotGranted::Refused(_)), Some(copy)) = (&outcome, copies.get(&order.key()))
+            {
+                *outcome = copy.answer(order.fingerprint).map_err(NotGranted::Refused);
+            }
+        }
+        Ok((outcomes, ending))
     }
 }
 
@@ -251,14 +255,14 @@ async fn replays(
     Ok(found)
 }
 
-/// Writes and commits in one round trip. The statement checks that it touched what was
-/// locked: if it did not, it fails, and so does the COMMIT behind it.
+/// Writes, and sends the COMMIT behind it. The statement checks that it touched what was
+/// locked: if it did not, it fails, and so does the COMMIT.
 async fn write(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
     now: OffsetDateTime,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<SimpleQueryStream, tokio_postgres::Error> {
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
     // success: COMMIT goes out, after the write has been polled once, only if it was sent.
     let failed = AtomicBool::new(false);
@@ -273,11 +277,11 @@ async fn write(
         } else {
             "COMMIT"
         };
-        client.batch_execute(end).await
+        client.simple_query_raw(end).await
     };
-    let (written, committed) = join!(write, commit);
+    let (written, sent) = join!(write, commit);
     written?;
-    committed
+    sent
 }
 
 async fn write_all(
@@ -364,3 +368,6 @@ async fn write_all(
 fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
+
+#[cfg(test)]
+mod tests;

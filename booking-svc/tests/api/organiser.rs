@@ -34,6 +34,7 @@ impl Stage {
     async fn described(&self, show: &str) -> Show {
         let request = GetShowRequest {
             show_id: show.to_owned(),
+            ..GetShowRequest::default()
         };
         let found = self.system.catalog_client().get_show(request).await;
         found.expect("a show").into_inner().show.expect("set")

@@ -1,5 +1,6 @@
 //! An order that breaks its transaction fails alone, whoever is in the batch with it.
 
+use std::iter;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,10 +11,14 @@ use tonic::Code;
 
 use crate::stage::Stage;
 
-const POISON: &str = "
+const REFUSE: &str = "
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION 'a secret of the database'; END $$;
+    BEGIN RAISE EXCEPTION 'a secret of the database'; END $$";
+const AT_THE_WRITE: &str = "
     CREATE TRIGGER refuse BEFORE INSERT ON booking.bookings
+    FOR EACH ROW WHEN (NEW.customer_id LIKE 'poison%') EXECUTE FUNCTION refuse()";
+const AT_THE_COMMIT: &str = "
+    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON booking.bookings DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.customer_id LIKE 'poison%') EXECUTE FUNCTION refuse()";
 
 /// How many transactions made the bookings that are there, and how many those are.
@@ -22,16 +27,28 @@ const BATCHES: &str = "
 
 #[tokio::test]
 async fn an_order_that_breaks_its_transaction_fails_alone() {
+    poisoned(AT_THE_WRITE).await;
+}
+
+/// By then the locks of the next transaction have been sent.
+#[tokio::test]
+async fn so_does_one_that_breaks_its_commit() {
+    poisoned(AT_THE_COMMIT).await;
+}
+
+/// The first order and two of those that gather behind it are poisoned.
+async fn poisoned(trigger: &str) {
     let mut stage = Stage::start().await;
     let show = stage.a_show(40).await;
-    stage.run(POISON).await;
+    stage.run(REFUSE).await;
+    stage.run(trigger).await;
     // While the lane waits for a seat, orders gather behind it.
     let holder = stage.system.database.owner().await;
     let hold = "BEGIN; SELECT FROM booking.show_seats WHERE ordinal = 0 FOR UPDATE";
     holder.batch_execute(hold).await.expect("the first seat");
     let first = tokio::spawn({
         let (mut client, show) = (stage.client(), show.clone());
-        async move { reserve(&mut client, &show, &["A-1"], "ann").await }
+        async move { reserve(&mut client, &show, &["A-1"], "poison 1").await }
     });
     let waiting = "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND usename = 'booking_svc'
@@ -57,10 +74,10 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
     stage.system.seats(&show).await;
     holder.batch_execute("ROLLBACK").await.expect("ours");
 
-    let first = first.await.expect("no panic");
-    assert!(first.is_ok(), "{first:?}");
     let mut ids = Vec::new();
-    for (outcome, customer) in join_all(orders).await.into_iter().zip(&customers) {
+    let all = iter::once(first).chain(orders);
+    let customers = iter::once("poison 1").chain(customers.iter().map(String::as_str));
+    for (outcome, customer) in join_all(all).await.into_iter().zip(customers) {
         match outcome.expect("no panic") {
             Ok(_) => assert!(!customer.starts_with("poison"), "{customer}"),
             Err(status) => {
@@ -75,10 +92,10 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
             }
         }
     }
-    assert_eq!(ids.len(), 2);
+    assert_eq!(ids.len(), 3);
     let row = stage.owner.query_one(BATCHES, &[]).await.expect("counts");
     let (batches, bookings): (i64, i64) = (row.get(0), row.get(1));
-    assert_eq!(bookings, 30);
+    assert_eq!(bookings, 29);
     assert!(
         batches < bookings / 2,
         "{batches} transactions: nothing was batched"
@@ -90,13 +107,13 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
         .lines()
         .filter(|line| line.contains(" ERROR "))
         .collect();
-    assert_eq!(faults.len(), 2, "{log}");
+    assert_eq!(faults.len(), 3, "{log}");
     for id in ids {
         let of_call = faults.iter().filter(|line| line.contains(&id)).count();
         assert_eq!(of_call, 1, "{id} in:\n{log}");
     }
     assert!(faults.iter().all(|line| line.contains("secret")), "{log}");
-    stage.reserve(&show, &["A-9", "A-21"]).await;
+    stage.reserve(&show, &["A-1", "A-9", "A-21"]).await;
     system_tests::invariants::assert_hold(&stage.system.database).await;
     assert_eq!(stage.system.booking.ended(), None);
 }

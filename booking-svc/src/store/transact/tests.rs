@@ -1,0 +1,45 @@
+use system_tests::postgres;
+
+use super::*;
+
+/// Takes as many values as another, but as text, which nothing but text is encoded as.
+fn as_text(other: &Statement) -> String {
+    let numbers = 1..=other.params().len();
+    let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();
+    format!("SELECT num_nulls({})", parameters.join(", "))
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
+    let database = postgres::database().await;
+    let owner = database.owner().await;
+    let table = "CREATE TABLE trace (); GRANT INSERT ON trace TO booking_svc";
+    owner.batch_execute(table).await.expect("an owner");
+    let config = database.url("booking_svc").parse().expect("a URL");
+    let mut connection = Connection::open(&config).await.expect("a server");
+    let leave = "INSERT INTO trace DEFAULT VALUES";
+
+    for encoded in [true, false] {
+        if !encoded {
+            let as_text = as_text(&connection.statements.write);
+            let other = connection.client.prepare(&as_text).await;
+            connection.statements.write = other.expect("a statement");
+        }
+        let begin = format!("BEGIN; {leave}");
+        connection.client.batch_execute(&begin).await.expect("ours");
+        let writes = Writes::default();
+        let now = OffsetDateTime::now_utc();
+        let written = write(&connection.client, &connection.statements, &writes, now).await;
+        assert_eq!(written.is_ok(), encoded);
+        if let Ok(ending) = written {
+            Ending(ending).acknowledged().await.expect("it commits");
+        }
+        connection
+            .roll_back()
+            .await
+            .expect("at the worst, a warning");
+        let count = "SELECT count(*) FROM trace";
+        let traces: i64 = owner.query_one(count, &[]).await.expect("a count").get(0);
+        assert_eq!(traces, 1, "encoded: {encoded}");
+    }
+}

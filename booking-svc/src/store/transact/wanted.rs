@@ -1,0 +1,56 @@
+//! What the lock statements take, gathered from a batch's orders.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::domain::{Command, Order};
+use crate::store::rows;
+
+/// What a batch touches, as the lock statements take it.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) shows: BTreeSet<Uuid>,
+    pub(super) bookings: Keys,
+    pub(super) seats: (Vec<Uuid>, Vec<i32>),
+    pub(super) freed: Keys,
+    pub(super) requests: Keys,
+}
+
+/// Pairs of a show's id and another, as two arrays.
+#[derive(Default)]
+pub(super) struct Keys(pub(super) Vec<Uuid>, pub(super) Vec<Uuid>);
+
+impl Keys {
+    pub(super) fn push(&mut self, show_id: Uuid, id: Uuid) {
+        self.0.push(show_id);
+        self.1.push(id);
+    }
+}
+
+impl Wanted {
+    pub(super) fn by(orders: &[Order], copies_likely: bool) -> Self {
+        let mut wanted = Self::default();
+        for order in orders {
+            let show_id = order.show_id.uuid();
+            wanted.shows.insert(show_id);
+            if copies_likely {
+                wanted.requests.push(show_id, order.request_id);
+            }
+            if let Some(booking_id) = order.command.booking_id() {
+                wanted.bookings.push(show_id, booking_id.uuid());
+                if order.command.frees_seats() {
+                    wanted.freed.push(show_id, booking_id.uuid());
+                }
+            }
+            if let Command::Reserve { ordinals, .. } = &order.command {
+                wanted.seats.0.extend(ordinals.iter().map(|_| show_id));
+                wanted
+                    .seats
+                    .1
+                    .extend(ordinals.iter().map(|&ordinal| rows::ordinal(ordinal)));
+            }
+        }
+        wanted
+    }
+}
