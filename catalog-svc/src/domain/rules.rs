@@ -54,7 +54,7 @@ impl TryFrom<Duration> for HoldLength {
     type Error = NoHoldLength;
 
     fn try_from(length: Duration) -> Result<Self, NoHoldLength> {
-        if length.subsec_nanos() % 1_000_000 != 0 {
+        if !length.subsec_nanos().is_multiple_of(1_000_000) {
             return Err(NoHoldLength);
         }
         let millis = u32::try_from(length.as_millis()).map_err(|_| NoHoldLength)?;
