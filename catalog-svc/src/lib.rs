@@ -22,9 +22,9 @@ use crate::api::CatalogApi;
 use crate::config::Config;
 use crate::store::{Newest, Store};
 
-/// The largest answer, in bytes. A show has more fields than the request that created it, and
-/// the currency in every section, but is never twice as large.
-const ANSWER_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+/// The largest answer, in bytes. A show has a layout and prices, and may have both once more in a
+/// proposal: each came in a request, and beside them there is little.
+const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
 /// Serves on `listener` until the shutdown; then finishes what is under way.
 ///

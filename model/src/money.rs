@@ -123,6 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_down_is_read_though_nobody_pays_with_it_any_more() {
+        let read = |code: &str| Currency::try_from(code.to_owned());
+        assert_eq!(
+            read("DEM").map(|currency| currency.to_string()),
+            Ok("DEM".to_owned())
+        );
+        assert!("DEM".parse::<Currency>().is_err());
+        assert!(read("dem").is_err() && read("DEMO").is_err());
+    }
+
+    #[test]
     fn the_table_has_each_code_once() {
         let codes = || {
             CODES

@@ -113,7 +113,8 @@ fn series(series: pb::Series) -> Series {
 fn area(area: pb::Area) -> Area {
     Area {
         name: area.name.into(),
-        capacity: number(area.capacity),
+        // A negative one is as wrong as none.
+        capacity: u32::try_from(area.capacity).unwrap_or_default(),
         deck: area.deck.into(),
         origin: area.origin.as_ref().map(point),
     }

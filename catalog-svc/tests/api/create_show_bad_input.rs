@@ -6,13 +6,12 @@ use proto::money::v1::Money;
 use system_tests::errors::{assert_refused, fields};
 use tonic::{Code, Request};
 
-use crate::seat_layouts::create_layout;
 use crate::support::{
     Client, Service, contents, counted, eur, hamlet, hours_ahead, labelled, layout, new_request_id,
     now, section, tier, try_create, with_layout, with_sections,
 };
 
-fn money(minor_units: i64, currency: &str) -> Money {
+pub(crate) fn money(minor_units: i64, currency: &str) -> Money {
     Money {
         minor_units,
         currency_code: currency.to_owned(),
@@ -20,7 +19,7 @@ fn money(minor_units: i64, currency: &str) -> Money {
 }
 
 /// The fields that a request is refused for.
-async fn bad_fields(client: &Client, request: pb::CreateShowRequest) -> Vec<String> {
+pub(crate) async fn bad_fields(client: &Client, request: pb::CreateShowRequest) -> Vec<String> {
     let refused = try_create(client, request).await;
     fields(&assert_refused(
         refused,
@@ -312,125 +311,6 @@ async fn a_layout_is_told_what_is_wrong_by_its_paths() {
     assert_eq!(contents(&database).await, (0, 0, 0));
     let most = with_sections(thousands(1_000).collect());
     assert!(try_create(&service.client, most).await.is_ok());
-}
-
-#[tokio::test]
-async fn prices_are_told_what_is_wrong_by_their_paths() {
-    let (service, database) = Service::start().await;
-    let priced = |price_tiers: Vec<pb::PriceTier>| pb::CreateShowRequest {
-        price_tiers,
-        seat_price: None,
-        ..with_sections(vec![
-            section("Stalls", vec![counted("A", 3)]),
-            section("Circle", vec![counted("B", 3)]),
-        ])
-    };
-    let of_seat = |label: &str| pb::PriceTier {
-        seat_labels: vec![label.to_owned()],
-        ..tier("A seat", eur(1), &[])
-    };
-    let all = || tier("All", eur(1), &[]);
-    let cases = [
-        (vec![of_seat("A-4"), all()], "price_tiers[0].seat_labels[0]"),
-        (
-            vec![tier("Near", eur(1), &["Gallery"]), all()],
-            "price_tiers[0].sections[0]",
-        ),
-        (
-            vec![
-                tier("Near", eur(1), &["Stalls"]),
-                tier("Far", eur(1), &["Stalls"]),
-                all(),
-            ],
-            "price_tiers[1].sections[0]",
-        ),
-        (vec![tier("Near", eur(1), &["Stalls"])], "price_tiers"),
-        (
-            vec![all(), tier("All", eur(1), &["Stalls"])],
-            "price_tiers[1].name",
-        ),
-        (vec![all(), tier("Too", eur(2), &[])], "price_tiers[1]"),
-        (
-            vec![tier("All", eur(-1), &[])],
-            "price_tiers[0].price.minor_units",
-        ),
-        (
-            vec![tier("All", money(1, "XXZ"), &[])],
-            "price_tiers[0].price.currency_code",
-        ),
-        (
-            vec![all(), tier("Near", money(1, "USD"), &["Stalls"])],
-            "price_tiers[1].price.currency_code",
-        ),
-        (
-            vec![pb::PriceTier {
-                price: None,
-                ..all()
-            }],
-            "price_tiers[0].price",
-        ),
-    ];
-    for (tiers, expected) in cases {
-        let told = bad_fields(&service.client, priced(tiers)).await;
-        assert_eq!(told, [expected]);
-    }
-    assert_eq!(contents(&database).await, (0, 0, 0));
-}
-
-#[tokio::test]
-async fn a_sale_has_times_in_order() {
-    let (service, database) = Service::start().await;
-    let sale = |open: Option<u64>, close: Option<u64>, end: Option<u64>| pb::CreateShowRequest {
-        sales_open_time: open.map(hours_ahead),
-        sales_close_time: close.map(hours_ahead),
-        end_time: end.map(hours_ahead),
-        ..hamlet()
-    };
-    let cases = [
-        (sale(Some(3), Some(2), None), "sales_open_time"),
-        (sale(Some(25), None, None), "sales_open_time"),
-        (sale(Some(0), None, None), "sales_open_time"),
-        (sale(None, Some(0), None), "sales_close_time"),
-        (sale(None, Some(25), None), "sales_close_time"),
-        (sale(None, Some(27), Some(26)), "sales_close_time"),
-    ];
-    for (request, expected) in cases {
-        assert_eq!(bad_fields(&service.client, request).await, [expected]);
-    }
-    assert_eq!(contents(&database).await, (0, 0, 0));
-    // A clinic's day is sold while it runs.
-    let day = sale(Some(1), Some(26), Some(26));
-    assert!(try_create(&service.client, day).await.is_ok());
-}
-
-#[tokio::test]
-async fn what_only_the_database_knows_is_told_with_the_rest() {
-    let (service, database) = Service::start().await;
-    let made = create_layout(
-        &service.client,
-        layout(vec![section("Pit", vec![counted("A", 2)])]),
-    );
-    let made = made.await.layout_id;
-    let of = |layout_id: &str, name: &str| pb::CreateShowRequest {
-        name: name.to_owned(),
-        seats: Some(Seats::LayoutId(layout_id.to_owned())),
-        seat_price: None,
-        price_tiers: vec![tier("Near", eur(1), &["Stalls"]), tier("All", eur(1), &[])],
-        ..hamlet()
-    };
-    let unknown = new_request_id();
-    let section = "price_tiers[0].sections[0]";
-    let cases = [
-        (of(&unknown, "Hamlet"), vec!["layout_id"]),
-        (of(&unknown, ""), vec!["layout_id", "name"]),
-        (of(&made, "Hamlet"), vec![section]),
-        (of(&made, ""), vec!["name", section]),
-        (of("x", ""), vec!["layout_id", "name"]),
-    ];
-    for (request, expected) in cases {
-        assert_eq!(bad_fields(&service.client, request).await, expected);
-    }
-    assert_eq!(contents(&database).await, (0, 0, 0));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod contention;
 mod conversion;
 mod create_show;
 mod create_show_bad_input;
+mod create_show_bad_sale;
 mod create_show_once;
 mod delete_show;
 mod faults;

@@ -256,7 +256,7 @@ fn everything_has_a_price() {
 fn tiers_are_checked_by_themselves() {
     assert_eq!(paths(vec![]), ["price_tiers"]);
     let many = |count: usize| (0..count).map(|n| of_sections(&n.to_string(), 1, &["Box"]));
-    assert_eq!(paths(many(101).collect()), ["price_tiers"]);
+    assert_eq!(paths(many(PRICE_TIERS_MAX + 1).collect()), ["price_tiers"]);
     assert_eq!(
         paths(vec![
             tier("x", PRICE_MAX + 1),
@@ -277,15 +277,15 @@ fn tiers_are_checked_by_themselves() {
 }
 
 #[test]
-fn a_hundred_tiers_are_told_apart() {
-    let hall = SeatLayout::of_total(100).expect("a layout");
-    let tiers = (1..=100i64).map(|n| of_seats(&n.to_string(), n, &[&n.to_string()]));
+fn as_many_tiers_as_there_may_be_are_told_apart() {
+    let hall = SeatLayout::of_total(1_000).expect("a layout");
+    let tiers = (1..=1_000i64).map(|n| of_seats(&n.to_string(), n, &[&n.to_string()]));
     let description = PriceDescription {
         currency: eur(),
         tiers: tiers.collect(),
     };
     let list = PriceList::new(description, &hall).expect("valid prices");
-    assert!(all(&list).into_iter().eq(1..=100));
+    assert!(all(&list).into_iter().eq(1..=1_000));
 }
 
 #[test]
