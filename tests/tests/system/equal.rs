@@ -40,7 +40,7 @@ async fn assert_equal(system: &System, client: &mut Bookings) {
         let id = &listed.show_id;
         let request = GetShowRequest {
             show_id: id.clone(),
-            ..GetShowRequest::default()
+            ..Default::default()
         };
         let found = catalog.get_show(request).await.expect("it is listed");
         let show = found.into_inner().show.expect("set");
