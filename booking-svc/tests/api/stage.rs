@@ -99,10 +99,13 @@ impl Stage {
         self.system.cancel_show(show).await;
     }
 
-    /// Waits until booking-svc has applied the whole feed.
+    /// Waits until booking-svc has applied the whole feed, wound up what it was told to, and been
+    /// heard by the catalog.
     pub(crate) async fn follow_feed(&self) {
-        let behind = "SELECT count(*) FROM booking.feed_cursor AS here, catalog.feed AS there \
-             WHERE here.revision < there.revision";
+        let behind = "SELECT (SELECT count(*) FROM booking.feed_cursor AS here, catalog.feed AS there \
+                 WHERE here.revision < there.revision) \
+             + (SELECT count(*) FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL) \
+             + (SELECT count(*) FROM booking.answers)";
         eventually(FEED_MAX, "the feed is applied", async || {
             self.count(behind).await == 0
         })

@@ -94,11 +94,13 @@ async fn listed(client: &Client) -> Vec<pb::Show> {
 async fn copy_silently(database: &TestDatabase, id: &str) -> String {
     let copy = ShowId::generate().to_string();
     let statement = format!(
-        "WITH next AS (UPDATE catalog.feed SET revision = revision + 1 RETURNING revision),
-              new AS (SELECT jsonb_build_object('show_id', '{copy}', 'revision', revision) FROM next)
-         INSERT INTO catalog.shows
-         SELECT (jsonb_populate_record(shows, new.jsonb_build_object)).* FROM catalog.shows, new
-         WHERE show_id = '{id}'"
+        "WITH next AS (UPDATE catalog.feed SET revision = revision + 1 RETURNING revision)
+         INSERT INTO catalog.shows (show_id, revision, name, show_type, state, start_at, venue,
+             layout_id, prices, seat_count, place_count, time_zone, orphan_rule, offered,
+             created_at, updated_at)
+         SELECT '{copy}', next.revision, name, show_type, state, start_at, venue, layout_id, prices,
+             seat_count, place_count, time_zone, orphan_rule, offered, created_at, updated_at
+         FROM catalog.shows, next WHERE show_id = '{id}'"
     );
     execute(database, &statement).await;
     copy
