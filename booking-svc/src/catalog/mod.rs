@@ -19,8 +19,9 @@ pub use follow::follow;
 
 use crate::domain::{ProposalAnswer, Snapshot};
 
-/// A snapshot with 100,000 labels of 40 characters has 4.3 MB.
-const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// More than the catalog ever sends: a layout and its prices, twice while another is proposed,
+/// each of which came to it in a request of 4 MiB at most.
+const SNAPSHOT_BYTES_MAX: usize = 24 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
