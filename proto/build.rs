@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 5] = [
+const CONTRACT: [&str; 6] = [
     "ticketing/booking/v1/booking.proto",
+    "ticketing/booking/v1/customer.proto",
     "ticketing/catalog/v1/catalog.proto",
     "ticketing/errors/v1/errors.proto",
     "ticketing/expiry/v1/expiry.proto",

@@ -85,7 +85,7 @@ fn row_of(place: Option<SeatPlace<'_>>) -> String {
         .unwrap_or_default()
 }
 
-fn state(state: BookingState) -> pb::BookingState {
+pub(super) fn state(state: BookingState) -> pb::BookingState {
     match state {
         BookingState::Pending => pb::BookingState::Pending,
         BookingState::Confirmed => pb::BookingState::Confirmed,

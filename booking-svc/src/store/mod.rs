@@ -1,6 +1,10 @@
 //! Schema `booking` in PostgreSQL. Owns every statement on it; driver types stay in here.
 
 mod bookings;
+mod change_customer;
+mod customer_requests;
+mod customers;
+mod events;
 mod lane;
 mod queue;
 mod rows;
@@ -12,6 +16,10 @@ use deadpool_postgres::Pool;
 use service_kit::postgres::DbError;
 
 pub use bookings::{BookingFilter, Page};
+pub use change_customer::{Changed, CustomerChange, CustomerError};
+pub use customer_requests::RequestKey;
+pub use customers::CustomerKey;
+pub use events::{EventPlace, EventsOf};
 pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
 pub use seats::{SeatFilter, SeatStatus};

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::stage::{Bookings, Stage, assert_quiet, client_of};
 
 /// A way to the database that can lose what comes back.
-struct Line {
+pub(crate) struct Line {
     address: SocketAddr,
     faults: Arc<Faults>,
 }
@@ -51,11 +51,11 @@ impl Line {
         Self { address, faults }
     }
 
-    fn lose(&self, answers: usize) {
+    pub(crate) fn lose(&self, answers: usize) {
         self.faults.lost.store(answers, Ordering::SeqCst);
     }
 
-    fn still_to_lose(&self) -> usize {
+    pub(crate) fn still_to_lose(&self) -> usize {
         self.faults.lost.load(Ordering::SeqCst)
     }
 }
@@ -89,7 +89,7 @@ async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
 }
 
 /// A booking-svc behind such a line.
-async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
+pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let direct = stage.system.database.url("booking_svc");
     let config: tokio_postgres::Config = direct.parse().expect("a URL");
     let host = match config.get_hosts().first() {

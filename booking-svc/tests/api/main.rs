@@ -3,11 +3,13 @@
 
 mod cancel_booking;
 mod confirm_booking;
+mod customers;
 mod feed;
 mod get_booking;
 mod idempotency;
 mod labels;
 mod lapsed;
+mod list_booking_events;
 mod list_bookings;
 mod list_seats;
 mod lost_commit;

@@ -19,7 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 /// A limit on calls that none should come near.
-const CALL_MAX: Duration = Duration::from_secs(20);
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(20);
 /// How long the feed may take on a busy machine.
 const FEED_MAX: Duration = Duration::from_secs(10);
 /// What a service logs when it starts, with room to spare.
@@ -31,7 +31,9 @@ const DIGEST: &str = "
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.sales AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.bookings AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_seats AS t),
-        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t))";
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customers AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customer_requests AS t))";
 
 /// Moves a hold as a whole, so that it ends some seconds from now.
 const END_HOLD: &str = "
