@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 use crate::stage::Stage;
 
+/// More than any list here has, so that one that goes in circles ends.
+const PAGES_MAX: usize = 200;
+
 /// How long the worker may take on a busy machine.
 const EXPIRED_MAX: Duration = Duration::from_secs(15);
 
@@ -32,7 +35,7 @@ fn of_show(id: &str) -> Option<Of> {
 async fn all(stage: &Stage, of: Option<Of>, page_size: i32) -> Vec<BookingEvent> {
     let mut found = Vec::new();
     let mut page_token = String::new();
-    loop {
+    for _ in 0..PAGES_MAX {
         let request = ListBookingEventsRequest {
             of: of.clone(),
             page_size,
@@ -51,6 +54,7 @@ async fn all(stage: &Stage, of: Option<Of>, page_size: i32) -> Vec<BookingEvent>
             usize::try_from(page_size).expect("positive")
         );
     }
+    panic!("more than {PAGES_MAX} pages of {of:?}");
 }
 
 /// The state that the events of one booking lead to, and its etag. Each must go on from where
