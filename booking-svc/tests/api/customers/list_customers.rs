@@ -39,7 +39,7 @@ async fn pages_of_any_size_join_up() {
     let mut client = client_of(&stage.system.booking);
     assert!(all(&mut client, 0, 1).await.is_empty());
     let made = new(&mut client, ann()).await;
-    assert_eq!(all(&mut client, 1, 1).await, [made.clone()]);
+    assert_eq!(all(&mut client, 1, 1).await, vec![made.clone()]);
 
     stage.run(INSERT).await;
     for (page_size, pages_max) in [(0, 50), (333, 8), (1_000, 3), (1_001, 3), (i32::MAX, 3)] {
