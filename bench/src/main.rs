@@ -6,6 +6,7 @@
 mod cpu;
 mod cycle;
 mod expire;
+mod find;
 mod growth;
 mod load;
 mod pgbench;
@@ -53,7 +54,8 @@ enum What {
     Cycle(cycle::CycleArgs),
     /// 1,000 clients at once for one show of 10,000 seats, until it is sold out
     Stampede(stampede::StampedeArgs),
-    /// GetBooking, ListSeats, ListShows; and one client that reserves alone
+    /// GetBooking, ListSeats, ListShows; one client that reserves alone; ListShows of 10,000
+    /// shows with each filter
     Read,
     /// Drain 100,000 stale holds, alone and beside a cycle load
     Expire,

@@ -1,4 +1,4 @@
-//! `read`: looking at bookings, seats and shows; and one client alone.
+//! `read`: looking at bookings, seats and shows; one client alone; and finding shows.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use tonic::Status;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::find;
 use crate::load;
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
@@ -43,7 +44,7 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     }
     stand.quiesce().await?;
 
-    measure("GetBooking", report, |n| {
+    measure("GetBooking", CLIENTS, report, |n| {
         let mut client = BookingServiceClient::new(channels[n % channels.len()].clone());
         let booking_id = bookings[n % bookings.len()].clone();
         async move {
@@ -54,7 +55,7 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
         }
     })
     .await?;
-    measure("ListSeats, a page of 1,000", report, |n| {
+    measure("ListSeats, a page of 1,000", CLIENTS, report, |n| {
         let mut client = BookingServiceClient::new(channels[n % channels.len()].clone());
         let show_id = shows[n % shows.len()].clone();
         let request = ListSeatsRequest {
@@ -65,7 +66,7 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
         async move { client.list_seats(request).await.map(drop) }
     })
     .await?;
-    measure("ListShows, a page of 50", report, |_| {
+    measure("ListShows, a page of 50", CLIENTS, report, |_| {
         let mut client = CatalogServiceClient::new(catalog.clone());
         async move {
             client
@@ -75,33 +76,39 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
         }
     })
     .await?;
-    alone(stand, &shows, report).await
+    alone(stand, &shows, report).await?;
+    find::run(stand, SHOWS, report).await
 }
 
 /// Has clients call as fast as they are answered.
-async fn measure<F>(name: &str, report: &mut Report, call: impl Fn(usize) -> F) -> Result<()>
+pub(crate) async fn measure<F>(
+    name: &str,
+    clients: usize,
+    report: &mut Report,
+    call: impl Fn(usize) -> F,
+) -> Result<()>
 where
     F: Future<Output = Result<(), Status>>,
 {
     let began = Instant::now();
     let end = began + LENGTH;
     let call = &call;
-    let clients = (0..CLIENTS).map(|client| async move {
+    let calling = (0..clients).map(|client| async move {
         let mut samples = Vec::new();
         let mut number = client;
         while Instant::now() < end {
             let called = Instant::now();
             call(number).await?;
             samples.push(micros(called.elapsed()));
-            number += CLIENTS;
+            number += clients;
         }
         Ok::<_, Status>(samples)
     });
-    let samples = futures_util::future::try_join_all(clients).await?.concat();
+    let samples = futures_util::future::try_join_all(calling).await?.concat();
     let per_second = stats::ratio(samples.len() as u64, began.elapsed());
     let latency = Latency::of(samples);
     report.line(format!(
-        "{name}, {CLIENTS} clients: {per_second:.0} calls/s; p50 {} p99 {} p999 {} us",
+        "{name}, {clients} clients: {per_second:.0} calls/s; p50 {} p99 {} p999 {} us",
         latency.p50_us, latency.p99_us, latency.p999_us
     ));
     report.figures(

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use dev_postgres::{Cluster, ClusterOptions, Source, find_binaries};
@@ -19,6 +19,8 @@ use crate::cpu::{self, Cpu};
 const DATABASE: &str = "postgres";
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const CREATES_AT_ONCE: usize = 8;
+/// Shows are spread over so many places.
+const VENUES: u32 = 200;
 
 /// Durable as in production; sized so that what is measured is the work, not the checkpoints.
 const SETTINGS: [(&str, &str); 6] = [
@@ -274,11 +276,18 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 fn a_show(number: u32, seats: u32) -> CreateShowRequest {
-    let next_year = std::time::SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
+    let types = [
+        ShowType::Movie,
+        ShowType::Concert,
+        ShowType::Bus,
+        ShowType::Appointment,
+        ShowType::Other,
+    ];
     CreateShowRequest {
         name: format!("Show {number}"),
-        show_type: ShowType::Concert.into(),
-        start_time: Some(next_year.into()),
+        show_type: types[number as usize % types.len()].into(),
+        start_time: Some(show_starts_at(number).into()),
+        venue: venue(number),
         total_seats: i32::try_from(seats).unwrap_or(i32::MAX),
         seat_price: Some(Money {
             minor_units: 1_250,
@@ -286,6 +295,17 @@ fn a_show(number: u32, seats: u32) -> CreateShowRequest {
         }),
         ..Default::default()
     }
+}
+
+/// When a show starts: next year, a minute after the one before.
+pub(crate) fn show_starts_at(number: u32) -> SystemTime {
+    let next_year = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
+    next_year + Duration::from_secs(60) * number
+}
+
+/// Where a show takes place.
+pub(crate) fn venue(number: u32) -> String {
+    format!("Hall {}", number % VENUES)
 }
 
 /// A channel for each of `count` connections.

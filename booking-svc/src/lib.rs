@@ -1,6 +1,6 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → verbs → sales → store, catalog → domain`. See
+//! Imports point one way: `api → verbs, wind_up → sales → store, catalog → domain`. See
 //! ARCHITECTURE.md for the way of a reserve call.
 
 pub mod api;
@@ -10,6 +10,7 @@ pub mod domain;
 pub mod sales;
 pub mod store;
 pub mod verbs;
+pub mod wind_up;
 
 use anyhow::Context as _;
 use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
@@ -63,6 +64,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let lane_config = postgres::config(config.database.url(), NAME)?;
     let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
 
+    let winding_up = tokio::spawn(wind_up::wind_up(
+        sales.clone(),
+        lanes.clone(),
+        shutdown.clone(),
+    ));
     let verbs = Verbs::new(sales.clone(), lanes);
     let customers = Customers {
         store: store.clone(),
@@ -88,8 +94,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     )
     .await;
 
-    // The last handler is gone, and with it the last way into the lanes: they run dry.
+    // With the last handler and the winding up the last way into the lanes is gone: they run
+    // dry.
     let rest = async {
+        winding_up.await.context("the winding up panicked")?;
         for task in lane_tasks {
             task.await.context("a lane panicked")?;
         }

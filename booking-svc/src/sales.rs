@@ -6,10 +6,10 @@ use std::sync::Arc;
 use model::ShowId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::catalog::{Catalog, CatalogError};
-use crate::domain::Sale;
+use crate::domain::{Sale, SaleState};
 use crate::store::{Store, StoreError};
 
 /// How many shows may be asked of the catalog at once. More wait, as long as their callers.
@@ -26,6 +26,7 @@ pub struct Sales {
     catalog: Catalog,
     cache: Arc<Cache<ShowId, Arc<Sale>, ByLabels>>,
     asking: Arc<Semaphore>,
+    cancelled: Arc<Notify>,
 }
 
 /// Why a sale could not be found out.
@@ -70,6 +71,7 @@ impl Sales {
             catalog,
             cache: Arc::new(cache),
             asking: Arc::new(Semaphore::new(CATALOG_CALLS_MAX)),
+            cancelled: Arc::new(Notify::new()),
         }
     }
 
@@ -116,7 +118,7 @@ impl Sales {
 
     /// Copies a show from the catalog; see [`Store::apply_sale`].
     pub(crate) async fn apply(&self, sale: Sale, cursor: Option<i64>) -> Result<(), StoreError> {
-        self.store.apply_sale(&sale, cursor).await?;
+        self.keep(&sale, cursor).await?;
         // Whoever asks next reads what is stored, which may be newer than this.
         self.cache.remove(&sale.show_id);
         Ok(())
@@ -126,7 +128,13 @@ impl Sales {
     pub(crate) async fn close(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
         self.store.apply_deleted(show_id, revision).await?;
         self.cache.remove(&show_id);
+        self.cancelled.notify_one();
         Ok(())
+    }
+
+    /// Waits until the catalog has told of a cancelled show since the last time.
+    pub(crate) async fn cancellation(&self) {
+        self.cancelled.notified().await;
     }
 
     /// Where sales are stored.
@@ -145,7 +153,15 @@ impl Sales {
             .show(show_id)
             .await?
             .ok_or(SalesError::NotFound(show_id))?;
-        self.store.apply_sale(&sale, None).await?;
+        self.keep(&sale, None).await?;
         Ok(Arc::new(sale))
+    }
+
+    async fn keep(&self, sale: &Sale, cursor: Option<i64>) -> Result<(), StoreError> {
+        self.store.apply_sale(sale, cursor).await?;
+        if sale.state == SaleState::Cancelled {
+            self.cancelled.notify_one();
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs};
+use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs, database_url};
 
 use crate::api::WatchLimits;
 
@@ -67,6 +67,11 @@ pub struct Config {
     /// How it reaches the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+
+    /// A streaming replica of that database, which GetShow and ListShows read from while it
+    /// has replayed all that the instance knows; else they read from the database itself
+    #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url, help_heading = "Database")]
+    pub read_database_url: Option<String>,
 
     /// How it logs.
     #[command(flatten)]

@@ -32,13 +32,14 @@ const ANSWER_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    let store = Store::new(&config.database).context("the database's URL")?;
+    let store = Store::new(&config.database, config.read_database_url.as_deref())
+        .context("the database's URL")?;
     let store = Arc::new(store);
     let checked = postgres::wait_for_schema(|| store.schema_version(), &shutdown).await;
     checked.map_err(anyhow::Error::msg)?;
 
     let health = Health::new(&[SERVICE_NAME]).await;
-    let newest = Newest::default();
+    let newest = store.newest().clone();
     let tasks = start_tasks(&store, &newest, &health, &shutdown);
 
     let stop = shutdown.soft.clone();

@@ -95,23 +95,58 @@ impl Cluster {
     /// error then has the end of its log. No process and no ephemeral folder is left behind.
     pub async fn start(options: ClusterOptions) -> Result<Self> {
         let port = options.port;
-        let (mut cluster, turn) = blocking(move || Self::prepare(options)).await?;
+        let (cluster, turn) = blocking(move || Self::prepare(options, None)).await?;
+        cluster.launch_new(port, turn).await
+    }
+
+    /// Starts a hot standby that streams from this server, with the same settings; ephemeral
+    /// as this one is. Its folder begins as a copy of this server's, which is stopped for as
+    /// long as that takes: no program but the server's own is needed.
+    ///
+    /// # Errors
+    /// When either does not come up, or the folder can't be used.
+    pub async fn start_standby(&mut self, data_dir: impl Into<PathBuf>) -> Result<Self> {
+        let mut options = ClusterOptions {
+            ephemeral: self.launch.ephemeral,
+            settings: self.launch.settings.clone(),
+            ..ClusterOptions::ephemeral(self.launch.binaries.clone(), data_dir)
+        };
+        let primary = format!("host=127.0.0.1 port={} user=postgres", self.port);
+        options.settings.extend([
+            ("hot_standby".to_owned(), "on".to_owned()),
+            ("primary_conninfo".to_owned(), primary),
+        ]);
+        if let Some(mut server) = self.server.take() {
+            blocking(move || server.stop()).await?;
+        }
+        let folder = self.data_dir().to_owned();
+        let prepared = blocking(move || Self::prepare(options, Some(&folder))).await;
+        self.restart().await?;
+        let (standby, turn) = prepared?;
+        standby.launch_new(None, turn).await
+    }
+
+    /// Brings a prepared cluster's server up; on a free port if none is named.
+    async fn launch_new(mut self, port: Option<u16>, turn: Option<place::Durable>) -> Result<Self> {
         for _ in 0..PORT_TRIES_MAX {
-            cluster.port = port.map_or_else(pick_port, Ok)?;
-            if cluster.launch_within(READY_MAX).await? {
+            self.port = port.map_or_else(pick_port, Ok)?;
+            if self.launch_within(READY_MAX).await? {
                 drop(turn);
-                return Ok(cluster);
+                return Ok(self);
             }
             if let Some(port) = port {
                 return Err(taken(port));
             }
-            debug!(port = cluster.port, "the port was taken in the meantime");
+            debug!(port = self.port, "the port was taken in the meantime");
         }
         bail!("{PORT_TRIES_MAX} free ports in a row were taken before PostgreSQL could use them")
     }
 
     /// Everything before the server runs.
-    fn prepare(options: ClusterOptions) -> Result<(Self, Option<place::Durable>)> {
+    fn prepare(
+        options: ClusterOptions,
+        copy_of: Option<&Path>,
+    ) -> Result<(Self, Option<place::Durable>)> {
         let data_dir = place::locate(&options.data_dir, options.binaries.account())?;
         let launch = Launch {
             binaries: options.binaries,
@@ -123,11 +158,17 @@ impl Cluster {
         let (sweeper, turn) = if launch.ephemeral {
             place::make_ephemeral(&launch.data_dir, account)?;
             let sweeper = Sweeper::spawn(&launch.data_dir)?;
-            launch.initialise(&launch.data_dir, sweeper.lifeline())?;
+            match copy_of {
+                None => launch.initialise(&launch.data_dir, sweeper.lifeline())?,
+                Some(primary) => launch.copy(primary, &launch.data_dir)?,
+            }
             (Some(sweeper), None)
         } else {
             let version = launch.binaries.version();
-            let initialise = |folder: &Path| launch.initialise(folder, None);
+            let initialise = |folder: &Path| match copy_of {
+                None => launch.initialise(folder, None),
+                Some(primary) => launch.copy(primary, folder),
+            };
             let turn = place::prepare_durable(
                 &launch.data_dir,
                 account,

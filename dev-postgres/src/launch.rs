@@ -90,6 +90,31 @@ impl Launch {
         Ok(())
     }
 
+    /// Makes a standby in `folder`, which must be empty and the account's, out of the folder of
+    /// a server that was stopped.
+    pub(crate) fn copy(&self, primary: &Path, folder: &Path) -> Result<()> {
+        let account = self.binaries.account();
+        // As the account, so that all of it belongs to that.
+        let copied = account
+            .command("cp")
+            .args(["-R", "-p"])
+            .arg(primary.join("."))
+            .arg(folder)
+            .output()
+            .context("run `cp`")?;
+        if !copied.status.success() {
+            bail!(
+                "cannot copy {} to {}:\n{}",
+                primary.display(),
+                folder.display(),
+                last_lines(&String::from_utf8_lossy(&copied.stderr))
+            );
+        }
+        let signal = folder.join("standby.signal");
+        File::create(&signal).with_context(|| format!("make {}", signal.display()))?;
+        account.give(&signal)
+    }
+
     /// Starts with an empty log, and keeps the one of the run before.
     pub(crate) fn open_log(&self) -> Result<()> {
         let log = self.log_path();

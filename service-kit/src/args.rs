@@ -159,7 +159,12 @@ fn log_filter(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-fn database_url(text: &str) -> Result<String, String> {
+/// Parses PostgreSQL's URL, which is left as it is.
+///
+/// # Errors
+///
+/// A text that says what it must be.
+pub fn database_url(text: &str) -> Result<String, String> {
     text.parse::<tokio_postgres::Config>()
         .map(|_| text.to_owned())
         .map_err(|_| "must be as postgres://user:password@host:port/database".to_owned())

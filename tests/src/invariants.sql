@@ -30,6 +30,22 @@ FROM (
     ) AS log
     WHERE log.entries <> b.version OR log.last IS DISTINCT FROM b.state
     UNION ALL
+    SELECT 'PENDING or CONFIRMED bookings of sales that are wound up', count(*)
+    FROM booking.bookings AS b
+    JOIN booking.sales AS s USING (show_id)
+    WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.wound_up_at IS NOT NULL
+    UNION ALL
+    SELECT 'bookings that owe another refund than what was paid and given up', count(*)
+    FROM booking.bookings AS b
+    WHERE b.refund_due IS DISTINCT FROM
+        CASE WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN nullif(b.total, 0) END
+    UNION ALL
+    SELECT 'bookings that a show''s end has ended while it is on sale', count(*)
+    FROM booking.bookings AS b
+    JOIN booking.sales AS s USING (show_id)
+    WHERE s.state <> 'CANCELLED'
+        AND (b.cancel_reason = 'SHOW_CANCELLED' OR b.failure_reason = 'SHOW_CANCELLED')
+    UNION ALL
     SELECT 'sales ahead of the feed''s cursor in the catalog', count(*)
     FROM booking.sales AS s
     WHERE s.revision > (SELECT revision FROM catalog.feed)

@@ -8,6 +8,8 @@
 //! migrated by itself and dropped with its value, so that nothing is left there; but the
 //! service roles, which belong to the whole server, get a password.
 
+mod standby;
+
 use std::time::Duration;
 use std::{env, thread};
 
@@ -19,6 +21,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use url::Url;
 use uuid::Uuid;
 
+pub use self::standby::Standby;
 use crate::target;
 
 /// The owner of every database, a superuser.

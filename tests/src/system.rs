@@ -9,7 +9,7 @@ use proto::booking::v1::{
     ReserveSeatsRequest, Seat,
 };
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
-use proto::catalog::v1::{CreateShowRequest, SeatRow, Section, ShowType};
+use proto::catalog::v1::{CancelShowRequest, CreateShowRequest, SeatRow, Section, ShowType};
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
 use tonic::Status;
@@ -77,7 +77,7 @@ impl System {
     /// A client on a connection of its own, which comes back after the service does.
     #[must_use]
     pub fn booking_client(&self) -> BookingServiceClient<Channel> {
-        BookingServiceClient::new(channel(&self.booking))
+        booking_client_of(&self.booking)
     }
 
     /// A client of one of the workers.
@@ -95,6 +95,20 @@ impl System {
         let response = self.catalog_client().create_show(show(seats)).await;
         let created = response.expect("a show").into_inner().show;
         created.expect("the answer has the show").show_id
+    }
+
+    /// Cancels a show in the catalog, and does not wait for booking-svc.
+    ///
+    /// # Panics
+    ///
+    /// If it is refused.
+    pub async fn cancel_show(&self, show: &str) {
+        let request = CancelShowRequest {
+            show_id: show.to_owned(),
+            ..Default::default()
+        };
+        let cancelled = self.catalog_client().cancel_show(request).await;
+        cancelled.expect("a show on sale can be cancelled");
     }
 
     /// Its seats with their status, page by page.
@@ -156,6 +170,12 @@ pub async fn start_booking(database: &TestDatabase, catalog: &Process) -> Proces
 pub async fn start_worker(database: &TestDatabase) -> Process {
     let url = database.url("expiry_worker");
     Process::start("expiry-worker", &["--database-url", &url]).await
+}
+
+/// A client of one booking-svc among several, on a connection of its own.
+#[must_use]
+pub fn booking_client_of(process: &Process) -> BookingServiceClient<Channel> {
+    BookingServiceClient::new(channel(process))
 }
 
 fn channel(process: &Process) -> Channel {

@@ -6,7 +6,7 @@ use proto::booking::v1::booking::Customer as PbCustomer;
 use proto::money::v1::Money;
 use service_kit::wire;
 
-use crate::domain::{Booking, BookingState, Customer, FailureReason, Sale};
+use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, Sale};
 use crate::store::SeatStatus;
 use crate::verbs::Booked;
 
@@ -39,6 +39,8 @@ impl From<Booked> for pb::Booking {
             cancel_time: booking.cancelled_at.map(wire::timestamp),
             fail_time: booking.failed_at.map(wire::timestamp),
             etag: etag(&booking),
+            refund_due: booking.refund_due.map(money),
+            cancel_reason: cancel_reason(booking.cancel_reason).into(),
             customer: Some(match booking.customer {
                 Customer::Id(id) => PbCustomer::CustomerId(id),
                 Customer::Email(email) => PbCustomer::Email(email),
@@ -100,6 +102,14 @@ fn failure_reason(reason: Option<FailureReason>) -> pb::FailureReason {
         Some(FailureReason::Expired) => pb::FailureReason::Expired,
         Some(FailureReason::PaymentDeclined) => pb::FailureReason::PaymentDeclined,
         Some(FailureReason::ShowCancelled) => pb::FailureReason::ShowCancelled,
+    }
+}
+
+fn cancel_reason(reason: Option<CancelReason>) -> pb::CancelReason {
+    match reason {
+        None => pb::CancelReason::Unspecified,
+        Some(CancelReason::Customer) => pb::CancelReason::Customer,
+        Some(CancelReason::ShowCancelled) => pb::CancelReason::ShowCancelled,
     }
 }
 

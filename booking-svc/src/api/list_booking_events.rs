@@ -80,6 +80,7 @@ impl From<Event> for pb::BookingEvent {
             Verb::Confirm => pb::BookingVerb::Confirm,
             Verb::Cancel => pb::BookingVerb::Cancel,
             Verb::Expire => pb::BookingVerb::Expire,
+            Verb::Void => pb::BookingVerb::Void,
         };
         let from = event
             .from

@@ -61,6 +61,7 @@ impl Catalog {
     pub async fn show(&self, show_id: ShowId) -> Result<Option<Sale>, CatalogError> {
         let mut request = tonic::Request::new(GetShowRequest {
             show_id: show_id.to_string(),
+            ..Default::default()
         });
         request.set_timeout(GET_TIMEOUT);
         match self.client.clone().get_show(request).await {

@@ -13,6 +13,8 @@ pub struct Booking {
     pub state: BookingState,
     /// Why it failed; set exactly when it has.
     pub failure_reason: Option<FailureReason>,
+    /// Who cancelled it; set exactly when it is cancelled.
+    pub cancel_reason: Option<CancelReason>,
     /// 1 when it is made; each transition adds 1.
     pub version: i32,
     /// Who it is for.
@@ -21,6 +23,8 @@ pub struct Booking {
     pub seats: Vec<HeldSeat>,
     /// The sum of its seats' prices, in minor units.
     pub total: i64,
+    /// What is owed to the customer, in minor units: 1 to `total`, none if nothing is.
+    pub refund_due: Option<i64>,
     /// The currency of every price in it.
     pub currency: Currency,
     /// When it was made.
@@ -77,6 +81,15 @@ pub enum FailureReason {
     ShowCancelled,
 }
 
+/// Who cancelled a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Its customer, or somebody for them.
+    Customer,
+    /// The organiser cancelled its show.
+    ShowCancelled,
+}
+
 /// What can happen to a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -88,6 +101,8 @@ pub enum Verb {
     Cancel,
     /// Fails it, because its hold has ended.
     Expire,
+    /// Ends it, because its show was cancelled.
+    Void,
 }
 
 /// One row of the log: what a verb did to a booking.
@@ -117,12 +132,14 @@ pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingStat
     match (state, verb) {
         (None, Verb::Reserve) => Some(Pending),
         (Some(Pending), Verb::Confirm) => Some(Confirmed),
-        (Some(Pending | Confirmed), Verb::Cancel) => Some(Cancelled),
-        (Some(Pending), Verb::Expire) => Some(Failed),
-        (None, Verb::Confirm | Verb::Cancel | Verb::Expire)
+        (Some(Pending | Confirmed), Verb::Cancel) | (Some(Confirmed), Verb::Void) => {
+            Some(Cancelled)
+        }
+        (Some(Pending), Verb::Expire | Verb::Void) => Some(Failed),
+        (None, Verb::Confirm | Verb::Cancel | Verb::Expire | Verb::Void)
         | (Some(_), Verb::Reserve)
         | (Some(Confirmed | Cancelled | Failed), Verb::Confirm | Verb::Expire)
-        | (Some(Cancelled | Failed), Verb::Cancel) => None,
+        | (Some(Cancelled | Failed), Verb::Cancel | Verb::Void) => None,
     }
 }
 
@@ -145,6 +162,13 @@ impl Booking {
         since.unwrap_or(self.created_at)
     }
 
+    /// What is owed for it when it is cancelled: its whole price if it was paid, and nothing
+    /// for a hold.
+    #[must_use]
+    pub fn refund(&self) -> Option<i64> {
+        (self.state == BookingState::Confirmed && self.total > 0).then_some(self.total)
+    }
+
     /// The booking as a transition left it, before whatever came after: what the call that
     /// made the transition returned.
     #[must_use]
@@ -156,6 +180,8 @@ impl Booking {
         }
         if !matches!(state, BookingState::Cancelled) {
             self.cancelled_at = None;
+            self.cancel_reason = None;
+            self.refund_due = None;
         }
         if !matches!(state, BookingState::Failed) {
             self.failed_at = None;
@@ -195,4 +221,14 @@ named!(FailureReason {
     PaymentDeclined = "PAYMENT_DECLINED",
     ShowCancelled = "SHOW_CANCELLED",
 });
-named!(Verb { Reserve = "RESERVE", Confirm = "CONFIRM", Cancel = "CANCEL", Expire = "EXPIRE" });
+named!(CancelReason {
+    Customer = "CUSTOMER",
+    ShowCancelled = "SHOW_CANCELLED",
+});
+named!(Verb {
+    Reserve = "RESERVE",
+    Confirm = "CONFIRM",
+    Cancel = "CANCEL",
+    Expire = "EXPIRE",
+    Void = "VOID",
+});

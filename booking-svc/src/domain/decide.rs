@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::{
-    Booking, BookingState, Customer, FailureReason, HeldSeat, Transition, Verb, next_state,
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
+    next_state,
 };
 use super::order::{Command, Order, Refusal, Taken};
 use super::sale::{Sale, SaleState};
@@ -193,6 +194,7 @@ impl Batch {
                 version,
             } => self.cancel(order, *booking_id, *version),
             Command::Expire { booking_id } => self.expire(order, *booking_id),
+            Command::Void { booking_id } => self.void(order, *booking_id),
         }
     }
 
@@ -228,9 +230,11 @@ impl Batch {
             booking_id: BookingId::generate(order.show_id),
             state: BookingState::Pending,
             failure_reason: None,
+            cancel_reason: None,
             version: 0,
             customer: customer.clone(),
             total: seats.iter().map(|seat| seat.price).sum(),
+            refund_due: None,
             seats,
             currency: sale.layout.currency(),
             created_at: self.now,
@@ -253,6 +257,8 @@ impl Batch {
     fn cancel(&mut self, order: &Order, id: BookingId, version: Option<i32>) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Cancel, version)?;
         booking.cancelled_at = Some(self.now);
+        booking.cancel_reason = Some(CancelReason::Customer);
+        booking.refund_due = booking.refund();
         self.free_seats(&booking)?;
         self.transition(order, Verb::Cancel, Some(booking.state), booking)
     }
@@ -267,6 +273,33 @@ impl Batch {
         booking.failed_at = Some(booking.expires_at);
         self.free_seats(&booking)?;
         self.transition(order, Verb::Expire, Some(booking.state), booking)
+    }
+
+    /// Not a caller's order: if the booking has ended, all is well. A hold that has ended by
+    /// itself has expired, as on any other show.
+    fn void(&mut self, order: &Order, id: BookingId) -> Outcome {
+        let mut booking = self.booking(id)?;
+        if booking.lapsed(self.now) {
+            return self.expire(order, id);
+        }
+        let sale = self.locked.sales.get(&order.show_id);
+        if sale.is_none_or(|row| row.state != SaleState::Cancelled) {
+            return Err(NotGranted::SaleChanged);
+        }
+        match next_state(Some(booking.state), Verb::Void) {
+            None => return Ok(booking),
+            Some(BookingState::Failed) => {
+                booking.failure_reason = Some(FailureReason::ShowCancelled);
+                booking.failed_at = Some(self.now);
+            }
+            Some(_) => {
+                booking.cancel_reason = Some(CancelReason::ShowCancelled);
+                booking.cancelled_at = Some(self.now);
+                booking.refund_due = booking.refund();
+            }
+        }
+        self.free_seats(&booking)?;
+        self.transition(order, Verb::Void, Some(booking.state), booking)
     }
 
     fn sale_on_sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {

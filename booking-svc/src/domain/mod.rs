@@ -9,7 +9,8 @@ mod order;
 mod sale;
 
 pub use booking::{
-    Booking, BookingState, Customer, FailureReason, HeldSeat, Transition, Verb, next_state,
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
+    next_state,
 };
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,

@@ -66,6 +66,11 @@ pub enum Command {
         /// Which booking.
         booking_id: BookingId,
     },
+    /// End a booking, if it has not ended: its show was cancelled.
+    Void {
+        /// Which booking.
+        booking_id: BookingId,
+    },
 }
 
 impl Command {
@@ -76,14 +81,18 @@ impl Command {
             Self::Reserve { .. } => None,
             Self::Confirm { booking_id, .. }
             | Self::Cancel { booking_id, .. }
-            | Self::Expire { booking_id } => Some(*booking_id),
+            | Self::Expire { booking_id }
+            | Self::Void { booking_id } => Some(*booking_id),
         }
     }
 
     /// Whether it frees the seats of its booking.
     #[must_use]
     pub fn frees_seats(&self) -> bool {
-        matches!(self, Self::Cancel { .. } | Self::Expire { .. })
+        matches!(
+            self,
+            Self::Cancel { .. } | Self::Expire { .. } | Self::Void { .. }
+        )
     }
 
     /// How many seats it may touch at the most, a measure of its size.
@@ -92,7 +101,7 @@ impl Command {
         match self {
             Self::Reserve { ordinals, .. } => ordinals.len(),
             Self::Confirm { .. } => 1,
-            Self::Cancel { .. } | Self::Expire { .. } => 2,
+            Self::Cancel { .. } | Self::Expire { .. } | Self::Void { .. } => 2,
         }
     }
 }

@@ -13,7 +13,7 @@ const SCANNED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
      seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
-     cancelled_at, failed_at";
+     cancelled_at, failed_at, refund_due, cancel_reason::text";
 
 /// Which bookings to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Store {
             }
             let booking = rows::booking(&row)?;
             last_seen = Some(booking.booking_id);
-            more = row.get::<_, i64>(15) == SCANNED_MAX;
+            more = row.get::<_, i64>(17) == SCANNED_MAX;
             if filter.state.is_none_or(|state| state == booking.state) {
                 items.push(booking);
             }

@@ -11,6 +11,7 @@ mod rows;
 mod sales;
 mod seats;
 mod transact;
+mod wind_up;
 
 use deadpool_postgres::Pool;
 use service_kit::postgres::DbError;
@@ -23,6 +24,7 @@ pub use events::{EventPlace, EventsOf};
 pub use lane::{Answer, Fault, LaneError, Lanes};
 pub use rows::BadRow;
 pub use seats::{SeatFilter, SeatStatus};
+pub use wind_up::CancelledSale;
 
 /// Why a read, or a copy from the catalog, failed.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use model::{BookingId, ShowId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::domain::{Booking, BookingState, Customer, FailureReason, HeldSeat};
+use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat};
 
 /// A row that is not what the schema's constraints promise. A fault of ours.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub struct BadRow {
     row: String,
 }
 
-/// Reads the first fifteen columns of a row as a booking, in the order that every statement
+/// Reads the first seventeen columns of a row as a booking, in the order that every statement
 /// of this room selects them.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     let id: Uuid = row.get(0);
@@ -38,17 +38,25 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         (None, Some(email)) => Customer::Email(email),
         _ => return Err(bad("customer_id")),
     };
+    let state = BookingState::from_name(row.get(1)).ok_or_else(|| bad("state"))?;
+    let cancel_reason = match row.get::<_, Option<&str>>(16) {
+        Some(name) => Some(CancelReason::from_name(name).ok_or_else(|| bad("cancel_reason"))?),
+        // Cancelled when nobody else could.
+        None => (state == BookingState::Cancelled).then_some(CancelReason::Customer),
+    };
     Ok(Booking {
         booking_id: BookingId::try_from(id).map_err(|_| bad("booking_id"))?,
-        state: BookingState::from_name(row.get(1)).ok_or_else(|| bad("state"))?,
+        state,
         failure_reason: row
             .get::<_, Option<&str>>(2)
             .map(|name| FailureReason::from_name(name).ok_or_else(|| bad("failure_reason")))
             .transpose()?,
+        cancel_reason,
         version: row.get(3),
         customer,
         seats: seats.collect::<Result<_, _>>()?,
         total: row.get(8),
+        refund_due: row.get(15),
         currency: row.get::<_, &str>(9).parse().map_err(|_| bad("currency"))?,
         created_at: row.get(10),
         expires_at: row.get(11),

@@ -1,5 +1,6 @@
 //! Sales: copies of the catalog's shows, each with a row for every seat.
 
+use deadpool_postgres::Transaction;
 use model::{SeatLayout, ShowId};
 use service_kit::postgres;
 
@@ -43,13 +44,7 @@ impl Store {
         let show_id = sale.show_id.uuid();
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
-        // Batches that have read the sale commit first; those that come read the new one.
-        transaction
-            .execute(
-                "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE",
-                &[&show_id],
-            )
-            .await?;
+        lock(&transaction, sale.show_id).await?;
         let statement = transaction
             .prepare_cached(include_str!("sql/apply_sale.sql"))
             .await?;
@@ -92,6 +87,7 @@ impl Store {
     pub async fn apply_deleted(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
+        lock(&transaction, show_id).await?;
         transaction
             .execute(
                 include_str!("sql/close_sale.sql"),
@@ -130,4 +126,14 @@ impl Store {
             .await?;
         Ok(row.get(0))
     }
+}
+
+/// Locks a sale against batches: those that have read it commit first, and those that come
+/// read what is written under the lock.
+async fn lock(transaction: &Transaction<'_>, show_id: ShowId) -> Result<(), tokio_postgres::Error> {
+    let statement = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
+    transaction
+        .execute(statement, &[&show_id.uuid()])
+        .await
+        .map(drop)
 }

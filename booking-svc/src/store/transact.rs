@@ -246,12 +246,12 @@ async fn replays(
         .await?
     {
         let booking = rows::booking(&row)?;
-        let state = BookingState::from_name(row.get(18))
+        let state = BookingState::from_name(row.get(20))
             .ok_or_else(|| rows::bad("to_state", booking.booking_id))?;
-        let key = (booking.booking_id.show(), row.get(15));
+        let key = (booking.booking_id.show(), row.get(17));
         let replay = Replay {
-            fingerprint: row.get(16),
-            result: booking.as_of(row.get(17), state),
+            fingerprint: row.get(18),
+            result: booking.as_of(row.get(19), state),
         };
         found.insert(key, replay);
     }
@@ -354,6 +354,10 @@ async fn write_all(
                 &column(log, |transition| transition.request_id),
                 &column(log, |transition| transition.fingerprint),
                 &now,
+                &column(changed, |(booking, _)| booking.refund_due),
+                &column(changed, |(booking, _)| {
+                    booking.cancel_reason.map(|reason| reason.as_str())
+                }),
             ],
         )
         .await;

@@ -181,23 +181,6 @@ async fn an_etag_that_is_no_more_aborts() {
 }
 
 #[tokio::test]
-async fn a_hold_on_a_cancelled_show_is_not_sold() {
-    let mut stage = Stage::start().await;
-    let show = stage.a_show(3).await;
-    let held = stage.reserve(&show, &["A-1"]).await;
-    stage.cancel_show(&show).await;
-    stage.follow_feed().await;
-    let mut client = stage.client();
-    let call = confirm(&mut client, &held.booking_id);
-    let status = stage
-        .refused(call, Code::FailedPrecondition, "SHOW_NOT_ON_SALE")
-        .await;
-    assert_eq!(metadata(&status)["show_id"], show);
-    assert_eq!(metadata(&status)["state"], "CANCELLED");
-    stage.assert_sound().await;
-}
-
-#[tokio::test]
 async fn a_hold_made_before_the_start_can_be_confirmed_after_it() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;

@@ -14,6 +14,7 @@ use system_tests::system::{self, System, confirm, reserve, start_booking, start_
 use system_tests::{eventually, postgres};
 use tonic::Code;
 
+use crate::cancelled_show::{assert_ended, wound_up};
 use crate::stage::Stage;
 
 /// How soon a change in the catalog must hold here.
@@ -110,7 +111,13 @@ async fn a_cancelled_show_sells_nothing_within_a_second() {
     for booking in held {
         let status = confirm(&mut client, &booking.booking_id).await;
         let status = status.expect_err("the show is cancelled");
-        assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+        // Whether or not it has been ended by then.
+        let reasons = ["SHOW_NOT_ON_SALE", "BOOKING_STATE"];
+        assert!(
+            reasons.contains(&&*reason(&status)),
+            "{}",
+            describe(&status)
+        );
     }
     assert!(cancelled.elapsed() < 2 * SOON, "{:?}", cancelled.elapsed());
     stage.assert_sound().await;
@@ -121,28 +128,69 @@ async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
     let mut stage = Stage::start().await;
     let known = stage.a_show(3).await;
     let held = stage.reserve(&known, &["A-1"]).await;
+    let bought = stage.buy(&known, &["A-3"]).await;
     delete_show(&stage, &known).await;
-    stage.follow_feed().await;
+    wound_up(&stage).await;
     let mut client = stage.client();
     let call = reserve(&mut client, &known, &["A-2"], "bob");
     let code = Code::FailedPrecondition;
     stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
     let call = confirm(&mut client, &held.booking_id);
-    stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
-    assert_eq!(stage.get(&held.booking_id).await, held, "it is still told");
+    stage.refused(call, code, "BOOKING_STATE").await;
+    for seen in [held, bought] {
+        assert_ended(&seen, &stage.get(&seen.booking_id).await);
+    }
 
     // While nobody listens: then the feed tells of its end only.
     let missed = stage.a_show(3).await;
+    let bought = stage.buy(&missed, &["A-2"]).await;
     stage.system.booking.kill9().await;
     delete_show(&stage, &missed).await;
     let unknown = stage.system.a_show(3).await;
     delete_show(&stage, &unknown).await;
     stage.system.booking.start_again().await;
-    stage.follow_feed().await;
+    wound_up(&stage).await;
+    assert_ended(&bought, &stage.get(&bought.booking_id).await);
     let call = reserve(&mut client, &missed, &["A-1"], "bob");
     stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
     let call = reserve(&mut client, &unknown, &["A-1"], "bob");
     stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_order_that_has_found_a_show_on_sale_ends_before_the_show_does() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let id: ShowId = show.parse().expect("a show's id");
+    let store = store_of(&stage);
+    let found = store.sale(id).await.expect("a database");
+    let on_sale: Sale = found.expect("a sale");
+    let cancelled = Sale {
+        revision: on_sale.revision + 1,
+        state: SaleState::Cancelled,
+        ..on_sale.clone()
+    };
+    // As a batch locks it.
+    let lock = "BEGIN; SELECT FROM booking.sales FOR KEY SHARE";
+    let waits = async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+            AND datname = current_database() AND application_name = 'test'";
+        eventually(5 * SOON, "the end waits", async || {
+            stage.count(waiting).await == 1
+        })
+        .await;
+        stage.run("ROLLBACK").await;
+    };
+    stage.run(lock).await;
+    let (applied, ()) = tokio::join!(store.apply_sale(&cancelled, None), waits());
+    applied.expect("it had its turn");
+    stage.run(lock).await;
+    let (applied, ()) = tokio::join!(store.apply_deleted(id, cancelled.revision + 1), waits());
+    applied.expect("it had its turn");
+    stage
+        .run("DELETE FROM booking.show_seats; DELETE FROM booking.sales")
+        .await;
     stage.assert_sound().await;
 }
 
@@ -175,7 +223,7 @@ async fn a_late_or_repeated_revision_changes_nothing() {
     let store = store_of(&stage);
     let first = store.sale(id).await.expect("a database").expect("a sale");
     stage.cancel_show(&show).await;
-    stage.follow_feed().await;
+    wound_up(&stage).await;
     let second = store.sale(id).await.expect("a database").expect("a sale");
     assert_eq!(
         (first.state, second.state),

@@ -20,8 +20,8 @@ use crate::stage::Stage;
 /// More than any list here has, so that one that goes in circles ends.
 const PAGES_MAX: usize = 200;
 
-/// How long the worker may take on a busy machine.
-const EXPIRED_MAX: Duration = Duration::from_secs(15);
+/// How long the worker and the feed may take on a busy machine.
+const ENDED_MAX: Duration = Duration::from_secs(15);
 
 fn of_booking(id: &str) -> Option<Of> {
     Some(Of::BookingId(id.to_owned()))
@@ -79,7 +79,7 @@ fn verbs(events: &[BookingEvent]) -> Vec<BookingVerb> {
 
 #[tokio::test]
 async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
-    use BookingVerb::{Cancel, Confirm, Expire, Reserve};
+    use BookingVerb::{Cancel, Confirm, Expire, Reserve, Void};
     let mut stage = Stage::with_workers(1).await;
     let show = stage.a_show(8).await;
     let mut client = stage.client();
@@ -95,17 +95,24 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
         .expect("live");
     let expired = stage.reserve(&show, &["A-6"]).await;
     stage.lapse(&expired.booking_id).await;
+    let ending = stage.a_show(2).await;
+    let failed = stage.reserve(&ending, &["A-1"]).await;
+    let refunded = stage.buy(&ending, &["A-2"]).await;
+    stage.cancel_show(&ending).await;
 
-    let cases: [(&Booking, &[BookingVerb]); 5] = [
+    let cases: [(&Booking, &[BookingVerb]); 7] = [
         (&held, &[Reserve]),
         (&bought, &[Reserve, Confirm]),
         (&given_up, &[Reserve, Cancel]),
         (&returned, &[Reserve, Confirm, Cancel]),
         (&expired, &[Reserve, Expire]),
+        (&failed, &[Reserve, Void]),
+        (&refunded, &[Reserve, Confirm, Void]),
     ];
     let last = &expired.booking_id;
-    eventually(EXPIRED_MAX, "the worker has come by", async || {
-        all(&stage, of_booking(last), 50).await.len() == 2
+    eventually(ENDED_MAX, "what must end has ended", async || {
+        let (ended, of_show) = (of_booking(last), of_show(&ending));
+        all(&stage, ended, 50).await.len() == 2 && all(&stage, of_show, 50).await.len() == 5
     })
     .await;
     let mut seen = HashSet::new();

@@ -9,13 +9,13 @@ use futures_util::future::join_all;
 use proto::booking::v1::BookingState;
 use system_tests::errors::{assert_error, describe, has_retry_info};
 use system_tests::process::Process;
-use system_tests::system::{cancel, confirm, reservation, reserve};
+use system_tests::system::{booking_client_of, cancel, confirm, reservation, reserve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::stage::{Bookings, Stage, assert_quiet, client_of};
+use crate::stage::{Bookings, Stage, assert_quiet};
 
 /// A way to the database that can lose what comes back.
 pub(crate) struct Line {
@@ -112,7 +112,7 @@ pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
         "1",
     ];
     let process = Process::start("booking-svc", &arguments).await;
-    let client = client_of(&process);
+    let client = booking_client_of(&process);
     (process, client, line)
 }
 

@@ -2,6 +2,7 @@
 //! and a real PostgreSQL database of each test's own: the wrong calls as well as the right ones.
 
 mod cancel_booking;
+mod cancelled_show;
 mod confirm_booking;
 mod customers;
 mod feed;

@@ -48,6 +48,14 @@ async fn each_role_may_do_its_own_work_and_nothing_else() {
             "expiry_worker",
             "UPDATE booking.bookings SET confirmed_at = now()",
         ),
+        (
+            "expiry_worker",
+            "UPDATE booking.bookings SET refund_due = 1",
+        ),
+        (
+            "expiry_worker",
+            "UPDATE booking.bookings SET cancel_reason = 'CUSTOMER'",
+        ),
         ("expiry_worker", "DELETE FROM booking.bookings"),
         ("expiry_worker", "UPDATE booking.show_seats SET ordinal = 7"),
         (

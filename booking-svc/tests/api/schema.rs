@@ -49,6 +49,8 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("confirmed_at", "NULL"),
         ("cancelled_at", "NULL"),
         ("failed_at", "NULL"),
+        ("refund_due", "NULL"),
+        ("cancel_reason", "NULL"),
     ];
     change(&mut columns, changes);
     insert("bookings", &columns)
@@ -198,6 +200,28 @@ async fn a_booking_that_contradicts_itself_is_refused() {
             ],
             "state_agrees",
         ),
+        (&[("cancel_reason", "'CUSTOMER'")], "cancelled_for_a_reason"),
+        (&[("refund_due", "7")], "refunded_after_a_sale"),
+        (
+            &[
+                ("state", "'CANCELLED'"),
+                ("cancelled_at", now),
+                ("refund_due", "7"),
+            ],
+            "refunded_after_a_sale",
+        ),
+        (&refunded("'CUSTOMER'", "0"), "refund_within_total"),
+        (&refunded("'CUSTOMER'", "8"), "refund_within_total"),
+        (&refunded("'SHOW_CANCELLED'", "6"), "refunded_whole"),
+        (&refunded("'SHOW_CANCELLED'", "NULL"), "refunded_whole"),
+        (
+            &[
+                ("state", "'CANCELLED'"),
+                ("cancelled_at", now),
+                ("cancel_reason", "'SHOW_CANCELLED'"),
+            ],
+            "refunded_whole",
+        ),
     ];
     for (changes, constraint) in cases {
         let statement = booking(changes);
@@ -228,6 +252,32 @@ async fn a_booking_that_contradicts_itself_is_refused() {
         .batch_execute(&booking(&[]))
         .await
         .expect("a booking");
+    let mut refunded = refunded("'SHOW_CANCELLED'", "7").to_vec();
+    refunded.push(("booking_id", "'00000000-0001-8000-8000-00000000000d'"));
+    let whole = client.batch_execute(&booking(&refunded)).await;
+    whole.expect("a booking of a cancelled show");
+}
+
+/// What makes a booking one that was cancelled after it was sold for 7.
+fn refunded<'a>(reason: &'a str, refund: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        ("state", "'CANCELLED'"),
+        ("confirmed_at", "now()"),
+        ("cancelled_at", "now()"),
+        ("cancel_reason", reason),
+        ("refund_due", refund),
+    ]
+}
+
+#[tokio::test]
+async fn only_a_cancelled_sale_is_wound_up() {
+    let database = setting().await;
+    let client = database.client("booking_svc").await;
+    let wound_up = "UPDATE booking.sales SET wound_up_at = now()";
+    let rule = Some("cancelled_then_wound_up");
+    refuses(&client, wound_up, &SqlState::CHECK_VIOLATION, rule).await;
+    let both = format!("{wound_up}, state = 'CANCELLED'");
+    client.batch_execute(&both).await.expect("a cancelled sale");
 }
 
 #[tokio::test]
@@ -303,6 +353,18 @@ async fn a_transition_that_no_verb_makes_is_refused() {
             ("from_state", "'CONFIRMED'"),
             ("to_state", "'FAILED'"),
         ],
+        &[("verb", "'VOID'")],
+        &[("verb", "'VOID'"), ("to_state", "'CANCELLED'")],
+        &[
+            ("verb", "'VOID'"),
+            ("from_state", "'CONFIRMED'"),
+            ("to_state", "'FAILED'"),
+        ],
+        &[
+            ("verb", "'VOID'"),
+            ("from_state", "NULL"),
+            ("to_state", "'FAILED'"),
+        ],
     ];
     for changes in cases {
         let statement = transition(changes);
@@ -338,6 +400,19 @@ async fn a_transition_that_no_verb_makes_is_refused() {
         .batch_execute(&transition(&[]))
         .await
         .expect("a transition");
+    for (version, from, to) in [
+        ("3", "'PENDING'", "'FAILED'"),
+        ("4", "'CONFIRMED'", "'CANCELLED'"),
+    ] {
+        let legal = [
+            ("verb", "'VOID'"),
+            ("version", version),
+            ("from_state", from),
+            ("to_state", to),
+        ];
+        let done = client.batch_execute(&transition(&legal)).await;
+        done.expect("a transition of a cancelled show's booking");
+    }
 }
 
 #[tokio::test]

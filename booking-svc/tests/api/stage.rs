@@ -8,18 +8,16 @@ use futures_util::future::join_all;
 use model::BookingId;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::{Booking, ReserveSeatsRequest, SeatStatus};
-use proto::catalog::v1::{CancelShowRequest, CreateShowRequest};
+use proto::catalog::v1::CreateShowRequest;
 use service_kit::wire;
 use system_tests::errors::{assert_error, describe};
 use system_tests::process::Process;
-use system_tests::system::{self, System};
+use system_tests::system::{self, System, booking_client_of};
 use system_tests::{eventually, invariants};
 use tokio_postgres::Client;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-/// A limit on calls that none should come near.
-pub(crate) const CALL_MAX: Duration = Duration::from_secs(20);
 /// How long the feed may take on a busy machine.
 const FEED_MAX: Duration = Duration::from_secs(10);
 /// What a service logs when it starts, with room to spare.
@@ -100,12 +98,7 @@ impl Stage {
 
     /// Cancels a show in the catalog, and does not wait for booking-svc.
     pub(crate) async fn cancel_show(&self, show: &str) {
-        let request = CancelShowRequest {
-            show_id: show.to_owned(),
-            ..Default::default()
-        };
-        let cancelled = self.system.catalog_client().cancel_show(request).await;
-        cancelled.expect("a show on sale can be cancelled");
+        self.system.cancel_show(show).await;
     }
 
     /// Waits until booking-svc has applied the whole feed.
@@ -200,7 +193,7 @@ impl Stage {
     /// Another booking-svc on the same database.
     pub(crate) async fn another(&self) -> (Process, Bookings) {
         let process = system::start_booking(&self.system.database, &self.system.catalog).await;
-        let client = client_of(&process);
+        let client = booking_client_of(&process);
         (process, client)
     }
 
@@ -211,7 +204,7 @@ impl Stage {
         let mut all = vec!["--database-url", &database, "--catalog-url", &catalog];
         all.extend(arguments);
         let process = Process::start("booking-svc", &all).await;
-        let client = client_of(&process);
+        let client = booking_client_of(&process);
         (process, client)
     }
 
@@ -230,12 +223,6 @@ pub(crate) async fn end_hold(owner: &Client, booking: &str, from_now: f64) {
         .execute(END_HOLD, &[&show_id, &booking_id, &from_now])
         .await;
     assert_eq!(moved.expect("a hold can be moved"), 1);
-}
-
-/// A client on a connection of its own.
-pub(crate) fn client_of(process: &Process) -> Bookings {
-    let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
-    BookingServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())
 }
 
 /// Asserts that a service runs, has met no fault, and has not filled its log.

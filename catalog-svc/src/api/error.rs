@@ -25,6 +25,12 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
             "after_revision lies ahead of the newest revision: read from 0",
         )
         .with("newest_revision", newest),
+        StoreError::RevisionAhead { newest } => ApiError::new(
+            Code::OutOfRange,
+            ErrorReason::CursorOutOfRange,
+            "min_revision lies ahead of the newest revision: it must be one that a write returned",
+        )
+        .with("newest_revision", newest),
         error => match error.failure() {
             Some(Failure::ConnectionLost | Failure::Timeout) => ApiError::database_unavailable(),
             Some(Failure::Contention) => ApiError::contention(),

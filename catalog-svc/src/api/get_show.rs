@@ -11,8 +11,11 @@ pub(super) async fn handle(
 ) -> Result<pb::GetShowResponse, ApiError> {
     let mut violations = FieldViolations::default();
     let id = parse::show_id(&mut violations, "show_id", &request.show_id);
-    let id = id.ok_or_else(|| violations.into_error())?;
-    let show = api.store.get_show(id).await?;
+    let min_revision = parse::min_revision(&mut violations, request.min_revision);
+    let (Some(id), Some(min_revision)) = (id, min_revision) else {
+        return Err(violations.into_error());
+    };
+    let show = api.store.get_show(id, min_revision).await?;
     Ok(pb::GetShowResponse {
         show: Some(convert::show(&show)),
     })

@@ -1,5 +1,7 @@
 //! ListShows.
 
+use std::ops::RangeInclusive;
+
 use prost::Message as _;
 use proto::catalog::v1 as pb;
 use service_kit::fingerprint::fingerprint;
@@ -7,8 +9,11 @@ use service_kit::{ApiError, FieldViolations, paging};
 use time::OffsetDateTime;
 
 use super::{CatalogApi, convert, parse};
-use crate::domain::{After, ShowFilter, ShowInfo};
+use crate::domain::{After, ShowFilter, ShowInfo, VENUE_CHARS_MAX};
 use crate::store::ListShows;
+
+/// How many characters a text has that names are searched for: no index finds shorter ones.
+const SOUGHT_CHARS: RangeInclusive<usize> = 3..=100;
 
 pub(super) async fn handle(
     api: &CatalogApi,
@@ -25,12 +30,15 @@ struct Page {
     filter: ShowFilter,
     after: Option<After>,
     size: u16,
+    min_revision: i64,
 }
 
 impl Page {
     fn parse(mut request: pb::ListShowsRequest) -> Result<Self, ApiError> {
         let size = paging::page_size(std::mem::take(&mut request.page_size))?;
         let token = std::mem::take(&mut request.page_token);
+        // A token is not bound to it: pages may be asked for as newer ones are written.
+        let min_revision = std::mem::take(&mut request.min_revision);
         let query = fingerprint("list_shows", [request.encode_to_vec().as_slice()]);
         let after = paging::cursor(query, &token, parse_cursor)?;
 
@@ -42,22 +50,32 @@ impl Page {
             state: parse::show_state(&mut violations, "state", request.state),
             start_from: parse::time(&mut violations, "start_time_from", from),
             start_before: parse::time(&mut violations, "start_time_before", before),
+            venue: parse::sought(&mut violations, "venue", request.venue, 1..=VENUE_CHARS_MAX),
+            name_contains: parse::sought(
+                &mut violations,
+                "name_contains",
+                request.name_contains,
+                SOUGHT_CHARS,
+            ),
         };
+        let min_revision = parse::min_revision(&mut violations, min_revision);
         violations.check()?;
         Ok(Self {
             query,
             filter,
             after,
             size,
+            min_revision: min_revision.unwrap_or_default(),
         })
     }
 
     /// One more than the page holds, to see whether there is another page.
     fn list(&self) -> ListShows {
         ListShows {
-            filter: self.filter,
+            filter: self.filter.clone(),
             after: self.after,
             rows_max: self.size + 1,
+            min_revision: self.min_revision,
         }
     }
 

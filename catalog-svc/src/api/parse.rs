@@ -1,5 +1,7 @@
 //! The fields that several requests share, parsed into values that cannot be invalid.
 
+use std::ops::RangeInclusive;
+
 use model::ShowId;
 use prost::Message;
 use prost_types::Timestamp;
@@ -45,6 +47,34 @@ pub(super) fn etag(violations: &mut FieldViolations, path: &str, text: String) -
         violations.add(path, "is no etag that a show ever had");
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// The revision that a read must be as new as at least.
+pub(super) fn min_revision(violations: &mut FieldViolations, revision: i64) -> Option<i64> {
+    if revision < 0 {
+        violations.add("min_revision", "must not be negative");
+    }
+    (revision >= 0).then_some(revision)
+}
+
+/// A text that a list is searched for, of so many characters; none if it is empty.
+pub(super) fn sought(
+    violations: &mut FieldViolations,
+    path: &str,
+    text: String,
+    chars: RangeInclusive<usize>,
+) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    if !chars.contains(&text.chars().count()) || text.contains('\0') {
+        let (min, max) = (chars.start(), chars.end());
+        violations.add(
+            path,
+            format!("must have {min} to {max} characters, none of them NUL"),
+        );
+    }
+    Some(text)
 }
 
 /// An instant, if one was given.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::show::{ShowInfo, ShowState, ShowType};
 
 /// Which shows to list; what is not set leaves out none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShowFilter {
     /// Only those of this kind.
     pub show_type: Option<ShowType>,
@@ -16,6 +16,10 @@ pub struct ShowFilter {
     pub start_from: Option<OffsetDateTime>,
     /// Only those that start before this time.
     pub start_before: Option<OffsetDateTime>,
+    /// Only those at exactly this venue.
+    pub venue: Option<String>,
+    /// Only those whose name has this text in it, in upper or lower case.
+    pub name_contains: Option<String>,
 }
 
 /// The place behind a show in the order of lists.

@@ -20,6 +20,12 @@ pub enum StoreError {
         /// The newest revision.
         newest: i64,
     },
+    /// A read that must be as new as a revision that does not exist yet.
+    #[error("the revision asked for lies ahead of revision {newest}")]
+    RevisionAhead {
+        /// The newest revision.
+        newest: i64,
+    },
     /// The database failed; nothing was changed.
     #[error(transparent)]
     Database(sqlx::Error),
@@ -43,7 +49,10 @@ impl StoreError {
     /// Whether the connection may be in an unknown state, and must not be used again.
     pub(super) fn spoils_connection(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::RequestIdReused | Self::CursorAhead { .. } => false,
+            Self::Refused(_)
+            | Self::RequestIdReused
+            | Self::CursorAhead { .. }
+            | Self::RevisionAhead { .. } => false,
             Self::Database(error) => error.as_database_error().is_none(),
             Self::InCommit(_) | Self::NoAnswer | Self::Fault(_) => true,
         }
@@ -66,7 +75,10 @@ impl StoreError {
             Self::Database(error) => Some(sqlstate::classify(error)),
             Self::InCommit(_) | Self::NoAnswer => Some(Failure::ConnectionLost),
             Self::Fault(_) => Some(Failure::Fault),
-            Self::Refused(_) | Self::RequestIdReused | Self::CursorAhead { .. } => None,
+            Self::Refused(_)
+            | Self::RequestIdReused
+            | Self::CursorAhead { .. }
+            | Self::RevisionAhead { .. } => None,
         }
     }
 }

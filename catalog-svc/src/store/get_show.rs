@@ -1,5 +1,7 @@
 //! Reads a show.
 
+use std::sync::Arc;
+
 use model::{SeatLayout, ShowId};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -10,14 +12,25 @@ use super::rows::InfoRow;
 use crate::domain::{Refusal, Show};
 
 impl Store {
-    /// The show with this id.
+    /// The show with this id, at least as new as `min_revision` and as what is known here.
     ///
     /// # Errors
     ///
-    /// If there is none, or it was deleted, or the database fails.
-    pub async fn get_show(&self, id: ShowId) -> Result<Show, StoreError> {
-        self.lend("get_show", move |connection| Box::pin(get(connection, id)))
-            .await
+    /// If there is none, or it was deleted; if the revision lies ahead of the newest; or the
+    /// database fails.
+    pub async fn get_show(&self, id: ShowId, min_revision: i64) -> Result<Arc<Show>, StoreError> {
+        if let Some(known) = self.newest.known_for_sure()
+            && let Some(show) = self.cache.get(id, known.max(min_revision))
+        {
+            return Ok(show);
+        }
+        let reading = self.read("get_show", min_revision, move |connection| {
+            Box::pin(get(connection, id))
+        });
+        let read = reading.await?;
+        let show = Arc::new(read.found);
+        self.cache.keep(&show, read.revision);
+        Ok(show)
     }
 }
 

@@ -8,7 +8,7 @@ use super::rows::InfoRow;
 use crate::domain::{After, ShowFilter, ShowInfo};
 
 /// A page of a list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ListShows {
     /// Which shows.
     pub filter: ShowFilter,
@@ -16,6 +16,8 @@ pub struct ListShows {
     pub after: Option<After>,
     /// The most shows to return.
     pub rows_max: u16,
+    /// The revision that the shows must be as new as at least; 0 if the caller names none.
+    pub min_revision: i64,
 }
 
 impl Store {
@@ -23,48 +25,56 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the database fails.
+    /// If the revision lies ahead of the newest, or the database fails.
     pub async fn list_shows(&self, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
-        self.lend("list_shows", move |connection| {
+        let min_revision = list.min_revision;
+        let reading = self.read("list_shows", min_revision, move |connection| {
             Box::pin(read(connection, list))
-        })
-        .await
+        });
+        Ok(reading.await?.found)
     }
 }
 
 async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
-    let ListShows {
-        filter,
-        after,
-        rows_max,
-    } = list;
-    // Bounds that are not set are infinite rather than left out, so that one plan, along the
-    // index on (start_at, show_id), serves every filter.
-    let rows = sqlx::query_as!(
+    let ListShows { filter, after, .. } = list;
+    let rows = sqlx::query_file_as!(
         InfoRow,
-        r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                  state::text AS "state!", start_at, end_at, venue, seat_count,
-                  created_at, updated_at, cancelled_at
-           FROM catalog.shows
-           WHERE deleted_at IS NULL
-             AND start_at >= coalesce($1, '-infinity'::timestamptz)
-             AND start_at < coalesce($2, 'infinity'::timestamptz)
-             AND (start_at, show_id) >
-                 (coalesce($3, '-infinity'::timestamptz),
-                  coalesce($4, '00000000-0000-0000-0000-000000000000'::uuid))
-             AND ($5::text IS NULL OR show_type = $5::text::catalog.show_type)
-             AND ($6::text IS NULL OR state = $6::text::catalog.show_state)
-           ORDER BY start_at, show_id
-           LIMIT $7"#,
+        "src/store/sql/list_shows.sql",
         filter.start_from,
         filter.start_before,
         after.map(|after| after.start_at),
         after.map(|after| after.id.uuid()),
         filter.show_type.map(|kind| kind.as_str()),
         filter.state.map(|state| state.as_str()),
-        i64::from(rows_max),
+        filter.venue,
+        filter.name_contains.map(|text| containing(&text)),
+        i64::from(list.rows_max),
     )
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(ShowInfo::try_from).collect()
+}
+
+/// The pattern of texts that have `text` in them, with nothing in it that has a meaning.
+fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_taken_literally() {
+        assert_eq!(containing(r"a%b_c\d"), r"%a\%b\_c\\d%");
+    }
 }

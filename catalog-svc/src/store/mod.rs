@@ -5,6 +5,7 @@
 //! the transaction that did so before, so the order of revisions is the order of commits.
 //! Locks are taken in one order: the request's row, the show's, the feed's.
 
+mod cache;
 mod cancel_show;
 mod create_show;
 mod delete_show;
@@ -14,6 +15,7 @@ mod list_shows;
 mod mutation;
 mod newest;
 mod pool;
+mod replica;
 mod requests;
 mod rows;
 mod schema;

@@ -56,7 +56,7 @@ impl Store {
                     tokio::time::sleep(PAUSE * tries).await;
                     tries += 1;
                 }
-                result => return result,
+                result => return result.inspect(|show| self.wrote(&show.info)),
             }
         }
     }

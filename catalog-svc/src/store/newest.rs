@@ -2,17 +2,24 @@
 //!
 //! Writers notify each revision as they commit it; that wakes watchers at once. A notification
 //! may be lost with the connection that listens, so the revision is asked for once a second
-//! beside it. What is known here may be late, and is never ahead of the database.
+//! beside it. What is known here may be late, and is ahead of the database only after that has
+//! lost what it had committed, until it is asked again.
+//!
+//! The shows that were written are taken out of the cache as their revisions become known.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use model::ShowId;
+use sqlx::PgConnection;
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::cache::Changes;
 use super::error::StoreError;
 use super::pool::Store;
-use super::watch_shows;
 
 /// Where writers notify; see the statements that write shows.
 const CHANNEL: &str = "catalog_feed";
@@ -20,17 +27,32 @@ const CHANNEL: &str = "catalog_feed";
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before listening again after a failure.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// For how long after the revision was asked for it is taken as known for sure: a few polls.
+const SURE_FOR: Duration = Duration::from_secs(3);
+/// The most changed shows that are read at once; if there are more, the cache is emptied.
+const CHANGES_MAX: usize = 1_000;
 
-/// Tells watchers of new revisions.
+/// Tells watchers of new revisions, and readers of what they must be as new as.
 #[derive(Debug, Clone)]
 pub struct Newest {
     sender: watch::Sender<i64>,
+    hearing: Arc<Mutex<Hearing>>,
+}
+
+/// Since when this process hears of what others write.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hearing {
+    /// Since when it listens without a break, if it does.
+    listening_since: Option<Instant>,
+    /// When it asked last what was answered.
+    asked_at: Option<Instant>,
 }
 
 impl Default for Newest {
     fn default() -> Self {
         Self {
             sender: watch::Sender::new(0),
+            hearing: Arc::default(),
         }
     }
 }
@@ -42,26 +64,54 @@ impl Newest {
         self.sender.subscribe()
     }
 
+    /// The newest revision that is known here.
+    pub(super) fn known(&self) -> i64 {
+        *self.sender.borrow()
+    }
+
+    /// The same, if others cannot have written for long without its being known: while this
+    /// process listens, and was answered lately, since it began to listen.
+    pub(super) fn known_for_sure(&self) -> Option<i64> {
+        let hearing = *self.hearing();
+        let (since, asked_at) = (hearing.listening_since?, hearing.asked_at?);
+        (asked_at > since && asked_at.elapsed() < SURE_FOR).then(|| self.known())
+    }
+
     /// Follows the database until it is told to stop.
     pub async fn follow(&self, store: &Store, stop: CancellationToken) {
-        let following = async { tokio::join!(self.poll(store), self.listen(store)) };
+        let following = async { tokio::join!(self.catch_up(store), self.listen(store)) };
         tokio::select! {
             _ = following => {}
             () = stop.cancelled() => {}
         }
     }
 
-    async fn poll(&self, store: &Store) {
+    /// Takes what was written out of the cache, at each new revision and once a second.
+    async fn catch_up(&self, store: &Store) {
+        let mut newest = self.subscribe();
         loop {
-            let newest = store.lend_background("newest_revision", |connection| {
-                Box::pin(watch_shows::newest(connection))
-            });
-            match newest.await {
-                Ok(newest) => self.raise(newest),
-                // Readiness tells of a database that does not answer.
-                Err(error) => tracing::debug!(%error, "asking for the newest revision failed"),
+            let (asked_at, known) = (Instant::now(), self.known());
+            match store.changes().await {
+                Ok(changes) => {
+                    if changes.newest < known {
+                        // What was known is waited for no longer: it will not come.
+                        tracing::warn!(known, newest = changes.newest, "revisions were lost");
+                        store.cache.begin_again();
+                        self.sender.send_replace(changes.newest);
+                    }
+                    store.cache.catch_up(&changes);
+                    self.raise(changes.newest);
+                    self.hearing().asked_at = Some(asked_at);
+                    let written = newest.wait_for(|newest| *newest > store.cache.current_to());
+                    // Its sender is ours. If the time is up, it is asked all the same.
+                    let _ = tokio::time::timeout(POLL_INTERVAL, written).await;
+                }
+                Err(error) => {
+                    // Readiness tells of a database that does not answer.
+                    tracing::debug!(%error, "asking for what was written failed");
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -70,6 +120,7 @@ impl Newest {
             if let Err(error) = self.listen_once(store).await {
                 tracing::debug!(%error, "listening for revisions failed");
             }
+            self.hearing().listening_since = None;
             tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
@@ -79,6 +130,7 @@ impl Newest {
         // A lost connection is made anew by the loop around us, after its pause.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
+        self.hearing().listening_since = Some(Instant::now());
         while let Some(notification) = listener.try_recv().await? {
             if let Ok(newest) = notification.payload().parse() {
                 self.raise(newest);
@@ -87,11 +139,53 @@ impl Newest {
         Ok(())
     }
 
-    fn raise(&self, newest: i64) {
+    /// Makes a revision known that was committed.
+    pub(super) fn raise(&self, newest: i64) {
         self.sender.send_if_modified(|known| {
             let is_new = newest > *known;
             *known = newest.max(*known);
             is_new
         });
     }
+
+    fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        // Nobody can leave a time half written.
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// The shows that the cache may have as they were before they were written.
+    async fn changes(&self) -> Result<Changes, StoreError> {
+        let after = self.cache.current_to();
+        self.lend_background("changes", move |connection| {
+            Box::pin(changes(connection, after))
+        })
+        .await
+    }
+}
+
+async fn changes(connection: &mut PgConnection, after: i64) -> Result<Changes, StoreError> {
+    // In one snapshot, as a page of the feed.
+    let changed = sqlx::query!(
+        r#"SELECT feed.revision AS newest, show_id AS "show_id?"
+           FROM catalog.feed
+           LEFT JOIN (
+               SELECT show_id FROM catalog.shows WHERE revision > $1 ORDER BY revision LIMIT $2
+           ) AS changed ON true"#,
+        after,
+        i64::try_from(CHANGES_MAX + 1).map_err(StoreError::fault)?,
+    )
+    .fetch_all(connection)
+    .await?;
+    let newest = changed.first().map(|row| row.newest);
+    let newest = newest.ok_or_else(|| StoreError::fault("the feed has no row"))?;
+    let ids = changed.iter().filter_map(|row| row.show_id);
+    let shows = if changed.len() > CHANGES_MAX {
+        None
+    } else {
+        let ids = ids.map(|id| ShowId::try_from(id).map_err(StoreError::fault));
+        Some(ids.collect::<Result<_, _>>()?)
+    };
+    Ok(Changes { shows, newest })
 }

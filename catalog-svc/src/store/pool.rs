@@ -15,12 +15,16 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument as _;
 
+use super::cache::ShowCache;
 use super::error::StoreError;
+use super::newest::Newest;
+use super::replica::{REPLICA_WAIT_MAX, Replica};
+use crate::domain::ShowInfo;
 
 /// What PostgreSQL calls our sessions.
 const APPLICATION_NAME: &str = "catalog-svc";
 /// The most connections for what the process does by itself: one listens, the others ask for
-/// the newest revision, ask whether the database answers, and sweep. Calls never wait for
+/// what was written, ask whether the database answers, and sweep. Calls never wait for
 /// them, nor they for calls.
 const BACKGROUND_CONNECTIONS_MAX: u32 = 3;
 /// The longest that background work waits for a connection.
@@ -41,32 +45,42 @@ const FEED_READS_MAX: usize = 2;
 pub struct Store {
     calls: PgPool,
     background: PgPool,
+    pub(super) replica: Option<Replica>,
+    pub(super) cache: ShowCache,
+    pub(super) newest: Newest,
     pub(super) feed_reads: Semaphore,
 }
 
 impl Store {
-    /// The store in the database of `args`. Connections are made when they are needed.
+    /// The store in the database of `args`, of which there may be a replica to read from.
+    /// Connections are made when they are needed.
     ///
     /// # Errors
     ///
-    /// If the URL is malformed.
-    pub fn new(args: &DatabaseArgs) -> Result<Self, sqlx::Error> {
+    /// If a URL is malformed.
+    pub fn new(args: &DatabaseArgs, replica_url: Option<&str>) -> Result<Self, sqlx::Error> {
         // Statement timeouts, keepalives and the like are settings of the database role, so
         // that they hold behind a pooler too; what sqlx cannot bound, LOAN_TIME_MAX does.
-        let options = PgConnectOptions::from_str(args.url())?
-            .application_name(APPLICATION_NAME)
-            .disable_statement_logging();
-        let pool = |connections_max: u32, wait_max: Duration| {
-            PgPoolOptions::new()
+        let pool = |url: &str, connections_max: u32, wait_max: Duration| {
+            let options = PgConnectOptions::from_str(url)?
+                .application_name(APPLICATION_NAME)
+                .disable_statement_logging();
+            let pool = PgPoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(wait_max)
                 .acquire_slow_threshold(Duration::MAX)
                 .idle_timeout(IDLE_MAX)
-                .connect_lazy_with(options.clone())
+                .connect_lazy_with(options);
+            Ok::<_, sqlx::Error>(pool)
         };
+        let calls_max = args.database_connections_max.into();
+        let replica = replica_url.map(|url| pool(url, calls_max, REPLICA_WAIT_MAX));
         Ok(Self {
-            calls: pool(args.database_connections_max.into(), args.database_wait_max),
-            background: pool(BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
+            calls: pool(args.url(), calls_max, args.database_wait_max)?,
+            background: pool(args.url(), BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX)?,
+            replica: replica.transpose()?.map(Replica::new),
+            cache: ShowCache::new(),
+            newest: Newest::default(),
             feed_reads: Semaphore::new(FEED_READS_MAX),
         })
     }
@@ -80,7 +94,7 @@ impl Store {
             + Send
             + 'static,
     {
-        lend(&self.calls, verb, work).await
+        lend(&self.calls, LOAN_TIME_MAX, verb, work).await
     }
 
     /// Does `work` for the process itself, on a connection that calls do not wait for.
@@ -95,7 +109,7 @@ impl Store {
             + Send
             + 'static,
     {
-        lend(&self.background, verb, work).await
+        lend(&self.background, LOAN_TIME_MAX, verb, work).await
     }
 
     /// The pool whose connections may be kept for long.
@@ -103,16 +117,40 @@ impl Store {
         &self.background
     }
 
+    /// The newest revision that this process knows.
+    #[must_use]
+    pub fn newest(&self) -> &Newest {
+        &self.newest
+    }
+
+    /// Sees that no read that begins from now on is older than a write of ours.
+    pub(super) fn wrote(&self, show: &ShowInfo) {
+        self.cache.wrote(show.id, show.revision);
+        self.newest.raise(show.revision);
+    }
+
     /// Gives up all connections, once what is under way on them is done.
     pub async fn close(&self) {
-        let closing = async { tokio::join!(self.calls.close(), self.background.close()) };
+        let of_replica = async {
+            if let Some(replica) = &self.replica {
+                replica.pool().close().await;
+            }
+        };
+        let closing =
+            async { tokio::join!(self.calls.close(), self.background.close(), of_replica) };
         if tokio::time::timeout(CLOSE_TIME_MAX, closing).await.is_err() {
             tracing::warn!("connections to the database were still in use at the end");
         }
     }
 }
 
-async fn lend<T, W>(pool: &PgPool, verb: &'static str, work: W) -> Result<T, StoreError>
+/// Does `work` on a connection of `pool`, for so long at most.
+pub(super) async fn lend<T, W>(
+    pool: &PgPool,
+    time_max: Duration,
+    verb: &'static str,
+    work: W,
+) -> Result<T, StoreError>
 where
     T: Send + 'static,
     W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
@@ -122,7 +160,7 @@ where
     let mut connection = pool.acquire().await?;
     let (sender, receiver) = oneshot::channel();
     let loan = async move {
-        let worked = tokio::time::timeout(LOAN_TIME_MAX, work(&mut connection)).await;
+        let worked = tokio::time::timeout(time_max, work(&mut connection)).await;
         let result = worked.unwrap_or(Err(StoreError::NoAnswer));
         if result.as_ref().is_err_and(StoreError::spoils_connection) {
             connection.close_on_drop();

@@ -2,6 +2,7 @@
 //! test, through a real client.
 
 mod binary;
+mod cache;
 mod cancel_show;
 mod contention;
 mod create_show;
@@ -9,10 +10,12 @@ mod create_show_bad_input;
 mod create_show_once;
 mod delete_show;
 mod faults;
+mod find_shows;
 mod get_show;
 mod life;
 mod list_shows;
 mod proxy;
+mod replica;
 mod stall;
 mod support;
 mod sweep;

@@ -62,9 +62,14 @@ impl Proxy {
         self.faults.begin_to_hold.store(1, Ordering::SeqCst);
     }
 
+    /// From now on nobody hears the database.
+    pub(crate) fn hold(&self) {
+        self.faults.held.send_replace(true);
+    }
+
     /// Hands on what was held up; panics if nothing was.
     pub(crate) fn release(&self) {
-        assert!(self.faults.held.send_replace(false), "no begin was seen");
+        assert!(self.faults.held.send_replace(false), "nothing was held up");
     }
 }
 

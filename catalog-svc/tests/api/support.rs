@@ -196,8 +196,17 @@ pub(crate) async fn create(client: &Client, request: pb::CreateShowRequest) -> p
 }
 
 pub(crate) async fn try_get(client: &Client, id: &str) -> Result<pb::Show, Status> {
+    try_get_since(client, id, 0).await
+}
+
+pub(crate) async fn try_get_since(
+    client: &Client,
+    id: &str,
+    min_revision: i64,
+) -> Result<pb::Show, Status> {
     let request = pb::GetShowRequest {
         show_id: id.to_owned(),
+        min_revision,
     };
     let got = client.clone().get_show(request).await?;
     Ok(got.into_inner().show.expect("the show"))
@@ -205,6 +214,12 @@ pub(crate) async fn try_get(client: &Client, id: &str) -> Result<pb::Show, Statu
 
 pub(crate) async fn get(client: &Client, id: &str) -> pb::Show {
     try_get(client, id).await.expect("a show")
+}
+
+/// The show, at least as new as a revision.
+pub(crate) async fn get_since(client: &Client, id: &str, min_revision: i64) -> pb::Show {
+    let got = try_get_since(client, id, min_revision).await;
+    got.expect("a show")
 }
 
 pub(crate) async fn cancel(client: &Client, id: &str) -> pb::Show {
@@ -282,6 +297,18 @@ pub(crate) async fn execute(database: &TestDatabase, statements: &str) {
         .batch_execute(statements)
         .await
         .expect("statements");
+}
+
+/// Renames a show as another instance does, but for the notification, as if that were lost;
+/// returns the revision.
+pub(crate) async fn rename_silently(database: &TestDatabase, id: &str, name: &str) -> i64 {
+    let statement = format!(
+        "WITH next AS (UPDATE catalog.feed SET revision = revision + 1 RETURNING revision)
+         UPDATE catalog.shows SET name = '{name}', revision = next.revision
+         FROM next WHERE show_id = '{id}' RETURNING shows.revision"
+    );
+    let row = database.owner().await.query_one(&statement, &[]).await;
+    row.expect("a revision").get(0)
 }
 
 /// Waits until so many of the service's sessions wait for a lock.

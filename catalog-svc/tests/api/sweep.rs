@@ -19,7 +19,10 @@ async fn requests_are_kept_for_a_day() {
     )
     .await;
     let config = config(&database.url("catalog_svc"));
-    let (one, other) = (Store::new(&config.database), Store::new(&config.database));
+    let (one, other) = (
+        Store::new(&config.database, None),
+        Store::new(&config.database, None),
+    );
     let (one, other) = (one.expect("a store"), other.expect("a store"));
     // Two replicas sweep at once.
     let (by_one, by_other) = tokio::join!(one.sweep_once(), other.sweep_once());

@@ -92,3 +92,22 @@ async fn an_ephemeral_cluster_never_takes_a_folder_with_files() -> Result<()> {
     assert!(precious.exists());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_standby_replays_what_its_primary_writes() -> Result<()> {
+    let room = room()?;
+    let mut primary = Cluster::start(ephemeral(&room).await?).await?;
+    ask(&primary, "CREATE TABLE kept (n integer); SELECT 1").await?;
+    let standby = primary.start_standby(room.path().join("standby")).await?;
+    assert_eq!(ask(&standby, "SELECT pg_is_in_recovery()").await?, "t");
+    ask(&primary, "INSERT INTO kept VALUES (7) RETURNING n").await?;
+    let deadline = Instant::now() + DEADLINE;
+    while ask(&standby, "SELECT count(*) FROM kept").await? != "1" {
+        assert!(Instant::now() < deadline, "the row is not replayed");
+    }
+    let folder = standby.data_dir().to_owned();
+    drop(standby);
+    assert!(!folder.exists(), "the folder outlived its standby");
+    assert_eq!(ask(&primary, "SELECT n FROM kept").await?, "7");
+    Ok(())
+}

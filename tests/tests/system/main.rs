@@ -3,5 +3,7 @@
 mod binaries;
 mod contention;
 mod crash;
+mod equal;
 mod expiry;
 mod feed;
+mod wind_up;

@@ -9,6 +9,8 @@ use time::macros::datetime;
 use super::*;
 use crate::domain::booking::Customer;
 
+mod cancelled_show;
+
 const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 const SEATS: u32 = 6;
 
@@ -67,6 +69,7 @@ impl World {
                     BookingState::Pending
                 },
                 failure_reason: None,
+                cancel_reason: None,
                 version: if confirmed { 2 } else { 1 },
                 customer: Customer::Id("before".to_owned()),
                 seats: ordinals
@@ -74,6 +77,7 @@ impl World {
                     .map(|&ordinal| HeldSeat { ordinal, price: 1 })
                     .collect(),
                 total: 1,
+                refund_due: None,
                 currency: self.sale.layout.currency(),
                 created_at: expires_at - Duration::from_secs(120),
                 expires_at,
@@ -197,6 +201,7 @@ impl World {
             Command::Confirm { booking_id, .. } => booking_hash(*booking_id, 1),
             Command::Cancel { booking_id, .. } => booking_hash(*booking_id, 2),
             Command::Expire { booking_id } => booking_hash(*booking_id, 3),
+            Command::Void { booking_id } => booking_hash(*booking_id, 4),
         };
         Order {
             show_id: self.sale.show_id,
@@ -220,15 +225,21 @@ impl World {
 
 fn booking_hash(id: BookingId, verb: i64) -> i64 {
     let low = i64::try_from(id.uuid().as_u128() & 0x7fff_ffff).expect("31 bits");
-    low * 4 + verb
+    low * 8 + verb
 }
 
 /// An outcome without the ids and versions of bookings that differ from run to run.
 fn shape(outcome: &Outcome) -> String {
     match outcome {
         Ok(booking) => format!(
-            "{:?} {:?} {:?} v{}",
-            booking.customer, booking.state, booking.seats, booking.version
+            "{:?} {:?} {:?} v{} {:?} {:?} {:?}",
+            booking.customer,
+            booking.state,
+            booking.seats,
+            booking.version,
+            booking.failure_reason,
+            booking.cancel_reason,
+            booking.refund_due
         ),
         Err(why) => format!("{why:?}"),
     }
@@ -240,6 +251,7 @@ enum Wish {
     Confirm(usize),
     Cancel(usize),
     Expire(usize),
+    Void(usize),
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -249,6 +261,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         1 => (0..4_usize).prop_map(Wish::Confirm),
         1 => (0..4_usize).prop_map(Wish::Cancel),
         1 => (0..4_usize).prop_map(Wish::Expire),
+        1 => (0..4_usize).prop_map(Wish::Void),
     ]
 }
 
@@ -258,8 +271,10 @@ proptest! {
     #[test]
     fn a_batch_decides_as_its_orders_one_after_another(
         wishes in prop::collection::vec((wish(), 0..8_u128), 1..10),
+        state in prop::sample::select(vec![SaleState::OnSale, SaleState::Cancelled]),
     ) {
         let mut before = World::new();
+        before.state = state;
         let there = [
             before.with_booking(&[0], 60, false),
             before.with_booking(&[1, 2], -1, false),
@@ -275,6 +290,7 @@ proptest! {
                 Wish::Cancel(i) => before.order(
                     request_id, Command::Cancel { booking_id: there[i], version: None }),
                 Wish::Expire(i) => before.order(request_id, Command::Expire { booking_id: there[i] }),
+                Wish::Void(i) => before.order(request_id, Command::Void { booking_id: there[i] }),
             })
             .collect();
 
@@ -436,13 +452,15 @@ fn a_version_that_is_not_the_present_one_is_refused() {
 #[test]
 fn every_pair_of_state_and_verb_is_decided_by_the_table() {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
-    use Verb::{Cancel, Confirm, Expire, Reserve};
+    use Verb::{Cancel, Confirm, Expire, Reserve, Void};
     let allowed = [
         (None, Reserve, Pending),
         (Some(Pending), Confirm, Confirmed),
         (Some(Pending), Cancel, Cancelled),
         (Some(Confirmed), Cancel, Cancelled),
         (Some(Pending), Expire, Failed),
+        (Some(Pending), Void, Failed),
+        (Some(Confirmed), Void, Cancelled),
     ];
     for from in [
         None,
@@ -451,7 +469,7 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         Some(Cancelled),
         Some(Failed),
     ] {
-        for verb in [Reserve, Confirm, Cancel, Expire] {
+        for verb in [Reserve, Confirm, Cancel, Expire, Void] {
             let wanted = allowed.iter().find(|(f, v, _)| (*f, *v) == (from, verb));
             assert_eq!(
                 next_state(from, verb),

@@ -6,6 +6,7 @@ SET
     revision = excluded.revision,
     state = excluded.state,
     start_at = excluded.start_at,
-    layout = excluded.layout
+    layout = excluded.layout,
+    wound_up_at = CASE excluded.state WHEN 'CANCELLED' THEN s.wound_up_at END
 WHERE s.revision < excluded.revision AND s.seat_count = excluded.seat_count
 RETURNING s.xmax = 0 AS inserted

@@ -13,7 +13,9 @@ SELECT
     b.expires_at,
     b.confirmed_at,
     b.cancelled_at,
-    b.failed_at
+    b.failed_at,
+    b.refund_due,
+    b.cancel_reason::text
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
 JOIN booking.bookings AS b
     ON b.show_id = ANY (ARRAY[wanted.show_id]) AND b.booking_id = wanted.booking_id

@@ -15,6 +15,8 @@ SELECT
     b.confirmed_at,
     b.cancelled_at,
     b.failed_at,
+    b.refund_due,
+    b.cancel_reason::text,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

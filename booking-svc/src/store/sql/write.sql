@@ -2,7 +2,7 @@
 -- $1 to $11: bookings that are new. $3 and $4 hold the seats of all of them, one after
 --     another; $5 and $6 are the first and the last place of each one's own. They are PENDING
 --     still: nobody can name a booking in the batch that makes it.
--- $12 to $20: bookings that have changed, by the version that was locked.
+-- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32: the log. $33: the time of it all.
 WITH inserted AS (
@@ -28,13 +28,15 @@ WITH inserted AS (
         version = new.version,
         confirmed_at = new.confirmed_at,
         cancelled_at = new.cancelled_at,
-        failed_at = new.failed_at
+        failed_at = new.failed_at,
+        refund_due = new.refund_due,
+        cancel_reason = new.cancel_reason::booking.cancel_reason
     FROM unnest(
         $12::uuid[], $13::uuid[], $14::integer[], $15::text[], $16::text[], $17::integer[],
-        $18::timestamptz[], $19::timestamptz[], $20::timestamptz[]
+        $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $34::bigint[], $35::text[]
     ) AS new (
         show_id, booking_id, prior_version, state, failure_reason, version,
-        confirmed_at, cancelled_at, failed_at
+        confirmed_at, cancelled_at, failed_at, refund_due, cancel_reason
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version

@@ -8,6 +8,8 @@ mod once;
 mod sweep;
 mod update_customer;
 
+use std::time::Duration;
+
 use proto::booking::v1::customer_service_client::CustomerServiceClient;
 use proto::booking::v1::{
     CreateCustomerRequest, CreateCustomerResponse, Customer, GetCustomerRequest,
@@ -17,6 +19,9 @@ use system_tests::errors::describe;
 use system_tests::process::Process;
 use tonic::transport::{Channel, Endpoint};
 
+/// A limit on calls that none should come near.
+const CALL_MAX: Duration = Duration::from_secs(20);
+
 const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
 
 type Customers = CustomerServiceClient<Channel>;
@@ -24,7 +29,7 @@ type Customers = CustomerServiceClient<Channel>;
 /// A client on a connection of its own.
 fn client_of(process: &Process) -> Customers {
     let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
-    CustomerServiceClient::new(endpoint.timeout(crate::stage::CALL_MAX).connect_lazy())
+    CustomerServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())
 }
 
 /// What creates a customer of whom all is known.

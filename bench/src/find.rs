@@ -1,0 +1,84 @@
+//! ListShows by each of its filters, in a catalog of ten thousand shows.
+
+use anyhow::Result;
+use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use proto::catalog::v1::{CancelShowRequest, ListShowsRequest, ShowState, ShowType};
+
+use crate::read::measure;
+use crate::report::Report;
+use crate::stand::{Stand, show_starts_at, venue};
+
+/// With those that are there already.
+const SHOWS: u32 = 10_000;
+/// As few that they do not wait for each other, but for what they ask for.
+const CLIENTS: usize = 4;
+/// One show of so many is cancelled.
+const CANCEL_EACH: usize = 10;
+
+/// Measures, once there are enough shows beside `shows`.
+pub(crate) async fn run(stand: &Stand, shows: u32, report: &mut Report) -> Result<()> {
+    let more = stand.create_shows(SHOWS - shows, 1).await?;
+    let catalog = stand.catalog_endpoint()?.connect().await?;
+    let mut client = CatalogServiceClient::new(catalog.clone());
+    for show_id in more.into_iter().step_by(CANCEL_EACH) {
+        let request = CancelShowRequest {
+            show_id,
+            ..Default::default()
+        };
+        client.cancel_show(request).await?;
+    }
+    stand.quiesce().await?;
+    for (name, request) in filters() {
+        let name = format!("ListShows of {SHOWS} shows, {name}");
+        measure(&name, CLIENTS, report, |_| {
+            let mut client = CatalogServiceClient::new(catalog.clone());
+            let request = request.clone();
+            async move { client.list_shows(request).await.map(drop) }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+fn filters() -> [(&'static str, ListShowsRequest); 7] {
+    let all = ListShowsRequest {
+        show_type: ShowType::Bus.into(),
+        state: ShowState::OnSale.into(),
+        start_time_from: Some(show_starts_at(SHOWS / 4).into()),
+        start_time_before: Some(show_starts_at(SHOWS / 2).into()),
+        venue: venue(7),
+        name_contains: "show 4".to_owned(),
+        ..Default::default()
+    };
+    let none = ListShowsRequest::default;
+    let of_type = ListShowsRequest {
+        show_type: all.show_type,
+        ..none()
+    };
+    let of_state = ListShowsRequest {
+        state: ShowState::Cancelled.into(),
+        ..none()
+    };
+    let of_time = ListShowsRequest {
+        start_time_from: all.start_time_from,
+        start_time_before: all.start_time_before,
+        ..none()
+    };
+    let of_venue = ListShowsRequest {
+        venue: all.venue.clone(),
+        ..none()
+    };
+    let of_name = ListShowsRequest {
+        name_contains: "how 77".to_owned(),
+        ..none()
+    };
+    [
+        ("no filter", none()),
+        ("by type", of_type),
+        ("by state", of_state),
+        ("by time", of_time),
+        ("by venue", of_venue),
+        ("by text in the name", of_name),
+        ("by all of them", all),
+    ]
+}

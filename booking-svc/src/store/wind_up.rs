@@ -1,0 +1,105 @@
+//! What is left to end of cancelled shows.
+
+use model::{BookingId, ShowId};
+use service_kit::postgres;
+use uuid::Uuid;
+
+use super::bookings::Page;
+use super::{Store, StoreError, rows};
+
+/// The most sales on a page.
+const SALES_MAX: i64 = 100;
+/// The most bookings that a page looks at, and so the most that it has.
+const BOOKINGS_MAX: i64 = 256;
+/// A page ends when its bookings have so many seats.
+const SEATS_MAX: i64 = 1_000;
+
+/// The sale of a cancelled show whose bookings have yet to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledSale {
+    /// Its show.
+    pub show_id: ShowId,
+    /// The catalog's revision that it is a copy of.
+    pub revision: i64,
+}
+
+impl Store {
+    /// The cancelled sales after `after` that have not been wound up, by id; at most 100.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn cancelled_sales(
+        &self,
+        after: Option<ShowId>,
+    ) -> Result<Vec<CancelledSale>, StoreError> {
+        let after = after.map_or(Uuid::nil(), ShowId::uuid);
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/cancelled_sales.sql"))
+            .await?;
+        let found = client.query(&statement, &[&after, &SALES_MAX]).await?;
+        let sales = found.iter().map(|row| {
+            Ok(CancelledSale {
+                show_id: rows::show_id(row.get(0))?,
+                revision: row.get(1),
+            })
+        });
+        sales.collect()
+    }
+
+    /// A page of a show's PENDING and CONFIRMED bookings by id, after `after`: at most 256 of
+    /// them, with little more than 1,000 seats in all. It may be empty and still have a next.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn live_bookings(
+        &self,
+        show_id: ShowId,
+        after: Option<BookingId>,
+    ) -> Result<Page<BookingId, BookingId>, StoreError> {
+        let after = after.map_or(Uuid::nil(), BookingId::uuid);
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/live_bookings.sql"))
+            .await?;
+        let found = client
+            .query(&statement, &[&show_id.uuid(), &after, &BOOKINGS_MAX])
+            .await?;
+        let mut page = Page {
+            items: Vec::new(),
+            next: None,
+        };
+        let mut seats = 0;
+        for (place, row) in (1..).zip(&found) {
+            let id = rows::booking_id(row.get(0))?;
+            if row.get(1) {
+                page.items.push(id);
+                seats += i64::from(row.get::<_, i32>(2));
+            }
+            if place == BOOKINGS_MAX || seats >= SEATS_MAX {
+                page.next = Some(id);
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Notes that no booking of a cancelled sale is left to end, unless the sale is a copy of
+    /// another revision by now.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not do it.
+    pub async fn wound_up(&self, sale: CancelledSale) -> Result<(), StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/wound_up.sql"))
+            .await?;
+        client
+            .execute(&statement, &[&sale.show_id.uuid(), &sale.revision])
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Where a read runs: on the replica, if there is one that has replayed enough, else on the
+//! primary.
+//!
+//! What must always hold: a read is as new as the newest revision that this process knew when
+//! the read began, and as the revision that its caller asked for. A database's newest revision
+//! is asked for before what it stands for is read, so the read can only be newer. And no
+//! replica's word is taken for it that something does not exist.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use service_kit::sqlstate::Failure;
+use sqlx::{PgConnection, PgPool};
+
+use super::error::StoreError;
+use super::pool::{Store, lend};
+use super::watch_shows;
+
+/// The longest that a read waits for a connection to the replica, and again for its answer.
+pub(super) const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long a replica that failed is left alone, until one read tries it again.
+const REPLICA_REST: Duration = Duration::from_secs(1);
+
+/// A replica of the database.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pool: PgPool,
+    /// Since it failed: when it may be tried again.
+    try_at: Mutex<Option<Instant>>,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    pub(super) found: T,
+    /// It is as the catalog had it at this revision, or newer.
+    pub(super) revision: i64,
+}
+
+impl Store {
+    /// Does `work`, which only reads, where it is as new as `min_revision` and as what this
+    /// process knows.
+    pub(super) async fn read<T, W>(
+        &self,
+        verb: &'static str,
+        min_revision: i64,
+        work: W,
+    ) -> Result<Read<T>, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
+            + Clone
+            + Send
+            + 'static,
+    {
+        if let Some(replica) = &self.replica {
+            let floor = self.newest.known().max(min_revision);
+            if let Some(read) = replica.read(verb, floor, work.clone()).await {
+                return Ok(read);
+            }
+        }
+        let reading = self.lend(verb, move |connection| {
+            Box::pin(async move {
+                let newest = watch_shows::newest(connection).await?;
+                if newest < min_revision {
+                    return Err(StoreError::RevisionAhead { newest });
+                }
+                read(connection, newest, work).await
+            })
+        });
+        reading.await
+    }
+}
+
+impl Replica {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            try_at: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Does `work` on the replica; none if it is behind, finds nothing, or does not answer.
+    async fn read<T, W>(&self, verb: &'static str, floor: i64, work: W) -> Option<Read<T>>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        if !self.may_be_asked() {
+            return None;
+        }
+        let reading = lend(&self.pool, REPLICA_WAIT_MAX, verb, move |connection| {
+            Box::pin(async move {
+                let newest = watch_shows::newest(connection).await?;
+                if newest < floor {
+                    return Ok(None);
+                }
+                read(connection, newest, work).await.map(Some)
+            })
+        });
+        match reading.await {
+            Ok(read) => {
+                self.answered();
+                read
+            }
+            Err(error) => {
+                match error.failure() {
+                    // Replaying goes before reading, and cancels what is in its way.
+                    None | Some(Failure::Contention) => self.answered(),
+                    Some(_) => self.failed(&error),
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether it answers as far as is known, or it is this caller's turn to try.
+    fn may_be_asked(&self) -> bool {
+        let mut try_at = self.lock();
+        let now = Instant::now();
+        match *try_at {
+            Some(at) if now < at => false,
+            Some(_) => {
+                *try_at = Some(now + REPLICA_REST);
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn answered(&self) {
+        if self.lock().take().is_some() {
+            tracing::info!("the replica answers again");
+        }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        let before = self.lock().replace(Instant::now() + REPLICA_REST);
+        if before.is_none() {
+            tracing::warn!(%error, "the replica does not answer: reads go to the primary");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Nobody can leave a time half written.
+        self.try_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read<T, W>(
+    connection: &mut PgConnection,
+    revision: i64,
+    work: W,
+) -> Result<Read<T>, StoreError>
+where
+    W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>,
+{
+    let found = work(connection).await?;
+    Ok(Read { found, revision })
+}

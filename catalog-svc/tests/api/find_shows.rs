@@ -1,0 +1,262 @@
+//! ListShows by venue and by text in the name; and an index for each filter.
+
+use proto::catalog::v1 as pb;
+use system_tests::errors::{assert_refused, fields};
+use system_tests::eventually;
+use system_tests::postgres::TestDatabase;
+use tokio_postgres::{Client as Connection, SimpleQueryMessage};
+use tonic::Code;
+
+use crate::support::{Client, SOON, Service, create, execute, hamlet};
+
+/// What the service runs, to the letter.
+const STATEMENT: &str = include_str!("../../src/store/sql/list_shows.sql");
+/// More than the executions after which PostgreSQL may keep one plan for all arguments.
+const EXECUTIONS: usize = 7;
+
+async fn names(client: &Client, request: pb::ListShowsRequest) -> Vec<String> {
+    let page = client.clone().list_shows(request).await.expect("a page");
+    let shows = page.into_inner().shows;
+    shows.into_iter().map(|show| show.name).collect()
+}
+
+fn at(venue: &str) -> pb::ListShowsRequest {
+    pb::ListShowsRequest {
+        venue: venue.to_owned(),
+        ..Default::default()
+    }
+}
+
+fn named(text: &str) -> pb::ListShowsRequest {
+    pb::ListShowsRequest {
+        name_contains: text.to_owned(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_venue_is_matched_exactly() {
+    let (service, _database) = Service::start().await;
+    for venue in ["Globe", "globe", "Globe Theatre", "Gl_be", ""] {
+        let request = pb::CreateShowRequest {
+            name: format!("in {venue:?}"),
+            venue: venue.to_owned(),
+            ..hamlet()
+        };
+        create(&service.client, request).await;
+    }
+    assert_eq!(names(&service.client, at("Globe")).await, [r#"in "Globe""#]);
+    assert_eq!(names(&service.client, at("Gl_be")).await, [r#"in "Gl_be""#]);
+    assert!(names(&service.client, at("Old Vic")).await.is_empty());
+    assert_eq!(names(&service.client, at("")).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_text_in_the_name_is_taken_literally_in_any_case() {
+    let (service, _database) = Service::start().await;
+    let all = [
+        "Hamlet",
+        "HAMLET II",
+        "Ham%let",
+        r"100% \o/ a_b",
+        "Omelette",
+    ];
+    for name in all {
+        let request = pb::CreateShowRequest {
+            name: name.to_owned(),
+            ..hamlet()
+        };
+        create(&service.client, request).await;
+    }
+    let cases = [
+        ("hamlet", vec!["Hamlet", "HAMLET II"]),
+        ("MLET", vec!["Hamlet", "HAMLET II"]),
+        ("let", vec!["Hamlet", "HAMLET II", "Ham%let", "Omelette"]),
+        ("m%l", vec!["Ham%let"]),
+        ("m_l", vec![]),
+        (r"% \O/", vec![r"100% \o/ a_b"]),
+        ("A_B", vec![r"100% \o/ a_b"]),
+        ("%%%", vec![]),
+    ];
+    for (text, mut expected) in cases {
+        let mut found = names(&service.client, named(text)).await;
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn texts_that_are_too_short_or_too_long_are_refused() {
+    let (service, _database) = Service::start().await;
+    let cases = [
+        (at(&"ä".repeat(201)), vec!["venue"]),
+        (at("a\0b"), vec!["venue"]),
+        (named("ab"), vec!["name_contains"]),
+        (named(&"ä".repeat(101)), vec!["name_contains"]),
+        (
+            pb::ListShowsRequest {
+                venue: "v".repeat(201),
+                min_revision: -1,
+                ..named("ab")
+            },
+            vec!["min_revision", "name_contains", "venue"],
+        ),
+    ];
+    for (request, expected) in cases {
+        let refused = service.client.clone().list_shows(request).await;
+        let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
+        let mut fields = fields(&status);
+        fields.sort();
+        assert_eq!(fields, expected);
+    }
+    for longest in [at(&"ä".repeat(200)), named("äöü"), named(&"ä".repeat(100))] {
+        assert!(names(&service.client, longest).await.is_empty());
+    }
+}
+
+/// Ten thousand shows, of every kind and state, at 200 venues.
+async fn ten_thousand_shows(database: &TestDatabase) {
+    let statements = "
+        INSERT INTO catalog.shows (show_id, revision, name, show_type, state, start_at, venue,
+            layout, seat_count, created_at, updated_at, cancelled_at)
+        SELECT (lpad(to_hex(n), 8, '0') || '-0000-8000-8000-000000000000')::uuid, n,
+            md5(n::text) || ' night ' || n,
+            (enum_range(NULL::catalog.show_type))[1 + n % 5],
+            CASE n % 10 WHEN 0 THEN 'CANCELLED' ELSE 'ON_SALE' END::catalog.show_state,
+            now() + n % 5000 * interval '1 hour', 'Hall ' || n % 200,
+            '{\"currency\": \"EUR\", \"sections\":
+                [{\"name\": \"A\", \"price\": 1, \"rows\": [{\"seats\": 40}]}]}',
+            40, now(), now(), CASE n % 10 WHEN 0 THEN now() END
+        FROM generate_series(1, 10000) AS n;
+        UPDATE catalog.feed SET revision = 10000";
+    execute(database, statements).await;
+}
+
+/// The filters, as the statement's arguments and as a request, and the index each must take.
+fn filters() -> [(&'static str, &'static str, pb::ListShowsRequest); 9] {
+    let all = pb::ListShowsRequest::default;
+    let now: prost_types::Timestamp = crate::support::now().into();
+    [
+        (
+            "shows_by_start",
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+            all(),
+        ),
+        (
+            "shows_by_start",
+            "now(), now() + interval '1 day', NULL, NULL, NULL, NULL, NULL, NULL",
+            pb::ListShowsRequest {
+                start_time_from: Some(now),
+                ..all()
+            },
+        ),
+        (
+            "shows_by_start",
+            "NULL, NULL, now(), '00002000-0000-8000-8000-000000000000', NULL, NULL, NULL, NULL",
+            all(),
+        ),
+        (
+            "shows_by_type",
+            "NULL, NULL, NULL, NULL, 'BUS', NULL, NULL, NULL",
+            pb::ListShowsRequest {
+                show_type: pb::ShowType::Bus.into(),
+                ..all()
+            },
+        ),
+        (
+            "shows_by_state",
+            "NULL, NULL, NULL, NULL, NULL, 'CANCELLED', NULL, NULL",
+            pb::ListShowsRequest {
+                state: pb::ShowState::Cancelled.into(),
+                ..all()
+            },
+        ),
+        (
+            "shows_by_venue",
+            "NULL, NULL, NULL, NULL, NULL, NULL, 'Hall 7', NULL",
+            at("Hall 7"),
+        ),
+        (
+            "shows_by_venue",
+            "now(), NULL, NULL, NULL, 'BUS', 'ON_SALE', 'Hall 7', NULL",
+            pb::ListShowsRequest {
+                show_type: pb::ShowType::Bus.into(),
+                state: pb::ShowState::OnSale.into(),
+                start_time_from: Some(now),
+                ..at("Hall 7")
+            },
+        ),
+        (
+            "shows_by_name",
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, '%night 77%'",
+            named("night 77"),
+        ),
+        (
+            "shows_by_name",
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, '%ight 4242%'",
+            named("ight 4242"),
+        ),
+    ]
+}
+
+async fn explain(connection: &Connection, arguments: &str) -> String {
+    let query = format!("EXPLAIN EXECUTE list ({arguments}, 51)");
+    let lines = connection.simple_query(&query).await.expect("a plan");
+    let lines = lines.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn every_filter_has_an_index() {
+    let (service, database) = Service::start().await;
+    ten_thousand_shows(&database).await;
+    let connection = database.client("catalog_svc").await;
+    let prepare = format!("PREPARE list AS {STATEMENT}");
+    connection
+        .batch_execute(&prepare)
+        .await
+        .expect("a statement");
+    for is_analyzed in [false, true] {
+        if is_analyzed {
+            execute(&database, "ANALYZE catalog.shows").await;
+        }
+        for (index, arguments, _) in filters() {
+            for _ in 0..EXECUTIONS {
+                let plan = explain(&connection, arguments).await;
+                let told = || format!("{arguments}, analyzed: {is_analyzed}:\n{plan}");
+                assert!(!plan.contains("Seq Scan"), "{}", told());
+                // Without statistics it may be another one.
+                let is_taken = plan.contains(&format!(" {index} "));
+                assert!(is_taken || !is_analyzed, "not {index}: {}", told());
+            }
+        }
+    }
+
+    // And the service takes them.
+    let owner = database.owner().await;
+    let scans = async |query: &str| -> i64 {
+        let row = owner.query_one(query, &[]).await.expect("a count");
+        row.get(0)
+    };
+    for (_, _, request) in filters() {
+        for _ in 0..EXECUTIONS {
+            assert!(!names(&service.client, request.clone()).await.is_empty());
+        }
+    }
+    for index in [
+        "shows_by_start",
+        "shows_by_type",
+        "shows_by_state",
+        "shows_by_venue",
+        "shows_by_name",
+    ] {
+        let query =
+            format!("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = '{index}'");
+        // Each session tells what it did once it is idle.
+        eventually(SOON, "the index was used", async || scans(&query).await > 0).await;
+    }
+}
