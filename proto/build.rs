@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 8] = [
+const CONTRACT: [&str; 9] = [
     "ticketing/booking/v1/booking.proto",
+    "ticketing/booking/v1/customer.proto",
     "ticketing/catalog/v1/catalog.proto",
     "ticketing/catalog/v1/price.proto",
     "ticketing/catalog/v1/seat_layout.proto",

@@ -13,13 +13,15 @@ pub mod verbs;
 pub mod wind_up;
 
 use anyhow::Context as _;
-use proto::booking::v1::booking_service_server::{BookingServiceServer, SERVICE_NAME};
+use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
+use proto::booking::v1::customer_service_server::{self, CustomerServiceServer};
 use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, postgres};
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 
-use crate::api::Bookings;
+use crate::api::{Bookings, Customers};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::sales::Sales;
@@ -27,6 +29,12 @@ use crate::store::{Lanes, Store};
 use crate::verbs::Verbs;
 
 const NAME: &str = "booking-svc";
+
+/// What it serves, by full name.
+const SERVICES: &[&str] = &[
+    booking_service_server::SERVICE_NAME,
+    customer_service_server::SERVICE_NAME,
+];
 
 /// Serves on `listener` until the shutdown; then finishes what is under way.
 ///
@@ -38,7 +46,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     postgres::check_schema(&pool, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
-    let health = Health::new(&[SERVICE_NAME]).await;
+    let health = Health::new(SERVICES).await;
     let readiness = tokio::spawn(postgres::follow_readiness(
         pool.clone(),
         health.clone(),
@@ -58,6 +66,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         sales.clone(),
         shutdown.clone(),
     ));
+    let sweeping = tokio::spawn({
+        let (store, stop) = (store.clone(), shutdown.soft.clone());
+        async move { store.sweep_customer_requests(stop).await }
+    });
     let lane_config = postgres::config(config.database.url(), NAME)?;
     let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
 
@@ -67,6 +79,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         shutdown.clone(),
     ));
     let verbs = Verbs::new(sales.clone(), lanes, config.hold);
+    let customers = Customers {
+        store: store.clone(),
+    };
     let bookings = Bookings {
         verbs,
         sales,
@@ -74,7 +89,19 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         limits: config.limits(),
     };
     let service = BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
+    let mut beside = Routes::builder();
+    beside.add_service(
+        CustomerServiceServer::new(customers).max_decoding_message_size(MESSAGE_BYTES_MAX),
+    );
+    let served = server::serve_with(
+        &config.server,
+        listener,
+        service,
+        beside,
+        &health,
+        &shutdown,
+    )
+    .await;
 
     // With the last handler and the winding up the last way into the lanes is gone: they run
     // dry.
@@ -85,6 +112,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         }
         following.await.context("the feed's task panicked")?;
         telling.await.context("the answers' task panicked")?;
+        sweeping.await.context("the sweeping task panicked")?;
         readiness.await.context("the readiness task panicked")
     };
     tokio::select! {

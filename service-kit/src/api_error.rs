@@ -8,7 +8,7 @@ use proto::errors::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-use crate::call;
+use crate::{call, sqlstate};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "ticketing";
@@ -183,10 +183,7 @@ impl ApiError {
     /// INTERNAL. Logs `fault` with the request id; the caller learns the id and no more.
     pub fn internal(fault: &(dyn std::error::Error + 'static)) -> Self {
         let chain = std::iter::successors(Some(fault), |fault| fault.source());
-        let text = chain
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ");
+        let text = chain.map(sqlstate::in_words).collect::<Vec<_>>().join(": ");
         tracing::error!(
             request_id = call::request_id(),
             fault = text,

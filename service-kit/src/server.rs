@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::HealthServer;
@@ -53,7 +53,32 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
-    let mut routes = Routes::builder();
+    serve_with(args, listener, service, Routes::builder(), health, shutdown).await
+}
+
+/// [`serve`] with further services in `routes`. Their calls take the general way, which costs
+/// each a little more: `service` is the one whose calls must be fast.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_with<S>(
+    args: &ServerArgs,
+    listener: TcpListener,
+    service: S,
+    mut routes: RoutesBuilder,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
     routes.add_service(HealthServer::new(HealthService::from_health_reporter(
         health.reporter(),
     )));

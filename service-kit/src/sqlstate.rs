@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// What a database error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,20 @@ pub fn classify(error: &Error) -> Failure {
         };
     };
     of_state(state)
+}
+
+/// An error in words for the log. Of what the database said the detail is left out: it quotes
+/// whole rows, and with them what customers told of themselves.
+#[must_use]
+pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<DbError>() {
+        None => error.to_string(),
+        Some(said) => {
+            let rule = said.constraint().map(|name| format!(" ({name})"));
+            let (state, message) = (said.code().code(), said.message());
+            format!("{state} {message}{}", rule.unwrap_or_default())
+        }
+    }
 }
 
 /// Reads a SQLSTATE, for whoever got it from another driver.

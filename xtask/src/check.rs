@@ -72,6 +72,8 @@ const RULES: &[Rule] = &[
             "booking.show_seats",
             "booking.transitions",
             "booking.feed_cursor",
+            "booking.customers",
+            "booking.customer_requests",
             "proto::booking",
             "booking_svc",
         ],

@@ -95,7 +95,7 @@ pub(super) fn seat(sale: &Sale, position: u32, status: SeatStatus) -> pb::Seat {
     seat
 }
 
-fn state(state: BookingState) -> pb::BookingState {
+pub(super) fn state(state: BookingState) -> pb::BookingState {
     match state {
         BookingState::Pending => pb::BookingState::Pending,
         BookingState::Confirmed => pb::BookingState::Confirmed,

@@ -6,9 +6,9 @@ use service_kit::{ApiError, wire};
 use tonic::Code;
 
 use crate::catalog::CatalogError;
-use crate::domain::{FailureReason, Refusal, Taken};
+use crate::domain::{CustomerRefusal, FailureReason, Refusal, Taken};
 use crate::sales::SalesError;
-use crate::store::{LaneError, StoreError};
+use crate::store::{CustomerError, LaneError, StoreError};
 use crate::verbs::VerbError;
 
 /// How many seats a message names; it travels in a header, and so do the details, which name
@@ -105,15 +105,51 @@ impl From<Refusal> for ApiError {
                 "the booking has changed since the etag was read",
             )
             .with("etag", format!("v{version}")),
-            Refusal::RequestIdReused => Self::bad_request(
-                ErrorReason::RequestIdReused,
-                vec![(
-                    "request_id".to_owned(),
-                    "was used before, for another request".to_owned(),
-                )],
-            ),
+            Refusal::RequestIdReused => request_id_reused(),
         }
     }
+}
+
+impl From<CustomerRefusal> for ApiError {
+    fn from(refusal: CustomerRefusal) -> Self {
+        match refusal {
+            CustomerRefusal::NotFound(id) => {
+                let error =
+                    Self::not_found(ErrorReason::CustomerNotFound, "there is no such customer");
+                match id {
+                    Some(id) => error.with("customer_id", id),
+                    None => error,
+                }
+            }
+            CustomerRefusal::EmailTaken(id) => Self::precondition(
+                ErrorReason::CustomerEmailTaken,
+                "EMAIL_TAKEN",
+                "another customer has this e-mail address",
+                vec![(
+                    "customer.email".to_owned(),
+                    "is another customer's".to_owned(),
+                )],
+            )
+            .with("customer_id", id),
+            CustomerRefusal::VersionMismatch(version) => Self::new(
+                Code::Aborted,
+                ErrorReason::EtagMismatch,
+                "the customer has changed since the etag was read",
+            )
+            .with("etag", format!("v{version}")),
+            CustomerRefusal::RequestIdReused => request_id_reused(),
+        }
+    }
+}
+
+fn request_id_reused() -> ApiError {
+    ApiError::bad_request(
+        ErrorReason::RequestIdReused,
+        vec![(
+            "request_id".to_owned(),
+            "was used before, for another request".to_owned(),
+        )],
+    )
 }
 
 fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
@@ -191,6 +227,15 @@ impl From<SalesError> for ApiError {
                 service_kit::api_error::RETRY_AFTER,
             ),
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CustomerError> for ApiError {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::Refused(refusal) => refusal.into(),
+            CustomerError::Store(error) => error.into(),
         }
     }
 }

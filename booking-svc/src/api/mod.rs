@@ -1,10 +1,13 @@
-//! BookingService: each handler parses, acts and replies. Protobuf stays in here.
+//! BookingService, and CustomerService beside it: each handler parses, acts and replies.
+//! Protobuf stays in here.
 
 mod cancel_booking;
 mod confirm_booking;
 mod convert;
+mod customers;
 mod error;
 mod get_booking;
+mod list_booking_events;
 mod list_bookings;
 mod list_seats;
 mod parse;
@@ -19,6 +22,8 @@ use tonic::{Request, Response, Status};
 use crate::sales::Sales;
 use crate::store::Store;
 use crate::verbs::Verbs;
+
+pub use customers::Customers;
 
 /// The shortest hold.
 pub const HOLD_MIN: Duration = Duration::from_secs(10);
@@ -85,6 +90,16 @@ impl BookingService for Bookings {
     ) -> Result<Response<pb::ListBookingsResponse>, Status> {
         Ok(Response::new(
             self.handle_list_bookings(request.into_inner()).await?,
+        ))
+    }
+
+    async fn list_booking_events(
+        &self,
+        request: Request<pb::ListBookingEventsRequest>,
+    ) -> Result<Response<pb::ListBookingEventsResponse>, Status> {
+        Ok(Response::new(
+            self.handle_list_booking_events(request.into_inner())
+                .await?,
         ))
     }
 

@@ -5,12 +5,10 @@ use service_kit::fingerprint::fingerprint;
 use service_kit::{ApiError, FieldViolations, wire};
 use uuid::Uuid;
 
-use crate::domain::Customer;
+use crate::domain::{Customer, Email};
 use crate::verbs::Change;
 
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
-const EMAIL_CHARS_MAX: usize = 254;
-const EMAIL_CHARS_MIN: usize = 3;
 
 /// A show's id that is required.
 pub(super) fn show_id(text: &str, violations: &mut FieldViolations) -> Option<ShowId> {
@@ -29,8 +27,8 @@ pub(super) fn request_id(text: &str, violations: &mut FieldViolations) -> Option
         .flatten()
 }
 
-/// A booking's version out of its etag, which is optional.
-pub(super) fn etag(text: &str, violations: &mut FieldViolations) -> Option<i32> {
+/// A version out of the etag at `path`, which is optional.
+pub(super) fn etag(path: &str, text: &str, violations: &mut FieldViolations) -> Option<i32> {
     if text.is_empty() {
         return None;
     }
@@ -38,10 +36,10 @@ pub(super) fn etag(text: &str, violations: &mut FieldViolations) -> Option<i32> 
         .strip_prefix('v')
         .and_then(|version| version.parse().ok());
     violations.take(
-        "etag",
+        path,
         version
             .filter(|version| *version >= 1)
-            .ok_or("is no etag of a booking"),
+            .ok_or("is no etag of this service"),
     )
 }
 
@@ -58,21 +56,10 @@ pub(super) fn customer_id(id: String, violations: &mut FieldViolations) -> Optio
     )
 }
 
-/// A customer's e-mail address. Only what is surely none is refused: whether mail arrives is
-/// not for this service to find out.
+/// A customer's e-mail address.
 pub(super) fn email(email: &str, violations: &mut FieldViolations) -> Option<Customer> {
-    let fits = (EMAIL_CHARS_MIN..=EMAIL_CHARS_MAX).contains(&email.chars().count())
-        && !email.chars().any(|c| c.is_control() || c.is_whitespace())
-        && email
-            .rsplit_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    let customer = fits.then(|| Customer::Email(email.to_lowercase()));
-    // Lower case can be longer than what it is made from.
-    let customer = customer.filter(|customer| {
-        matches!(customer, Customer::Email(email) if email.chars().count() <= EMAIL_CHARS_MAX)
-    });
-    let message = format!("must be an e-mail address of at most {EMAIL_CHARS_MAX} characters");
-    violations.take("email", customer.ok_or(message))
+    let email = violations.take("email", email.parse::<Email>());
+    email.map(|email| Customer::Email(email.as_str().to_owned()))
 }
 
 /// What ConfirmBooking and CancelBooking have in common.
@@ -89,7 +76,7 @@ pub(super) fn change(
     let mut violations = FieldViolations::default();
     let id = self::booking_id(booking_id, &mut violations);
     let request_id = self::request_id(request_id, &mut violations);
-    let version = self::etag(etag, &mut violations);
+    let version = self::etag("etag", etag, &mut violations);
     let Some(booking_id) = id else {
         return Err(violations.into_error());
     };

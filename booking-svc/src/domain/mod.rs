@@ -2,7 +2,9 @@
 //! of its own.
 
 mod booking;
+mod customer;
 mod decide;
+mod event;
 mod order;
 mod sale;
 
@@ -10,9 +12,14 @@ pub use booking::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
     next_state,
 };
+pub use customer::{
+    CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
+    DisplayName, Email, ExternalReference, Line, NewCustomer, Phone,
+};
 pub use decide::{
     Decision, Locked, NotGranted, Outcome, Owner, Replay, SaleRow, SeatWrite, Writes, decide,
 };
+pub use event::Event;
 pub use order::{Command, Order, Refusal, Taken};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,

@@ -2,6 +2,10 @@
 
 mod batch;
 mod bookings;
+mod change_customer;
+mod customer_requests;
+mod customers;
+mod events;
 mod lane;
 mod proposals;
 mod queue;
@@ -17,6 +21,10 @@ use service_kit::postgres::DbError;
 
 pub use batch::{Answer, Fault, LaneError};
 pub use bookings::{BookingFilter, Page};
+pub use change_customer::{Changed, CustomerChange, CustomerError};
+pub use customer_requests::RequestKey;
+pub use customers::CustomerKey;
+pub use events::{EventPlace, EventsOf};
 pub use lane::Lanes;
 pub use rows::BadRow;
 pub use sales::Applied;

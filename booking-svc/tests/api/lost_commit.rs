@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::stage::{Bookings, Stage, assert_quiet};
 
 /// A way to the database that can lose what comes back.
-struct Line {
+pub(crate) struct Line {
     address: SocketAddr,
     faults: Arc<Faults>,
 }
@@ -56,11 +56,11 @@ impl Line {
         Self { address, faults }
     }
 
-    fn lose(&self, answers: usize) {
+    pub(crate) fn lose(&self, answers: usize) {
         self.faults.lost.store(answers, Ordering::SeqCst);
     }
 
-    fn still_to_lose(&self) -> usize {
+    pub(crate) fn still_to_lose(&self) -> usize {
         self.faults.lost.load(Ordering::SeqCst)
     }
 }
@@ -139,7 +139,7 @@ impl Faults {
 }
 
 /// A booking-svc behind such a line.
-async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
+pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let direct = stage.system.database.url("booking_svc");
     let config: tokio_postgres::Config = direct.parse().expect("a URL");
     let host = match config.get_hosts().first() {

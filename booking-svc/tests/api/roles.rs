@@ -13,6 +13,15 @@ async fn each_role_may_do_its_own_work_and_nothing_else() {
         ("booking_svc", "DELETE FROM booking.bookings"),
         ("booking_svc", "DELETE FROM booking.show_seats"),
         ("booking_svc", "DELETE FROM booking.sales"),
+        ("booking_svc", "DELETE FROM booking.customers"),
+        (
+            "booking_svc",
+            "UPDATE booking.customers SET created_at = now()",
+        ),
+        (
+            "booking_svc",
+            "UPDATE booking.customer_requests SET fingerprint = 7",
+        ),
         ("booking_svc", "TRUNCATE booking.transitions"),
         ("expiry_worker", "SELECT FROM booking.answers"),
         ("catalog_svc", "DELETE FROM booking.answers"),
@@ -30,6 +39,8 @@ async fn each_role_may_do_its_own_work_and_nothing_else() {
         ),
         ("expiry_worker", "DELETE FROM booking.transitions"),
         ("expiry_worker", "SELECT FROM booking.sales"),
+        ("expiry_worker", "SELECT FROM booking.customers"),
+        ("expiry_worker", "SELECT FROM booking.customer_requests"),
         ("expiry_worker", "UPDATE booking.bookings SET total = 0"),
         (
             "expiry_worker",
@@ -56,6 +67,7 @@ async fn each_role_may_do_its_own_work_and_nothing_else() {
         ("expiry_worker", "SELECT FROM catalog.shows"),
         ("catalog_svc", "SELECT FROM booking.bookings"),
         ("catalog_svc", "SELECT FROM booking.show_seats"),
+        ("catalog_svc", "SELECT FROM booking.customers"),
         (
             "catalog_svc",
             "UPDATE booking.sales SET state = 'CANCELLED'",

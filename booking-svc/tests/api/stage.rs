@@ -29,7 +29,9 @@ const DIGEST: &str = "
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.sales AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.bookings AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_seats AS t),
-        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t))";
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customers AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customer_requests AS t))";
 
 /// Moves a hold as a whole, so that it ends some seconds from now.
 const END_HOLD: &str = "

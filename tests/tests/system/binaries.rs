@@ -86,6 +86,11 @@ async fn each_tells_its_health_and_its_contract_and_stops_when_asked_to() {
     ] {
         tells_its_health(name, process, service).await;
         tells_its_contract(process, service).await;
+        if name == "booking-svc" {
+            let customers = "ticketing.booking.v1.CustomerService";
+            tells_its_health(name, process, customers).await;
+            tells_its_contract(process, customers).await;
+        }
         process.terminate();
         let status = process.wait(STOP_MAX).await;
         assert_eq!(status.code(), Some(0), "{name}: {status}");

@@ -1,0 +1,64 @@
+//! CreateCustomer.
+
+use proto::booking::v1 as pb;
+use service_kit::fingerprint::fingerprint;
+use service_kit::{ApiError, FieldViolations};
+
+use super::Customers;
+use crate::api::parse;
+use crate::domain::NewCustomer;
+use crate::store::{CustomerChange, RequestKey};
+
+impl Customers {
+    pub(super) async fn handle_create_customer(
+        &self,
+        request: pb::CreateCustomerRequest,
+    ) -> Result<pb::CreateCustomerResponse, ApiError> {
+        let (new, key) = parse_create(&request)?;
+        let change = CustomerChange::Create(new);
+        let changed = self.store.change_customer(&change, key).await?;
+        Ok(pb::CreateCustomerResponse {
+            customer: Some(changed.customer.into()),
+            created: changed.created,
+        })
+    }
+}
+
+fn parse_create(
+    request: &pb::CreateCustomerRequest,
+) -> Result<(NewCustomer, Option<RequestKey>), ApiError> {
+    let mut violations = FieldViolations::default();
+    let id = parse::request_id(&request.request_id, &mut violations);
+    let email = violations.take("email", request.email.parse());
+    let display_name = violations.take("display_name", request.display_name.parse());
+    let phone = violations.take("phone", request.phone.parse());
+    let external_reference =
+        violations.take("external_reference", request.external_reference.parse());
+    let (Some(email), Some(display_name), Some(phone), Some(external_reference)) =
+        (email, display_name, phone, external_reference)
+    else {
+        return Err(violations.into_error());
+    };
+    violations.check()?;
+    let new = NewCustomer {
+        email,
+        display_name,
+        phone,
+        external_reference,
+    };
+    let key = id.map(|id| RequestKey {
+        id,
+        fingerprint: fingerprint_of(&new),
+    });
+    Ok((new, key))
+}
+
+fn fingerprint_of(new: &NewCustomer) -> i64 {
+    let parts = [
+        new.email.as_str(),
+        new.display_name.as_str(),
+        new.phone.as_str(),
+        new.external_reference.as_str(),
+    ];
+    fingerprint("create_customer", parts.map(str::as_bytes))
+}

@@ -1,0 +1,311 @@
+//! A customer's record: whom bookings can be for, whatever the show.
+//!
+//! Nothing in here but ids, versions and times may be logged: the rest is personal.
+
+use std::fmt;
+use std::str::FromStr;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The fewest characters of an e-mail address.
+const EMAIL_CHARS_MIN: usize = 3;
+/// The most characters of an e-mail address.
+const EMAIL_CHARS_MAX: usize = 254;
+/// The fewest digits of a telephone number.
+const PHONE_DIGITS_MIN: usize = 3;
+/// The most characters of a telephone number.
+const PHONE_CHARS_MAX: usize = 32;
+/// What a telephone number may have between its digits.
+const PHONE_SIGNS: &str = " +-()./";
+
+/// The id of a customer. It names no show, since a customer books many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CustomerId(Uuid);
+
+/// A customer as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerRecord {
+    /// Its id.
+    pub id: CustomerId,
+    /// 1 when it is made; each update adds 1.
+    pub version: i32,
+    /// Its e-mail address, which no other customer has.
+    pub email: String,
+    /// How it is called; may be empty.
+    pub display_name: String,
+    /// Its telephone number; may be empty.
+    pub phone: String,
+    /// Its id in the caller's own books; may be empty.
+    pub external_reference: String,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it was changed last.
+    pub updated_at: OffsetDateTime,
+}
+
+/// A customer that is to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCustomer {
+    /// Its e-mail address: a customer that has it is the one.
+    pub email: Email,
+    /// How it is called.
+    pub display_name: DisplayName,
+    /// Its telephone number.
+    pub phone: Phone,
+    /// Its id in the caller's own books.
+    pub external_reference: ExternalReference,
+}
+
+/// New values for some of a customer's fields; what is not set stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerPatch {
+    /// Another address.
+    pub email: Option<Email>,
+    /// Another name.
+    pub display_name: Option<DisplayName>,
+    /// Another telephone number.
+    pub phone: Option<Phone>,
+    /// Another id in the caller's own books.
+    pub external_reference: Option<ExternalReference>,
+}
+
+/// A change of a customer that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerUpdate {
+    /// Which one.
+    pub id: CustomerId,
+    /// The version it must still have.
+    pub version: Option<i32>,
+    /// What to change.
+    pub patch: CustomerPatch,
+}
+
+/// Why a customer was not found or not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerRefusal {
+    /// There is none, of this id if it was asked for by one.
+    NotFound(Option<CustomerId>),
+    /// Another customer has the address that this one was to get.
+    EmailTaken(CustomerId),
+    /// It has another version by now, this one.
+    VersionMismatch(i32),
+    /// The request id was used for another body.
+    RequestIdReused,
+}
+
+/// What is wrong with a text. Its message is for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CustomerProblem {
+    /// Surely no e-mail address.
+    #[error("must be an e-mail address of at most {EMAIL_CHARS_MAX} characters")]
+    Email,
+    /// No telephone number.
+    #[error(
+        "must be empty or a telephone number: at most {PHONE_CHARS_MAX} digits, spaces and \
+         \"+-()./\", {PHONE_DIGITS_MIN} digits at least"
+    )]
+    Phone,
+    /// Too long, or more than a line.
+    #[error(
+        "must have at most {0} characters, no control characters, and no white space at its ends"
+    )]
+    Line(usize),
+}
+
+/// An e-mail address in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(String);
+
+/// A telephone number as it is written by hand; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phone(String);
+
+/// A line of text of at most `CHARS_MAX` characters; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line<const CHARS_MAX: usize>(String);
+
+/// How a customer is called.
+pub type DisplayName = Line<200>;
+/// A customer's id in the caller's own books.
+pub type ExternalReference = Line<128>;
+
+impl CustomerId {
+    /// A new id. Ids of one process sort by the time they were made.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for CustomerId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl FromStr for CustomerId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| "must be a UUID")
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Email {
+    type Err = CustomerProblem;
+
+    /// Only what is surely none is refused: whether mail arrives is not for this service to
+    /// find out.
+    fn from_str(text: &str) -> Result<Self, CustomerProblem> {
+        let has_parts = text
+            .rsplit_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+        let has_gaps = text.chars().any(|c| c.is_control() || c.is_whitespace());
+        // Lower case can be longer than what it is made from.
+        let lower = text.to_lowercase();
+        let fits = (EMAIL_CHARS_MIN..=EMAIL_CHARS_MAX).contains(&lower.chars().count());
+        if fits && has_parts && !has_gaps {
+            Ok(Self(lower))
+        } else {
+            Err(CustomerProblem::Email)
+        }
+    }
+}
+
+impl FromStr for Phone {
+    type Err = CustomerProblem;
+
+    fn from_str(text: &str) -> Result<Self, CustomerProblem> {
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        let signs = text.chars().filter(|c| PHONE_SIGNS.contains(*c)).count();
+        let is_one = digits >= PHONE_DIGITS_MIN
+            && digits + signs == text.chars().count()
+            && digits + signs <= PHONE_CHARS_MAX
+            && text.trim() == text;
+        if text.is_empty() || is_one {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(CustomerProblem::Phone)
+        }
+    }
+}
+
+impl<const CHARS_MAX: usize> FromStr for Line<CHARS_MAX> {
+    type Err = CustomerProblem;
+
+    fn from_str(text: &str) -> Result<Self, CustomerProblem> {
+        let fits = text.chars().count() <= CHARS_MAX
+            && text.trim() == text
+            && !text.chars().any(char::is_control);
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(CustomerProblem::Line(CHARS_MAX))
+        }
+    }
+}
+
+/// The text of each, for whoever stores or compares it.
+macro_rules! text {
+    ($($type:ty $(, const $length:ident)?;)*) => {
+        $(impl$(<const $length: usize>)? $type {
+            /// It as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        })*
+    };
+}
+
+text! {
+    Email;
+    Phone;
+    Line<CHARS_MAX>, const CHARS_MAX;
+}
+
+impl CustomerPatch {
+    /// What `customer` becomes by this patch. Its version and time are for whoever writes it.
+    #[must_use]
+    pub fn apply(&self, customer: CustomerRecord) -> CustomerRecord {
+        let or = |new: Option<&str>, old: String| new.map_or(old, ToOwned::to_owned);
+        CustomerRecord {
+            email: or(self.email.as_ref().map(Email::as_str), customer.email),
+            display_name: or(
+                self.display_name.as_ref().map(Line::as_str),
+                customer.display_name,
+            ),
+            phone: or(self.phone.as_ref().map(Phone::as_str), customer.phone),
+            external_reference: or(
+                self.external_reference.as_ref().map(Line::as_str),
+                customer.external_reference,
+            ),
+            ..customer
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_in_lower_case_and_surely_none_is_refused() {
+        let email: Email = "Ann.B+x@Example.ORG".parse().expect("an address");
+        assert_eq!(email.as_str(), "ann.b+x@example.org");
+        let longest = format!("{}@b", "a".repeat(252));
+        assert!(longest.parse::<Email>().is_ok());
+        // In lower case the dotted I is two characters.
+        let grows = format!("{}@b", "İ".repeat(130));
+        let too_long = format!("a{longest}");
+        for wrong in [
+            "", "@", "a@", "@b", "ab", "a b@c", "a@b\n", &too_long, &grows,
+        ] {
+            assert_eq!(wrong.parse::<Email>(), Err(CustomerProblem::Email));
+        }
+    }
+
+    #[test]
+    fn a_telephone_number_has_digits_and_a_few_signs() {
+        for right in ["", "112", "+49 (89) 123-45/67.8", &"1".repeat(32)] {
+            assert_eq!(right.parse::<Phone>().expect("a number").as_str(), right);
+        }
+        for wrong in [
+            "12",
+            "+--",
+            "call me 112",
+            " 112",
+            "１１２",
+            &"1".repeat(33),
+        ] {
+            assert_eq!(
+                wrong.parse::<Phone>(),
+                Err(CustomerProblem::Phone),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_is_short_and_one_line() {
+        assert!("é".repeat(4).parse::<Line<4>>().is_ok());
+        for wrong in ["ééééé", " a", "a ", "a\nb", "\u{7}"] {
+            assert_eq!(wrong.parse::<Line<4>>(), Err(CustomerProblem::Line(4)));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The first result of every mutation of a customer that came with a request id, in
+//! `booking.customer_requests`, for a day.
+//!
+//! A call inserts its row first of all. A second copy of it then waits at that unique key
+//! until the first has ended, and finds its result, or nothing if the first has failed.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use service_kit::postgres;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::change_customer::{Changed, CustomerError};
+use super::customers::customer;
+use super::{Store, StoreError, rows};
+use crate::domain::CustomerRefusal;
+
+/// For how many hours a result is kept.
+const KEEP_HOURS: i32 = 24;
+/// How often a call tries to take its row, or to read the first's.
+const CLAIM_TRIES_MAX: u32 = 3;
+/// The most rows that one statement sweeps.
+const SWEEP_ROWS_MAX: i64 = 500;
+/// The pause between sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A caller's request id, and a hash of what it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The id.
+    pub id: Uuid,
+    /// Hash of the verb and the body.
+    pub fingerprint: i64,
+}
+
+/// Takes the request's row, or returns the result of the call that had it first.
+pub(super) async fn claim(
+    transaction: &Transaction<'_>,
+    request: RequestKey,
+) -> Result<Option<Changed>, CustomerError> {
+    let take = transaction
+        .prepare_cached(include_str!("sql/claim_customer_request.sql"))
+        .await?;
+    let read = transaction
+        .prepare_cached(include_str!("sql/first_customer_result.sql"))
+        .await?;
+    for _ in 0..CLAIM_TRIES_MAX {
+        let taken = transaction
+            .execute(&take, &[&request.id, &request.fingerprint])
+            .await?;
+        if taken == 1 {
+            return Ok(None);
+        }
+        // The insert has waited for the row's transaction; a new statement sees what it left.
+        if let Some(first) = transaction.query_opt(&read, &[&request.id]).await? {
+            if first.get::<_, i64>(9) != request.fingerprint {
+                return Err(CustomerError::Refused(CustomerRefusal::RequestIdReused));
+            }
+            let Some(created) = first.get(8) else {
+                return Err(fault(request));
+            };
+            return Ok(Some(Changed {
+                customer: customer(&first),
+                created,
+            }));
+        }
+        // Between the two statements the row was swept.
+    }
+    Err(fault(request))
+}
+
+/// Stores the result in the row that [`claim`] took.
+pub(super) async fn settle(
+    transaction: &Transaction<'_>,
+    request: RequestKey,
+    changed: &Changed,
+) -> Result<(), CustomerError> {
+    let statement = transaction
+        .prepare_cached(include_str!("sql/settle_customer_request.sql"))
+        .await?;
+    let customer_id = changed.customer.id.uuid();
+    let stored = transaction
+        .execute(&statement, &[&request.id, &customer_id, &changed.created])
+        .await?;
+    if stored == 1 {
+        Ok(())
+    } else {
+        Err(fault(request))
+    }
+}
+
+/// The row is not there as this transaction has left it.
+fn fault(request: RequestKey) -> CustomerError {
+    CustomerError::Store(rows::bad("result", request.id).into())
+}
+
+impl Store {
+    /// Forgets old requests, a bounded batch at a time, until the stop.
+    pub async fn sweep_customer_requests(&self, stop: CancellationToken) {
+        loop {
+            match self.sweep_customer_requests_once().await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "forgot old request ids of customers"),
+                Err(error) => tracing::debug!(%error, "sweeping old request ids failed"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Forgets all requests that are old now, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn sweep_customer_requests_once(&self) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        loop {
+            // A connection for each batch: callers may have it in between.
+            let client = postgres::get(&self.pool).await?;
+            let statement = client
+                .prepare_cached(include_str!("sql/sweep_customer_requests.sql"))
+                .await?;
+            let batch = client
+                .execute(&statement, &[&KEEP_HOURS, &SWEEP_ROWS_MAX])
+                .await?;
+            swept += batch;
+            if batch < SWEEP_ROWS_MAX.unsigned_abs() {
+                return Ok(swept);
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Reading customers.
+
+use service_kit::postgres;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::bookings::Page;
+use super::{Store, StoreError};
+use crate::domain::{CustomerId, CustomerRecord, Email};
+
+/// How a customer is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustomerKey {
+    /// By its id.
+    Id(CustomerId),
+    /// By its e-mail address.
+    Email(Email),
+}
+
+impl Store {
+    /// A customer, if there is one of that key.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn customer(&self, key: &CustomerKey) -> Result<Option<CustomerRecord>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let row = match key {
+            CustomerKey::Id(id) => {
+                let statement = include_str!("sql/customer_by_id.sql");
+                let statement = client.prepare_cached(statement).await?;
+                client.query_opt(&statement, &[&id.uuid()]).await?
+            }
+            CustomerKey::Email(email) => {
+                let statement = include_str!("sql/customer_by_email.sql");
+                let statement = client.prepare_cached(statement).await?;
+                client.query_opt(&statement, &[&email.as_str()]).await?
+            }
+        };
+        Ok(row.as_ref().map(customer))
+    }
+
+    /// A page of customers by id, after `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn customers(
+        &self,
+        after: Option<CustomerId>,
+        page_size: u16,
+    ) -> Result<Page<CustomerRecord, CustomerId>, StoreError> {
+        let after = after.map_or(Uuid::nil(), CustomerId::uuid);
+        let limit = i64::from(page_size) + 1;
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/list_customers.sql"))
+            .await?;
+        let found = client.query(&statement, &[&after, &limit]).await?;
+        let more = found.len() > usize::from(page_size);
+        let items: Vec<_> = found.iter().take(page_size.into()).map(customer).collect();
+        let next = items.last().filter(|_| more).map(|last| last.id);
+        Ok(Page { items, next })
+    }
+}
+
+/// Reads the first eight columns of a row as a customer, in the order that every statement of
+/// this room selects them.
+pub(super) fn customer(row: &Row) -> CustomerRecord {
+    CustomerRecord {
+        id: row.get::<_, Uuid>(0).into(),
+        version: row.get(1),
+        email: row.get(2),
+        display_name: row.get(3),
+        phone: row.get(4),
+        external_reference: row.get(5),
+        created_at: row.get(6),
+        updated_at: row.get(7),
+    }
+}

@@ -1,0 +1,93 @@
+//! CustomerService, a file for each RPC.
+
+mod create_customer;
+mod get_customer;
+mod list_customers;
+mod logs;
+mod once;
+mod sweep;
+mod update_customer;
+
+use std::time::Duration;
+
+use proto::booking::v1::customer_service_client::CustomerServiceClient;
+use proto::booking::v1::{
+    CreateCustomerRequest, CreateCustomerResponse, Customer, GetCustomerRequest,
+    UpdateCustomerRequest, get_customer_request,
+};
+use system_tests::errors::describe;
+use system_tests::process::Process;
+use tonic::transport::{Channel, Endpoint};
+
+/// A limit on calls that none should come near.
+const CALL_MAX: Duration = Duration::from_secs(20);
+
+const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
+
+type Customers = CustomerServiceClient<Channel>;
+
+/// A client on a connection of its own.
+fn client_of(process: &Process) -> Customers {
+    let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
+    CustomerServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())
+}
+
+/// What creates a customer of whom all is known.
+fn ann() -> CreateCustomerRequest {
+    CreateCustomerRequest {
+        email: "Ann@Example.org".to_owned(),
+        display_name: "Ann Ü. O'Neill".to_owned(),
+        phone: "+49 (89) 1234-5".to_owned(),
+        external_reference: "crm/17".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// The same for another address, and nothing else.
+fn by(email: &str) -> CreateCustomerRequest {
+    CreateCustomerRequest {
+        email: email.to_owned(),
+        ..Default::default()
+    }
+}
+
+async fn create(client: &mut Customers, request: CreateCustomerRequest) -> CreateCustomerResponse {
+    let created = client.create_customer(request).await;
+    created
+        .unwrap_or_else(|status| panic!("{}", describe(&status)))
+        .into_inner()
+}
+
+/// A customer that was not there before.
+async fn new(client: &mut Customers, request: CreateCustomerRequest) -> Customer {
+    let made = create(client, request).await;
+    assert!(made.created);
+    made.customer.expect("the answer has the customer")
+}
+
+async fn get(client: &mut Customers, id: &str) -> Customer {
+    let request = GetCustomerRequest {
+        key: Some(get_customer_request::Key::CustomerId(id.to_owned())),
+    };
+    let found = client.get_customer(request).await;
+    let found = found.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let customer = found.into_inner().customer;
+    customer.expect("the answer has the customer")
+}
+
+/// What changes these fields of a customer to the values it has here.
+fn changing(customer: &Customer, fields: &[&str]) -> UpdateCustomerRequest {
+    let paths = fields.iter().map(ToString::to_string).collect();
+    UpdateCustomerRequest {
+        customer: Some(customer.clone()),
+        update_mask: Some(prost_types::FieldMask { paths }),
+        ..Default::default()
+    }
+}
+
+async fn update(client: &mut Customers, request: UpdateCustomerRequest) -> Customer {
+    let updated = client.update_customer(request).await;
+    let updated = updated.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let customer = updated.into_inner().customer;
+    customer.expect("the answer has the customer")
+}
