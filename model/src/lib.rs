@@ -3,10 +3,12 @@
 //! Everything here is a value that cannot be invalid once it exists. No I/O, no protobuf, no
 //! SQL: those rooms convert to and from it.
 
+mod amount;
 mod ids;
 mod layout;
 mod money;
 
+pub use amount::{AMOUNT_MAX, Amount, AmountError};
 pub use ids::{BookingId, IdError, ShowId};
 pub use layout::{
     LABEL_CHARS_MAX, LayoutProblem, ROW_NAME_CHARS_MAX, ROWS_MAX, SEATS_MAX,
