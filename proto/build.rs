@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 5] = [
+const CONTRACT: [&str; 6] = [
     "ticketing/booking/v1/booking.proto",
     "ticketing/catalog/v1/catalog.proto",
     "ticketing/errors/v1/errors.proto",
     "ticketing/expiry/v1/expiry.proto",
     "ticketing/money/v1/money.proto",
+    "ticketing/payment/v1/payment.proto",
 ];
 
 /// What clients need beside it to decode error details; its Rust types are tonic-types'.
