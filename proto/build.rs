@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 9] = [
+const CONTRACT: [&str; 10] = [
     "ticketing/booking/v1/booking.proto",
     "ticketing/booking/v1/customer.proto",
     "ticketing/catalog/v1/catalog.proto",
@@ -16,6 +16,7 @@ const CONTRACT: [&str; 9] = [
     "ticketing/errors/v1/errors.proto",
     "ticketing/expiry/v1/expiry.proto",
     "ticketing/money/v1/money.proto",
+    "ticketing/payment/v1/payment.proto",
 ];
 
 /// What clients need beside it to decode error details; its Rust types are tonic-types'.

@@ -4,6 +4,7 @@
 //! Everything here is a value that cannot be invalid once it exists. No I/O, no protobuf, no
 //! SQL: those rooms convert to and from it.
 
+mod amount;
 mod ids;
 mod layout;
 mod money;
@@ -11,6 +12,7 @@ mod numbering;
 mod prices;
 mod problem;
 
+pub use amount::{AMOUNT_MAX, Amount, AmountError};
 pub use ids::{BookingId, IdError, ShowId};
 pub use layout::{
     AREAS_MAX, Area, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX, LABEL_CHARS_MAX,

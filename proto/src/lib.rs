@@ -49,3 +49,12 @@ pub mod money {
         tonic::include_proto!("ticketing.money.v1");
     }
 }
+
+/// Package `ticketing.payment`.
+pub mod payment {
+    /// Package `ticketing.payment.v1`.
+    #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("ticketing.payment.v1");
+    }
+}

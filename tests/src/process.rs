@@ -30,7 +30,13 @@ const TAIL_LINES_MAX: usize = 80;
 /// process comes back to it.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-const BINARIES: [&str; 4] = ["catalog-svc", "booking-svc", "expiry-worker", "migrate"];
+const BINARIES: [&str; 5] = [
+    "catalog-svc",
+    "booking-svc",
+    "expiry-worker",
+    "migrate",
+    "payment-sim",
+];
 
 /// A binary of the workspace, built if need be.
 ///

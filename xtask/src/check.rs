@@ -80,7 +80,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "one place makes a Status, the contract's errors: service-kit/src/api_error.rs",
-        rooms: &["booking-svc/src", "catalog-svc/src", "expiry-worker/src"],
+        rooms: &[
+            "booking-svc/src",
+            "catalog-svc/src",
+            "expiry-worker/src",
+            "payment-sim/src",
+        ],
         words: &[
             "Status::new",
             "Status::with_details",
@@ -100,7 +105,67 @@ const RULES: &[Rule] = &[
     Rule {
         says: "service-kit has no domain logic",
         rooms: &["service-kit/src"],
-        words: &["SeatLayout", "catalog_svc", "booking_svc", "expiry_worker"],
+        words: &[
+            "SeatLayout",
+            "catalog_svc",
+            "booking_svc",
+            "expiry_worker",
+            "payment_sim",
+        ],
+    },
+    Rule {
+        says: "in booking-svc verbs alone asks the payment provider",
+        rooms: &[
+            "booking-svc/src/api",
+            "booking-svc/src/catalog",
+            "booking-svc/src/domain",
+            "booking-svc/src/sales",
+            "booking-svc/src/store",
+        ],
+        words: &["PaymentClient"],
+    },
+    Rule {
+        says: "payment is a client alone: it knows no booking, no database, no server",
+        rooms: &["payment/src"],
+        words: &[
+            "proto::booking",
+            "booking_svc",
+            "payment_sim",
+            "service_kit",
+            "sqlx",
+            "tokio_postgres",
+            "deadpool_postgres",
+        ],
+    },
+    Rule {
+        says: "payment-sim knows nothing of bookings, nor of its client",
+        rooms: &["payment-sim/src"],
+        words: &[
+            "proto::booking",
+            "booking_svc",
+            "payment_provider_client",
+            "sqlx",
+            "tokio_postgres",
+        ],
+    },
+    Rule {
+        says: "payment-sim's ledger is pure: it imports neither the contract nor a room above it",
+        rooms: &["payment-sim/src/ledger"],
+        words: &[
+            "proto",
+            "prost_types",
+            "tonic",
+            "tokio",
+            "std::fs",
+            "crate::api",
+            "crate::books",
+            "crate::journal",
+        ],
+    },
+    Rule {
+        says: "payment-sim's books and journal know no API",
+        rooms: &["payment-sim/src/books", "payment-sim/src/journal"],
+        words: &["proto", "prost_types", "tonic", "crate::api"],
     },
     Rule {
         says: "model is values alone: no input or output, no protobuf, no SQL",

@@ -13,7 +13,7 @@ const BEFORE: [&str; 5] = [
     include_str!("../../../migrations/sql/0004_hot_path.sql"),
     include_str!("../../../migrations/sql/0006_cancelled_shows.sql"),
 ];
-const CONVERTS: &str = include_str!("../../../migrations/sql/0010_sales.sql");
+const CONVERTS: &str = include_str!("../../../migrations/sql/0009_sales.sql");
 
 const SHOW: &str = "00000000-0001-8000-8000-000000000000";
 const BOOKING: &str = "00000000-0001-8000-8000-00000000000a";

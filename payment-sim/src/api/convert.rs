@@ -1,0 +1,81 @@
+//! Payments as the contract writes them; those that the token `nonsense` steers, wrong.
+
+use model::Amount;
+use prost_types::Timestamp;
+use proto::money::v1::Money;
+use proto::payment::v1 as pb;
+use uuid::Uuid;
+
+use crate::ledger::{Millis, Payment, State, Token};
+
+pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
+    let state = payment.state(now);
+    let amount = payment
+        .asked
+        .map(|asked| told(asked.amount, asked.token, state));
+    let part = |is_all: bool| {
+        amount.clone().map(|amount| Money {
+            minor_units: if is_all { amount.minor_units } else { 0 },
+            ..amount
+        })
+    };
+    let refunded_amount = amount.clone().map(|amount| Money {
+        minor_units: payment.refunded(),
+        ..amount
+    });
+    let decline_reason = match state {
+        State::Declined => pb::DeclineReason::InsufficientFunds,
+        _ => pb::DeclineReason::Unspecified,
+    };
+    pb::Payment {
+        payment_key: payment.key.to_string(),
+        state: state_of(state).into(),
+        decline_reason: decline_reason.into(),
+        captured_amount: part(state == State::Captured),
+        voided_amount: part(state == State::Voided),
+        refunded_amount,
+        amount,
+        create_time: Some(timestamp(payment.created_at)),
+    }
+}
+
+pub(super) fn refund(key: Uuid, amount: Amount) -> pb::Refund {
+    pb::Refund {
+        refund_key: key.to_string(),
+        amount: Some(money(amount)),
+        state: pb::RefundState::Refunded.into(),
+    }
+}
+
+/// The amount that a caller is told.
+fn told(amount: Amount, token: Token, state: State) -> Money {
+    let mut money = money(amount);
+    if token == Token::Nonsense && state != State::Voided {
+        money.minor_units += 1;
+    }
+    money
+}
+
+fn money(amount: Amount) -> Money {
+    Money {
+        minor_units: amount.minor_units(),
+        currency_code: amount.currency().to_string(),
+    }
+}
+
+fn state_of(state: State) -> pb::PaymentState {
+    match state {
+        State::Pending => pb::PaymentState::Pending,
+        State::Approved => pb::PaymentState::Approved,
+        State::Declined => pb::PaymentState::Declined,
+        State::Captured => pb::PaymentState::Captured,
+        State::Voided => pb::PaymentState::Voided,
+    }
+}
+
+fn timestamp(at: Millis) -> Timestamp {
+    Timestamp {
+        seconds: at.div_euclid(1_000),
+        nanos: i32::try_from(at.rem_euclid(1_000)).unwrap_or_default() * 1_000_000,
+    }
+}

@@ -1,0 +1,61 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use service_kit::args::{HealthArgs, LogArgs, ServerArgs};
+
+/// A payment provider without a bank behind it: takes and returns money that nobody has.
+///
+/// The payment token of an Authorize says what it does: `approve`, `decline`,
+/// `slow:<duration>`, `timeout`, `lost-answer`, `decline-capture` or `nonsense`. For
+/// development and tests.
+#[derive(Debug, Parser)]
+#[command(name = "payment-sim", version)]
+pub struct Cli {
+    /// What to do; without it, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What else the binary does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+    Health(HealthArgs),
+}
+
+/// What a running instance needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where to serve gRPC
+    #[arg(
+        long,
+        env = "TICKETING_LISTEN",
+        default_value = "127.0.0.1:50055",
+        value_name = "HOST:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// The file that keeps every payment, made if it is not there; one instance at a time can
+    /// use it. Without it all is forgotten at the end
+    #[arg(long, env = "TICKETING_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// The most payments to keep; none is ever forgotten, and further ones are refused
+    #[arg(long, env = "TICKETING_PAYMENTS_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub payments_max: u32,
+
+    /// How it serves.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}

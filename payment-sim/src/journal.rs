@@ -1,0 +1,237 @@
+//! The file that keeps the ledger: a JSON object a line for each deed, written once and never
+//! changed.
+//!
+//! What must always hold: a deed is on disk before anybody is told of it, so an unfinished
+//! last line is one that nobody was told of. Its length is bounded by the ledger's limits.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::ledger::Deed;
+
+/// The longest line that is read; what is written has 300 bytes at the most.
+const LINE_BYTES_MAX: u64 = 4 * 1024;
+
+/// The file, with its end as the place to write.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    is_broken: bool,
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be opened, read or written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// A line is no deed, or does not follow from those before it.
+    #[error("{} line {line}: {what}", path.display())]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Journal {
+    /// Opens the file, makes it if it is not there, and hands over its deeds in their order.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be had alone, read whole, or a deed is refused.
+    pub fn open(
+        path: &Path,
+        mut replay: impl FnMut(&Deed) -> Result<(), &'static str>,
+    ) -> Result<Self, JournalError> {
+        let failed = |error| JournalError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let file = options.open(path).map_err(failed)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::InUse(path.to_owned()),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        sync_folder(path).map_err(failed)?;
+
+        let mut reader = BufReader::new(&file);
+        let (mut number, mut length) = (0, 0);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let mut limited = (&mut reader).take(LINE_BYTES_MAX);
+            let bytes = limited.read_until(b'\n', &mut line).map_err(failed)?;
+            number += 1;
+            if bytes == 0 {
+                break;
+            }
+            if line.last() != Some(&b'\n') && !is_at_end(&mut reader).map_err(failed)? {
+                return Err(bad_line(path, number, "it is too long"));
+            }
+            if line.last() != Some(&b'\n') {
+                tracing::warn!(line = number, "dropped a deed that was not written whole");
+                file.set_len(length).map_err(failed)?;
+                file.sync_all().map_err(failed)?;
+                break;
+            }
+            let deed = serde_json::from_slice(&line);
+            let deed = deed.map_err(|error| bad_line(path, number, &error.to_string()))?;
+            replay(&deed).map_err(|what| bad_line(path, number, what))?;
+            length += bytes as u64;
+        }
+        Ok(Self {
+            file,
+            is_broken: false,
+        })
+    }
+
+    /// Writes a deed; it is on disk when this returns. After a failure nobody knows what is on
+    /// disk, so every further one fails: opening the file again finds it out.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn append(&mut self, deed: &Deed) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other("an earlier write has failed"));
+        }
+        let mut line = serde_json::to_vec(deed)?;
+        line.push(b'\n');
+        let file = &mut self.file;
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        self.is_broken = written.is_err();
+        written
+    }
+}
+
+/// A new file is safe only with its folder.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn is_at_end(reader: &mut BufReader<&File>) -> io::Result<bool> {
+    Ok(reader.fill_buf()?.is_empty())
+}
+
+fn bad_line(path: &Path, line: u64, what: &str) -> JournalError {
+    JournalError::BadLine {
+        path: path.to_owned(),
+        line,
+        what: what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn deed(n: i64) -> Deed {
+        let key = Uuid::from_u128(7);
+        Deed::Void { key, at: n }
+    }
+
+    fn deeds_in(path: &Path) -> Result<Vec<Deed>, JournalError> {
+        let mut deeds = Vec::new();
+        Journal::open(path, |deed| {
+            deeds.push(deed.clone());
+            Ok(())
+        })?;
+        Ok(deeds)
+    }
+
+    fn written(path: &Path, deeds: &[Deed]) {
+        let mut journal = Journal::open(path, |_| Ok(())).expect("a journal");
+        for deed in deeds {
+            journal.append(deed).expect("a write");
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_in_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        written(&path, &[deed(1), deed(2)]);
+        written(&path, &[deed(3)]);
+        let deeds = deeds_in(&path).expect("deeds");
+        assert_eq!(deeds, [deed(1), deed(2), deed(3)]);
+    }
+
+    #[test]
+    fn a_line_cut_off_at_any_byte_is_dropped_and_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        written(&path, &[deed(1)]);
+        let whole = fs::read(&path).expect("the file");
+        for cut in 1..whole.len() {
+            let text = [whole.as_slice(), &whole[..cut]].concat();
+            fs::write(&path, text).expect("a write");
+            written(&path, &[deed(2)]);
+            assert_eq!(deeds_in(&path).expect("deeds"), [deed(1), deed(2)], "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_deed_is_named_and_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        written(&path, &[deed(1), deed(2)]);
+        let whole = fs::read_to_string(&path).expect("the file");
+        let too_long = "x".repeat(10_000);
+        for (text, named) in [
+            (whole.replacen("void", "vOid", 1), "line 1"),
+            (format!("{whole}nonsense\n"), "line 3"),
+            (format!("{whole}{too_long}"), "line 3: it is too long"),
+        ] {
+            fs::write(&path, &text).expect("a write");
+            let error = deeds_in(&path).expect_err("a bad line").to_string();
+            assert!(error.contains(named), "{error}");
+            assert_eq!(fs::read_to_string(&path).expect("the file"), text);
+        }
+    }
+
+    #[test]
+    fn a_file_has_one_user() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        let journal = Journal::open(&path, |_| Ok(())).expect("a journal");
+        let error = deeds_in(&path).expect_err("it is in use").to_string();
+        assert!(error.ends_with("is in use by another process"), "{error}");
+        drop(journal);
+        assert_eq!(deeds_in(&path).expect("no deeds"), []);
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        fs::write(&path, "").expect("a file");
+        let mut journal = Journal {
+            file: File::open(&path).expect("a file that cannot be written"),
+            is_broken: false,
+        };
+        journal.append(&deed(1)).expect_err("no right to write");
+        journal.file = OpenOptions::new().append(true).open(&path).expect("a file");
+        journal.append(&deed(1)).expect_err("it is broken");
+        assert_eq!(fs::read(&path).expect("the file"), b"");
+    }
+}

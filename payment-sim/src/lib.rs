@@ -1,0 +1,38 @@
+//! payment-sim: the simulated payment provider. It keeps what it has promised, in memory or in
+//! a file too, and does what the tokens of its payments say, the unpleasant things as well.
+//!
+//! Imports point one way: `api → books → journal → ledger`. The ledger is pure.
+
+pub mod api;
+pub mod books;
+pub mod config;
+pub mod journal;
+pub mod ledger;
+
+use proto::payment::v1::payment_provider_server::{PaymentProviderServer, SERVICE_NAME};
+use service_kit::Shutdown;
+use service_kit::health::Health;
+use service_kit::server;
+use tokio::net::TcpListener;
+
+use crate::api::Provider;
+use crate::books::Books;
+use crate::config::Config;
+
+/// The largest request that is decoded, in bytes; the longest token takes a quarter of it.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Serves on `listener` until the shutdown.
+///
+/// # Errors
+///
+/// If the state file cannot be read, written or had alone, or serving fails.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let books = Books::open(config.state.as_deref(), config.payments_max)?;
+    let health = Health::new(&[SERVICE_NAME]).await;
+    health.set_ready(true).await;
+    let provider = Provider::new(books, shutdown.soft.clone());
+    let service = PaymentProviderServer::new(provider).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
+    served.map_err(anyhow::Error::from_boxed)
+}

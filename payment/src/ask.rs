@@ -1,0 +1,120 @@
+//! Asking until there is an answer, or no time left.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Code, Status};
+
+use crate::values::{Attempt, Doubt, Unsettled};
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The most times that one question is asked, however much time there is.
+const ASKS_MAX: u32 = 1_000;
+
+/// What an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading<T> {
+    /// What we wanted to know.
+    Settled(T),
+    /// The provider does not know yet.
+    Pending,
+    /// It cannot be true.
+    Nonsense(&'static str),
+}
+
+/// One question, as often as it takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// For the log.
+    pub(crate) verb: &'static str,
+    /// What it is about.
+    pub(crate) attempt: &'a Attempt,
+    /// The longest to wait for one answer.
+    pub(crate) answer_max: Duration,
+    /// When there is no time left.
+    pub(crate) deadline: Instant,
+}
+
+impl Question<'_> {
+    /// Asks until an answer settles it. `call` is given the time it has.
+    pub(crate) async fn ask<A, T, F>(
+        &self,
+        mut call: impl FnMut(Duration) -> F,
+        read: impl Fn(A) -> Reading<T>,
+    ) -> Result<T, Unsettled>
+    where
+        F: Future<Output = Result<A, Status>>,
+    {
+        let mut doubt = Doubt::NoAnswer;
+        let mut pause = PAUSE_MIN;
+        for asked_before in 0..ASKS_MAX {
+            let start = Instant::now();
+            let until = self.deadline.min(start + self.answer_max);
+            if until <= start {
+                break;
+            }
+            match timeout_at(until, call(until - start)).await {
+                Ok(Ok(answer)) => match read(answer) {
+                    Reading::Settled(value) => return Ok(value),
+                    Reading::Pending => doubt = Doubt::Pending,
+                    Reading::Nonsense(why) => {
+                        self.log_nonsense(why);
+                        return Err(Unsettled::Unresolved(Doubt::Nonsense(why)));
+                    }
+                },
+                // A refusal tells of this call alone: an earlier one may be done yet.
+                Ok(Err(status)) if means_not_done(status.code()) => {
+                    return Err(self.refused(&status, asked_before > 0));
+                }
+                Ok(Err(status)) => {
+                    self.log_no_answer(&status);
+                    doubt = Doubt::NoAnswer;
+                }
+                Err(_) => doubt = Doubt::NoAnswer,
+            }
+            sleep_until(self.deadline.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Err(Unsettled::Unresolved(doubt))
+    }
+
+    fn refused(&self, status: &Status, is_repeated: bool) -> Unsettled {
+        self.log_no_answer(status);
+        if is_repeated {
+            return Unsettled::Unresolved(Doubt::NoAnswer);
+        }
+        Unsettled::Refused {
+            code: status.code(),
+            message: status.message().to_owned(),
+        }
+    }
+
+    fn log_no_answer(&self, status: &Status) {
+        let (verb, key) = (self.verb, self.attempt.key);
+        let (code, message) = (status.code(), status.message());
+        tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not say so");
+    }
+
+    fn log_nonsense(&self, why: &'static str) {
+        let (verb, key) = (self.verb, self.attempt.key);
+        tracing::error!(verb, %key, why, "the payment provider answers nonsense");
+    }
+}
+
+/// Whether a call that was answered so has done nothing and never will. These are the codes
+/// that the contract names; a few others could be trusted too, but not when a proxy or the
+/// client's own library makes them up.
+fn means_not_done(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::FailedPrecondition
+            | Code::Unauthenticated
+            | Code::PermissionDenied
+    )
+}
+
+#[cfg(test)]
+mod tests;

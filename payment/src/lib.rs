@@ -1,0 +1,17 @@
+//! The client of whoever serves `ticketing.payment.v1.PaymentProvider`: it asks until it has an
+//! answer that fits the question, or until there is no time left.
+//!
+//! What must always hold: nothing is taken for money but an answer that says so without
+//! contradicting itself or the question, and nothing for "no money" but such an answer or a
+//! refusal of the only call there was. All else is unresolved. Protobuf stays in here.
+
+mod ask;
+mod client;
+mod read;
+mod values;
+
+pub use client::PaymentClient;
+pub use values::{
+    Attempt, DeclineReason, Doubt, Fate, PaymentKey, PaymentToken, RefundFate, RefundKey,
+    TOKEN_CHARS_MAX, TokenError, Unsettled,
+};

@@ -1,0 +1,169 @@
+//! What an answer says, held against the question. Pure.
+
+use model::Amount;
+use proto::money::v1::Money;
+use proto::payment::v1::{self as pb, PaymentState, RefundState};
+use uuid::Uuid;
+
+use crate::ask::Reading;
+use crate::values::{Attempt, DeclineReason, Fate, RefundFate, RefundKey};
+
+type Sense<T> = Result<T, &'static str>;
+
+/// How a payment stands, by an answer to Authorize or GetPayment.
+pub(crate) fn standing(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+    reading(sense(attempt, payment))
+}
+
+/// By an answer to Capture, which leaves nothing merely approved.
+pub(crate) fn captured(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+    match standing(attempt, payment) {
+        Reading::Settled(Fate::Approved) => Reading::Nonsense("approved after a capture"),
+        other => other,
+    }
+}
+
+/// By an answer to Void, which leaves nothing open.
+pub(crate) fn voided(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+    match standing(attempt, payment) {
+        Reading::Settled(Fate::Approved) => Reading::Nonsense("approved after a void"),
+        Reading::Pending => Reading::Nonsense("pending after a void"),
+        other => other,
+    }
+}
+
+/// What became of a refund of `amount`.
+pub(crate) fn refunded(
+    attempt: &Attempt,
+    key: RefundKey,
+    amount: Amount,
+    answer: &pb::RefundResponse,
+) -> Reading<RefundFate> {
+    let refund = || {
+        let fate = sense(attempt, answer.payment.as_ref())?;
+        if fate != Some(Fate::Captured) {
+            return Err("a refund of what was not captured");
+        }
+        let refund = answer.refund.as_ref().ok_or("no refund")?;
+        if !is_key(&refund.refund_key, key.0) {
+            return Err("another refund's key");
+        }
+        if !is_amount(refund.amount.as_ref(), amount) {
+            return Err("another amount refunded");
+        }
+        let back = answer
+            .payment
+            .as_ref()
+            .and_then(|payment| payment.refunded_amount.as_ref());
+        let is_told = back.is_some_and(|back| back.minor_units >= amount.minor_units());
+        match RefundState::try_from(refund.state) {
+            Ok(RefundState::Refunded) if is_told => Ok(Some(RefundFate::Refunded)),
+            Ok(RefundState::Refunded) => Err("a refund that its payment does not have"),
+            Ok(RefundState::Declined) => Ok(Some(RefundFate::Declined)),
+            Ok(RefundState::Unspecified) | Err(_) => Err("an unknown state of a refund"),
+        }
+    };
+    reading(refund())
+}
+
+fn reading<T>(sense: Sense<Option<T>>) -> Reading<T> {
+    match sense {
+        Ok(Some(value)) => Reading::Settled(value),
+        Ok(None) => Reading::Pending,
+        Err(why) => Reading::Nonsense(why),
+    }
+}
+
+/// How a payment stands; nothing while it is pending.
+fn sense(attempt: &Attempt, payment: Option<&pb::Payment>) -> Sense<Option<Fate>> {
+    let payment = payment.ok_or("no payment")?;
+    if !is_key(&payment.payment_key, attempt.key.0) {
+        return Err("another payment's key");
+    }
+    let reason = decline_reason(payment.decline_reason)?;
+    let state = PaymentState::try_from(payment.state).map_err(|_| "an unknown state")?;
+    let fate = match (state, reason) {
+        (PaymentState::Pending, None) => None,
+        (PaymentState::Approved, None) => Some(Fate::Approved),
+        (PaymentState::Captured, None) => Some(Fate::Captured),
+        (PaymentState::Voided, None) => Some(Fate::Voided),
+        (PaymentState::Declined, Some(reason)) => Some(Fate::Declined(reason)),
+        (PaymentState::Declined, None) => return Err("declined without a reason"),
+        (PaymentState::Unspecified, _) => return Err("no state"),
+        (_, Some(_)) => return Err("a reason to decline what was not declined"),
+    };
+    check_amounts(attempt.amount, payment, fate)?;
+    Ok(fate)
+}
+
+fn check_amounts(amount: Amount, payment: &pb::Payment, fate: Option<Fate>) -> Sense<()> {
+    let parts = [
+        &payment.captured_amount,
+        &payment.voided_amount,
+        &payment.refunded_amount,
+    ];
+    if payment.amount.is_none() && fate == Some(Fate::Voided) {
+        // Voided before it was asked for.
+        return match parts {
+            [None, None, None] => Ok(()),
+            _ => Err("parts of no amount"),
+        };
+    }
+    if !is_amount(payment.amount.as_ref(), amount) {
+        return Err("another amount");
+    }
+    let [captured, voided, refunded] = parts.map(|part| part_of(amount, part.as_ref()));
+    let all_if = |is_all: bool| if is_all { amount.minor_units() } else { 0 };
+    if captured? != all_if(fate == Some(Fate::Captured)) {
+        return Err("another amount captured");
+    }
+    if voided? != all_if(fate == Some(Fate::Voided)) {
+        return Err("another amount voided");
+    }
+    if refunded? > captured? {
+        return Err("more refunded than captured");
+    }
+    Ok(())
+}
+
+/// Minor units of a part, from nothing to the whole.
+fn part_of(amount: Amount, part: Option<&Money>) -> Sense<i64> {
+    let part = part.ok_or("an amount is missing")?;
+    let fits = (0..=amount.minor_units()).contains(&part.minor_units)
+        && part.currency_code == amount.currency().as_str();
+    if fits {
+        Ok(part.minor_units)
+    } else {
+        Err("a part that is none of the amount")
+    }
+}
+
+fn decline_reason(number: i32) -> Sense<Option<DeclineReason>> {
+    use pb::DeclineReason as Told;
+    let told = Told::try_from(number).map_err(|_| "an unknown reason to decline")?;
+    Ok(Some(match told {
+        Told::Unspecified => return Ok(None),
+        Told::Other => DeclineReason::Other,
+        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Told::Expired => DeclineReason::Expired,
+        Told::Incorrect => DeclineReason::Incorrect,
+        Told::OverLimit => DeclineReason::OverLimit,
+        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+    }))
+}
+
+fn is_key(text: &str, key: Uuid) -> bool {
+    Uuid::try_parse(text).is_ok_and(|told| told == key)
+}
+
+fn is_amount(money: Option<&Money>, amount: Amount) -> bool {
+    money.is_some_and(|money| {
+        money.minor_units == amount.minor_units()
+            && money.currency_code == amount.currency().as_str()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! What is asked of a provider, and what can come of it.
+
+use std::fmt;
+
+use model::Amount;
+use tonic::Code;
+use uuid::Uuid;
+
+/// The most characters of a payment token.
+pub const TOKEN_CHARS_MAX: usize = 1_024;
+
+/// The key of one attempt to take money, made up and written down before the provider is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PaymentKey(pub Uuid);
+
+/// The key of one refund, made up and written down before the provider is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RefundKey(pub Uuid);
+
+/// One attempt to take money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its key.
+    pub key: PaymentKey,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// Who pays, and how, in the provider's own words. A secret: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PaymentToken(String);
+
+/// A text that is no payment token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have 1 to {TOKEN_CHARS_MAX} characters")]
+pub struct TokenError;
+
+/// How a payment stands for good, or until we change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The amount is held for us.
+    Approved,
+    /// The amount was taken.
+    Captured,
+    /// Nothing was taken, nor is held.
+    Declined(DeclineReason),
+    /// Nothing is held, nor will be.
+    Voided,
+}
+
+/// What became of a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundFate {
+    /// The payer gets the money.
+    Refunded,
+    /// It cannot be given back this way.
+    Declined,
+}
+
+/// Why a payment was declined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeclineReason {
+    /// For a reason that the provider does not tell.
+    Other,
+    /// The payer has too little.
+    InsufficientFunds,
+    /// The card or account has expired, or was closed.
+    Expired,
+    /// The card or account is not what the payer said it is.
+    Incorrect,
+    /// Above a limit of the payer's.
+    OverLimit,
+    /// The payer would have to prove who they are.
+    AuthenticationRequired,
+    /// The provider takes it for fraud.
+    SuspectedFraud,
+    /// It cannot be paid in that currency.
+    CurrencyNotSupported,
+}
+
+/// Why a call did not settle what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsettled {
+    /// The provider has refused the call and nothing was done by it; there was no other.
+    #[error("the provider refused with {code:?}: {message}")]
+    Refused {
+        /// INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, UNAUTHENTICATED or
+        /// PERMISSION_DENIED.
+        code: Code,
+        /// The provider's own words.
+        message: String,
+    },
+    /// It may have been done or not, or be done yet. Keep it, and ask again with the same key.
+    #[error("unresolved: {0}")]
+    Unresolved(Doubt),
+}
+
+/// What is in the way of knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// There was no answer in time, or none that says what was done.
+    #[error("no answer")]
+    NoAnswer,
+    /// The provider has not decided.
+    #[error("the provider has not decided")]
+    Pending,
+    /// The provider has seen nothing under the key; it may be on its way.
+    #[error("nothing has arrived yet")]
+    NotArrived,
+    /// The answer contradicts itself or the question.
+    #[error("the answer is nonsense: {0}")]
+    Nonsense(&'static str),
+}
+
+impl TryFrom<String> for PaymentToken {
+    type Error = TokenError;
+
+    fn try_from(text: String) -> Result<Self, TokenError> {
+        if (1..=TOKEN_CHARS_MAX).contains(&text.chars().count()) {
+            Ok(Self(text))
+        } else {
+            Err(TokenError)
+        }
+    }
+}
+
+impl PaymentToken {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PaymentToken(secret)")
+    }
+}
+
+impl fmt::Display for PaymentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for RefundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_bounded_and_not_shown() {
+        for bad in [String::new(), "x".repeat(TOKEN_CHARS_MAX + 1)] {
+            assert_eq!(PaymentToken::try_from(bad), Err(TokenError));
+        }
+        let token = PaymentToken::try_from("ä".repeat(TOKEN_CHARS_MAX)).expect("a token");
+        assert!(!format!("{token:?}").contains('ä'));
+    }
+}
