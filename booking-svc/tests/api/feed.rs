@@ -134,7 +134,7 @@ async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
     let mut stage = Stage::start().await;
     let known = stage.a_show(3).await;
     delete_show(&stage, &known).await;
-    stage.follow_feed().await;
+    stage.settle().await;
     let mut client = stage.client();
     let call = reserve(&mut client, &known, &["A-2"], "bob");
     let code = Code::FailedPrecondition;
@@ -154,7 +154,7 @@ async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
     let unknown = unknown.into_inner().show.expect("set").show_id;
     delete_show(&stage, &unknown).await;
     stage.system.booking.start_again().await;
-    stage.follow_feed().await;
+    stage.settle().await;
     let call = reserve(&mut client, &missed, &["A-1"], "bob");
     stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
     let call = reserve(&mut client, &unknown, &["A-1"], "bob");

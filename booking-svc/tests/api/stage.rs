@@ -101,15 +101,24 @@ impl Stage {
         self.system.cancel_show(show).await;
     }
 
-    /// Waits until booking-svc has applied the whole feed, wound up what it was told to, and been
-    /// heard by the catalog.
+    /// Waits until booking-svc has applied the whole feed.
     pub(crate) async fn follow_feed(&self) {
-        let behind = "SELECT (SELECT count(*) FROM booking.feed_cursor AS here, catalog.feed AS there \
-                 WHERE here.revision < there.revision) \
-             + (SELECT count(*) FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL) \
-             + (SELECT count(*) FROM booking.answers)";
+        let behind = "SELECT count(*) FROM booking.feed_cursor AS here, catalog.feed AS there \
+             WHERE here.revision < there.revision";
         eventually(FEED_MAX, "the feed is applied", async || {
             self.count(behind).await == 0
+        })
+        .await;
+    }
+
+    /// Waits until booking-svc has nothing left to do by itself: the feed is applied, cancelled
+    /// shows are wound up, and the catalog has heard its answers.
+    pub(crate) async fn settle(&self) {
+        self.follow_feed().await;
+        let left = "SELECT (SELECT count(*) FROM booking.answers) + (SELECT count(*) \
+             FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL)";
+        eventually(FEED_MAX, "booking-svc is idle", async || {
+            self.count(left).await == 0
         })
         .await;
     }
