@@ -413,7 +413,7 @@ async fn a_show_is_deleted_only_if_it_never_had_a_booking() {
 
     let deleted = stage.delete(&empty).await;
     deleted.unwrap_or_else(|status| panic!("{}", describe(&status)));
-    stage.follow_feed().await;
+    stage.settle().await;
     stage.refuses_to_sell(&empty, "A-1", "CANCELLED").await;
     stage.assert_sound().await;
 }
