@@ -8,6 +8,7 @@ use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs, duration_
 use tonic::transport::Endpoint;
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
+use crate::verbs::HoldTerms;
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
 ///
@@ -57,6 +58,11 @@ pub struct Config {
     #[arg(long, env = "TICKETING_HOLD", default_value = "120s", value_name = "DURATION", value_parser = duration_of::<10, 1800>)]
     pub hold: Duration,
 
+    /// The longest that a hold can last since it was made, however often it is extended: 10 s
+    /// to 2 h
+    #[arg(long, env = "TICKETING_HOLD_LIFETIME_MAX", default_value = "1800s", value_name = "DURATION", value_parser = duration_of::<10, 7200>)]
+    pub hold_lifetime_max: Duration,
+
     /// The most seats of one booking: 1 to 100
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
@@ -80,6 +86,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// How long holds last.
+    #[must_use]
+    pub fn hold_terms(&self) -> HoldTerms {
+        HoldTerms {
+            default: self.hold,
+            lifetime_max: self.hold_lifetime_max,
+        }
+    }
+
     /// What it says about bookings.
     #[must_use]
     pub fn limits(&self) -> Limits {

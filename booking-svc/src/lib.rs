@@ -78,7 +78,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         lanes.clone(),
         shutdown.clone(),
     ));
-    let verbs = Verbs::new(sales.clone(), lanes, config.hold);
+    let verbs = Verbs::new(sales.clone(), lanes, config.hold_terms());
     let customers = Customers {
         store: store.clone(),
     };

@@ -1,17 +1,25 @@
 //! What a caller can do: look up the sale, have the order decided, and say what became of it.
 
+mod cancel;
+mod confirm;
+mod extend;
+mod reserve;
+mod swap;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BookingId, ShowId};
+use model::BookingId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::{Booking, Command, Customer, Order, Refusal, Sale};
+use crate::domain::{Booking, Command, Order, Refusal, Sale};
 use crate::sales::{Sales, SalesError};
 use crate::store::{LaneError, Lanes};
 
-/// How often a reserve looks its sale up because the catalog changes it meanwhile.
+pub use reserve::Reserve;
+
+/// How often a sale is looked up because the catalog changes it meanwhile.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Carries out orders.
@@ -19,27 +27,19 @@ const LOOKUPS_MAX: u32 = 3;
 pub struct Verbs {
     sales: Sales,
     lanes: Lanes,
-    hold_default: Duration,
+    terms: HoldTerms,
 }
 
-/// A valid ReserveSeats.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reserve {
-    /// Of which show.
-    pub show_id: ShowId,
-    /// Which seats, none twice.
-    pub labels: Vec<String>,
-    /// For whom.
-    pub customer: Customer,
-    /// For how long; none: as the show says, or this service.
-    pub hold: Option<Duration>,
-    /// The caller's id for it.
-    pub request_id: Option<Uuid>,
-    /// A hash of the request.
-    pub fingerprint: i64,
+/// How long holds last.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldTerms {
+    /// Where neither the caller nor the show says for how long.
+    pub default: Duration,
+    /// The longest since the booking was made, however often it is extended.
+    pub lifetime_max: Duration,
 }
 
-/// A valid ConfirmBooking or CancelBooking.
+/// What every valid change of a booking says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Which booking.
@@ -67,9 +67,14 @@ pub enum VerbError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// Labels name no seat: the place of each in the request, and the label.
-    #[error("unknown seats: {0:?}")]
-    UnknownSeats(Vec<(usize, String)>),
+    /// Labels name no seat.
+    #[error("unknown seats in {field}: {seats:?}")]
+    UnknownSeats {
+        /// The field of the request.
+        field: &'static str,
+        /// The place of each in that field, and the label.
+        seats: Vec<(usize, String)>,
+    },
     /// It got no decision.
     #[error("no decision: {0:?}")]
     Undecided(LaneError),
@@ -79,123 +84,17 @@ pub enum VerbError {
 }
 
 impl Verbs {
-    /// Verbs on `sales`, decided by `lanes`. Seats are held for `hold_default` where neither the
-    /// caller nor the show says for how long.
+    /// Verbs on `sales`, decided by `lanes`.
     #[must_use]
-    pub fn new(sales: Sales, lanes: Lanes, hold_default: Duration) -> Self {
+    pub fn new(sales: Sales, lanes: Lanes, terms: HoldTerms) -> Self {
         Self {
             sales,
             lanes,
-            hold_default,
+            terms,
         }
     }
 
-    /// Holds seats: all of them or none.
-    ///
-    /// # Errors
-    ///
-    /// Why nothing was held.
-    pub async fn reserve(&self, wanted: Reserve, deadline: Instant) -> Result<Booked, VerbError> {
-        let mut sale = self.sales.get(wanted.show_id).await?;
-        for _ in 0..LOOKUPS_MAX {
-            let ordinals = match ordinals(&sale, &wanted.labels) {
-                Ok(ordinals) => ordinals,
-                Err(unknown) => match self.sales.newer(&sale).await? {
-                    Some(newer) => {
-                        sale = newer;
-                        continue;
-                    }
-                    None => return self.first_result(&wanted, sale, unknown).await,
-                },
-            };
-            let order = Order {
-                show_id: wanted.show_id,
-                request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
-                repeatable: wanted.request_id.is_some(),
-                fingerprint: wanted.fingerprint,
-                command: Command::Reserve {
-                    ordinals,
-                    sale: Arc::clone(&sale),
-                    customer: wanted.customer.clone(),
-                    hold: wanted.hold.or(sale.terms.hold).unwrap_or(self.hold_default),
-                },
-            };
-            match self.lanes.decide(order, deadline).await {
-                Ok(Ok(booking)) => return Ok(Booked { booking, sale }),
-                Ok(Err(refusal)) => return Err(VerbError::Refused(refusal)),
-                Err(LaneError::SaleChanged) => sale = self.sales.refresh(wanted.show_id).await?,
-                Err(error) => return Err(VerbError::Undecided(error)),
-            }
-        }
-        Err(VerbError::Undecided(LaneError::Contention))
-    }
-
-    /// What an earlier call did that was the same as `wanted`, if there was one: the layout may
-    /// have had the seats then. Otherwise `error`.
-    async fn first_result(
-        &self,
-        wanted: &Reserve,
-        sale: Arc<Sale>,
-        error: VerbError,
-    ) -> Result<Booked, VerbError> {
-        let Some(request_id) = wanted.request_id else {
-            return Err(error);
-        };
-        let store = self.sales.store();
-        let first = store.replay(wanted.show_id, request_id).await;
-        match first.map_err(SalesError::from)? {
-            None => Err(error),
-            Some(first) => match first.answer(wanted.fingerprint) {
-                Ok(booking) => Ok(Booked { booking, sale }),
-                Err(refusal) => Err(VerbError::Refused(refusal)),
-            },
-        }
-    }
-
-    /// Turns a hold into a sale.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not.
-    pub async fn confirm(&self, change: Change, deadline: Instant) -> Result<Booked, VerbError> {
-        let Change {
-            booking_id,
-            version,
-            ..
-        } = change;
-        self.change(
-            &change,
-            Command::Confirm {
-                booking_id,
-                version,
-            },
-            deadline,
-        )
-        .await
-    }
-
-    /// Gives a booking up; its seats are free.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not.
-    pub async fn cancel(&self, change: Change, deadline: Instant) -> Result<Booked, VerbError> {
-        let Change {
-            booking_id,
-            version,
-            ..
-        } = change;
-        self.change(
-            &change,
-            Command::Cancel {
-                booking_id,
-                version,
-            },
-            deadline,
-        )
-        .await
-    }
-
+    /// Has a command about a booking decided.
     async fn change(
         &self,
         change: &Change,
@@ -210,15 +109,7 @@ impl Verbs {
             command,
         };
         // A booking has a sale: it is looked up first, so that what is written can be told.
-        let sale = match self.sales.known(order.show_id).await {
-            Ok(sale) => sale,
-            Err(SalesError::NotFound(_)) => {
-                return Err(VerbError::Refused(Refusal::BookingNotFound(
-                    change.booking_id,
-                )));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let sale = self.sale_of(change.booking_id).await?;
         match self.lanes.decide(order, deadline).await {
             Ok(Ok(booking)) if sale.can_name(&booking) => Ok(Booked { booking, sale }),
             Ok(Ok(booking)) => {
@@ -229,10 +120,42 @@ impl Verbs {
             Err(error) => Err(VerbError::Undecided(error)),
         }
     }
+    /// The sale of a booking's show.
+    async fn sale_of(&self, booking_id: BookingId) -> Result<Arc<Sale>, VerbError> {
+        match self.sales.known(booking_id.show()).await {
+            Ok(sale) => Ok(sale),
+            Err(SalesError::NotFound(_)) => {
+                Err(VerbError::Refused(Refusal::BookingNotFound(booking_id)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What an earlier call did under this request id, if it was the same: the layout may have
+    /// had the seats then. Otherwise `error`.
+    async fn first_result(
+        &self,
+        sale: Arc<Sale>,
+        request_id: Option<Uuid>,
+        fingerprint: i64,
+        error: VerbError,
+    ) -> Result<Booked, VerbError> {
+        let Some(request_id) = request_id else {
+            return Err(error);
+        };
+        let first = self.sales.store().replay(sale.show_id, request_id).await;
+        match first.map_err(SalesError::from)? {
+            None => Err(error),
+            Some(first) => match first.answer(fingerprint) {
+                Ok(booking) => Ok(Booked { booking, sale }),
+                Err(refusal) => Err(VerbError::Refused(refusal)),
+            },
+        }
+    }
 }
 
 /// The ordinals of labels, ascending.
-fn ordinals(sale: &Sale, labels: &[String]) -> Result<Vec<u32>, VerbError> {
+fn ordinals(sale: &Sale, field: &'static str, labels: &[String]) -> Result<Vec<u32>, VerbError> {
     let mut ordinals = Vec::with_capacity(labels.len());
     let mut unknown = Vec::new();
     for (place, label) in labels.iter().enumerate() {
@@ -242,7 +165,8 @@ fn ordinals(sale: &Sale, labels: &[String]) -> Result<Vec<u32>, VerbError> {
         }
     }
     if !unknown.is_empty() {
-        return Err(VerbError::UnknownSeats(unknown));
+        let seats = unknown;
+        return Err(VerbError::UnknownSeats { field, seats });
     }
     ordinals.sort_unstable();
     Ok(ordinals)

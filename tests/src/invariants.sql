@@ -37,8 +37,13 @@ FROM (
     UNION ALL
     SELECT 'bookings that owe another refund than what was paid and given up', count(*)
     FROM booking.bookings AS b
-    WHERE b.refund_due IS DISTINCT FROM
-        CASE WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN nullif(b.total, 0) END
+    WHERE b.refund_due IS DISTINCT FROM nullif(coalesce(b.released, 0) + CASE
+        WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN b.total ELSE 0
+    END, 0)
+    UNION ALL
+    SELECT 'bookings whose total is not the sum of their lines', count(*)
+    FROM booking.bookings AS b
+    WHERE b.total <> (SELECT sum(price) FROM unnest(b.seat_prices) AS price)
     UNION ALL
     SELECT 'bookings that a show''s end has ended while it is on sale', count(*)
     FROM booking.bookings AS b

@@ -105,9 +105,56 @@ impl From<Refusal> for ApiError {
                 "the booking has changed since the etag was read",
             )
             .with("etag", format!("v{version}")),
+            Refusal::NotInBooking(id, labels) => {
+                let message = format!("not in the booking: {}", some_of(&labels));
+                let subject = |label| (label, "is not in the booking".to_owned());
+                Self::precondition(
+                    ErrorReason::SeatsNotInBooking,
+                    "SEAT_NOT_IN_BOOKING",
+                    message,
+                    labels.into_iter().map(subject).collect(),
+                )
+                .with("booking_id", id)
+            }
+            Refusal::LifetimeExceeded { booking_id, left } => {
+                let left = left.as_millis();
+                Self::precondition(
+                    ErrorReason::HoldLifetimeExceeded,
+                    "HOLD_LIFETIME",
+                    format!("the hold may go on for {left} ms from now at the most"),
+                    vec![(booking_id.to_string(), format!("has {left} ms left"))],
+                )
+                .with("booking_id", booking_id)
+                .with("left_ms", left)
+            }
+            Refusal::SwapCostsMore {
+                booking_id,
+                by,
+                currency,
+            } => Self::precondition(
+                ErrorReason::SwapCostsMore,
+                "SWAP_COSTS_MORE",
+                format!("the booking is paid, and would cost {by} minor units of {currency} more"),
+                vec![(booking_id.to_string(), format!("would cost {by} more"))],
+            )
+            .with("booking_id", booking_id)
+            .with("minor_units", by)
+            .with("currency_code", currency),
             Refusal::RequestIdReused => request_id_reused(),
         }
     }
+}
+
+/// The first of some labels, and how many more there are.
+fn some_of<T: AsRef<str>>(labels: &[T]) -> String {
+    let some: Vec<&str> = labels
+        .iter()
+        .take(SEATS_IN_MESSAGE_MAX)
+        .map(T::as_ref)
+        .collect();
+    let more = labels.len().saturating_sub(SEATS_IN_MESSAGE_MAX);
+    let more = (more > 0).then(|| format!(" and {more} more"));
+    some.join(", ") + &more.unwrap_or_default()
 }
 
 impl From<CustomerRefusal> for ApiError {
@@ -153,18 +200,8 @@ fn request_id_reused() -> ApiError {
 }
 
 fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
-    let labels = seats.iter().map(|(label, _)| label.as_str());
-    let mut message = format!(
-        "taken: {}",
-        labels
-            .take(SEATS_IN_MESSAGE_MAX)
-            .collect::<Vec<_>>()
-            .join(", ")
-    );
-    let more = seats.len().saturating_sub(SEATS_IN_MESSAGE_MAX);
-    if more > 0 {
-        message += &format!(" and {more} more");
-    }
+    let labels: Vec<_> = seats.iter().map(|(label, _)| label.as_str()).collect();
+    let message = format!("taken: {}", some_of(&labels));
     let subjects = seats.into_iter().map(|(label, taken)| {
         let how = match taken {
             Taken::Held => "is held",
@@ -187,14 +224,14 @@ impl From<VerbError> for ApiError {
             VerbError::Refused(refusal) => refusal.into(),
             VerbError::Sales(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
-            VerbError::UnknownSeats(seats) => {
+            VerbError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {
                     let message = if label.len() <= LABEL_IN_MESSAGE_BYTES_MAX {
                         format!("no seat {label:?}")
                     } else {
                         "names no seat".to_owned()
                     };
-                    (format!("seat_labels[{place}]"), message)
+                    (format!("{field}[{place}]"), message)
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }

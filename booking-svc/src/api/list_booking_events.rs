@@ -81,6 +81,10 @@ impl From<Event> for pb::BookingEvent {
             Verb::Cancel => pb::BookingVerb::Cancel,
             Verb::Expire => pb::BookingVerb::Expire,
             Verb::Void => pb::BookingVerb::Void,
+            Verb::Sell => pb::BookingVerb::Sell,
+            Verb::Extend => pb::BookingVerb::Extend,
+            Verb::Swap => pb::BookingVerb::Swap,
+            Verb::Release => pb::BookingVerb::Release,
         };
         let from = event
             .from

@@ -6,12 +6,14 @@ mod confirm_booking;
 mod convert;
 mod customers;
 mod error;
+mod extend_hold;
 mod get_booking;
 mod list_booking_events;
 mod list_bookings;
 mod list_seats;
 mod parse;
 mod reserve_seats;
+mod swap_seats;
 
 use std::time::Duration;
 
@@ -66,6 +68,20 @@ impl BookingService for Bookings {
         request: Request<pb::ConfirmBookingRequest>,
     ) -> Result<Response<pb::ConfirmBookingResponse>, Status> {
         Ok(Response::new(self.handle_confirm_booking(request).await?))
+    }
+
+    async fn extend_hold(
+        &self,
+        request: Request<pb::ExtendHoldRequest>,
+    ) -> Result<Response<pb::ExtendHoldResponse>, Status> {
+        Ok(Response::new(self.handle_extend_hold(request).await?))
+    }
+
+    async fn swap_seats(
+        &self,
+        request: Request<pb::SwapSeatsRequest>,
+    ) -> Result<Response<pb::SwapSeatsResponse>, Status> {
+        Ok(Response::new(self.handle_swap_seats(request).await?))
     }
 
     async fn cancel_booking(

@@ -1,14 +1,19 @@
 //! What several requests have in common, as values that cannot be invalid.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use model::{BookingId, ShowId};
 use service_kit::fingerprint::fingerprint;
-use service_kit::{ApiError, FieldViolations, wire};
+use service_kit::{FieldViolations, wire};
 use uuid::Uuid;
 
+use super::{HOLD_MAX, HOLD_MIN, SEATS_PER_BOOKING_MAX};
 use crate::domain::{Customer, Email};
 use crate::verbs::Change;
 
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
+const PAYMENT_REFERENCE_CHARS_MAX: usize = 128;
 
 /// A show's id that is required.
 pub(super) fn show_id(text: &str, violations: &mut FieldViolations) -> Option<ShowId> {
@@ -62,33 +67,83 @@ pub(super) fn email(email: &str, violations: &mut FieldViolations) -> Option<Cus
     email.map(|email| Customer::Email(email.as_str().to_owned()))
 }
 
-/// What ConfirmBooking and CancelBooking have in common.
-///
-/// # Errors
-///
-/// INVALID_ARGUMENT with every field that is wrong.
-pub(super) fn change(
+/// What every change of a booking says; `more` is what else its body says, for the hash of it.
+pub(super) fn change<'a>(
     verb: &str,
-    booking_id: &str,
-    request_id: &str,
-    etag: &str,
-) -> Result<Change, ApiError> {
-    let mut violations = FieldViolations::default();
-    let id = self::booking_id(booking_id, &mut violations);
-    let request_id = self::request_id(request_id, &mut violations);
-    let version = self::etag("etag", etag, &mut violations);
-    let Some(booking_id) = id else {
-        return Err(violations.into_error());
-    };
-    violations.check()?;
-    let fingerprint = fingerprint(
-        verb,
-        [booking_id.uuid().as_bytes().as_slice(), etag.as_bytes()],
-    );
-    Ok(Change {
+    (booking_id, request_id, etag): (&str, &str, &str),
+    more: impl IntoIterator<Item = &'a [u8]>,
+    violations: &mut FieldViolations,
+) -> Option<Change> {
+    let id = self::booking_id(booking_id, violations);
+    let request_id = self::request_id(request_id, violations);
+    let version = self::etag("etag", etag, violations);
+    let booking_id = id?;
+    let uuid = booking_id.uuid();
+    let mut body: Vec<&[u8]> = vec![uuid.as_bytes(), etag.as_bytes()];
+    for text in more {
+        body.push(text);
+    }
+    Some(Change {
         booking_id,
         version,
         request_id,
-        fingerprint,
+        fingerprint: fingerprint(verb, body),
     })
+}
+
+/// Labels of seats at `field`, none twice.
+pub(super) fn labels(field: &str, labels: &[String], violations: &mut FieldViolations) {
+    if labels.len() > usize::from(SEATS_PER_BOOKING_MAX) {
+        violations.add(
+            field,
+            format!("names more than {SEATS_PER_BOOKING_MAX} seats"),
+        );
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (place, label) in labels.iter().enumerate() {
+        if !seen.insert(label) {
+            violations.add(format!("{field}[{place}]"), "stands twice");
+        }
+    }
+}
+
+/// Labels in one order, whatever order they came in: the caller has sent the same.
+pub(super) fn sorted(labels: &[String]) -> Vec<&[u8]> {
+    let mut labels: Vec<_> = labels.iter().map(String::as_bytes).collect();
+    labels.sort_unstable();
+    labels
+}
+
+/// How long a hold is to last.
+pub(super) fn hold(asked: &prost_types::Duration) -> Result<Duration, String> {
+    let hold = wire::duration(asked)?;
+    if !(HOLD_MIN..=HOLD_MAX).contains(&hold) {
+        return Err("must be 10 s to 1800 s".to_owned());
+    }
+    if hold.subsec_nanos() % 1_000_000 != 0 {
+        return Err("must be whole milliseconds".to_owned());
+    }
+    Ok(hold)
+}
+
+/// A hold as bytes, for the hash of a body: one that is not set stays so, whatever the default
+/// becomes.
+pub(super) fn hold_text(hold: Option<&prost_types::Duration>) -> String {
+    hold.map_or(String::new(), |hold| {
+        format!("{}.{}", hold.seconds, hold.nanos)
+    })
+}
+
+/// What money is known by elsewhere, which is optional.
+pub(super) fn payment_reference(text: String, violations: &mut FieldViolations) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let fits =
+        text.chars().count() <= PAYMENT_REFERENCE_CHARS_MAX && !text.chars().any(char::is_control);
+    let message = format!(
+        "must have at most {PAYMENT_REFERENCE_CHARS_MAX} characters, none of them control characters"
+    );
+    violations.take("payment_reference", fits.then_some(text).ok_or(message))
 }

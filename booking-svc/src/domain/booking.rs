@@ -25,8 +25,14 @@ pub struct Booking {
     pub seats: Vec<HeldSeat>,
     /// The sum of its seats' prices, in minor units.
     pub total: i64,
-    /// What is owed to the customer, in minor units: 1 to `total`, none if nothing is.
+    /// The price of what was given back after it was confirmed, in minor units, if something
+    /// was. With `total`, what was paid for it.
+    pub released: Option<i64>,
+    /// What is owed to the customer, in minor units: `released`, and `total` too once it is
+    /// cancelled; none if nothing is.
     pub refund_due: Option<i64>,
+    /// What the money is known by elsewhere, if it was taken elsewhere.
+    pub payment_reference: Option<String>,
     /// The currency of every price in it.
     pub currency: Currency,
     /// When it was made.
@@ -50,6 +56,19 @@ pub struct HeldSeat {
     pub price: i64,
     /// The name of the price tier.
     pub tier: Arc<str>,
+}
+
+/// What a transition has replaced in its booking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prior {
+    /// The seats.
+    pub seats: Vec<HeldSeat>,
+    /// The sum of their prices, in minor units.
+    pub total: i64,
+    /// The price of what was given back after it was confirmed, in minor units.
+    pub released: Option<i64>,
+    /// When the hold ended, or would have ended.
+    pub expires_at: OffsetDateTime,
 }
 
 /// Who a booking is for.
@@ -107,6 +126,14 @@ pub enum Verb {
     Expire,
     /// Ends it, because its show was cancelled.
     Void,
+    /// Makes it, confirmed at once.
+    Sell,
+    /// Has its hold end later.
+    Extend,
+    /// Gives other seats for some of its own.
+    Swap,
+    /// Gives a part of it up.
+    Release,
 }
 
 /// One row of the log: what a verb did to a booking.
@@ -126,6 +153,8 @@ pub struct Transition {
     pub request_id: Uuid,
     /// A hash of the verb and the body of the request.
     pub fingerprint: i64,
+    /// What it has replaced, if more than the state.
+    pub prior: Option<Prior>,
 }
 
 /// Where `verb` leads a booking that is in `state`; none if it may not. A booking that does
@@ -133,17 +162,19 @@ pub struct Transition {
 #[must_use]
 pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingState> {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
-    match (state, verb) {
-        (None, Verb::Reserve) => Some(Pending),
-        (Some(Pending), Verb::Confirm) => Some(Confirmed),
-        (Some(Pending | Confirmed), Verb::Cancel) | (Some(Confirmed), Verb::Void) => {
+    match (verb, state) {
+        (Verb::Reserve, None) => Some(Pending),
+        (Verb::Sell, None) => Some(Confirmed),
+        (Verb::Extend, Some(Pending)) => Some(Pending),
+        (Verb::Swap | Verb::Release, Some(live @ (Pending | Confirmed))) => Some(live),
+        (Verb::Confirm, Some(Pending)) => Some(Confirmed),
+        (Verb::Cancel, Some(Pending | Confirmed)) | (Verb::Void, Some(Confirmed)) => {
             Some(Cancelled)
         }
-        (Some(Pending), Verb::Expire | Verb::Void) => Some(Failed),
-        (None, Verb::Confirm | Verb::Cancel | Verb::Expire | Verb::Void)
-        | (Some(_), Verb::Reserve)
-        | (Some(Confirmed | Cancelled | Failed), Verb::Confirm | Verb::Expire)
-        | (Some(Cancelled | Failed), Verb::Cancel | Verb::Void) => None,
+        (Verb::Expire | Verb::Void, Some(Pending)) => Some(Failed),
+        (Verb::Reserve | Verb::Sell, Some(_))
+        | (Verb::Confirm | Verb::Expire | Verb::Extend, Some(Confirmed))
+        | (_, None | Some(Cancelled | Failed)) => None,
     }
 }
 
@@ -166,26 +197,58 @@ impl Booking {
         since.unwrap_or(self.created_at)
     }
 
-    /// What is owed for it when it is cancelled: its whole price if it was paid, and nothing
-    /// for a hold.
+    /// What is owed for it when it is cancelled: all that was paid, and nothing for a hold.
     #[must_use]
     pub fn refund(&self) -> Option<i64> {
-        (self.state == BookingState::Confirmed && self.total > 0).then_some(self.total)
+        let paid = self.total + self.released.unwrap_or(0);
+        (self.state == BookingState::Confirmed && paid > 0).then_some(paid)
+    }
+
+    /// What a transition is about to replace.
+    #[must_use]
+    pub fn prior(&self) -> Prior {
+        Prior {
+            seats: self.seats.clone(),
+            total: self.total,
+            released: self.released,
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// Notes that something of it is given back that was paid for, at this price.
+    pub fn give_back(&mut self, price: i64) {
+        if price > 0 {
+            self.released = Some(self.released.unwrap_or(0) + price);
+            self.refund_due = self.released;
+        }
+    }
+
+    /// Sets the total to what its seats cost.
+    pub fn add_up(&mut self) {
+        self.total = self.seats.iter().map(|seat| seat.price).sum();
     }
 
     /// The booking as a transition left it, before whatever came after: what the call that
-    /// made the transition returned.
+    /// made the transition returned. `replaced` is what the first of the later ones that
+    /// replaced more than the state has replaced.
     #[must_use]
-    pub fn as_of(mut self, version: i32, state: BookingState) -> Self {
+    pub fn as_of(mut self, version: i32, state: BookingState, replaced: Option<Prior>) -> Self {
         self.version = version;
         self.state = state;
+        if let Some(prior) = replaced {
+            self.seats = prior.seats;
+            self.total = prior.total;
+            self.released = prior.released;
+            self.expires_at = prior.expires_at;
+        }
         if matches!(state, BookingState::Pending) {
             self.confirmed_at = None;
+            self.payment_reference = None;
         }
         if !matches!(state, BookingState::Cancelled) {
             self.cancelled_at = None;
             self.cancel_reason = None;
-            self.refund_due = None;
+            self.refund_due = self.released;
         }
         if !matches!(state, BookingState::Failed) {
             self.failed_at = None;
@@ -236,4 +299,8 @@ named!(Verb {
     Cancel = "CANCEL",
     Expire = "EXPIRE",
     Void = "VOID",
+    Sell = "SELL",
+    Extend = "EXTEND",
+    Swap = "SWAP",
+    Release = "RELEASE",
 });

@@ -5,20 +5,21 @@
 //! Invariants: an order is granted whole or not at all; a seat that is given has no owner,
 //! or one that this batch has just expired; every change of a booking leaves a transition.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+mod change;
+mod end;
+mod reserve;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{BookingId, ShowId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::{
-    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
-    next_state,
+    Booking, BookingState, FailureReason, HeldSeat, Prior, Transition, Verb, next_state,
 };
-use super::order::{Command, Order, Refusal, Taken};
-use super::sale::{Sale, SaleState};
+use super::order::{Command, Order, Refusal};
+use super::sale::SaleState;
 
 /// The rows that a batch has locked, as they were read under the locks.
 #[derive(Debug, Default)]
@@ -110,8 +111,11 @@ pub struct Decision {
 pub struct Writes {
     /// Bookings that are new, as they end up.
     pub inserted: Vec<Booking>,
-    /// Bookings that have changed, as they end up, each with the version it had.
+    /// Bookings whose state has changed, as they end up, each with the version it had.
     pub updated: Vec<(Booking, i32)>,
+    /// Bookings, new ones too, of which more has changed than the state or that have what most
+    /// never have; as they end up, each with the version it had, or was made with.
+    pub rewritten: Vec<(Booking, i32)>,
     /// Seats that have changed hands.
     pub seats: Vec<SeatWrite>,
     /// What happened, in order.
@@ -147,6 +151,7 @@ pub fn decide(orders: &[Order], locked: Locked) -> Decision {
         now,
         locked,
         changed: BTreeMap::new(),
+        rewritten: BTreeSet::new(),
         seats: BTreeMap::new(),
         log: Vec::new(),
     };
@@ -166,6 +171,8 @@ struct Batch {
     locked: Locked,
     /// The version that each booking had that this batch has touched; none if it is new.
     changed: BTreeMap<BookingId, Option<i32>>,
+    /// Those of them of which more than the state has changed, or is unusual.
+    rewritten: BTreeSet<BookingId>,
     /// Who had each seat that this batch has given or freed.
     seats: BTreeMap<(ShowId, u32), Option<BookingId>>,
     log: Vec<Transition>,
@@ -177,134 +184,38 @@ impl Batch {
             return replay.answer(order.fingerprint).map_err(refused);
         }
         match &order.command {
-            Command::Reserve {
-                sale,
-                ordinals,
-                customer,
-                hold,
-            } => self.reserve(order, sale, ordinals, customer, *hold),
+            Command::Reserve(wanted) => self.reserve(order, wanted),
             Command::Confirm {
                 booking_id,
                 version,
-            } => self.confirm(order, *booking_id, *version),
+                payment_reference,
+            } => self.confirm(order, *booking_id, *version, payment_reference.as_ref()),
             Command::Cancel {
                 booking_id,
                 version,
             } => self.cancel(order, *booking_id, *version),
+            Command::Release {
+                booking_id,
+                version,
+                sale,
+                labels,
+            } => self.release(order, *booking_id, *version, sale, labels),
+            Command::Extend {
+                booking_id,
+                version,
+                hold,
+                lifetime_max,
+            } => self.extend(order, *booking_id, *version, *hold, *lifetime_max),
+            Command::Swap {
+                booking_id,
+                version,
+                sale,
+                labels,
+                ordinals,
+            } => self.swap(order, *booking_id, *version, sale, labels, ordinals),
             Command::Expire { booking_id } => self.expire(order, *booking_id),
             Command::Void { booking_id } => self.void(order, *booking_id),
         }
-    }
-
-    fn reserve(
-        &mut self,
-        order: &Order,
-        sale: &Arc<Sale>,
-        ordinals: &[u32],
-        customer: &Customer,
-        hold: Duration,
-    ) -> Outcome {
-        if self.sale(order.show_id)?.revision != sale.revision {
-            return Err(NotGranted::SaleChanged);
-        }
-        if let Some(refusal) = sale.refusal_at(self.now) {
-            return Err(refused(refusal));
-        }
-        let seats_max = sale.terms.seats_per_booking_max;
-        if let Some(max) = seats_max.filter(|max| ordinals.len() > usize::from(*max)) {
-            return Err(refused(Refusal::TooManySeats(max)));
-        }
-        self.seats_are_free(sale, ordinals)?;
-
-        let mut seats = Vec::with_capacity(ordinals.len());
-        for &ordinal in ordinals {
-            let priced = sale
-                .price(ordinal)
-                .ok_or(NotGranted::Fault("a seat is not in the layout"))?;
-            seats.push(HeldSeat {
-                ordinal,
-                price: priced.price,
-                tier: priced.tier.into(),
-            });
-        }
-        let booking = Booking {
-            booking_id: BookingId::generate(order.show_id),
-            state: BookingState::Pending,
-            failure_reason: None,
-            cancel_reason: None,
-            version: 0,
-            customer: customer.clone(),
-            total: seats.iter().map(|seat| seat.price).sum(),
-            refund_due: None,
-            seats,
-            currency: sale.prices.currency(),
-            created_at: self.now,
-            expires_at: self.now + hold,
-            confirmed_at: None,
-            cancelled_at: None,
-            failed_at: None,
-        };
-        self.give_seats(&booking, Some(booking.booking_id));
-        self.transition(order, Verb::Reserve, None, booking)
-    }
-
-    fn confirm(&mut self, order: &Order, id: BookingId, version: Option<i32>) -> Outcome {
-        let mut booking = self.live_booking(id, Verb::Confirm, version)?;
-        let state = self.sale(order.show_id)?.state;
-        if state == SaleState::Cancelled {
-            let refusal = Refusal::ShowNotOnSale(order.show_id, state, None);
-            return Err(refused(refusal));
-        }
-        booking.confirmed_at = Some(self.now);
-        self.transition(order, Verb::Confirm, Some(booking.state), booking)
-    }
-
-    fn cancel(&mut self, order: &Order, id: BookingId, version: Option<i32>) -> Outcome {
-        let mut booking = self.live_booking(id, Verb::Cancel, version)?;
-        booking.cancelled_at = Some(self.now);
-        booking.cancel_reason = Some(CancelReason::Customer);
-        booking.refund_due = booking.refund();
-        self.free_seats(&booking)?;
-        self.transition(order, Verb::Cancel, Some(booking.state), booking)
-    }
-
-    /// Not a caller's order: if the hold goes on, or was ended by somebody else, all is well.
-    fn expire(&mut self, order: &Order, id: BookingId) -> Outcome {
-        let mut booking = self.booking(id)?;
-        if !booking.lapsed(self.now) {
-            return Ok(booking);
-        }
-        booking.failure_reason = Some(FailureReason::Expired);
-        booking.failed_at = Some(booking.expires_at);
-        self.free_seats(&booking)?;
-        self.transition(order, Verb::Expire, Some(booking.state), booking)
-    }
-
-    /// Not a caller's order: if the booking has ended, all is well. A hold that has ended by
-    /// itself has expired, as on any other show.
-    fn void(&mut self, order: &Order, id: BookingId) -> Outcome {
-        let mut booking = self.booking(id)?;
-        if booking.lapsed(self.now) {
-            return self.expire(order, id);
-        }
-        let sale = self.locked.sales.get(&order.show_id);
-        if sale.is_none_or(|row| row.state != SaleState::Cancelled) {
-            return Err(NotGranted::SaleChanged);
-        }
-        match next_state(Some(booking.state), Verb::Void) {
-            None => return Ok(booking),
-            Some(BookingState::Failed) => {
-                booking.failure_reason = Some(FailureReason::ShowCancelled);
-                booking.failed_at = Some(self.now);
-            }
-            Some(_) => {
-                booking.cancel_reason = Some(CancelReason::ShowCancelled);
-                booking.cancelled_at = Some(self.now);
-                booking.refund_due = booking.refund();
-            }
-        }
-        self.free_seats(&booking)?;
-        self.transition(order, Verb::Void, Some(booking.state), booking)
     }
 
     fn sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {
@@ -346,76 +257,31 @@ impl Batch {
         Ok(booking)
     }
 
-    fn seats_are_free(&self, sale: &Sale, ordinals: &[u32]) -> Result<(), NotGranted> {
-        let mut taken = Vec::new();
-        let mut lapsed = Vec::new();
-        for &ordinal in ordinals {
-            if sale.is_blocked(ordinal) {
-                taken.push((ordinal, Taken::Blocked));
-                continue;
-            }
-            let seat = self.locked.seats.get(&(sale.show_id, ordinal));
-            let Some(owner) = *seat.ok_or(NotGranted::Fault("a seat has no row"))? else {
-                continue;
-            };
-            let known = match self.locked.bookings.get(&owner) {
-                Some(booking) => Some(Owner {
-                    state: booking.state,
-                    expires_at: booking.expires_at,
-                }),
-                None => self.locked.owners.get(&owner).copied(),
-            };
-            match known {
-                Some(Owner {
-                    state: BookingState::Pending,
-                    expires_at,
-                }) if expires_at <= self.now => {
-                    lapsed.push(owner);
-                }
-                Some(Owner {
-                    state: BookingState::Confirmed,
-                    ..
-                }) => {
-                    taken.push((ordinal, Taken::Booked));
-                }
-                // An owner that is not known took the seat while we waited for it.
-                _ => taken.push((ordinal, Taken::Held)),
-            }
-        }
-        if !taken.is_empty() {
-            let label = |ordinal| sale.named(ordinal).map(|seat| seat.label.into_owned());
-            let taken = taken
-                .into_iter()
-                .map(|(o, how)| (label(o).unwrap_or_default(), how));
-            let refusal = Refusal::SeatsUnavailable(sale.show_id, taken.collect());
-            return Err(refused(refusal));
-        }
-        if !lapsed.is_empty() {
-            lapsed.sort_unstable();
-            lapsed.dedup();
-            return Err(NotGranted::Lapsed(lapsed));
-        }
+    /// Frees the seats of a booking, never another's.
+    fn free_seats(&mut self, booking: &Booking) -> Result<(), NotGranted> {
+        self.owns(booking)?;
+        self.give_seats(&booking.seats, booking.booking_id, None);
         Ok(())
     }
 
-    /// Frees the seats of a booking, never another's.
-    fn free_seats(&mut self, booking: &Booking) -> Result<(), NotGranted> {
+    /// Whether a live booking has its seats, as it must.
+    fn owns(&self, booking: &Booking) -> Result<(), NotGranted> {
         let id = booking.booking_id;
         let is_own = |seat: &HeldSeat| {
             let owner = self.locked.seats.get(&(id.show(), seat.ordinal));
             owner.copied().flatten() == Some(id)
         };
-        if !booking.seats.iter().all(is_own) {
-            return Err(NotGranted::Fault("a live booking does not own its seats"));
+        if booking.seats.iter().all(is_own) {
+            Ok(())
+        } else {
+            Err(NotGranted::Fault("a live booking does not own its seats"))
         }
-        self.give_seats(booking, None);
-        Ok(())
     }
 
-    fn give_seats(&mut self, booking: &Booking, to: Option<BookingId>) {
-        let show_id = booking.booking_id.show();
-        for seat in &booking.seats {
-            let key = (show_id, seat.ordinal);
+    /// Has seats of the show of `id` change hands.
+    fn give_seats(&mut self, seats: &[HeldSeat], id: BookingId, to: Option<BookingId>) {
+        for seat in seats {
+            let key = (id.show(), seat.ordinal);
             let from = self.locked.seats.insert(key, to).flatten();
             self.seats.entry(key).or_insert(from);
         }
@@ -427,6 +293,7 @@ impl Batch {
         verb: Verb,
         from: Option<BookingState>,
         mut booking: Booking,
+        prior: Option<Prior>,
     ) -> Outcome {
         let Some(to) = next_state(from, verb) else {
             return Err(NotGranted::Fault(
@@ -437,6 +304,9 @@ impl Batch {
         self.changed
             .entry(id)
             .or_insert(from.map(|_| booking.version));
+        if prior.is_some() {
+            self.rewritten.insert(id);
+        }
         booking.state = to;
         booking.version += 1;
         self.log.push(Transition {
@@ -447,6 +317,7 @@ impl Batch {
             to,
             request_id: order.request_id,
             fingerprint: order.fingerprint,
+            prior,
         });
         if order.repeatable {
             // A copy may come later in this batch.
@@ -466,10 +337,18 @@ impl Batch {
             ..Writes::default()
         };
         for (id, version) in self.changed {
-            match (self.locked.bookings.remove(&id), version) {
-                (Some(booking), None) => writes.inserted.push(booking),
-                (Some(booking), Some(version)) => writes.updated.push((booking, version)),
-                (None, _) => {}
+            let Some(booking) = self.locked.bookings.remove(&id) else {
+                continue;
+            };
+            match (self.rewritten.contains(&id), version) {
+                (true, None) => {
+                    writes.inserted.push(booking.clone());
+                    let version = booking.version;
+                    writes.rewritten.push((booking, version));
+                }
+                (false, None) => writes.inserted.push(booking),
+                (true, Some(version)) => writes.rewritten.push((booking, version)),
+                (false, Some(version)) => writes.updated.push((booking, version)),
             }
         }
         for ((show_id, ordinal), from) in self.seats {

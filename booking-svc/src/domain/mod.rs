@@ -9,8 +9,8 @@ mod order;
 mod sale;
 
 pub use booking::{
-    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Transition, Verb,
-    next_state,
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Prior, Transition,
+    Verb, next_state,
 };
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
@@ -20,7 +20,7 @@ pub use decide::{
     Decision, Locked, NotGranted, Outcome, Owner, Replay, SaleRow, SeatWrite, Writes, decide,
 };
 pub use event::Event;
-pub use order::{Command, Order, Refusal, Taken};
+pub use order::{Command, Order, Refusal, Reservation, Taken};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BookingId, ShowId};
+use model::{BookingId, Currency, ShowId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -36,23 +36,16 @@ impl Order {
 /// What to do.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Hold seats.
-    Reserve {
-        /// The show, as the seats and prices were looked up in it.
-        sale: Arc<Sale>,
-        /// The ordinals of the seats, ascending, none twice, all of them in the sale's layout.
-        ordinals: Vec<u32>,
-        /// For whom.
-        customer: Customer,
-        /// For how long.
-        hold: Duration,
-    },
+    /// Hold seats, or sell them at once.
+    Reserve(Reservation),
     /// Turn a hold into a sale.
     Confirm {
         /// Which booking.
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
+        /// What the money is known by that was taken elsewhere.
+        payment_reference: Option<String>,
     },
     /// Give a booking up.
     Cancel {
@@ -60,6 +53,42 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
+    },
+    /// Give a part of a booking up; all of it is a cancel.
+    Release {
+        /// Which booking.
+        booking_id: BookingId,
+        /// The version it must still have.
+        version: Option<i32>,
+        /// The show, which names the booking's seats.
+        sale: Arc<Sale>,
+        /// The labels of the seats to give up, none twice.
+        labels: Vec<String>,
+    },
+    /// Have a hold end later.
+    Extend {
+        /// Which booking.
+        booking_id: BookingId,
+        /// The version it must still have.
+        version: Option<i32>,
+        /// How long from now it goes on, unless it does for longer already.
+        hold: Duration,
+        /// The longest that it may go on since the booking was made.
+        lifetime_max: Duration,
+    },
+    /// Give other seats for some of a booking's own.
+    Swap {
+        /// Which booking.
+        booking_id: BookingId,
+        /// The version it must still have.
+        version: Option<i32>,
+        /// The show, as the seats and prices were looked up in it.
+        sale: Arc<Sale>,
+        /// The labels of the seats to give up, none twice.
+        labels: Vec<String>,
+        /// The ordinals of as many seats to take, ascending, none twice, all of them in the
+        /// sale's layout.
+        ordinals: Vec<u32>,
     },
     /// Fail a booking if its hold has ended: a reserve wants its seats.
     Expire {
@@ -73,36 +102,66 @@ pub enum Command {
     },
 }
 
+/// A new booking, as it is wanted.
+#[derive(Debug, Clone)]
+pub struct Reservation {
+    /// The show, as the seats and prices were looked up in it.
+    pub sale: Arc<Sale>,
+    /// The ordinals of the seats, ascending, none twice, all of them in the sale's layout.
+    pub ordinals: Vec<u32>,
+    /// For whom.
+    pub customer: Customer,
+    /// For how long.
+    pub hold: Duration,
+    /// Whether it is sold at once.
+    pub sell: bool,
+    /// What the money is known by that was taken elsewhere; only if it is sold at once.
+    pub payment_reference: Option<String>,
+}
+
 impl Command {
     /// The booking that it is about, unless it makes one.
     #[must_use]
     pub fn booking_id(&self) -> Option<BookingId> {
         match self {
-            Self::Reserve { .. } => None,
+            Self::Reserve(_) => None,
             Self::Confirm { booking_id, .. }
             | Self::Cancel { booking_id, .. }
+            | Self::Release { booking_id, .. }
+            | Self::Extend { booking_id, .. }
+            | Self::Swap { booking_id, .. }
             | Self::Expire { booking_id }
             | Self::Void { booking_id } => Some(*booking_id),
         }
     }
 
-    /// Whether it frees the seats of its booking.
+    /// The seats that it wants to have, by ordinal.
     #[must_use]
-    pub fn frees_seats(&self) -> bool {
-        matches!(
-            self,
-            Self::Cancel { .. } | Self::Expire { .. } | Self::Void { .. }
-        )
+    pub fn takes_seats(&self) -> &[u32] {
+        match self {
+            Self::Reserve(Reservation { ordinals, .. }) | Self::Swap { ordinals, .. } => ordinals,
+            _ => &[],
+        }
     }
 
-    /// How many seats it may touch at the most, a measure of its size.
+    /// Whether it frees seats of its booking.
+    #[must_use]
+    pub fn frees_seats(&self) -> bool {
+        match self {
+            Self::Reserve(_) | Self::Confirm { .. } | Self::Extend { .. } => false,
+            Self::Cancel { .. }
+            | Self::Release { .. }
+            | Self::Swap { .. }
+            | Self::Expire { .. }
+            | Self::Void { .. } => true,
+        }
+    }
+
+    /// How many seats it may touch, roughly, a measure of its size.
     #[must_use]
     pub fn size(&self) -> usize {
-        match self {
-            Self::Reserve { ordinals, .. } => ordinals.len(),
-            Self::Confirm { .. } => 1,
-            Self::Cancel { .. } | Self::Expire { .. } | Self::Void { .. } => 2,
-        }
+        let freed = if self.frees_seats() { 2 } else { 0 };
+        (self.takes_seats().len() + freed).max(1)
     }
 }
 
@@ -137,6 +196,24 @@ pub enum Refusal {
     },
     /// The booking has another version by now, this one.
     VersionMismatch(BookingId, i32),
+    /// The booking does not have these seats.
+    NotInBooking(BookingId, Vec<String>),
+    /// The hold would go on for too long since the booking was made.
+    LifetimeExceeded {
+        /// The booking.
+        booking_id: BookingId,
+        /// The longest from now that it may go on.
+        left: Duration,
+    },
+    /// The seats to take cost more than those to give, and the booking is paid.
+    SwapCostsMore {
+        /// The booking.
+        booking_id: BookingId,
+        /// How much more, in minor units.
+        by: i64,
+        /// The currency of that.
+        currency: Currency,
+    },
     /// The request id was used for another body.
     RequestIdReused,
 }

@@ -13,7 +13,8 @@ const SCANNED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
      seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
-     cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers";
+     cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers, released, \
+     payment_reference";
 
 /// Which bookings to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -134,7 +135,7 @@ impl Store {
             }
             let booking = rows::booking(&row)?;
             last_seen = Some(booking.booking_id);
-            more = row.get::<_, i64>(18) == SCANNED_MAX;
+            more = row.get::<_, i64>(rows::BOOKING_COLUMNS) == SCANNED_MAX;
             if filter.state.is_none_or(|state| state == booking.state) {
                 items.push(booking);
             }

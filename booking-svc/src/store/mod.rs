@@ -7,6 +7,7 @@ mod customer_requests;
 mod customers;
 mod events;
 mod lane;
+mod prior;
 mod proposals;
 mod queue;
 mod rows;

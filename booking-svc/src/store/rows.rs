@@ -7,6 +7,7 @@ use model::{BookingId, ShowId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::prior;
 use crate::domain::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Replay,
 };
@@ -19,8 +20,11 @@ pub struct BadRow {
     row: String,
 }
 
-/// Reads the first eighteen columns of a row as a booking, in the order that every statement
-/// of this room selects them.
+/// How many columns of a row are a booking's, in the order that every statement of this room
+/// selects them; others come behind.
+pub(super) const BOOKING_COLUMNS: usize = 20;
+
+/// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     let id: Uuid = row.get(0);
     let bad = |column| BadRow {
@@ -69,7 +73,9 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         customer,
         seats,
         total: row.get(8),
+        released: row.get(18),
         refund_due: row.get(15),
+        payment_reference: row.get(19),
         currency: row.get::<_, &str>(9).parse().map_err(|_| bad("currency"))?,
         created_at: row.get(10),
         expires_at: row.get(11),
@@ -81,14 +87,19 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
 
 /// Reads a row of `replays.sql`: a request's id, and what it did.
 pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
+    const AT: usize = BOOKING_COLUMNS;
     let booking = booking(row)?;
-    let state =
-        BookingState::from_name(row.get(21)).ok_or_else(|| bad("to_state", booking.booking_id))?;
+    let bad = |column| bad(column, booking.booking_id);
+    let state = BookingState::from_name(row.get(AT + 3)).ok_or_else(|| bad("to_state"))?;
+    let replaced = row.get::<_, Option<&str>>(AT + 4);
+    let replaced = replaced
+        .map(|json| prior::from_json(json).ok_or_else(|| bad("prior")))
+        .transpose()?;
     let replay = Replay {
-        fingerprint: row.get(19),
-        result: booking.as_of(row.get(20), state),
+        fingerprint: row.get(AT + 1),
+        result: booking.as_of(row.get(AT + 2), state, replaced),
     };
-    Ok((row.get(18), replay))
+    Ok((row.get(AT), replay))
 }
 
 /// A show's id.

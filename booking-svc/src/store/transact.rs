@@ -5,23 +5,23 @@
 //! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
 
 mod wanted;
+mod write;
 
 use std::collections::HashMap;
 use std::iter;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
 use service_kit::postgres;
-use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
 use self::wanted::{Keys, Wanted};
+use self::write::write;
 use super::rows::{self, BadRow};
 use crate::domain::{
-    BookingState, Customer, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow,
-    SaleState, Writes, decide,
+    BookingState, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow, SaleState,
+    decide,
 };
 
 /// Why a transaction did not come to its end.
@@ -49,6 +49,7 @@ struct Statements {
     replays: Statement,
     clock: Statement,
     write: Statement,
+    rewrite: Statement,
 }
 
 impl Statements {
@@ -62,6 +63,7 @@ impl Statements {
             replays: client.prepare(include_str!("sql/replays.sql")).await?,
             clock: client.prepare("SELECT clock_timestamp()").await?,
             write: client.prepare(include_str!("sql/write.sql")).await?,
+            rewrite: client.prepare(include_str!("sql/rewrite.sql")).await?,
         })
     }
 }
@@ -253,120 +255,6 @@ async fn replays(
         found.insert(key, replay);
     }
     Ok(found)
-}
-
-/// Writes, and sends the COMMIT behind it. The statement checks that it touched what was
-/// locked: if it did not, it fails, and so does the COMMIT.
-async fn write(
-    client: &Client,
-    statements: &Statements,
-    writes: &Writes,
-    now: OffsetDateTime,
-) -> Result<SimpleQueryStream, tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit nothing and tell of
-    // success: COMMIT goes out, after the write has been polled once, only if it was sent.
-    let failed = AtomicBool::new(false);
-    let write = async {
-        let written = write_all(client, statements, writes, now).await;
-        failed.store(written.is_err(), Ordering::Relaxed);
-        written
-    };
-    let commit = async {
-        let end = if failed.load(Ordering::Relaxed) {
-            "ROLLBACK"
-        } else {
-            "COMMIT"
-        };
-        client.simple_query_raw(end).await
-    };
-    let (written, sent) = join!(write, commit);
-    written?;
-    sent
-}
-
-async fn write_all(
-    client: &Client,
-    statements: &Statements,
-    writes: &Writes,
-    now: OffsetDateTime,
-) -> Result<(), tokio_postgres::Error> {
-    let new = &writes.inserted;
-    let mut ordinals = Vec::with_capacity(2 * new.len());
-    let mut prices = Vec::with_capacity(2 * new.len());
-    let mut tiers = Vec::with_capacity(2 * new.len());
-    let mut first = Vec::with_capacity(new.len());
-    let mut last = Vec::with_capacity(new.len());
-    for booking in new {
-        first.push(rows::place(ordinals.len() + 1));
-        ordinals.extend(booking.seats.iter().map(|seat| rows::ordinal(seat.ordinal)));
-        prices.extend(booking.seats.iter().map(|seat| seat.price));
-        tiers.extend(booking.seats.iter().map(|seat| &*seat.tier));
-        last.push(rows::place(ordinals.len()));
-    }
-    let changed = &writes.updated;
-    let seats = &writes.seats;
-    let log = &writes.transitions;
-    let written = client
-        .execute(
-            &statements.write,
-            &[
-                &column(new, |booking| booking.booking_id.show().uuid()),
-                &column(new, |booking| booking.booking_id.uuid()),
-                &ordinals,
-                &prices,
-                &first,
-                &last,
-                &column(new, |booking| match &booking.customer {
-                    Customer::Id(id) => Some(id.as_str()),
-                    Customer::Email(_) => None,
-                }),
-                &column(new, |booking| match &booking.customer {
-                    Customer::Id(_) => None,
-                    Customer::Email(email) => Some(email.as_str()),
-                }),
-                &column(new, |booking| booking.total),
-                &column(new, |booking| booking.currency.as_str()),
-                &column(new, |booking| booking.expires_at),
-                &column(changed, |(booking, _)| booking.booking_id.show().uuid()),
-                &column(changed, |(booking, _)| booking.booking_id.uuid()),
-                &column(changed, |(_, prior_version)| *prior_version),
-                &column(changed, |(booking, _)| booking.state.as_str()),
-                &column(changed, |(booking, _)| {
-                    booking.failure_reason.map(|reason| reason.as_str())
-                }),
-                &column(changed, |(booking, _)| booking.version),
-                &column(changed, |(booking, _)| booking.confirmed_at),
-                &column(changed, |(booking, _)| booking.cancelled_at),
-                &column(changed, |(booking, _)| booking.failed_at),
-                &column(seats, |seat| seat.show_id.uuid()),
-                &column(seats, |seat| rows::ordinal(seat.ordinal)),
-                &column(seats, |seat| seat.from.map(|owner| owner.uuid())),
-                &column(seats, |seat| seat.to.map(|owner| owner.uuid())),
-                &column(log, |transition| transition.booking_id.show().uuid()),
-                &column(log, |transition| transition.booking_id.uuid()),
-                &column(log, |transition| transition.version),
-                &column(log, |transition| transition.verb.as_str()),
-                &column(log, |transition| {
-                    transition.from.map(|state| state.as_str())
-                }),
-                &column(log, |transition| transition.to.as_str()),
-                &column(log, |transition| transition.request_id),
-                &column(log, |transition| transition.fingerprint),
-                &now,
-                &column(changed, |(booking, _)| booking.refund_due),
-                &column(changed, |(booking, _)| {
-                    booking.cancel_reason.map(|reason| reason.as_str())
-                }),
-                &tiers,
-            ],
-        )
-        .await;
-    written.map(drop)
-}
-
-/// One value of each row, as an array parameter.
-fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }
 
 #[cfg(test)]

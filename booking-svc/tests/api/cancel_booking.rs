@@ -143,3 +143,48 @@ async fn an_etag_that_is_no_more_aborts() {
     assert!(client.cancel_booking(fresh).await.is_ok());
     stage.assert_sound().await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_booking_is_cancelled_and_the_rest_is_kept() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(6).await;
+    let held = stage.reserve(&show, &["A-1", "A-2", "A-3"]).await;
+    let bought = stage.buy(&show, &["A-4", "A-5"]).await;
+    let mut client = stage.client();
+    let mut some = request(&held.booking_id);
+    some.seat_labels = vec!["A-3".to_owned(), "A-1".to_owned()];
+    some.request_id = uuid::Uuid::new_v4().to_string();
+    let response = client.cancel_booking(some.clone()).await.expect("its own");
+    let rest = response.into_inner().booking.expect("set");
+    assert_eq!(rest.state(), BookingState::Pending);
+    let labels: Vec<_> = rest.lines.iter().map(|line| &*line.seat_label).collect();
+    assert_eq!((labels, rest.refund_due.clone()), (vec!["A-2"], None));
+    assert_eq!(rest.total.as_ref().expect("set").minor_units, 1_250);
+
+    let mut one = request(&bought.booking_id);
+    one.seat_labels = vec!["A-5".to_owned()];
+    let response = client.cancel_booking(one.clone()).await.expect("its own");
+    let paid = response.into_inner().booking.expect("set");
+    assert_eq!(paid.state(), BookingState::Confirmed);
+    assert_eq!(paid.refund_due.expect("owed").minor_units, 1_250);
+    let call = async { client.cancel_booking(one).await };
+    let status = stage
+        .refused(call, Code::FailedPrecondition, "SEATS_NOT_IN_BOOKING")
+        .await;
+    assert_eq!(subjects(&status), ["A-5"]);
+
+    // What is left of it is all of it.
+    let mut last = request(&held.booking_id);
+    last.seat_labels = vec!["A-2".to_owned()];
+    let response = stage.client().cancel_booking(last).await.expect("its own");
+    let over = response.into_inner().booking.expect("set");
+    assert_eq!(over.state(), BookingState::Cancelled);
+    let copy = stage.client().cancel_booking(some).await.expect("a copy");
+    assert_eq!(copy.into_inner().booking, Some(rest));
+    let whole = cancel(&mut stage.client(), &bought.booking_id).await;
+    let refund = whole.expect("live").refund_due.expect("owed").minor_units;
+    assert_eq!(refund, 2_500, "all that was paid");
+    let free = stage.labels(&show, SeatStatus::Available).await;
+    assert_eq!(free.len(), 6);
+    stage.assert_sound().await;
+}

@@ -69,9 +69,10 @@ async fn a_malformed_request_is_refused() {
                     booking_id: "b".to_owned(),
                     request_id: "r".to_owned(),
                     etag: "e".to_owned(),
+                    payment_reference: "\n".to_owned(),
                 }
             },
-            &["booking_id", "etag", "request_id"],
+            &["booking_id", "etag", "payment_reference", "request_id"],
         ),
     ];
     let mut stage = Stage::start().await;

@@ -10,7 +10,7 @@ use booking_svc::domain::{
 };
 use booking_svc::sales::Sales;
 use booking_svc::store::{Lanes, Store};
-use booking_svc::verbs::{Booked, Change, Reserve, VerbError, Verbs};
+use booking_svc::verbs::{Booked, Change, HoldTerms, Reserve, VerbError, Verbs};
 use clap::Parser as _;
 use model::{
     BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
@@ -91,7 +91,7 @@ impl Desk {
     /// Confirms a hold.
     pub(crate) async fn confirm(&self, id: BookingId) -> Result<Booked, VerbError> {
         self.verbs
-            .confirm(change(id), Instant::now() + CALL_MAX)
+            .confirm(change(id), None, Instant::now() + CALL_MAX)
             .await
     }
 
@@ -99,7 +99,7 @@ impl Desk {
     pub(crate) async fn cancel(&self, id: BookingId) {
         let over = self
             .verbs
-            .cancel(change(id), Instant::now() + CALL_MAX)
+            .cancel(change(id), Vec::new(), Instant::now() + CALL_MAX)
             .await;
         over.unwrap_or_else(|error| panic!("{id}: {error}"));
     }
@@ -114,7 +114,11 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
     let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
     let config = service_kit::postgres::config(&url, "test").expect("a URL that parses");
     let (lanes, _) = Lanes::start(1, &config);
-    let verbs = Verbs::new(Sales::new(store.clone(), catalog), lanes, HOLD);
+    let terms = HoldTerms {
+        default: HOLD,
+        lifetime_max: HOLD,
+    };
+    let verbs = Verbs::new(Sales::new(store.clone(), catalog), lanes, terms);
     (store, verbs)
 }
 
@@ -135,6 +139,8 @@ fn wanted(show_id: ShowId, labels: &[&str]) -> Reserve {
         labels: labels.iter().map(ToString::to_string).collect(),
         customer: Customer::Id("ann".to_owned()),
         hold: None,
+        sell: false,
+        payment_reference: None,
         request_id: None,
         fingerprint: 7,
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::booking::v1::list_booking_events_request::Of;
 use proto::booking::v1::{
-    Booking, BookingEvent, BookingState, BookingVerb, ConfirmBookingRequest,
-    ListBookingEventsRequest,
+    Booking, BookingEvent, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
+    ExtendHoldRequest, ListBookingEventsRequest, SwapSeatsRequest,
 };
 use system_tests::errors::{describe, fields, metadata};
 use system_tests::eventually;
@@ -77,11 +77,40 @@ fn verbs(events: &[BookingEvent]) -> Vec<BookingVerb> {
     events.iter().map(BookingEvent::verb).collect()
 }
 
+/// A hold that was extended, swapped and given up in part.
+async fn changed(stage: &Stage, show: &str) -> Booking {
+    let held = stage.reserve(show, &["A-7", "A-8"]).await;
+    let mut client = stage.client();
+    let longer = ExtendHoldRequest {
+        booking_id: held.booking_id.clone(),
+        hold_duration: Some(prost_types::Duration {
+            seconds: 300,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    client.extend_hold(longer).await.expect("a hold");
+    let other = SwapSeatsRequest {
+        booking_id: held.booking_id.clone(),
+        from_seat_labels: vec!["A-7".to_owned()],
+        to_seat_labels: vec!["A-9".to_owned()],
+        ..Default::default()
+    };
+    client.swap_seats(other).await.expect("free");
+    let part = CancelBookingRequest {
+        booking_id: held.booking_id.clone(),
+        seat_labels: vec!["A-8".to_owned()],
+        ..Default::default()
+    };
+    client.cancel_booking(part).await.expect("its own");
+    held
+}
+
 #[tokio::test]
 async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
-    use BookingVerb::{Cancel, Confirm, Expire, Reserve, Void};
+    use BookingVerb::{Cancel, Confirm, Expire, Extend, Release, Reserve, Sell, Swap, Void};
     let mut stage = Stage::with_workers(1).await;
-    let show = stage.a_show(8).await;
+    let show = stage.a_show(12).await;
     let mut client = stage.client();
     let held = stage.reserve(&show, &["A-1", "A-2"]).await;
     let bought = stage.buy(&show, &["A-3"]).await;
@@ -100,7 +129,15 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
     let refunded = stage.buy(&ending, &["A-2"]).await;
     stage.cancel_show(&ending).await;
 
-    let cases: [(&Booking, &[BookingVerb]); 7] = [
+    let changed = changed(&stage, &show).await;
+    let mut sold = reservation(&show, &["A-11"], "ann");
+    sold.confirm = true;
+    let sold = client.reserve_seats(sold).await.expect("free");
+    let sold = sold.into_inner().booking.expect("set");
+
+    let cases: [(&Booking, &[BookingVerb]); 9] = [
+        (&sold, &[Sell]),
+        (&changed, &[Reserve, Extend, Swap, Release]),
         (&held, &[Reserve]),
         (&bought, &[Reserve, Confirm]),
         (&given_up, &[Reserve, Cancel]),
@@ -124,7 +161,7 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
         assert_eq!(replay(&events), (now.state(), now.etag));
         for event in &events {
             let time = match event.verb() {
-                Reserve => now.create_time,
+                Reserve | Sell => now.create_time,
                 Confirm => now.confirm_time,
                 Cancel => now.cancel_time,
                 _ => event.event_time,

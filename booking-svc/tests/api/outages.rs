@@ -202,6 +202,7 @@ async fn buy_on(client: Bookings, show: String, labels: Vec<String>) -> (Vec<Boo
             booking_id: held.booking_id.clone(),
             request_id: Uuid::new_v4().to_string(),
             etag: held.etag,
+            ..Default::default()
         };
         let confirm = async |order| {
             let response = client.clone().confirm_booking(order).await?.into_inner();

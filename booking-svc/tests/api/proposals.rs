@@ -13,7 +13,7 @@ use crate::desk::{
 
 fn unknown(outcome: Result<booking_svc::verbs::Booked, VerbError>) -> Vec<(usize, String)> {
     match outcome {
-        Err(VerbError::UnknownSeats(seats)) => seats,
+        Err(VerbError::UnknownSeats { seats, .. }) => seats,
         other => panic!("all known: {other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -67,12 +67,19 @@ async fn confirm_against_expiry() {
             }
         }
     });
+    // How long a confirm takes here and now: whoever wins makes it harder for itself.
+    let pace = AtomicU64::new(5_000);
+    let paced = |percent: u64| {
+        let change = |micros: u64| Some((micros * percent / 100).clamp(500, 1_000_000));
+        let _ = pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    };
     let seen = rounds(async |number| {
         let mut client = stage.client();
         let label = format!("A-{}", number + 1);
         let held = granted(reserve(&mut client, &show, &[&label], "ann").await);
         // Before, during and after the confirm.
-        let micros = u64::try_from(number % 40).expect("small") * 250;
+        let place = u64::try_from(number % 40).expect("small");
+        let micros = pace.load(Ordering::Relaxed) * place / 20;
         let ends_in = Duration::from_micros(micros).as_secs_f64();
         end_hold(&stage.owner, &held.booking_id, ends_in).await;
         let outcome = confirm(&mut client, &held.booking_id).await;
@@ -80,6 +87,7 @@ async fn confirm_against_expiry() {
         match outcome {
             Ok(confirmed) => {
                 assert_eq!(now, confirmed, "a confirm that was told is kept");
+                paced(95);
                 "confirmed"
             }
             Err(status) => {
@@ -87,6 +95,7 @@ async fn confirm_against_expiry() {
                 assert_eq!(now.state(), BookingState::Failed);
                 assert_eq!(now.failure_reason(), FailureReason::Expired);
                 assert_eq!(now.fail_time, now.expire_time);
+                paced(106);
                 "expired"
             }
         }

@@ -347,3 +347,40 @@ async fn a_show_that_is_unknown_cancelled_or_started_sells_nothing() {
     assert_eq!(subjects(&status), [cancelled]);
     stage.assert_sound().await;
 }
+
+#[tokio::test]
+async fn seats_are_sold_without_a_hold() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let mut request = reservation(&show, &["A-1", "A-2"], "ann");
+    request.confirm = true;
+    request.payment_reference = "till 4, receipt 17".to_owned();
+    request.request_id = uuid::Uuid::new_v4().to_string();
+    let mut client = stage.client();
+    let response = client.reserve_seats(request.clone()).await.expect("free");
+    let sold = response.into_inner().booking.expect("set");
+    assert_eq!(sold.state(), BookingState::Confirmed);
+    assert_eq!(sold.confirm_time, sold.create_time);
+    assert_eq!(sold.payment_reference, request.payment_reference);
+    assert_eq!(stage.get(&sold.booking_id).await, sold);
+    let copy = client.reserve_seats(request.clone()).await.expect("a copy");
+    assert_eq!(copy.into_inner().booking.expect("set"), sold);
+    assert_eq!(
+        stage.labels(&show, SeatStatus::Booked).await,
+        ["A-1", "A-2"]
+    );
+
+    // Under the same id it is another request without the one or the other.
+    request.confirm = false;
+    let call = async { client.reserve_seats(request.clone()).await };
+    let status = stage
+        .refused(call, Code::InvalidArgument, "INVALID_FIELD")
+        .await;
+    assert_eq!(fields(&status), ["payment_reference"]);
+    request.payment_reference.clear();
+    let call = async { client.reserve_seats(request).await };
+    stage
+        .refused(call, Code::InvalidArgument, "REQUEST_ID_REUSED")
+        .await;
+    stage.assert_sound().await;
+}

@@ -51,6 +51,8 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("cancelled_at", "NULL"),
         ("failed_at", "NULL"),
         ("refund_due", "NULL"),
+        ("released", "NULL"),
+        ("payment_reference", "NULL"),
         ("cancel_reason", "NULL"),
     ];
     change(&mut columns, changes);
@@ -142,7 +144,7 @@ async fn a_booking_that_contradicts_itself_is_refused() {
         (&[("seat_tiers", "'{VIP, VIP}'")], "a_tier_for_each_seat"),
         (&[("expires_at", "now() + interval '9 s'")], "hold_length"),
         (
-            &[("expires_at", "now() + interval '31 min'")],
+            &[("expires_at", "now() + interval '121 min'")],
             "hold_length",
         ),
         (&[("expires_at", "now() - interval '1 s'")], "hold_length"),
@@ -212,6 +214,20 @@ async fn a_booking_that_contradicts_itself_is_refused() {
                 ("refund_due", "7"),
             ],
             "refunded_after_a_sale",
+        ),
+        (&[("released", "7")], "released_after_a_sale"),
+        (
+            &[
+                ("state", "'CONFIRMED'"),
+                ("confirmed_at", now),
+                ("released", "7"),
+                ("refund_due", "6"),
+            ],
+            "refunded_after_a_sale",
+        ),
+        (
+            &[("payment_reference", "repeat('x', 129)")],
+            "bookings_payment_reference_check",
         ),
         (&refunded("'CUSTOMER'", "0"), "refund_within_total"),
         (&refunded("'CUSTOMER'", "8"), "refund_within_total"),

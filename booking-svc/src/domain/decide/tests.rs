@@ -1,356 +1,16 @@
-//! A batch decides exactly as its orders would one after another; and each rule by itself.
+//! Each rule by itself, and that a batch is nothing but its orders one after another.
 
-use std::collections::HashSet;
-
-use model::{
-    LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section, Series,
-    ShowSeats,
-};
-use proptest::prelude::*;
-use time::macros::datetime;
-
-use super::*;
-use crate::domain::booking::Customer;
-use crate::domain::{OrphanRule, Terms, Withdrawn};
-
+mod batch;
 mod cancelled_show;
+mod change;
 mod on_sale;
+mod world;
 
-const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
-const SEATS: u32 = 6;
+use std::sync::Arc;
 
-/// What the database would hold: everything, as if everything were locked.
-#[derive(Clone)]
-struct World {
-    sale: Arc<Sale>,
-    state: SaleState,
-    bookings: HashMap<BookingId, Booking>,
-    seats: HashMap<(ShowId, u32), Option<BookingId>>,
-    replays: HashMap<(ShowId, Uuid), Replay>,
-}
-
-impl World {
-    fn new() -> Self {
-        let labels: Vec<_> = (1..=SEATS).map(|n| format!("A-{n}")).collect();
-        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
-        let layout = row_of(&labels, &[]);
-        let currency = "EUR".parse().expect("a currency");
-        let prices = PriceDescription::single(currency, 1250);
-        let show_id = ShowId::generate();
-        let sale = Sale {
-            show_id,
-            revision: 1,
-            terms: Terms {
-                state: SaleState::OnSale,
-                start_at: NOW + Duration::from_secs(3600),
-                sales_open_at: None,
-                sales_close_at: None,
-                hold: None,
-                seats_per_booking_max: None,
-                places_per_customer_max: None,
-                orphan_rule: OrphanRule::Off,
-            },
-            prices: PriceList::new(prices, &layout).expect("prices"),
-            seats: ShowSeats::new(layout),
-            withdrawn: Withdrawn::default(),
-        };
-        Self {
-            sale: Arc::new(sale),
-            state: SaleState::OnSale,
-            bookings: HashMap::new(),
-            seats: (0..SEATS)
-                .map(|ordinal| ((show_id, ordinal), None))
-                .collect(),
-            replays: HashMap::new(),
-        }
-    }
-
-    /// A booking that is there before the batch.
-    fn with_booking(&mut self, ordinals: &[u32], expires_in: i64, confirmed: bool) -> BookingId {
-        let id = BookingId::generate(self.sale.show_id);
-        let expires_at = NOW + time::Duration::seconds(expires_in);
-        self.bookings.insert(
-            id,
-            Booking {
-                booking_id: id,
-                state: if confirmed {
-                    BookingState::Confirmed
-                } else {
-                    BookingState::Pending
-                },
-                failure_reason: None,
-                cancel_reason: None,
-                version: if confirmed { 2 } else { 1 },
-                customer: Customer::Id("before".to_owned()),
-                seats: ordinals
-                    .iter()
-                    .map(|&ordinal| HeldSeat {
-                        ordinal,
-                        price: 1,
-                        tier: "Early".into(),
-                    })
-                    .collect(),
-                total: 1,
-                refund_due: None,
-                currency: self.sale.prices.currency(),
-                created_at: expires_at - Duration::from_secs(120),
-                expires_at,
-                confirmed_at: confirmed.then(|| expires_at - Duration::from_secs(60)),
-                cancelled_at: None,
-                failed_at: None,
-            },
-        );
-        for &ordinal in ordinals {
-            self.seats.insert((self.sale.show_id, ordinal), Some(id));
-        }
-        id
-    }
-
-    /// What the lock statements would return for `orders`.
-    fn locked(&self, orders: &[Order]) -> Locked {
-        let named: HashSet<_> = orders
-            .iter()
-            .filter_map(|o| o.command.booking_id())
-            .collect();
-        let owners = self.bookings.values().map(|booking| {
-            (
-                booking.booking_id,
-                Owner {
-                    state: booking.state,
-                    expires_at: booking.expires_at,
-                },
-            )
-        });
-        let row = SaleRow {
-            revision: 1,
-            state: self.state,
-        };
-        Locked {
-            now: Some(NOW),
-            sales: HashMap::from([(self.sale.show_id, row)]),
-            bookings: self
-                .bookings
-                .iter()
-                .filter(|(id, _)| named.contains(id))
-                .map(|(id, booking)| (*id, booking.clone()))
-                .collect(),
-            seats: self.seats.clone(),
-            owners: owners.collect(),
-            replays: self.replays.clone(),
-        }
-    }
-
-    /// What the write statements would do, with the checks that they make.
-    fn apply(&mut self, writes: Writes) {
-        for booking in writes.inserted {
-            let id = booking.booking_id;
-            assert!(
-                self.bookings.insert(id, booking).is_none(),
-                "inserted twice"
-            );
-        }
-        for (booking, prior_version) in writes.updated {
-            let id = booking.booking_id;
-            let before = self
-                .bookings
-                .insert(id, booking)
-                .expect("updated, so it is there");
-            assert_eq!(before.version, prior_version, "the prior state is stated");
-        }
-        for seat in writes.seats {
-            let owner = self.seats.insert((seat.show_id, seat.ordinal), seat.to);
-            assert_eq!(owner, Some(seat.from), "the prior owner is stated");
-        }
-        for transition in writes.transitions {
-            let booking = self.bookings[&transition.booking_id].clone();
-            let result = booking.as_of(transition.version, transition.to);
-            let key = (self.sale.show_id, transition.request_id);
-            let replay = Replay {
-                fingerprint: transition.fingerprint,
-                result,
-            };
-            assert!(
-                self.replays.insert(key, replay).is_none(),
-                "a request id is unique"
-            );
-        }
-        self.check();
-    }
-
-    /// Every owner is a live booking that lists the seat, and the other way round.
-    fn check(&self) {
-        for (&(_, ordinal), owner) in &self.seats {
-            let Some(owner) = owner else { continue };
-            let booking = &self.bookings[owner];
-            assert!(matches!(
-                booking.state,
-                BookingState::Pending | BookingState::Confirmed
-            ));
-            assert!(booking.seats.iter().any(|seat| seat.ordinal == ordinal));
-        }
-        for booking in self.bookings.values() {
-            if matches!(
-                booking.state,
-                BookingState::Pending | BookingState::Confirmed
-            ) {
-                for seat in &booking.seats {
-                    let owner = self.seats[&(self.sale.show_id, seat.ordinal)];
-                    assert_eq!(owner, Some(booking.booking_id));
-                }
-            }
-        }
-    }
-
-    fn decide(&mut self, orders: &[Order]) -> Vec<Outcome> {
-        let Decision { outcomes, writes } = decide(orders, self.locked(orders));
-        self.apply(writes);
-        outcomes
-    }
-
-    fn order(&self, request_id: u128, command: Command) -> Order {
-        // The command's text is as good a hash of it as any.
-        let fingerprint = match &command {
-            Command::Reserve { ordinals, .. } => ordinals.iter().map(|&o| 1 << o).sum(),
-            Command::Confirm { booking_id, .. } => booking_hash(*booking_id, 1),
-            Command::Cancel { booking_id, .. } => booking_hash(*booking_id, 2),
-            Command::Expire { booking_id } => booking_hash(*booking_id, 3),
-            Command::Void { booking_id } => booking_hash(*booking_id, 4),
-        };
-        Order {
-            show_id: self.sale.show_id,
-            request_id: Uuid::from_u128(request_id),
-            repeatable: true,
-            fingerprint,
-            command,
-        }
-    }
-
-    fn reserve(&self, request_id: u128, ordinals: &[u32]) -> Order {
-        let mut sale = Arc::clone(&self.sale);
-        Arc::make_mut(&mut sale).terms.state = self.state;
-        let command = Command::Reserve {
-            sale,
-            ordinals: ordinals.to_vec(),
-            customer: Customer::Id(format!("customer {request_id}")),
-            hold: Duration::from_secs(120),
-        };
-        self.order(request_id, command)
-    }
-}
-
-/// A layout of one row of seats with these labels, some of them blocked.
-fn row_of(labels: &[&str], blocked: &[&str]) -> SeatLayout {
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
-    let rows = RowBlock {
-        names: None,
-        runs: vec![Series::List(texts(labels))],
-        label_format: None,
-    };
-    let section = Section {
-        name: "Stalls".into(),
-        deck: "".into(),
-        origin: None,
-        rows: vec![rows],
-    };
-    let description = LayoutDescription {
-        sections: vec![section],
-        blocked_seats: texts(blocked),
-        ..LayoutDescription::default()
-    };
-    SeatLayout::new(description).expect("a layout")
-}
-
-fn booking_hash(id: BookingId, verb: i64) -> i64 {
-    let low = i64::try_from(id.uuid().as_u128() & 0x7fff_ffff).expect("31 bits");
-    low * 8 + verb
-}
-
-/// An outcome without the ids and versions of bookings that differ from run to run.
-fn shape(outcome: &Outcome) -> String {
-    match outcome {
-        Ok(booking) => format!(
-            "{:?} {:?} {:?} v{} {:?} {:?} {:?}",
-            booking.customer,
-            booking.state,
-            booking.seats,
-            booking.version,
-            booking.failure_reason,
-            booking.cancel_reason,
-            booking.refund_due
-        ),
-        Err(why) => format!("{why:?}"),
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Wish {
-    Reserve(Vec<u32>),
-    Confirm(usize),
-    Cancel(usize),
-    Expire(usize),
-    Void(usize),
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    prop_oneof![
-        3 => prop::collection::btree_set(0..SEATS, 1..4)
-            .prop_map(|seats| Wish::Reserve(seats.into_iter().collect())),
-        1 => (0..4_usize).prop_map(Wish::Confirm),
-        1 => (0..4_usize).prop_map(Wish::Cancel),
-        1 => (0..4_usize).prop_map(Wish::Expire),
-        1 => (0..4_usize).prop_map(Wish::Void),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn a_batch_decides_as_its_orders_one_after_another(
-        wishes in prop::collection::vec((wish(), 0..8_u128), 1..10),
-        state in prop::sample::select(vec![SaleState::OnSale, SaleState::Cancelled]),
-    ) {
-        let mut before = World::new();
-        before.state = state;
-        let there = [
-            before.with_booking(&[0], 60, false),
-            before.with_booking(&[1, 2], -1, false),
-            before.with_booking(&[3], -30, true),
-            BookingId::generate(before.sale.show_id),
-        ];
-        let orders: Vec<_> = wishes
-            .into_iter()
-            .map(|(wish, request_id)| match wish {
-                Wish::Reserve(seats) => before.reserve(request_id, &seats),
-                Wish::Confirm(i) => before.order(
-                    request_id, Command::Confirm { booking_id: there[i], version: None }),
-                Wish::Cancel(i) => before.order(
-                    request_id, Command::Cancel { booking_id: there[i], version: None }),
-                Wish::Expire(i) => before.order(request_id, Command::Expire { booking_id: there[i] }),
-                Wish::Void(i) => before.order(request_id, Command::Void { booking_id: there[i] }),
-            })
-            .collect();
-
-        let mut together = before.clone();
-        let batch = together.decide(&orders);
-        let mut apart = before;
-        let singly: Vec<_> = orders
-            .iter()
-            .map(|order| apart.decide(std::slice::from_ref(order)).remove(0))
-            .collect();
-
-        prop_assert_eq!(
-            batch.iter().map(shape).collect::<Vec<_>>(),
-            singly.iter().map(shape).collect::<Vec<_>>()
-        );
-        let owners = |world: &World| -> BTreeMap<u32, String> {
-            let owner = |id: &BookingId| format!("{:?}", world.bookings[id].customer);
-            let owned = world.seats.iter();
-            owned.filter_map(|((_, o), id)| id.as_ref().map(|id| (*o, owner(id)))).collect()
-        };
-        prop_assert_eq!(owners(&together), owners(&apart));
-    }
-}
+use self::world::{NOW, World, confirm};
+use super::*;
+use crate::domain::order::Taken;
 
 #[test]
 fn a_reserve_names_every_seat_that_is_taken() {
@@ -371,10 +31,6 @@ fn a_hold_ends_exactly_when_it_expires() {
     let mut world = World::new();
     let lapsed = world.with_booking(&[0], 0, false);
     let live = world.with_booking(&[1], 1, false);
-    let confirm = |booking_id| Command::Confirm {
-        booking_id,
-        version: None,
-    };
     let orders = [
         world.order(1, confirm(lapsed)),
         world.order(2, confirm(live)),
@@ -415,10 +71,7 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 60, false);
     world.state = SaleState::Cancelled;
-    let confirm = Command::Confirm {
-        booking_id: held,
-        version: None,
-    };
+    let confirm = confirm(held);
     let orders = [world.reserve(1, &[3]), world.order(2, confirm)];
     let not_on_sale = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled, None);
     for outcome in world.decide(&orders) {
@@ -456,10 +109,7 @@ fn a_repeated_request_gets_the_first_result_and_another_body_is_refused() {
         .decide(&[world.reserve(1, &[0])])
         .remove(0)
         .expect("granted");
-    let confirm = Command::Confirm {
-        booking_id: first.booking_id,
-        version: None,
-    };
+    let confirm = confirm(first.booking_id);
     let confirmed = world.decide(&[world.order(2, confirm)]);
     assert!(confirmed[0].is_ok());
     let repeated = world.decide(&[world.reserve(1, &[0]), world.reserve(1, &[4])]);
@@ -489,15 +139,24 @@ fn a_version_that_is_not_the_present_one_is_refused() {
 #[test]
 fn every_pair_of_state_and_verb_is_decided_by_the_table() {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
-    use Verb::{Cancel, Confirm, Expire, Reserve, Void};
+    use Verb::{Cancel, Confirm, Expire, Extend, Release, Reserve, Sell, Swap, Void};
     let allowed = [
         (None, Reserve, Pending),
+        (None, Sell, Confirmed),
         (Some(Pending), Confirm, Confirmed),
         (Some(Pending), Cancel, Cancelled),
         (Some(Confirmed), Cancel, Cancelled),
         (Some(Pending), Expire, Failed),
         (Some(Pending), Void, Failed),
         (Some(Confirmed), Void, Cancelled),
+        (Some(Pending), Extend, Pending),
+        (Some(Pending), Swap, Pending),
+        (Some(Confirmed), Swap, Confirmed),
+        (Some(Pending), Release, Pending),
+        (Some(Confirmed), Release, Confirmed),
+    ];
+    let verbs = [
+        Reserve, Confirm, Cancel, Expire, Void, Sell, Extend, Swap, Release,
     ];
     for from in [
         None,
@@ -506,7 +165,7 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         Some(Cancelled),
         Some(Failed),
     ] {
-        for verb in [Reserve, Confirm, Cancel, Expire, Void] {
+        for verb in verbs {
             let wanted = allowed.iter().find(|(f, v, _)| (*f, *v) == (from, verb));
             assert_eq!(
                 next_state(from, verb),

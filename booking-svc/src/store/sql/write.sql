@@ -1,25 +1,26 @@
 -- Everything that a batch writes, as one statement: each statement costs, whatever its size.
--- $1 to $11, $36: bookings that are new. $3, $4 and $36 hold the seats of all of them, one
---     after another; $5 and $6 are the first and the last place of each one's own. They are
---     PENDING still: nobody can name a booking in the batch that makes it.
+-- $1 to $11, $36 to $38: bookings that are new. $3, $4 and $36 hold the seats of all of them,
+--     one after another; $5 and $6 are the first and the last place of each one's own. Nobody
+--     can name a booking in the batch that makes it, so they are as they were made.
 -- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
--- $25 to $32: the log. $33: the time of it all.
+-- $25 to $32, $39: the log. $33: the time of it all.
 WITH inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at, seat_tiers
+        total, currency, created_at, expires_at, seat_tiers, confirmed_at
     )
     SELECT
-        new.show_id, new.booking_id, 'PENDING', 1, new.customer_id, new.email,
+        new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
         new.total, new.currency, $33::timestamptz, new.expires_at,
-        ($36::text[])[new.first_seat:new.last_seat]
+        ($36::text[])[new.first_seat:new.last_seat], new.confirmed_at
     FROM unnest(
         $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-        $9::bigint[], $10::text[], $11::timestamptz[]
+        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[]
     ) AS new (
-        show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at
+        show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
+        state, confirmed_at
     )
 ), changed AS (
     UPDATE booking.bookings AS b
@@ -52,16 +53,17 @@ WITH inserted AS (
     RETURNING 1
 ), logged AS (
     INSERT INTO booking.transitions (
-        show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id, fingerprint
+        show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id,
+        fingerprint, prior
     )
     SELECT
         new.show_id, new.booking_id, new.version, new.verb::booking.verb,
         new.from_state::booking.booking_state, new.to_state::booking.booking_state,
-        $33::timestamptz, 'booking-svc', new.request_id, new.fingerprint
+        $33::timestamptz, 'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
     FROM unnest(
         $25::uuid[], $26::uuid[], $27::integer[], $28::text[], $29::text[], $30::text[],
-        $31::uuid[], $32::bigint[]
-    ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint)
+        $31::uuid[], $32::bigint[], $39::text[]
+    ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint, prior)
 )
 SELECT
     booking.expect_rows('bookings changed', (SELECT count(*) FROM changed), cardinality($13)),

@@ -1,6 +1,8 @@
 use system_tests::postgres;
+use time::OffsetDateTime;
 
 use super::*;
+use crate::domain::Writes;
 
 /// Takes as many values as another, but as text, which nothing but text is encoded as.
 fn as_text(other: &Statement) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use crate::domain::{Command, Order};
+use crate::domain::Order;
 use crate::store::rows;
 
 /// What a batch touches, as the lock statements take it.
@@ -43,13 +43,10 @@ impl Wanted {
                     wanted.freed.push(show_id, booking_id.uuid());
                 }
             }
-            if let Command::Reserve { ordinals, .. } = &order.command {
-                wanted.seats.0.extend(ordinals.iter().map(|_| show_id));
-                wanted
-                    .seats
-                    .1
-                    .extend(ordinals.iter().map(|&ordinal| rows::ordinal(ordinal)));
-            }
+            let seats = order.command.takes_seats();
+            wanted.seats.0.extend(seats.iter().map(|_| show_id));
+            let ordinals = seats.iter().map(|&ordinal| rows::ordinal(ordinal));
+            wanted.seats.1.extend(ordinals);
         }
         wanted
     }

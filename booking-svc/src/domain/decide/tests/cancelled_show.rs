@@ -1,6 +1,7 @@
 //! What becomes of the bookings of a cancelled show, and what is owed for them.
 
 use super::*;
+use crate::domain::CancelReason;
 
 #[test]
 fn the_bookings_of_a_cancelled_show_end_and_what_was_paid_is_owed() {
@@ -89,6 +90,6 @@ fn a_customer_who_gives_up_what_was_paid_is_owed_it() {
         [over(None), over(Some(1)), over(Some(1))]
     );
     let told = world.bookings[&paid].clone();
-    let then = told.as_of(2, BookingState::Confirmed);
+    let then = told.as_of(2, BookingState::Confirmed, None);
     assert_eq!((then.cancel_reason, then.refund_due), (None, None));
 }

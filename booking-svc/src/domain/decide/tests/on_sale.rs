@@ -1,5 +1,8 @@
 //! When a show can be booked, which of its seats, and at what price.
 
+use model::PriceList;
+
+use super::world::row_of;
 use super::*;
 
 #[test]
@@ -8,11 +11,7 @@ fn what_is_held_is_confirmed_whatever_the_sale_is_but_cancelled() {
         let mut world = World::new();
         let held = world.with_booking(&[0], 60, false);
         world.state = state;
-        let confirm = Command::Confirm {
-            booking_id: held,
-            version: None,
-        };
-        let outcomes = world.decide(&[world.reserve(1, &[3]), world.order(2, confirm)]);
+        let outcomes = world.decide(&[world.reserve(1, &[3]), world.order(2, confirm(held))]);
         let refusal = Refusal::ShowNotOnSale(world.sale.show_id, state, None);
         assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
         assert!(outcomes[1].is_ok(), "{:?}", outcomes[1]);

@@ -1,0 +1,46 @@
+//! ExtendHold.
+
+use std::time::Duration;
+
+use proto::booking::v1 as pb;
+use service_kit::call::Deadline;
+use service_kit::{ApiError, FieldViolations};
+use tonic::Request;
+
+use super::{Bookings, parse};
+use crate::verbs::Change;
+
+impl Bookings {
+    pub(super) async fn handle_extend_hold(
+        &self,
+        request: Request<pb::ExtendHoldRequest>,
+    ) -> Result<pb::ExtendHoldResponse, ApiError> {
+        let deadline = Deadline::of(&request);
+        let (change, hold) = parse_extend(&request.into_inner())?;
+        let booked = self.verbs.extend(change, hold, deadline).await?;
+        Ok(pb::ExtendHoldResponse {
+            booking: Some(booked.into()),
+        })
+    }
+}
+
+fn parse_extend(request: &pb::ExtendHoldRequest) -> Result<(Change, Duration), ApiError> {
+    let mut violations = FieldViolations::default();
+    let said = (&*request.booking_id, &*request.request_id, &*request.etag);
+    let text = parse::hold_text(request.hold_duration.as_ref());
+    let change = parse::change("extend", said, [text.as_bytes()], &mut violations);
+    let hold = match &request.hold_duration {
+        Some(asked) => violations.take("hold_duration", parse::hold(asked)),
+        None => {
+            violations.add("hold_duration", "must be set");
+            None
+        }
+    };
+    match (change, hold) {
+        (Some(change), Some(hold)) => {
+            violations.check()?;
+            Ok((change, hold))
+        }
+        _ => Err(violations.into_error()),
+    }
+}

@@ -1,0 +1,59 @@
+//! SwapSeats.
+
+use proto::booking::v1 as pb;
+use service_kit::call::Deadline;
+use service_kit::{ApiError, FieldViolations};
+use tonic::Request;
+
+use super::{Bookings, SEATS_PER_BOOKING_MAX, parse};
+use crate::verbs::Change;
+
+/// What to swap: the labels of the seats to give, and of those to take.
+struct Swap {
+    change: Change,
+    from: Vec<String>,
+    to: Vec<String>,
+}
+
+impl Bookings {
+    pub(super) async fn handle_swap_seats(
+        &self,
+        request: Request<pb::SwapSeatsRequest>,
+    ) -> Result<pb::SwapSeatsResponse, ApiError> {
+        let deadline = Deadline::of(&request);
+        let Swap { change, from, to } = parse_swap(request.into_inner())?;
+        let booked = self.verbs.swap(change, from, to, deadline).await?;
+        Ok(pb::SwapSeatsResponse {
+            booking: Some(booked.into()),
+        })
+    }
+}
+
+fn parse_swap(request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
+    let mut violations = FieldViolations::default();
+    let (from, to) = (request.from_seat_labels, request.to_seat_labels);
+    let said = (&*request.booking_id, &*request.request_id, &*request.etag);
+    let labels = parse::sorted(&from).into_iter().chain(parse::sorted(&to));
+    let change = parse::change("swap", said, labels, &mut violations);
+    let seats_max = usize::from(SEATS_PER_BOOKING_MAX);
+    if !(1..=seats_max).contains(&from.len()) {
+        violations.add(
+            "from_seat_labels",
+            format!("must name 1 to {seats_max} seats"),
+        );
+    } else if to.len() != from.len() {
+        let message = format!(
+            "must name as many seats as from_seat_labels: {}",
+            from.len()
+        );
+        violations.add("to_seat_labels", message);
+    } else {
+        parse::labels("from_seat_labels", &from, &mut violations);
+        parse::labels("to_seat_labels", &to, &mut violations);
+    }
+    let Some(change) = change else {
+        return Err(violations.into_error());
+    };
+    violations.check()?;
+    Ok(Swap { change, from, to })
+}

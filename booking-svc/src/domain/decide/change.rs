@@ -1,0 +1,162 @@
+//! Changing a live booking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::BookingId;
+use time::OffsetDateTime;
+
+use super::reserve::priced;
+use super::{Batch, NotGranted, Outcome, refused};
+use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
+use crate::domain::order::{Order, Refusal};
+use crate::domain::sale::{Sale, SaleState};
+
+impl Batch {
+    pub(super) fn confirm(
+        &mut self,
+        order: &Order,
+        id: BookingId,
+        version: Option<i32>,
+        payment_reference: Option<&String>,
+    ) -> Outcome {
+        let mut booking = self.live_booking(id, Verb::Confirm, version)?;
+        let state = self.sale(order.show_id)?.state;
+        if state == SaleState::Cancelled {
+            let refusal = Refusal::ShowNotOnSale(order.show_id, state, None);
+            return Err(refused(refusal));
+        }
+        booking.confirmed_at = Some(self.now);
+        if let Some(reference) = payment_reference {
+            booking.payment_reference = Some(reference.clone());
+            self.rewritten.insert(id);
+        }
+        self.transition(order, Verb::Confirm, Some(booking.state), booking, None)
+    }
+
+    pub(super) fn extend(
+        &mut self,
+        order: &Order,
+        id: BookingId,
+        version: Option<i32>,
+        hold: Duration,
+        lifetime_max: Duration,
+    ) -> Outcome {
+        let mut booking = self.live_booking(id, Verb::Extend, version)?;
+        let prior = booking.prior();
+        let ends_at = booking.expires_at.max(self.now + hold);
+        let latest = booking.created_at + lifetime_max;
+        // What it has already is not taken back, should the setting be another by now.
+        if ends_at > latest.max(booking.expires_at) {
+            return Err(refused(Refusal::LifetimeExceeded {
+                booking_id: id,
+                left: until(self.now, latest.max(booking.expires_at)),
+            }));
+        }
+        booking.expires_at = ends_at;
+        self.transition(
+            order,
+            Verb::Extend,
+            Some(booking.state),
+            booking,
+            Some(prior),
+        )
+    }
+
+    pub(super) fn swap(
+        &mut self,
+        order: &Order,
+        id: BookingId,
+        version: Option<i32>,
+        sale: &Arc<Sale>,
+        labels: &[String],
+        ordinals: &[u32],
+    ) -> Outcome {
+        let mut booking = self.live_booking(id, Verb::Swap, version)?;
+        let prior = booking.prior();
+        let (given, kept) = parted(sale, &booking, labels)?;
+        self.is_on_sale(order, sale)?;
+        self.owns(&booking)?;
+        self.seats_are_free(sale, ordinals)?;
+        let taken = priced(sale, ordinals)?;
+
+        let dearer = price(&taken) - price(&given);
+        if booking.state == BookingState::Confirmed {
+            if dearer > 0 {
+                return Err(refused(Refusal::SwapCostsMore {
+                    booking_id: id,
+                    by: dearer,
+                    currency: booking.currency,
+                }));
+            }
+            booking.give_back(-dearer);
+        }
+        self.give_seats(&given, id, None);
+        self.give_seats(&taken, id, Some(id));
+        booking.seats = kept;
+        booking.seats.extend(taken);
+        booking.seats.sort_unstable_by_key(|seat| seat.ordinal);
+        booking.add_up();
+        self.transition(order, Verb::Swap, Some(booking.state), booking, Some(prior))
+    }
+
+    pub(super) fn release(
+        &mut self,
+        order: &Order,
+        id: BookingId,
+        version: Option<i32>,
+        sale: &Arc<Sale>,
+        labels: &[String],
+    ) -> Outcome {
+        let mut booking = self.live_booking(id, Verb::Release, version)?;
+        let prior = booking.prior();
+        let (given, kept) = parted(sale, &booking, labels)?;
+        if kept.is_empty() {
+            return self.cancel(order, id, version);
+        }
+        self.owns(&booking)?;
+        self.give_seats(&given, id, None);
+        if booking.state == BookingState::Confirmed {
+            booking.give_back(price(&given));
+        }
+        booking.seats = kept;
+        booking.add_up();
+        self.transition(
+            order,
+            Verb::Release,
+            Some(booking.state),
+            booking,
+            Some(prior),
+        )
+    }
+}
+
+/// The seats of a booking that have these labels, and its others.
+fn parted(
+    sale: &Sale,
+    booking: &Booking,
+    labels: &[String],
+) -> Result<(Vec<HeldSeat>, Vec<HeldSeat>), NotGranted> {
+    let mut missing = labels.to_vec();
+    let (given, kept) = booking.seats.iter().cloned().partition(|seat| {
+        let label = sale.named(seat.ordinal).map(|named| named.label);
+        let place = missing
+            .iter()
+            .position(|wanted| Some(&**wanted) == label.as_deref());
+        place.map(|place| missing.swap_remove(place)).is_some()
+    });
+    if missing.is_empty() {
+        return Ok((given, kept));
+    }
+    missing.sort_unstable();
+    Err(refused(Refusal::NotInBooking(booking.booking_id, missing)))
+}
+
+fn price(seats: &[HeldSeat]) -> i64 {
+    seats.iter().map(|seat| seat.price).sum()
+}
+
+/// How long it is from one time to another; nothing if that has passed.
+fn until(now: OffsetDateTime, then: OffsetDateTime) -> Duration {
+    Duration::try_from(then - now).unwrap_or_default()
+}

@@ -1,0 +1,131 @@
+//! Making a booking, and what every taking of seats has to check.
+
+use std::sync::Arc;
+
+use model::BookingId;
+
+use super::{Batch, NotGranted, Outcome, Owner, refused};
+use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
+use crate::domain::order::{Order, Refusal, Reservation, Taken};
+use crate::domain::sale::Sale;
+
+impl Batch {
+    pub(super) fn reserve(&mut self, order: &Order, wanted: &Reservation) -> Outcome {
+        let Reservation { sale, ordinals, .. } = wanted;
+        self.is_on_sale(order, sale)?;
+        let seats_max = sale.terms.seats_per_booking_max;
+        if let Some(max) = seats_max.filter(|max| ordinals.len() > usize::from(*max)) {
+            return Err(refused(Refusal::TooManySeats(max)));
+        }
+        self.seats_are_free(sale, ordinals)?;
+
+        let (state, verb) = if wanted.sell {
+            (BookingState::Confirmed, Verb::Sell)
+        } else {
+            (BookingState::Pending, Verb::Reserve)
+        };
+        let mut booking = Booking {
+            booking_id: BookingId::generate(order.show_id),
+            state,
+            failure_reason: None,
+            cancel_reason: None,
+            version: 0,
+            customer: wanted.customer.clone(),
+            seats: priced(sale, ordinals)?,
+            total: 0,
+            released: None,
+            refund_due: None,
+            payment_reference: wanted.payment_reference.clone(),
+            currency: sale.prices.currency(),
+            created_at: self.now,
+            expires_at: self.now + wanted.hold,
+            confirmed_at: wanted.sell.then_some(self.now),
+            cancelled_at: None,
+            failed_at: None,
+        };
+        booking.add_up();
+        self.give_seats(&booking.seats, booking.booking_id, Some(booking.booking_id));
+        if booking.payment_reference.is_some() {
+            self.rewritten.insert(booking.booking_id);
+        }
+        self.transition(order, verb, None, booking, None)
+    }
+
+    /// Whether something of the show can be taken now, as it was looked up for the order.
+    pub(super) fn is_on_sale(&self, order: &Order, sale: &Sale) -> Result<(), NotGranted> {
+        if self.sale(order.show_id)?.revision != sale.revision {
+            return Err(NotGranted::SaleChanged);
+        }
+        match sale.refusal_at(self.now) {
+            Some(refusal) => Err(refused(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all of them can be given.
+    pub(super) fn seats_are_free(&self, sale: &Sale, ordinals: &[u32]) -> Result<(), NotGranted> {
+        let mut taken = Vec::new();
+        let mut lapsed = Vec::new();
+        for &ordinal in ordinals {
+            if sale.is_blocked(ordinal) {
+                taken.push((ordinal, Taken::Blocked));
+                continue;
+            }
+            let seat = self.locked.seats.get(&(sale.show_id, ordinal));
+            let Some(owner) = *seat.ok_or(NotGranted::Fault("a seat has no row"))? else {
+                continue;
+            };
+            let known = match self.locked.bookings.get(&owner) {
+                Some(booking) => Some(Owner {
+                    state: booking.state,
+                    expires_at: booking.expires_at,
+                }),
+                None => self.locked.owners.get(&owner).copied(),
+            };
+            match known {
+                Some(Owner {
+                    state: BookingState::Pending,
+                    expires_at,
+                }) if expires_at <= self.now => {
+                    lapsed.push(owner);
+                }
+                Some(Owner {
+                    state: BookingState::Confirmed,
+                    ..
+                }) => {
+                    taken.push((ordinal, Taken::Booked));
+                }
+                // An owner that is not known took the seat while we waited for it.
+                _ => taken.push((ordinal, Taken::Held)),
+            }
+        }
+        if !taken.is_empty() {
+            let label = |ordinal| sale.named(ordinal).map(|seat| seat.label.into_owned());
+            let taken = taken
+                .into_iter()
+                .map(|(o, how)| (label(o).unwrap_or_default(), how));
+            let refusal = Refusal::SeatsUnavailable(sale.show_id, taken.collect());
+            return Err(refused(refusal));
+        }
+        if !lapsed.is_empty() {
+            lapsed.sort_unstable();
+            lapsed.dedup();
+            return Err(NotGranted::Lapsed(lapsed));
+        }
+        Ok(())
+    }
+}
+
+/// Seats at the prices of the moment.
+pub(super) fn priced(sale: &Arc<Sale>, ordinals: &[u32]) -> Result<Vec<HeldSeat>, NotGranted> {
+    let seat = |&ordinal: &u32| {
+        let priced = sale.price(ordinal);
+        let priced = priced.ok_or(NotGranted::Fault("a seat is not in the layout"))?;
+        Ok(HeldSeat {
+            ordinal,
+            price: priced.price,
+            tier: priced.tier.into(),
+        })
+    };
+    ordinals.iter().map(seat).collect()
+}

@@ -1,0 +1,97 @@
+//! What a transition has replaced, as the log has it: JSON.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::domain::{HeldSeat, Prior};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SeatLine {
+    ordinal: u32,
+    price: i64,
+    tier: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PriorLines {
+    seats: Vec<SeatLine>,
+    total: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    released: Option<i64>,
+    /// In microseconds since 1970, as exact as the database's own times.
+    expires_at: i64,
+}
+
+/// What a transition has replaced, as JSON.
+pub(super) fn to_json(prior: &Prior) -> String {
+    let lines = PriorLines {
+        seats: prior.seats.iter().map(SeatLine::from).collect(),
+        total: prior.total,
+        released: prior.released,
+        expires_at: micros(prior.expires_at),
+    };
+    // Numbers and texts always have a JSON text.
+    serde_json::to_string(&lines).unwrap_or_default()
+}
+
+/// What [`to_json`] wrote; none if it is not that.
+pub(super) fn from_json(json: &str) -> Option<Prior> {
+    let lines: PriorLines = serde_json::from_str(json).ok()?;
+    let nanos = i128::from(lines.expires_at) * 1_000;
+    Some(Prior {
+        seats: lines.seats.into_iter().map(Into::into).collect(),
+        total: lines.total,
+        released: lines.released,
+        expires_at: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
+    })
+}
+
+fn micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+}
+
+impl From<&HeldSeat> for SeatLine {
+    fn from(seat: &HeldSeat) -> Self {
+        Self {
+            ordinal: seat.ordinal,
+            price: seat.price,
+            tier: seat.tier.to_string(),
+        }
+    }
+}
+
+impl From<SeatLine> for HeldSeat {
+    fn from(line: SeatLine) -> Self {
+        Self {
+            ordinal: line.ordinal,
+            price: line.price,
+            tier: line.tier.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let seat = HeldSeat {
+            ordinal: 4,
+            price: 1_250,
+            tier: "VIP \"A\"".into(),
+        };
+        for released in [Some(9), None] {
+            let prior = Prior {
+                seats: vec![seat.clone()],
+                total: 18_750,
+                released,
+                expires_at: datetime!(2030-01-01 12:00:00.123456 UTC),
+            };
+            assert_eq!(from_json(&to_json(&prior)), Some(prior));
+        }
+        assert_eq!(from_json("{}"), None);
+    }
+}

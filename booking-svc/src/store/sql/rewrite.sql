@@ -1,0 +1,38 @@
+-- Bookings of which more than the state has changed, or that have what most never have. Behind
+-- write.sql, which has made those that are new.
+-- $1 to $4: the bookings, by the version that was locked or made, and the one that they get.
+-- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last place of
+--     each one's own.
+WITH rewritten AS (
+    UPDATE booking.bookings AS b
+    SET
+        version = new.version,
+        seat_ordinals = ($5::integer[])[new.first_seat:new.last_seat],
+        seat_prices = ($6::bigint[])[new.first_seat:new.last_seat],
+        seat_tiers = ($7::text[])[new.first_seat:new.last_seat],
+        total = new.total,
+        released = new.released,
+        refund_due = new.refund_due,
+        expires_at = new.expires_at,
+        payment_reference = new.payment_reference,
+        state = new.state::booking.booking_state,
+        failure_reason = new.failure_reason::booking.failure_reason,
+        confirmed_at = new.confirmed_at,
+        cancelled_at = new.cancelled_at,
+        failed_at = new.failed_at,
+        cancel_reason = new.cancel_reason::booking.cancel_reason
+    FROM unnest(
+        $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $8::integer[], $9::integer[],
+        $10::bigint[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[],
+        $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[],
+        $20::text[]
+    ) AS new (
+        show_id, booking_id, prior_version, version, first_seat, last_seat, total, released,
+        refund_due, expires_at, payment_reference, state, failure_reason, confirmed_at,
+        cancelled_at, failed_at, cancel_reason
+    )
+    WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
+        AND b.version = new.prior_version
+    RETURNING 1
+)
+SELECT booking.expect_rows('bookings rewritten', (SELECT count(*) FROM rewritten), cardinality($2))

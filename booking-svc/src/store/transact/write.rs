@@ -1,0 +1,215 @@
+//! Writing what a batch has been decided to do.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::join;
+use time::OffsetDateTime;
+use tokio_postgres::{Client, SimpleQueryStream};
+
+use super::Statements;
+use crate::domain::{Booking, Customer, HeldSeat, Writes};
+use crate::store::{prior, rows};
+
+/// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
+/// locked: if one did not, it fails, and so does the COMMIT.
+pub(super) async fn write(
+    client: &Client,
+    statements: &Statements,
+    writes: &Writes,
+    now: OffsetDateTime,
+) -> Result<SimpleQueryStream, tokio_postgres::Error> {
+    // What cannot be encoded is never sent, so the server would commit nothing and tell of
+    // success: COMMIT goes out, after the others have been polled once, only if they were sent.
+    let failed = AtomicBool::new(false);
+    let write = noted(&failed, write_most(client, statements, writes, now));
+    let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
+    let commit = async {
+        let end = if failed.load(Ordering::Relaxed) {
+            "ROLLBACK"
+        } else {
+            "COMMIT"
+        };
+        client.simple_query_raw(end).await
+    };
+    let (written, rewritten, sent) = join!(write, rewrite, commit);
+    written?;
+    rewritten?;
+    sent
+}
+
+/// Runs a statement, and notes at once if it has failed.
+async fn noted(
+    failed: &AtomicBool,
+    statement: impl Future<Output = Result<(), tokio_postgres::Error>>,
+) -> Result<(), tokio_postgres::Error> {
+    let done = statement.await;
+    if done.is_err() {
+        failed.store(true, Ordering::Relaxed);
+    }
+    done
+}
+
+/// The seats of many bookings, one after another, and which of them are whose.
+#[derive(Default)]
+struct SeatColumns<'a> {
+    ordinals: Vec<i32>,
+    prices: Vec<i64>,
+    tiers: Vec<&'a str>,
+    first: Vec<i32>,
+    last: Vec<i32>,
+}
+
+impl<'a> SeatColumns<'a> {
+    fn of(bookings: impl ExactSizeIterator<Item = &'a Booking>) -> Self {
+        // Two seats a booking, as most have.
+        let (count, seats) = (bookings.len(), 2 * bookings.len());
+        let mut columns = Self {
+            ordinals: Vec::with_capacity(seats),
+            prices: Vec::with_capacity(seats),
+            tiers: Vec::with_capacity(seats),
+            first: Vec::with_capacity(count),
+            last: Vec::with_capacity(count),
+        };
+        for booking in bookings {
+            columns.first.push(rows::place(columns.ordinals.len() + 1));
+            for HeldSeat {
+                ordinal,
+                price,
+                tier,
+            } in &booking.seats
+            {
+                columns.ordinals.push(rows::ordinal(*ordinal));
+                columns.prices.push(*price);
+                columns.tiers.push(tier);
+            }
+            columns.last.push(rows::place(columns.ordinals.len()));
+        }
+        columns
+    }
+}
+
+/// All but what few batches have.
+async fn write_most(
+    client: &Client,
+    statements: &Statements,
+    writes: &Writes,
+    now: OffsetDateTime,
+) -> Result<(), tokio_postgres::Error> {
+    let new = &writes.inserted;
+    let held = SeatColumns::of(new.iter());
+    let changed = &writes.updated;
+    let seats = &writes.seats;
+    let log = &writes.transitions;
+    let written = client
+        .execute(
+            &statements.write,
+            &[
+                &column(new, |booking| booking.booking_id.show().uuid()),
+                &column(new, |booking| booking.booking_id.uuid()),
+                &held.ordinals,
+                &held.prices,
+                &held.first,
+                &held.last,
+                &column(new, |booking| match &booking.customer {
+                    Customer::Id(id) => Some(id.as_str()),
+                    Customer::Email(_) => None,
+                }),
+                &column(new, |booking| match &booking.customer {
+                    Customer::Id(_) => None,
+                    Customer::Email(email) => Some(email.as_str()),
+                }),
+                &column(new, |booking| booking.total),
+                &column(new, |booking| booking.currency.as_str()),
+                &column(new, |booking| booking.expires_at),
+                &column(changed, |(booking, _)| booking.booking_id.show().uuid()),
+                &column(changed, |(booking, _)| booking.booking_id.uuid()),
+                &column(changed, |(_, prior_version)| *prior_version),
+                &column(changed, |(booking, _)| booking.state.as_str()),
+                &column(changed, |(booking, _)| {
+                    booking.failure_reason.map(|reason| reason.as_str())
+                }),
+                &column(changed, |(booking, _)| booking.version),
+                &column(changed, |(booking, _)| booking.confirmed_at),
+                &column(changed, |(booking, _)| booking.cancelled_at),
+                &column(changed, |(booking, _)| booking.failed_at),
+                &column(seats, |seat| seat.show_id.uuid()),
+                &column(seats, |seat| rows::ordinal(seat.ordinal)),
+                &column(seats, |seat| seat.from.map(|owner| owner.uuid())),
+                &column(seats, |seat| seat.to.map(|owner| owner.uuid())),
+                &column(log, |transition| transition.booking_id.show().uuid()),
+                &column(log, |transition| transition.booking_id.uuid()),
+                &column(log, |transition| transition.version),
+                &column(log, |transition| transition.verb.as_str()),
+                &column(log, |transition| {
+                    transition.from.map(|state| state.as_str())
+                }),
+                &column(log, |transition| transition.to.as_str()),
+                &column(log, |transition| transition.request_id),
+                &column(log, |transition| transition.fingerprint),
+                &now,
+                &column(changed, |(booking, _)| booking.refund_due),
+                &column(changed, |(booking, _)| {
+                    booking.cancel_reason.map(|reason| reason.as_str())
+                }),
+                &held.tiers,
+                &column(new, |booking| booking.state.as_str()),
+                &column(new, |booking| booking.confirmed_at),
+                &column(log, |transition| {
+                    transition.prior.as_ref().map(prior::to_json)
+                }),
+            ],
+        )
+        .await;
+    written.map(drop)
+}
+
+/// The bookings of which more has changed than the state.
+async fn rewrite(
+    client: &Client,
+    statements: &Statements,
+    rewritten: &[(Booking, i32)],
+) -> Result<(), tokio_postgres::Error> {
+    if rewritten.is_empty() {
+        return Ok(());
+    }
+    let held = SeatColumns::of(rewritten.iter().map(|(booking, _)| booking));
+    let written = client
+        .execute(
+            &statements.rewrite,
+            &[
+                &column(rewritten, |(booking, _)| booking.booking_id.show().uuid()),
+                &column(rewritten, |(booking, _)| booking.booking_id.uuid()),
+                &column(rewritten, |(_, prior_version)| *prior_version),
+                &column(rewritten, |(booking, _)| booking.version),
+                &held.ordinals,
+                &held.prices,
+                &held.tiers,
+                &held.first,
+                &held.last,
+                &column(rewritten, |(booking, _)| booking.total),
+                &column(rewritten, |(booking, _)| booking.released),
+                &column(rewritten, |(booking, _)| booking.refund_due),
+                &column(rewritten, |(booking, _)| booking.expires_at),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment_reference.as_deref()
+                }),
+                &column(rewritten, |(booking, _)| booking.state.as_str()),
+                &column(rewritten, |(booking, _)| {
+                    booking.failure_reason.map(|reason| reason.as_str())
+                }),
+                &column(rewritten, |(booking, _)| booking.confirmed_at),
+                &column(rewritten, |(booking, _)| booking.cancelled_at),
+                &column(rewritten, |(booking, _)| booking.failed_at),
+                &column(rewritten, |(booking, _)| {
+                    booking.cancel_reason.map(|reason| reason.as_str())
+                }),
+            ],
+        )
+        .await;
+    written.map(drop)
+}
+
+/// One value of each row, as an array parameter.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

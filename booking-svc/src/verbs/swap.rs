@@ -1,0 +1,59 @@
+//! Giving other seats for some of a booking's own.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Booked, Change, LOOKUPS_MAX, VerbError, Verbs, ordinals};
+use crate::domain::Command;
+use crate::store::LaneError;
+
+/// The field of the request that names the seats to take.
+const TO: &str = "to_seat_labels";
+
+impl Verbs {
+    /// Gives the seats of a booking that are labelled `from` and takes those labelled `to`, as
+    /// many: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was swapped.
+    pub async fn swap(
+        &self,
+        change: Change,
+        from: Vec<String>,
+        to: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Booked, VerbError> {
+        let mut sale = self.sale_of(change.booking_id).await?;
+        for _ in 0..LOOKUPS_MAX {
+            let ordinals = match ordinals(&sale, TO, &to) {
+                Ok(ordinals) => ordinals,
+                Err(unknown) => match self.sales.newer(&sale).await? {
+                    Some(newer) => {
+                        sale = newer;
+                        continue;
+                    }
+                    None => {
+                        let (id, fingerprint) = (change.request_id, change.fingerprint);
+                        return self.first_result(sale, id, fingerprint, unknown).await;
+                    }
+                },
+            };
+            let command = Command::Swap {
+                booking_id: change.booking_id,
+                version: change.version,
+                sale: Arc::clone(&sale),
+                labels: from.clone(),
+                ordinals,
+            };
+            match self.change(&change, command, deadline).await {
+                Err(VerbError::Undecided(LaneError::SaleChanged)) => {
+                    sale = self.sales.refresh(change.booking_id.show()).await?;
+                }
+                done => return done,
+            }
+        }
+        Err(VerbError::Undecided(LaneError::Contention))
+    }
+}
