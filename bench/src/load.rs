@@ -175,7 +175,7 @@ pub(crate) fn reservation(show: &str, seats: &[u32], customer: u32) -> ReserveSe
         seat_labels: seats.iter().map(ToString::to_string).collect(),
         customer: Some(Customer::CustomerId(format!("customer-{customer}"))),
         request_id: Uuid::new_v4().to_string(),
-        hold_duration: None,
+        ..Default::default()
     }
 }
 

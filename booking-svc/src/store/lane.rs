@@ -245,7 +245,11 @@ fn trouble(error: &TransactError, committing: bool) -> Trouble {
         Failure::Duplicate => Trouble::CopyMet,
         Failure::Timeout => Trouble::Timeout,
         Failure::Fault => Trouble::Fault(match error.as_db_error() {
-            Some(detail) => format!("{error}: {detail:?}"),
+            // Without its details, which may quote a row.
+            Some(told) => {
+                let (code, constraint) = (told.code().code(), told.constraint().unwrap_or("none"));
+                format!("{code} {}; constraint: {constraint}", told.message())
+            }
             None => error.to_string(),
         }),
     }
