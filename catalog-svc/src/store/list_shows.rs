@@ -152,7 +152,11 @@ fn ends(text: &str) -> impl Iterator<Item = &str> {
     let (head, tail) = if chars <= 2 * END_CHARS_MAX {
         (text, None)
     } else {
-        let at = |place| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
+        let at = |place| {
+            text.char_indices()
+                .nth(place)
+                .map_or(text.len(), |(at, _)| at)
+        };
         let (head_end, tail_start) = (at(END_CHARS_MAX), at(chars - END_CHARS_MAX));
         (&text[..head_end], Some(&text[tail_start..]))
     };
