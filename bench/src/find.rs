@@ -40,7 +40,7 @@ pub(crate) async fn run(stand: &Stand, shows: u32, report: &mut Report) -> Resul
     Ok(())
 }
 
-fn filters() -> [(&'static str, ListShowsRequest); 7] {
+fn filters() -> [(&'static str, ListShowsRequest); 9] {
     let all = ListShowsRequest {
         show_type: ShowType::Bus.into(),
         state: ShowState::OnSale.into(),
@@ -68,8 +68,8 @@ fn filters() -> [(&'static str, ListShowsRequest); 7] {
         venue: all.venue.clone(),
         ..none()
     };
-    let of_name = ListShowsRequest {
-        name_contains: "how 77".to_owned(),
+    let of_name = |text: &str| ListShowsRequest {
+        name_contains: text.to_owned(),
         ..none()
     };
     [
@@ -78,7 +78,9 @@ fn filters() -> [(&'static str, ListShowsRequest); 7] {
         ("by state", of_state),
         ("by time", of_time),
         ("by venue", of_venue),
-        ("by text in the name", of_name),
+        ("by a text that 12 names have", of_name("how 777")),
+        ("by a text that 122 names have", of_name("how 77")),
+        ("by a text that all names have", of_name("show ")),
         ("by all of them", all),
     ]
 }

@@ -6,8 +6,17 @@ use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::ShowRow;
+use super::rows::{ShowRow, select_shows};
 use crate::domain::{After, ShowFilter, ShowInfo};
+
+/// How many shows a search for a text looks at in the list's order, besides a page of them,
+/// before it turns to the index. The more names have the text, the sooner the page is full, and
+/// the fewer have it, the less is there to collect by the index: about the root of what a page
+/// holds times the shows in the catalog serves both, here for ten thousand.
+const LOOKED_AT_MAX: i64 = 700;
+/// The most characters of each end of a text that the index is asked for: each costs as much as
+/// there are names that have it.
+const END_CHARS_MAX: usize = 8;
 
 /// A page of a list.
 #[derive(Debug, Clone)]
@@ -38,36 +47,135 @@ impl Store {
 }
 
 async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
-    let ListShows { filter, after, .. } = list;
-    let rows = sqlx::query_file_as!(
-        ShowRow,
-        "src/store/sql/list_shows.sql",
-        filter.start_from,
-        filter.start_before,
-        after.map(|after| after.start_at),
-        after.map(|after| after.id.uuid()),
-        filter.show_type.map(|kind| kind.as_str()),
-        filter.state.map(|state| state.as_str()),
-        filter.venue,
-        filter.name_contains.map(|text| containing(&text)),
-        i64::from(list.rows_max),
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(ShowInfo::try_from).collect()
+    let rows = match list.filter.name_contains.clone() {
+        Some(text) => named(connection, list, &text).await,
+        None => any_name(connection, list).await,
+    };
+    rows?.into_iter().map(ShowInfo::try_from).collect()
 }
 
-/// The pattern of texts that have `text` in them, with nothing in it that has a meaning.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for char in text.chars() {
-        if matches!(char, '%' | '_' | '\\') {
-            pattern.push('\\');
+/// Reads rows of shows with the filters of a list, but for the text in the name, between the
+/// literals.
+///
+/// A filter that is not set is gone once the statement is planned: each call's is planned for
+/// the filters it has (plan_cache_mode of our role), and takes the index that serves them best.
+macro_rules! select_listed {
+    ($list:ident, $start:tt $(, $rest:tt)+; $($argument:expr),+) => {
+        select_shows!(
+            "NULL::jsonb",
+            $start $(+ r"deleted_at IS NULL
+                AND ($1::timestamptz IS NULL OR start_at >= $1)
+                AND ($2::timestamptz IS NULL OR start_at < $2)
+                AND ($3::timestamptz IS NULL OR (start_at, show_id) > ($3, $4::uuid))
+                AND ($5::text IS NULL OR show_type = $5::text::catalog.show_type)
+                AND ($6::text IS NULL OR state = $6::text::catalog.show_state)
+                AND ($7::text IS NULL OR venue = $7)" + $rest)+,
+            $list.filter.start_from,
+            $list.filter.start_before,
+            $list.after.map(|after| after.start_at),
+            $list.after.map(|after| after.id.uuid()),
+            $list.filter.show_type.map(|kind| kind.as_str()),
+            $list.filter.state.map(|state| state.as_str()),
+            $list.filter.venue,
+            $($argument),+
+        )
+    };
+}
+
+async fn any_name(
+    connection: &mut PgConnection,
+    list: ListShows,
+) -> Result<Vec<ShowRow>, sqlx::Error> {
+    let rows = select_listed!(
+        list,
+        "WHERE ",
+        " ORDER BY start_at, show_id LIMIT $8";
+        i64::from(list.rows_max)
+    );
+    rows.fetch_all(connection).await
+}
+
+/// A page of the shows whose names have a text, by two moves of which each is bounded, whatever
+/// the planner knows and believes.
+///
+/// `looked_at` goes along the list and stops when the page is full (`near`): what stands in a
+/// materialized CTE is fetched when it is needed, and in its order. Its limit is a subquery, so
+/// that the planner, which does not see the number, plans for the first rows, not for a sort.
+/// If the page is not full then, `far` collects what has the text by the index of names, which
+/// alone can serve it: OFFSET 0 keeps the filters out.
+async fn named(
+    connection: &mut PgConnection,
+    list: ListShows,
+    text: &str,
+) -> Result<Vec<ShowRow>, sqlx::Error> {
+    let rows_max = i64::from(list.rows_max);
+    let rows = select_listed!(
+        list,
+        r"WHERE show_id = ANY (ARRAY(
+            WITH looked_at AS MATERIALIZED (
+                SELECT show_id, name_folded FROM catalog.shows
+                WHERE ",
+        r"
+                ORDER BY start_at, show_id
+                LIMIT (SELECT $11::bigint)
+            ), near AS MATERIALIZED (
+                SELECT show_id FROM looked_at WHERE name_folded LIKE lower($8) LIMIT $10
+            ), far AS (
+                SELECT show_id
+                FROM (
+                    SELECT show_id, start_at, show_type, state, venue, deleted_at, name_folded
+                    FROM catalog.shows WHERE name_folded LIKE lower($9) OFFSET 0
+                ) AS having_ends
+                WHERE (SELECT count(*) FROM near) < $10
+                  AND (SELECT count(*) FROM looked_at) = $11
+                  AND name_folded LIKE lower($8)
+                  AND ",
+        r"
+                ORDER BY start_at, show_id
+                LIMIT $10
+            )
+            SELECT show_id FROM near UNION ALL SELECT show_id FROM far
+        ))
+        ORDER BY start_at, show_id
+        LIMIT $10";
+        containing([text]),
+        containing(ends(text)),
+        rows_max,
+        LOOKED_AT_MAX + rows_max
+    );
+    rows.fetch_all(connection).await
+}
+
+/// The ends of a text, or the text itself if that is not longer: what has the text has them.
+fn ends(text: &str) -> impl Iterator<Item = &str> {
+    let chars = text.chars().count();
+    let (head, tail) = if chars <= 2 * END_CHARS_MAX {
+        (text, None)
+    } else {
+        let at = |place| {
+            text.char_indices()
+                .nth(place)
+                .map_or(text.len(), |(at, _)| at)
+        };
+        let (head_end, tail_start) = (at(END_CHARS_MAX), at(chars - END_CHARS_MAX));
+        (&text[..head_end], Some(&text[tail_start..]))
+    };
+    std::iter::once(head).chain(tail)
+}
+
+/// The pattern of texts that have `parts` in them, one behind the other, with nothing in them
+/// that has a meaning.
+fn containing<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut pattern = String::from("%");
+    for part in parts {
+        for char in part.chars() {
+            if matches!(char, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(char);
         }
-        pattern.push(char);
+        pattern.push('%');
     }
-    pattern.push('%');
     pattern
 }
 
@@ -77,6 +185,15 @@ mod tests {
 
     #[test]
     fn a_text_is_taken_literally() {
-        assert_eq!(containing(r"a%b_c\d"), r"%a\%b\_c\\d%");
+        assert_eq!(containing([r"a%b_c\d"]), r"%a\%b\_c\\d%");
+        assert_eq!(containing(["a%", "b"]), r"%a\%%b%");
+    }
+
+    #[test]
+    fn the_index_is_asked_for_the_ends_of_long_texts() {
+        let sixteen = "äbcdefghijklmnöp";
+        assert!(ends(sixteen).eq([sixteen]));
+        assert!(ends("äbcdefghijklmnöpq").eq(["äbcdefgh", "jklmnöpq"]));
+        assert!(ends(&"ß".repeat(100)).eq(["ßßßßßßßß"; 2]));
     }
 }

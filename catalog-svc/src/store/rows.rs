@@ -18,10 +18,10 @@ use crate::domain::{
     ShowInfo, TimeZone,
 };
 
-/// Reads rows of shows. The first literal says which prices, the second is the rest of the
+/// Reads rows of shows. The first literal says which prices, the others are the rest of the
 /// query.
 macro_rules! select_shows {
-    ($prices:tt, $rest:tt $(, $argument:expr)*) => {
+    ($prices:tt, $start:tt $(+ $rest:tt)* $(, $argument:expr)*) => {
         sqlx::query_as!(
             $crate::store::rows::ShowRow,
             r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
@@ -31,7 +31,7 @@ macro_rules! select_shows {
                       orphan_rule::text AS "orphan_rule!", offered, proposal_revision,
                       proposal_state::text, created_at, updated_at, cancelled_at, "#
                 + $prices + r#" AS "prices?: Json<PriceDescription>"
-               FROM catalog.shows "# + $rest
+               FROM catalog.shows "# + $start $(+ $rest)*
             $(, $argument)*
         )
     };

@@ -14,6 +14,7 @@ mod create_show_bad_sale;
 mod create_show_once;
 mod delete_show;
 mod faults;
+mod find_by_name;
 mod find_shows;
 mod get_show;
 mod life;
