@@ -59,6 +59,10 @@ async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<Show
 ///
 /// A filter that is not set is gone once the statement is planned: each call's is planned for
 /// the filters it has (plan_cache_mode of our role), and takes the index that serves them best.
+///
+/// A limit should be a subquery, so that the planner does not see the number: it plans for the
+/// first rows then, in the order of an index. Before it has statistics it expects so few shows
+/// that are not deleted that it would sort all of them otherwise.
 macro_rules! select_listed {
     ($list:ident, $start:tt $(, $rest:tt)+; $($argument:expr),+) => {
         select_shows!(
@@ -89,20 +93,19 @@ async fn any_name(
     let rows = select_listed!(
         list,
         "WHERE ",
-        " ORDER BY start_at, show_id LIMIT $8";
+        " ORDER BY start_at, show_id LIMIT (SELECT $8::bigint)";
         i64::from(list.rows_max)
     );
     rows.fetch_all(connection).await
 }
 
-/// A page of the shows whose names have a text, by two moves of which each is bounded, whatever
-/// the planner knows and believes.
+/// A page of the shows whose names have a text, by two moves: the first is bounded, and the second
+/// is made only for what few names have, or those late in the list; whatever the planner believes.
 ///
 /// `looked_at` goes along the list and stops when the page is full (`near`): what stands in a
-/// materialized CTE is fetched when it is needed, and in its order. Its limit is a subquery, so
-/// that the planner, which does not see the number, plans for the first rows, not for a sort.
-/// If the page is not full then, `far` collects what has the text by the index of names, which
-/// alone can serve it: OFFSET 0 keeps the filters out.
+/// materialized CTE is fetched when it is needed, and in its order. If the page is not full then,
+/// `far` collects what has the text by the index of names, which alone can serve it: OFFSET 0
+/// keeps the filters out.
 async fn named(
     connection: &mut PgConnection,
     list: ListShows,
@@ -128,7 +131,7 @@ async fn named(
                 ) AS having_ends
                 WHERE (SELECT count(*) FROM near) < $10
                   AND (SELECT count(*) FROM looked_at) = $11
-                  AND name_folded LIKE lower($8)
+                  AND ($8::text = $9::text OR name_folded LIKE lower($8))
                   AND ",
         r"
                 ORDER BY start_at, show_id
