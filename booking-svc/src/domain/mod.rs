@@ -2,6 +2,7 @@
 //! of its own.
 
 mod booking;
+pub mod choose;
 mod customer;
 mod decide;
 mod event;

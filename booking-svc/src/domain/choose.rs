@@ -1,0 +1,166 @@
+//! Choosing seats for who names none, and what a choice leaves behind. Pure, and bounded: the
+//! work grows with the seats of the hall and the size of the party, never with their ways to sit.
+//!
+//! Seats are **together** if they are next to each other in one run of a row: an aisle and the
+//! end of a row part neighbours, how seats are drawn does not. A seat is **near** by the square
+//! of its distance from the layout's focal point; a party by the sum over its seats, so of two
+//! blocks the one whose middle is nearer wins. In order of preference:
+//!
+//! 1. together, leaving no lone seat; then leaving as few as can be;
+//! 2. in groups of two or more within one section; then in such groups anywhere;
+//! 3. with as few people alone as can be.
+//!
+//! Within each: fewer groups, then fewer lone seats, then nearer, then the lower ordinal. A hall
+//! and a set of free seats have one answer to a wish.
+//!
+//! **Accessible seats** go to who asks for them, as many as were asked for and not one more.
+//! **Companion seats** go to a party with an accessible seat; to others as a box office does
+//! it, only if the wish cannot be met without.
+
+mod apart;
+mod free_seats;
+mod hall;
+mod largest;
+mod offer;
+mod orphans;
+mod together;
+
+use std::num::NonZeroU8;
+use std::ops::Range;
+
+pub use self::free_seats::FreeSeats;
+pub use self::hall::Hall;
+use self::offer::{Kinds, Offer};
+pub use self::orphans::{stranded, stranded_needlessly};
+
+/// The most people that seats are chosen for at once.
+pub const PARTY_MAX: u8 = 100;
+
+/// What somebody who names no seats wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// For how many people. Up to [`PARTY_MAX`]; more is never met.
+    pub count: NonZeroU8,
+    /// How many of them need an accessible seat. More than `count` is never met.
+    pub accessible: u8,
+    /// The section by its index in the layout; none: any.
+    pub section: Option<usize>,
+    /// Price tiers by their places in the price list; none: any.
+    pub tiers: Vec<usize>,
+    /// The highest price of a seat, in minor units; none: any.
+    pub price_max: Option<i64>,
+    /// How they want to sit.
+    pub seating: Seating,
+}
+
+/// How a party wants to sit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seating {
+    /// Together, or not at all.
+    Together,
+    /// As well as can be.
+    Best,
+    /// Anywhere: the first free seats in the order of the layout.
+    Anywhere,
+}
+
+/// A wish that cannot be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the largest party that can have such seats now is {largest_party}")]
+pub struct NoChoice {
+    /// For how many people the same wish could be met now, at most: 0 to [`PARTY_MAX`].
+    pub largest_party: u8,
+}
+
+/// The best of the free seats for a wish: their ordinals, ascending.
+///
+/// # Errors
+///
+/// [`NoChoice`], if there are no such seats.
+pub fn choose(hall: &Hall, free: &FreeSeats, wish: &Wish) -> Result<Vec<u32>, NoChoice> {
+    let kinds: &[Kinds] = match wish.accessible {
+        0 => &[Kinds::Ordinary, Kinds::OrdinaryAndCompanion],
+        _ => &[Kinds::All],
+    };
+    let offers = kinds
+        .iter()
+        .map(|kinds| Offer::new(hall, free, wish, *kinds));
+    for offer in offers.clone().filter(|_| wish.count.get() <= PARTY_MAX) {
+        if let Some(chosen) = places(&offer, wish) {
+            let mut ordinals: Vec<_> = chosen.into_iter().map(|at| hall.ordinal(at)).collect();
+            ordinals.sort_unstable();
+            return Ok(ordinals);
+        }
+    }
+    let largest = offers.map(|offer| largest::party(&offer, wish)).max();
+    Err(NoChoice {
+        largest_party: largest.unwrap_or(0),
+    })
+}
+
+fn places(offer: &Offer<'_>, wish: &Wish) -> Option<Vec<u32>> {
+    let party = Party {
+        count: wish.count.get().into(),
+        accessible: wish.accessible.into(),
+    };
+    if wish.seating == Seating::Anywhere {
+        return offer.first(party);
+    }
+    if let Some(together) = together::nearest(offer, party) {
+        return Some(together.collect());
+    }
+    match wish.seating {
+        Seating::Best => apart::nearest(offer, party),
+        Seating::Together | Seating::Anywhere => None,
+    }
+}
+
+/// How many people, and how many of them need an accessible seat.
+#[derive(Debug, Clone, Copy)]
+struct Party {
+    count: u32,
+    accessible: u32,
+}
+
+/// Places next to each other for a party or a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Block {
+    cost: Cost,
+    /// The ordinal of its first seat.
+    ordinal: u32,
+    from: u32,
+    size: u32,
+    /// How many of its seats are accessible.
+    accessible: u32,
+}
+
+/// What is to be kept low, the worst first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    /// People with nobody of the party beside them.
+    alone: u32,
+    groups: u32,
+    lone_seats: u32,
+    /// The sum of the squares of the distances.
+    distance: u64,
+}
+
+impl Block {
+    fn places(&self) -> Range<u32> {
+        self.from..self.from + self.size
+    }
+}
+
+impl Cost {
+    fn and(self, other: Self) -> Self {
+        Self {
+            alone: self.alone + other.alone,
+            groups: self.groups + other.groups,
+            lone_seats: self.lone_seats + other.lone_seats,
+            distance: self.distance + other.distance,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

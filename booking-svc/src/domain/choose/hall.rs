@@ -1,0 +1,214 @@
+//! A show's layout and prices, prepared for choosing: made once, read by every choice.
+//!
+//! Inside, a seat is known by its **place**: its position in the layout, where neighbours in a
+//! run have places next to each other.
+
+use std::ops::Range;
+
+use model::{PriceList, SeatPlace, ShowSeats};
+
+use crate::domain::Withdrawn;
+
+/// A show's seats as whoever chooses among them sees them. It takes some 30 bytes a seat.
+#[derive(Debug)]
+pub struct Hall {
+    /// By place.
+    seats: Box<[HallSeat]>,
+    /// By ordinal; the retired ones have [`RETIRED`].
+    places: Box<[u32]>,
+    /// By place, and one more behind the last: the distances of all places before it, modulo
+    /// 2^64. Those of a party never come near to that.
+    distances_before: Box<[u64]>,
+    /// By place, and one more behind the last: the accessible seats before it.
+    accessible_before: Box<[u32]>,
+    /// In the order of places.
+    runs: Box<[Run]>,
+    /// The runs by index, those with the nearest seat first.
+    nearest_runs: Box<[u32]>,
+    /// By tier.
+    prices: Box<[i64]>,
+}
+
+/// No seat has this place: a layout's seats are far fewer.
+const RETIRED: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct HallSeat {
+    ordinal: u32,
+    tier: u16,
+    kind: Kind,
+}
+
+/// Whom a seat is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ordinary,
+    Accessible,
+    Companion,
+    /// Nobody.
+    Blocked,
+}
+
+/// Seats in a row with no aisle between.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) section: usize,
+    pub(super) places: Range<u32>,
+    /// The distance of the nearest of its seats.
+    pub(super) nearest: u64,
+}
+
+impl Hall {
+    /// The hall of a show. What is withdrawn counts as blocked, so it is to be made anew when
+    /// that, the layout or the prices change.
+    #[must_use]
+    pub fn of(seats: &ShowSeats, prices: &PriceList, withdrawn: &Withdrawn) -> Self {
+        let layout = seats.layout();
+        let count = layout.seat_count();
+        let mut hall = Vec::with_capacity(count as usize);
+        let mut places = vec![RETIRED; seats.ordinal_count() as usize];
+        let mut distances_before = vec![0_u64];
+        let mut accessible_before = vec![0];
+        let mut runs: Vec<Run> = Vec::new();
+        let focal = layout.focal_point();
+        for (place, seat) in (0..count).filter_map(|at| Some((at, layout.seat(at)?))) {
+            let ordinal = seats.ordinal_of(place).unwrap_or(RETIRED);
+            let kind = if withdrawn.seats.binary_search(&ordinal).is_ok() {
+                Kind::Blocked
+            } else {
+                Kind::of(&seat)
+            };
+            if let Some(known) = places.get_mut(ordinal as usize) {
+                *known = place;
+            }
+            let tier = prices.of_seat(place).map_or(0, |price| price.tier_index);
+            hall.push(HallSeat {
+                ordinal,
+                // A price list has fewer tiers than that.
+                tier: u16::try_from(tier).unwrap_or(u16::MAX),
+                kind,
+            });
+            let point = seat.point();
+            let square = |from: i32, to: i32| u64::from(from.abs_diff(to)).pow(2);
+            let distance = square(point.x, focal.x) + square(point.y, focal.y);
+            let before = distances_before[place as usize];
+            distances_before.push(before.wrapping_add(distance));
+            let before = accessible_before[place as usize];
+            accessible_before.push(before + u32::from(kind == Kind::Accessible));
+            match runs.last_mut().filter(|run| run.places.contains(&place)) {
+                Some(run) => run.nearest = run.nearest.min(distance),
+                None => runs.push(Run {
+                    section: seat.section_index(),
+                    places: layout.run_of(place),
+                    nearest: distance,
+                }),
+            }
+        }
+        let mut nearest_runs: Vec<_> = (0..)
+            .zip(&runs)
+            .map(|(at, run)| (run.nearest, at))
+            .collect();
+        nearest_runs.sort_unstable();
+        Self {
+            seats: hall.into(),
+            places: places.into(),
+            distances_before: distances_before.into(),
+            accessible_before: accessible_before.into(),
+            runs: runs.into(),
+            nearest_runs: nearest_runs.into_iter().map(|(_, at)| at).collect(),
+            prices: prices
+                .description()
+                .tiers
+                .iter()
+                .map(|tier| tier.price)
+                .collect(),
+        }
+    }
+
+    /// Roughly the bytes that it takes in memory, for caches.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let bytes = size_of::<Self>()
+            + size_of_val(&*self.seats)
+            + size_of_val(&*self.places)
+            + size_of_val(&*self.distances_before)
+            + size_of_val(&*self.accessible_before)
+            + size_of_val(&*self.runs)
+            + size_of_val(&*self.nearest_runs)
+            + size_of_val(&*self.prices);
+        bytes as u64
+    }
+
+    /// The prices by tier, in minor units.
+    pub(super) fn prices(&self) -> &[i64] {
+        &self.prices
+    }
+
+    /// All runs, in the order of places.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// All runs, those with the nearest seat first.
+    pub(super) fn nearest_runs(&self) -> impl Iterator<Item = &Run> {
+        self.nearest_runs.iter().map(|at| &self.runs[*at as usize])
+    }
+
+    /// The run that a place is in.
+    pub(super) fn run_of(&self, place: u32) -> Range<u32> {
+        let behind = self.runs.partition_point(|run| run.places.start <= place);
+        let run = behind.checked_sub(1).and_then(|at| self.runs.get(at));
+        run.map_or(place..place, |run| run.places.clone())
+    }
+
+    /// The place of the seat with this ordinal; none if the layout has it no more.
+    pub(super) fn place(&self, ordinal: u32) -> Option<u32> {
+        let place = self.places.get(ordinal as usize).copied();
+        place.filter(|place| *place != RETIRED)
+    }
+
+    pub(super) fn ordinal(&self, place: u32) -> u32 {
+        self.seats[place as usize].ordinal
+    }
+
+    pub(super) fn kind(&self, place: u32) -> Kind {
+        self.seats[place as usize].kind
+    }
+
+    pub(super) fn tier(&self, place: u32) -> usize {
+        self.seats[place as usize].tier.into()
+    }
+
+    pub(super) fn price(&self, place: u32) -> i64 {
+        self.prices
+            .get(self.tier(place))
+            .copied()
+            .unwrap_or(i64::MAX)
+    }
+
+    /// The sum of the squares of the distances from the focal point.
+    pub(super) fn distance(&self, places: &Range<u32>) -> u64 {
+        let before = |place: u32| self.distances_before[place as usize];
+        before(places.end).wrapping_sub(before(places.start))
+    }
+
+    /// How many of these are accessible.
+    pub(super) fn accessible(&self, places: &Range<u32>) -> u32 {
+        let before = |place: u32| self.accessible_before[place as usize];
+        before(places.end) - before(places.start)
+    }
+}
+
+impl Kind {
+    fn of(seat: &SeatPlace<'_>) -> Self {
+        if seat.is_blocked() {
+            Self::Blocked
+        } else if seat.is_accessible() {
+            Self::Accessible
+        } else if seat.is_companion() {
+            Self::Companion
+        } else {
+            Self::Ordinary
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Lone seats: free ones with no free neighbour, which are hard to sell. What a choice strands,
+//! and whether it had to.
+//!
+//! A seat that is the whole of its run cannot be lone, and one for a wheelchair is not, because
+//! it is sold by itself.
+
+use std::ops::Range;
+
+use super::hall::Kind;
+use super::{FreeSeats, Hall};
+
+/// Which places can be had, whoever wants them.
+#[derive(Clone, Copy)]
+pub(super) struct Vacancy<'a> {
+    pub(super) hall: &'a Hall,
+    pub(super) free: &'a FreeSeats,
+}
+
+/// The free seats, ascending by ordinal, that would be left single by this choice and were not
+/// before. What is chosen counts as free before, whether or not it is in `free`.
+#[must_use]
+pub fn stranded(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
+    let (before, after) = before_and_after(free, chosen);
+    let before = Vacancy {
+        hall,
+        free: &before,
+    };
+    let after = Vacancy { hall, free: &after };
+    let mut stranded = Vec::new();
+    for place in chosen.iter().filter_map(|ordinal| hall.place(*ordinal)) {
+        let stretch = before.stretch_around(place);
+        let beside = [place.checked_sub(1), place.checked_add(1)];
+        let beside = beside.into_iter().flatten();
+        let lone = beside.filter(|at| stretch.contains(at) && after.is_lone(*at));
+        stranded.extend(lone.map(|at| hall.ordinal(at)));
+    }
+    stranded.sort_unstable();
+    stranded.dedup();
+    stranded
+}
+
+/// Those of [`stranded`] that need not be: in the same unbroken stretch of free seats as many
+/// next to each other, as many of them accessible and none of them dearer than the dearest, could
+/// be chosen and strand none. Where such a stretch has but one seat more than is wanted, a
+/// lone seat cannot be helped; that other rows have room is no reason to refuse this one.
+#[must_use]
+pub fn stranded_needlessly(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
+    let mut stranded = stranded(hall, free, chosen);
+    if stranded.is_empty() {
+        return stranded;
+    }
+    let (before, after) = before_and_after(free, chosen);
+    let before = Vacancy {
+        hall,
+        free: &before,
+    };
+    let after = Vacancy { hall, free: &after };
+    stranded.retain(|ordinal| {
+        let Some(place) = hall.place(*ordinal) else {
+            return false;
+        };
+        let run = hall.run_of(place);
+        let stretch = before.stretch_around(place);
+        let taken = || stretch.clone().filter(|place| !after.has(*place));
+        let is_accessible = |place: &u32| hall.kind(*place) == Kind::Accessible;
+        let accessible = taken().filter(is_accessible).count();
+        let dearest = taken().map(|place| hall.price(place)).max();
+        let size = u32::try_from(taken().count()).unwrap_or(u32::MAX);
+        let mut others = stretch.start..=stretch.end.saturating_sub(size);
+        others.any(|from| {
+            let places = from..from + size;
+            hall.accessible(&places) as usize == accessible
+                && places.clone().map(|place| hall.price(place)).max() <= dearest
+                && before.lone_beside(&run, &places) == 0
+        })
+    });
+    stranded
+}
+
+fn before_and_after(free: &FreeSeats, chosen: &[u32]) -> (FreeSeats, FreeSeats) {
+    let (mut before, mut after) = (free.clone(), free.clone());
+    for ordinal in chosen {
+        before.insert(*ordinal);
+        after.remove(*ordinal);
+    }
+    (before, after)
+}
+
+impl Vacancy<'_> {
+    /// Whether a place can be had.
+    pub(super) fn has(&self, place: u32) -> bool {
+        self.hall.kind(place) != Kind::Blocked && self.free.contains(self.hall.ordinal(place))
+    }
+
+    /// How many lone seats there are beside free places of a run, next to each other, once they
+    /// are taken.
+    pub(super) fn lone_beside(&self, run: &Range<u32>, places: &Range<u32>) -> u32 {
+        let has = |place: u32| run.contains(&place) && self.has(place);
+        let is_lone = |place: Option<u32>, next: Option<u32>| {
+            place.is_some_and(|place| has(place) && self.hall.kind(place) != Kind::Accessible)
+                && !next.is_some_and(has)
+        };
+        let (start, end) = (places.start, places.end);
+        u32::from(is_lone(start.checked_sub(1), start.checked_sub(2)))
+            + u32::from(is_lone(Some(end), end.checked_add(1)))
+    }
+
+    /// Whether a place can be had, but neither of its neighbours.
+    fn is_lone(&self, place: u32) -> bool {
+        let stretch = self.stretch_around(place);
+        stretch.end - stretch.start == 1 && self.hall.kind(place) != Kind::Accessible
+    }
+
+    /// The unbroken stretch of places that can be had around this one; empty if it cannot.
+    fn stretch_around(&self, place: u32) -> Range<u32> {
+        let run = self.hall.run_of(place);
+        let from = (run.start..=place).rev().take_while(|at| self.has(*at));
+        let to = (place..run.end).take_while(|at| self.has(*at));
+        from.last().unwrap_or(place)..to.last().map_or(place, |last| last + 1)
+    }
+}
