@@ -13,12 +13,11 @@ use super::{Block, Cost, Party};
 /// The best seats for a party that cannot sit together.
 pub(super) fn nearest(offer: &Offer<'_>, party: Party) -> Option<Vec<u32>> {
     let stretches: Vec<_> = offer.stretches().collect();
-    let on_offer: usize = stretches.iter().map(|stretch| stretch.places.len()).sum();
-    if on_offer < party.count as usize {
+    let on_offer: u32 = stretches.iter().map(Stretch::size).sum();
+    if on_offer < party.count {
         return None;
     }
     in_one_section(offer, &stretches, party)
-        .or_else(|| cheapest(offer, &stretches, party, 2))
         .or_else(|| cheapest(offer, &stretches, party, 1))
         .map(|groups| groups.places)
         .or_else(|| offer.nearest(party))
@@ -34,10 +33,12 @@ fn in_one_section(offer: &Offer<'_>, stretches: &[Stretch], party: Party) -> Opt
     let sections = || stretches.chunk_by(|a, b| a.section == b.section);
     // Fewer groups win whatever else there is, so sections that need more need not be tried.
     let fewest = sections()
-        .filter_map(|section| groups_min(section, party.count))
+        .filter_map(|section| Fewest::of(section, party.count))
+        .map(|fewest| fewest.groups)
         .min()?;
     let is_promising = |section: &&[Stretch]| {
-        party.accessible > 0 || groups_min(section, party.count) == Some(fewest)
+        let needs = Fewest::of(section, party.count);
+        party.accessible > 0 || needs.is_some_and(|needs| needs.groups == fewest)
     };
     let groups = sections()
         .filter(is_promising)
@@ -45,26 +46,35 @@ fn in_one_section(offer: &Offer<'_>, stretches: &[Stretch], party: Party) -> Opt
     groups.min_by_key(|groups| groups.cost)
 }
 
-/// The fewest groups of two or more that so many seats can be had in; none if they cannot.
-/// Accessible seats count as any other.
-fn groups_min(stretches: &[Stretch], count: u32) -> Option<u32> {
-    let mut sizes: Vec<_> = stretches
-        .iter()
-        .map(|stretch| stretch.places.len())
-        .collect();
-    sizes.retain(|size| *size >= 2);
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    // Pairs alone make no odd number; with one larger group, one seat can be left where it is
-    // too many.
-    if count % 2 == 1 && sizes.first().is_none_or(|largest| *largest == 2) {
-        return None;
+/// The fewest groups of two or more that a party can be seated in. Accessible seats count as any
+/// other.
+struct Fewest {
+    groups: u32,
+    /// A smaller group would need more of them.
+    smallest: u32,
+}
+
+impl Fewest {
+    /// None if the party cannot be seated so.
+    fn of(stretches: &[Stretch], count: u32) -> Option<Self> {
+        let mut sizes: Vec<_> = stretches.iter().map(Stretch::size).collect();
+        sizes.retain(|size| *size >= 2);
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        // Pairs alone make no odd number; with one larger group, one seat can be left where it is
+        // too many.
+        if count % 2 == 1 && sizes.first().is_none_or(|largest| *largest == 2) {
+            return None;
+        }
+        let mut unseated = count;
+        for (groups, size) in (1..).zip(sizes) {
+            if size >= unseated {
+                let smallest = unseated.max(2);
+                return Some(Self { groups, smallest });
+            }
+            unseated -= size;
+        }
+        None
     }
-    let mut seats = 0;
-    let enough = sizes.iter().position(|size| {
-        seats += size;
-        seats >= count as usize
-    });
-    u32::try_from(enough? + 1).ok()
 }
 
 /// The cheapest groups of `smallest` people or more.
@@ -74,10 +84,9 @@ fn cheapest(
     party: Party,
     smallest: u32,
 ) -> Option<Groups> {
-    let groups_max = match groups_min(stretches, party.count) {
-        None if smallest > 1 => return None,
-        Some(groups) if smallest > 1 && party.accessible == 0 => groups,
-        _ => party.count,
+    let (groups_max, smallest) = match Fewest::of(stretches, party.count) {
+        Some(fewest) if party.accessible == 0 => (fewest.groups, fewest.smallest),
+        _ => (party.count, smallest),
     };
     let mut candidates = candidates(offer, stretches, party, smallest..=party.count);
     keep_best(&mut candidates, groups_max);
@@ -105,7 +114,7 @@ fn candidates(
     let mut candidates = Vec::new();
     let mut cheapest: Vec<Option<Block>> = vec![None; party.accessible as usize + 1];
     for (stretch, within) in stretches.iter().enumerate() {
-        let fits = |size: &u32| *size as usize <= within.places.len();
+        let fits = |size: &u32| *size <= within.size();
         for size in sizes.clone().take_while(fits) {
             for block in offer.blocks(within, size) {
                 if let Some(known) = cheapest.get_mut(block.accessible as usize) {

@@ -16,7 +16,7 @@ pub(super) fn party(offer: &Offer<'_>, wish: &Wish) -> u8 {
         Seating::Best | Seating::Anywhere => {
             let (mut all, mut suited) = (0, 0);
             for stretch in offer.stretches() {
-                all += stretch.places.end - stretch.places.start;
+                all += stretch.size();
                 suited += offer.hall.accessible(&stretch.places);
             }
             if suited < accessible {

@@ -33,6 +33,13 @@ pub(super) struct Stretch {
     pub(super) places: Range<u32>,
 }
 
+impl Stretch {
+    /// How many seats.
+    pub(super) fn size(&self) -> u32 {
+        self.places.end - self.places.start
+    }
+}
+
 impl<'a> Offer<'a> {
     pub(super) fn new(hall: &'a Hall, free: &'a FreeSeats, wish: &Wish, kinds: Kinds) -> Self {
         let tiers = hall.prices().iter().enumerate().map(|(tier, price)| {

@@ -15,6 +15,7 @@ fn accessible_seats_go_to_nobody_who_did_not_ask() {
     hall.gives(&party(2), &["aaaa", "##.."]);
     hall.refuses(&party(5), 4);
     hall.refuses(&anywhere(5), 4);
+    drawn(&["..a.."]).gives(&party(4), &["##a##"]);
 }
 
 #[test]
@@ -24,6 +25,7 @@ fn as_many_as_were_asked_for_and_not_one_more() {
     hall.gives(&with_accessible(2, 2), &["xx##cxx", "......."]);
     hall.gives(&with_accessible(3, 2), &["xx###xx", "......."]);
     hall.gives(&with_accessible(1, 1), &["xx#acxx", "......."]);
+    drawn(&["xaaccx"]).gives(&with_accessible(2, 1), &["xa##cx"]);
 }
 
 #[test]
@@ -45,6 +47,12 @@ fn a_party_with_an_accessible_seat_is_split_too() {
     pairs.gives(&with_accessible(4, 2), &["##x##", "..x.."]);
     let hall = drawn(&["axcax", "..x.."]);
     hall.gives(&with_accessible(2, 2), &["#xc#x", "..x.."]);
+    drawn(&["xa.ax"]).gives(&with_accessible(2, 2), &["x#.#x"]);
+    // The first section has larger groups, but of accessible seats.
+    let sections = drawn(&["aaaax..", "-", "a.x..x.."]);
+    sections.gives(&with_accessible(6, 1), &["aaaax..", "-", "##x##x##"]);
+    // Three, one and one would be nearer, but would leave two alone.
+    drawn(&["a.x..axa."]).gives(&with_accessible(5, 1), &["a#x##ax##"]);
     hall.refuses(&with_accessible(3, 3), 0);
 }
 

@@ -94,7 +94,7 @@ fn best(hall: &Drawn, wish: &Wish) -> Option<Badness> {
 
 fn halls() -> impl Strategy<Value = Vec<String>> {
     let seat =
-        prop_oneof![8 => Just('.'), 4 => Just('x'), 1 => Just('a'), 1 => Just('c'), 1 => Just('b')];
+        prop_oneof![8 => Just('.'), 4 => Just('x'), 2 => Just('a'), 1 => Just('c'), 1 => Just('b')];
     let ends = prop_oneof![6 => Just(""), 2 => Just(" "), 2 => Just("\n"), 1 => Just("\n-\n")];
     let hall = prop::collection::vec((seat, ends), 1..=SEATS_MAX);
     hall.prop_map(|seats| {
@@ -157,8 +157,8 @@ proptest! {
         let hall = drawn(&rows);
         let count = hall.layout.seat_count();
         let free: Vec<_> = (0..count).filter(|at| can_be_had(&hall, *at, true)).collect();
-        prop_assume!(!free.is_empty());
-        let chosen: Vec<_> = picks.iter().map(|pick| *pick.get(&free)).collect();
+        let picked = picks.iter().filter(|_| !free.is_empty());
+        let chosen: Vec<_> = picked.map(|pick| *pick.get(&free)).collect();
         let is_single = |at: u32, taken: &[u32]| {
             let is_free = |at: &u32| free.contains(at) && !taken.contains(at);
             let run = hall.layout.run_of(at);

@@ -63,12 +63,16 @@ fn nobody_sits_alone_while_that_can_be_helped() {
     hall.gives(&party(7), &["##x#x", "xxxxx", "x##x.", "-", "xx##x"]);
     hall.gives(&party(8), &["##x#x", "xxxxx", "x##x#", "-", "xx##x"]);
     hall.refuses(&party(9), 8);
+    // The nearest three are of three pairs.
+    drawn(&[".. ..", ".."]).gives(&party(3), &["## #.", ".."]);
 }
 
 #[test]
 fn fewer_groups_are_better_than_near_ones() {
     let hall = drawn(&["..x..x..", "xxxxxxxx", "..x....x"]);
     hall.gives(&party(6), &["..x##x..", "xxxxxxxx", "..x####x"]);
+    let hall = drawn(&["..x..x..", "xxxxxxxx", "x.....xx"]);
+    hall.gives(&party(6), &["..x##x..", "xxxxxxxx", "x.####xx"]);
     // Three and two, since four and one would leave one alone.
     let hall = drawn(&["x....x...x"]);
     hall.gives(&party(5), &["x..##x###x"]);
@@ -83,7 +87,7 @@ fn a_section_tiers_and_a_price_are_kept_to() {
     };
     hall.gives(&in_second, &["....", "....", "-", "##..", "...."]);
     let cheap = Wish {
-        price_max: Some(29),
+        price_max: Some(20),
         ..party(2)
     };
     hall.gives(&cheap, &["....", "##..", "-", "....", "...."]);
