@@ -82,7 +82,7 @@ pub fn choose(hall: &Hall, free: &FreeSeats, wish: &Wish) -> Result<Vec<u32>, No
         0 => &[Kinds::Ordinary, Kinds::OrdinaryAndCompanion],
         _ => &[Kinds::All],
     };
-    let offers = kinds
+    let mut offers = kinds
         .iter()
         .map(|kinds| Offer::new(hall, free, wish, *kinds));
     for offer in offers.clone().filter(|_| wish.count.get() <= PARTY_MAX) {
@@ -92,7 +92,9 @@ pub fn choose(hall: &Hall, free: &FreeSeats, wish: &Wish) -> Result<Vec<u32>, No
             return Ok(ordinals);
         }
     }
-    let largest = offers.map(|offer| largest::party(&offer, wish)).max();
+    let largest = offers
+        .next_back()
+        .map(|widest| largest::party(&widest, wish));
     Err(NoChoice {
         largest_party: largest.unwrap_or(0),
     })

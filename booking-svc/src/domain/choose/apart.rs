@@ -37,8 +37,11 @@ fn in_one_section(offer: &Offer<'_>, stretches: &[Stretch], party: Party) -> Opt
         .map(|fewest| fewest.groups)
         .min()?;
     let is_promising = |section: &&[Stretch]| {
-        let needs = Fewest::of(section, party.count);
-        party.accessible > 0 || needs.is_some_and(|needs| needs.groups == fewest)
+        let accessible = |within: &Stretch| offer.hall.accessible(&within.places);
+        if party.accessible > 0 {
+            return section.iter().map(accessible).sum::<u32>() >= party.accessible;
+        }
+        Fewest::of(section, party.count).is_some_and(|needs| needs.groups == fewest)
     };
     let groups = sections()
         .filter(is_promising)
@@ -86,7 +89,10 @@ fn cheapest(
 ) -> Option<Groups> {
     let (groups_max, smallest) = match Fewest::of(stretches, party.count) {
         Some(fewest) if party.accessible == 0 => (fewest.groups, fewest.smallest),
-        _ => (party.count, smallest),
+        // Accessible seats may part groups that could be one. How many is not known, but a bound
+        // is needed.
+        Some(fewest) => (fewest.groups + party.accessible, smallest),
+        None => (party.count, smallest),
     };
     let mut candidates = candidates(offer, stretches, party, smallest..=party.count);
     keep_best(&mut candidates, groups_max);
