@@ -341,7 +341,62 @@ async fn a_seat_has_one_row_and_an_owner_that_exists() {
     let below = format!("INSERT INTO booking.show_seats VALUES ({SHOW}, -1, NULL)");
     refuses(&client, &below, &SqlState::CHECK_VIOLATION, None).await;
     let elsewhere = "INSERT INTO booking.show_seats VALUES (gen_random_uuid(), 0, NULL)";
-    refuses(&client, elsewhere, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+    let made = Some("sales_exist");
+    refuses(&client, elsewhere, &SqlState::FOREIGN_KEY_VIOLATION, made).await;
+    // One seat of many is enough, whichever way it comes by its owner.
+    let some =
+        format!("INSERT INTO booking.show_seats VALUES ({SHOW}, 3, {HELD}), ({SHOW}, 4, {nobody})");
+    let new = Some("new_owners_exist");
+    refuses(&client, &some, &SqlState::FOREIGN_KEY_VIOLATION, new).await;
+    let some = format!(
+        "UPDATE booking.show_seats
+         SET booking_id = CASE ordinal WHEN 2 THEN {nobody}::uuid ELSE {SOLD} END"
+    );
+    let given = Some("owners_exist");
+    refuses(&client, &some, &SqlState::FOREIGN_KEY_VIOLATION, given).await;
+}
+
+#[tokio::test]
+async fn a_seat_stays_with_its_sale_whoever_asks() {
+    let database = setting().await;
+    let owner = database.owner().await;
+    for (change, stays) in [
+        ("DELETE FROM booking.sales", "sales_stay"),
+        (
+            "UPDATE booking.sales SET show_id = gen_random_uuid()",
+            "sales_stay",
+        ),
+        (
+            "UPDATE booking.show_seats SET show_id = gen_random_uuid()",
+            "seats_stay",
+        ),
+        (
+            "UPDATE booking.show_seats SET ordinal = ordinal + 1000",
+            "seats_stay",
+        ),
+    ] {
+        refuses(
+            &owner,
+            change,
+            &SqlState::FOREIGN_KEY_VIOLATION,
+            Some(stays),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_booking_stays_under_its_id_whoever_asks() {
+    let database = setting().await;
+    let owner = database.owner().await;
+    for change in [
+        format!("DELETE FROM booking.bookings WHERE booking_id = {SOLD}"),
+        format!("UPDATE booking.bookings SET booking_id = {SHOW} WHERE booking_id = {SOLD}"),
+        format!("UPDATE booking.bookings SET show_id = show_id WHERE booking_id = {SOLD}"),
+    ] {
+        let stays = Some("bookings_stay");
+        refuses(&owner, &change, &SqlState::FOREIGN_KEY_VIOLATION, stays).await;
+    }
 }
 
 #[tokio::test]
