@@ -16,7 +16,7 @@ use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
 /// What applying a snapshot has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// Nothing: it was no news.
+    /// Nothing: it was no news, or the show has been deleted.
     Nothing,
     /// The sale is as the snapshot says.
     Sale,
@@ -73,17 +73,20 @@ impl Store {
     ) -> Result<Applied, StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
-        let applied = apply(&transaction, snapshot).await?;
-        if let Some(revision) = cursor {
-            transaction
-                .execute(include_str!("sql/move_cursor.sql"), &[&revision])
-                .await?;
+        match cursor {
+            Some(revision) => move_cursor(&transaction, revision).await?,
+            None => {
+                let lock = include_str!("sql/lock_cursor.sql");
+                transaction.execute(lock, &[]).await?;
+            }
         }
+        let applied = apply(&transaction, snapshot).await?;
         transaction.commit().await?;
         Ok(applied)
     }
 
-    /// Closes the sale of a show that the catalog has deleted, if there is one.
+    /// Closes the sale of a show that the catalog has deleted. If there is none, none can be made
+    /// any more: somebody may have asked the catalog for the show before it was deleted.
     ///
     /// # Errors
     ///
@@ -92,6 +95,7 @@ impl Store {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
         let id = show_id.uuid();
+        move_cursor(&transaction, revision).await?;
         // Orders that were decided on the open sale commit first.
         let lock = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
         transaction.execute(lock, &[&id]).await?;
@@ -102,7 +106,7 @@ impl Store {
             forget_answers(&transaction, show_id, None).await?;
         }
         transaction
-            .execute(include_str!("sql/move_cursor.sql"), &[&revision])
+            .execute(include_str!("sql/note_deleted.sql"), &[&id, &revision])
             .await?;
         transaction.commit().await?;
         Ok(())
@@ -135,6 +139,13 @@ impl Store {
     }
 }
 
+/// Locks the cursor too. First of all in a transaction: see `lock_cursor.sql`.
+async fn move_cursor(transaction: &Transaction<'_>, revision: i64) -> Result<(), StoreError> {
+    let statement = include_str!("sql/move_cursor.sql");
+    transaction.execute(statement, &[&revision]).await?;
+    Ok(())
+}
+
 async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<Applied, StoreError> {
     let layout = json(&snapshot.layout, "layout", snapshot.show_id)?;
     let mut stored = lock(transaction, snapshot, &layout).await?;
@@ -142,8 +153,11 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
     if stored.is_none() {
         let statement = include_str!("sql/insert_sale.sql");
         if write(transaction, statement, snapshot, &layout, &seats, &[]).await? == 0 {
-            // Another replica has just brought it.
+            // Another replica has just brought it, or it was deleted.
             stored = lock(transaction, snapshot, &layout).await?;
+            if stored.is_none() {
+                return Ok(Applied::Nothing);
+            }
         }
     }
     let mut first_new = 0;

@@ -257,6 +257,65 @@ async fn a_late_or_repeated_revision_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_show_that_was_asked_for_before_it_was_deleted_never_goes_on_sale() {
+    let stage = Stage::start().await;
+    let known: ShowId = stage.a_show(20).await.parse().expect("a show's id");
+    let store = store_of(&stage);
+    stage.follow_feed().await;
+    let template = snapshot(
+        &store
+            .sale(known)
+            .await
+            .expect("a database")
+            .expect("a sale"),
+    );
+
+    let (mut came_first, mut came_second) = (0, 0);
+    for round in 0..60 {
+        let asked = Snapshot {
+            show_id: ShowId::generate(),
+            ..template.clone()
+        };
+        let deleted_in = asked.revision + 1;
+        // One of the two a little later than the other, so that each is first sometimes.
+        let late = Duration::from_micros(50 * (round % 40));
+        let bring = async {
+            if round % 2 == 0 {
+                tokio::time::sleep(late).await;
+            }
+            store.apply(&asked, None).await
+        };
+        let delete = async {
+            if round % 2 == 1 {
+                tokio::time::sleep(late).await;
+            }
+            store.apply_deleted(asked.show_id, deleted_in).await
+        };
+        let (brought, deleted) = tokio::join!(bring, delete);
+        deleted.expect("a database");
+        match brought.expect("a database") {
+            Applied::Nothing => came_second += 1,
+            Applied::Sale | Applied::SaleAndAnswer => came_first += 1,
+        }
+        let again = store.apply(&asked, None).await.expect("a database");
+        assert_eq!(again, Applied::Nothing);
+        let sale = store.sale(asked.show_id).await.expect("a database");
+        let state = sale.map(|sale| sale.terms.state);
+        assert!(
+            matches!(state, None | Some(SaleState::Cancelled)),
+            "{state:?}"
+        );
+    }
+    assert!(
+        came_first > 0 && came_second > 0,
+        "{came_first} {came_second}"
+    );
+    stage
+        .run("DELETE FROM booking.show_seats; DELETE FROM booking.sales")
+        .await;
+}
+
+#[tokio::test]
 async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
     let mut stage = Stage::start().await;
     let known: ShowId = stage.a_show(50).await.parse().expect("a show's id");

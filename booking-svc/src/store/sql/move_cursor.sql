@@ -1,1 +1,2 @@
-UPDATE booking.feed_cursor SET revision = $1 WHERE revision < $1
+-- Writes whatever stands there, so that the row is locked.
+UPDATE booking.feed_cursor SET revision = greatest(revision, $1)
