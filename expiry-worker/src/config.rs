@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use service_kit::args::{DatabaseArgs, HealthArgs, LogArgs, ServerArgs, duration_of};
+use clap::{Args, Parser};
+use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, duration_of};
 
 /// Fails PENDING bookings whose hold has ended, and frees their seats.
 ///
@@ -20,13 +20,6 @@ pub struct Cli {
     /// How to work.
     #[command(flatten)]
     pub config: Config,
-}
-
-/// What else the binary does.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
-    Health(HealthArgs),
 }
 
 /// What a running instance needs to know.

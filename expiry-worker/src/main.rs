@@ -2,44 +2,26 @@
 
 #![allow(clippy::print_stdout, reason = "`--once` prints its result")]
 
-use expiry_worker::config::{Cli, Command, Config};
-use service_kit::args::{exit_with, parse_or_exit};
-use service_kit::{Shutdown, health, runtime, telemetry};
-use tokio::net::TcpListener;
+use expiry_worker::config::Cli;
+use service_kit::args::parse_or_exit;
+use service_kit::process::{self, Process};
 
 fn main() {
-    let cli: Cli = parse_or_exit();
-    let running = runtime::run(cli.config.server.threads, run(cli));
-    let result = running.unwrap_or_else(|error| Err(error.to_string()));
-    if let Err(error) = result {
-        exit_with(1, &format!("expiry-worker: {error}"));
-    }
-}
-
-async fn run(cli: Cli) -> Result<(), String> {
-    match cli.command {
-        Some(Command::Health(args)) => {
-            let address = args.address(cli.config.listen);
-            health::ask(address, &args.service, args.timeout).await
+    let Cli { command, config } = parse_or_exit();
+    let process = Process {
+        name: "expiry-worker",
+        command,
+        listen: config.listen,
+        server: config.server.clone(),
+        log: config.log.clone(),
+    };
+    process.run(async |shutdown| {
+        if config.once {
+            let failed = expiry_worker::run_once(config, shutdown).await?;
+            println!("{failed} stale bookings failed");
+            return Ok(());
         }
-        None => serve(cli.config).await,
-    }
-}
-
-async fn serve(config: Config) -> Result<(), String> {
-    telemetry::init(&config.log).map_err(|error| error.to_string())?;
-    let shutdown =
-        Shutdown::on_signals(config.server.shutdown_grace).map_err(|error| error.to_string())?;
-    if config.once {
-        let failed = expiry_worker::run_once(config, shutdown).await;
-        let failed = failed.map_err(|error| format!("{error:#}"))?;
-        println!("{failed} stale bookings failed");
-        return Ok(());
-    }
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
-    expiry_worker::run(config, listener, shutdown)
-        .await
-        .map_err(|error| format!("{error:#}"))
+        let listener = process::listen(config.listen).await?;
+        expiry_worker::run(config, listener, shutdown).await
+    });
 }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use service_kit::args::{HealthArgs, LogArgs, ServerArgs};
+use clap::{Args, Parser};
+use service_kit::args::{Command, LogArgs, ServerArgs};
 
 /// A payment provider without a bank behind it: takes and returns money that nobody has.
 ///
@@ -21,13 +21,6 @@ pub struct Cli {
     /// How to serve.
     #[command(flatten)]
     pub config: Config,
-}
-
-/// What else the binary does.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
-    Health(HealthArgs),
 }
 
 /// What a running instance needs to know.

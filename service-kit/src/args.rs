@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 
 use crate::telemetry::LogFormat;
 
@@ -71,7 +71,14 @@ pub struct DatabaseArgs {
     pub database_wait_max: Duration,
 }
 
-/// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+/// What else the binary of a service does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a running instance for its health: exit code 0 if it serves, 1 if not
+    Health(HealthArgs),
+}
+
+/// Whom to ask for health, and what for.
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
     /// The instance's address; if not said, where one with the same settings listens

@@ -10,7 +10,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod paging;
 pub mod postgres;
-pub mod runtime;
+pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod sqlstate;
