@@ -18,5 +18,16 @@ FROM (
     LEFT JOIN booking.transitions AS t
         ON t.show_id = b.show_id AND t.booking_id = b.booking_id AND t.version = b.version
     WHERE t.to_state IS DISTINCT FROM b.state
+    UNION ALL
+    SELECT 'areas whose counter is not the sum of live bookings, or above the capacity', count(*)
+    FROM booking.show_areas AS a
+    FULL JOIN (
+        SELECT b.show_id, line.area, sum(line.quantity) AS places
+        FROM booking.bookings AS b
+        CROSS JOIN LATERAL jsonb_to_recordset(b.areas) AS line (area text, quantity bigint)
+        WHERE b.state IN ('PENDING', 'CONFIRMED')
+        GROUP BY b.show_id, line.area
+    ) AS sold USING (show_id, area)
+    WHERE coalesce(a.taken, 0) <> coalesce(sold.places, 0) OR sold.places > coalesce(a.capacity, 0)
 ) AS broken
 WHERE count > 0

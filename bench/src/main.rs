@@ -7,6 +7,7 @@ mod cpu;
 mod cycle;
 mod expire;
 mod find;
+mod ga;
 mod growth;
 mod load;
 mod pgbench;
@@ -54,6 +55,8 @@ enum What {
     Cycle(cycle::CycleArgs),
     /// 1,000 clients at once for one show of 10,000 seats, until it is sold out
     Stampede(stampede::StampedeArgs),
+    /// 1,000 clients at once for 50,000 places of one area, until it is sold out
+    Ga(ga::GaArgs),
     /// GetBooking, ListSeats, ListShows; one client that reserves alone; ListShows of 10,000
     /// shows with each filter
     Read,
@@ -86,6 +89,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Stampede(args) => {
             stampede::run(&stand, args, &mut report).await?;
             "stampede"
+        }
+        What::Ga(args) => {
+            ga::run(&stand, args, &mut report).await?;
+            "ga"
         }
         What::Read => {
             read::run(&stand, &mut report).await?;

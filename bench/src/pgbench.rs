@@ -20,6 +20,10 @@ pub(crate) enum Script {
     Statement,
     /// The first half of (b), for latency.
     ReserveStatement,
+    /// (a) for places: SELECT … FOR UPDATE of the counter, INSERT, UPDATE, COMMIT.
+    CounterTransaction,
+    /// (b) for places: one statement.
+    CounterStatement,
 }
 
 /// pgbench, and its scripts on disk.
@@ -41,6 +45,8 @@ impl Script {
             Self::Transaction => include_str!("pgbench/transaction.sql"),
             Self::Statement => include_str!("pgbench/statement.sql"),
             Self::ReserveStatement => include_str!("pgbench/reserve_statement.sql"),
+            Self::CounterTransaction => include_str!("pgbench/counter_transaction.sql"),
+            Self::CounterStatement => include_str!("pgbench/counter_statement.sql"),
         }
     }
 
@@ -49,6 +55,8 @@ impl Script {
             Self::Transaction => "transaction.sql",
             Self::Statement => "statement.sql",
             Self::ReserveStatement => "reserve_statement.sql",
+            Self::CounterTransaction => "counter_transaction.sql",
+            Self::CounterStatement => "counter_statement.sql",
         }
     }
 }
@@ -71,6 +79,8 @@ impl Pgbench {
             Script::Transaction,
             Script::Statement,
             Script::ReserveStatement,
+            Script::CounterTransaction,
+            Script::CounterStatement,
         ] {
             std::fs::write(scripts.path().join(script.name()), script.text())?;
         }

@@ -172,7 +172,8 @@ impl Stand {
                 "SET session_replication_role = replica;
                  TRUNCATE booking.transitions, booking.bookings, booking.show_seats;
                  INSERT INTO booking.show_seats (show_id, ordinal)
-                 SELECT show_id, generate_series(0, seat_count - 1) FROM booking.sales",
+                 SELECT show_id, generate_series(0, seat_count - 1) FROM booking.sales;
+                 UPDATE booking.show_areas SET taken = 0",
             )
             .await?;
         self.quiesce().await

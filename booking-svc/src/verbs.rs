@@ -13,7 +13,7 @@ use model::BookingId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::{Booking, Command, Order, Refusal, Sale};
+use crate::domain::{Booking, Command, Order, Places, Refusal, Sale};
 use crate::sales::{Sales, SalesError};
 use crate::store::{LaneError, Lanes};
 
@@ -75,6 +75,9 @@ pub enum VerbError {
         /// The place of each in that field, and the label.
         seats: Vec<(usize, String)>,
     },
+    /// Names are no area's: the place of each in the request's `places`, and the name.
+    #[error("unknown areas: {0:?}")]
+    UnknownAreas(Vec<(usize, String)>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
     Undecided(LaneError),
@@ -170,4 +173,19 @@ fn ordinals(sale: &Sale, field: &'static str, labels: &[String]) -> Result<Vec<u
     }
     ordinals.sort_unstable();
     Ok(ordinals)
+}
+
+/// Places in the order of their areas, all of which the sale must have.
+fn places(sale: &Sale, wanted: &[Places]) -> Result<Vec<Places>, VerbError> {
+    let unknown = wanted.iter().enumerate();
+    let unknown = unknown.filter(|(_, places)| sale.price_of_area(&places.area).is_none());
+    let unknown: Vec<_> = unknown
+        .map(|(place, places)| (place, places.area.to_string()))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(VerbError::UnknownAreas(unknown));
+    }
+    let mut places = wanted.to_vec();
+    places.sort_unstable_by(|one, other| one.area.cmp(&other.area));
+    Ok(places)
 }

@@ -1,8 +1,8 @@
 //! Failing stale bookings: each batch is one transaction that marks the bookings, frees their
-//! seats and writes the log, so that no crash can leave one without the others.
+//! seats and places and writes the log, so that no crash can leave one without the others.
 //!
-//! Locks: bookings with SKIP LOCKED, so that a worker never waits for one; then seats in the
-//! order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
+//! Locks: bookings with SKIP LOCKED, so that a worker never waits for one; then areas, then seats,
+//! each in the order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
 //! with another worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +74,8 @@ struct Stale {
     seat_shows: Vec<Uuid>,
     seats: Vec<i32>,
     seat_owners: Vec<Uuid>,
+    /// Those of the bookings that have places in areas, and their shows.
+    with_places: (Vec<Uuid>, Vec<Uuid>),
 }
 
 impl Sweeper {
@@ -236,6 +238,12 @@ impl Sweeper {
         let fail_bookings = client
             .prepare_cached(include_str!("sql/fail_bookings.sql"))
             .await?;
+        let lock_areas = client
+            .prepare_cached(include_str!("sql/lock_areas.sql"))
+            .await?;
+        let free_places = client
+            .prepare_cached(include_str!("sql/free_places.sql"))
+            .await?;
         let free_seats = client
             .prepare_cached(include_str!("sql/free_seats.sql"))
             .await?;
@@ -275,7 +283,15 @@ impl Sweeper {
             };
             client.batch_execute(end).await
         };
-        let (failed, freed, logged, committed) = join!(
+        let (shows, bookings) = &stale.with_places;
+        // Most batches have none.
+        let with_places = async |statement| {
+            if bookings.is_empty() {
+                return Ok(0);
+            }
+            client.execute(statement, &[shows, bookings]).await
+        };
+        let (failed, locked, given_back, freed, logged, committed) = join!(
             async {
                 client
                     .execute(
@@ -285,6 +301,8 @@ impl Sweeper {
                     .await
             }
             .map(noted),
+            with_places(&lock_areas).map(noted),
+            with_places(&free_places).map(noted),
             async {
                 let held = [
                     &stale.seat_shows as &(dyn ToSql + Sync),
@@ -306,6 +324,8 @@ impl Sweeper {
             commit,
         );
         failed?;
+        locked?;
+        given_back?;
         freed?;
         logged?;
         committed?;
@@ -323,6 +343,10 @@ impl Stale {
             stale.shows.push(show_id);
             stale.bookings.push(booking_id);
             stale.versions.push(row.get(3));
+            if row.get(5) {
+                stale.with_places.0.push(show_id);
+                stale.with_places.1.push(booking_id);
+            }
             seats.extend(ordinals.into_iter().map(|seat| (show_id, seat, booking_id)));
         }
         // In the order in which everyone locks seats: they are freed as they stand here.

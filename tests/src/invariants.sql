@@ -43,7 +43,31 @@ FROM (
     UNION ALL
     SELECT 'bookings whose total is not the sum of their lines', count(*)
     FROM booking.bookings AS b
-    WHERE b.total <> (SELECT sum(price) FROM unnest(b.seat_prices) AS price)
+    WHERE b.total <> (SELECT coalesce(sum(price), 0) FROM unnest(b.seat_prices) AS price) + (
+        SELECT coalesce(sum(line.quantity * line.price), 0)
+        FROM jsonb_to_recordset(b.areas) AS line (quantity bigint, price bigint)
+    )
+    UNION ALL
+    SELECT 'areas whose counter is not the sum of PENDING and CONFIRMED bookings', count(*)
+    FROM booking.show_areas AS a
+    FULL JOIN (
+        SELECT b.show_id, line.area, sum(line.quantity) AS places
+        FROM booking.bookings AS b
+        CROSS JOIN LATERAL jsonb_to_recordset(b.areas) AS line (area text, quantity bigint)
+        WHERE b.state IN ('PENDING', 'CONFIRMED')
+        GROUP BY b.show_id, line.area
+    ) AS sold USING (show_id, area)
+    WHERE coalesce(a.taken, 0) <> coalesce(sold.places, 0)
+    UNION ALL
+    SELECT 'areas of which live bookings have more places than there are', count(*)
+    FROM booking.show_areas AS a
+    WHERE a.capacity < (
+        SELECT sum(line.quantity)
+        FROM booking.bookings AS b
+        CROSS JOIN LATERAL jsonb_to_recordset(b.areas) AS line (area text, quantity bigint)
+        WHERE b.show_id = a.show_id AND line.area = a.area
+            AND (b.state = 'CONFIRMED' OR b.state = 'PENDING' AND b.expires_at > clock_timestamp())
+    )
     UNION ALL
     SELECT 'bookings that a show''s end has ended while it is on sale', count(*)
     FROM booking.bookings AS b

@@ -70,6 +70,7 @@ const RULES: &[Rule] = &[
             "booking.bookings",
             "booking.bookings_now",
             "booking.show_seats",
+            "booking.show_areas",
             "booking.transitions",
             "booking.feed_cursor",
             "booking.customers",

@@ -6,6 +6,7 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, parse};
+use crate::domain::Places;
 use crate::verbs::Change;
 
 impl Bookings {
@@ -14,23 +15,32 @@ impl Bookings {
         request: Request<pb::CancelBookingRequest>,
     ) -> Result<pb::CancelBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, labels) = parse_cancel(request.into_inner())?;
-        let booked = self.verbs.cancel(change, labels, deadline).await?;
+        let (change, given_up) = parse_cancel(request.into_inner())?;
+        let booked = self.verbs.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
             booking: Some(booked.into()),
         })
     }
 }
 
-fn parse_cancel(request: pb::CancelBookingRequest) -> Result<(Change, Vec<String>), ApiError> {
+/// What to change, and the labels and places to give up.
+type Cancel = (Change, (Vec<String>, Vec<Places>));
+
+fn parse_cancel(request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {
     let mut violations = FieldViolations::default();
     let labels = request.seat_labels;
+    let places = parse::places(&request.places, &mut violations);
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
-    let change = parse::change("cancel", said, parse::sorted(&labels), &mut violations);
+    let places_said = parse::places_said(&places);
+    let what = parse::sorted(&labels);
+    let what = what
+        .into_iter()
+        .chain(places_said.iter().map(Vec::as_slice));
+    let change = parse::change("cancel", said, what, &mut violations);
     parse::labels("seat_labels", &labels, &mut violations);
     let Some(change) = change else {
         return Err(violations.into_error());
     };
     violations.check()?;
-    Ok((change, labels))
+    Ok((change, (labels, places)))
 }

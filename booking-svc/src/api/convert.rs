@@ -6,7 +6,9 @@ use proto::catalog::v1::Point;
 use proto::money::v1::Money;
 use service_kit::wire;
 
-use crate::domain::{Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Sale};
+use crate::domain::{
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldPlaces, HeldSeat, Sale,
+};
 use crate::store::SeatStatus;
 use crate::verbs::Booked;
 
@@ -15,6 +17,11 @@ impl From<Booked> for pb::Booking {
         // A seat that the layout has no more comes last.
         let place = |seat: &HeldSeat| sale.seats.position_of(seat.ordinal).unwrap_or(u32::MAX);
         booking.seats.sort_by_key(place);
+        let area = |line: &HeldPlaces| {
+            let area = sale.seats.layout().area(&line.area);
+            area.map_or(usize::MAX, |(index, _)| index)
+        };
+        booking.places.sort_by_key(area);
         let money = |minor_units| Money {
             minor_units,
             currency_code: booking.currency.as_str().to_owned(),
@@ -32,12 +39,19 @@ impl From<Booked> for pb::Booking {
             }
             line
         };
+        let area_line = |line: &HeldPlaces| pb::AreaLine {
+            area: line.area.to_string(),
+            quantity: i32::try_from(line.quantity).unwrap_or(i32::MAX),
+            price_tier: line.tier.to_string(),
+            price: Some(money(line.price)),
+        };
         Self {
             booking_id: booking.booking_id.to_string(),
             show_id: booking.booking_id.show().to_string(),
             state: state(booking.state).into(),
             failure_reason: failure_reason(booking.failure_reason).into(),
             lines: booking.seats.iter().map(line).collect(),
+            area_lines: booking.places.iter().map(area_line).collect(),
             total: Some(money(booking.total)),
             create_time: Some(wire::timestamp(booking.created_at)),
             expire_time: Some(wire::timestamp(booking.expires_at)),

@@ -63,6 +63,13 @@ impl From<Refusal> for ApiError {
                 let reason = ErrorReason::SeatsPerBookingExceeded;
                 Self::quota(reason, "seat_labels", message).with("limit", limit)
             }
+            Refusal::TooManyPlaces(limit) => {
+                let message =
+                    format!("a booking of this show has at most {limit} seats and places");
+                let reason = ErrorReason::SeatsPerBookingExceeded;
+                Self::quota(reason, "places", message).with("limit", limit)
+            }
+            Refusal::AreasFull(show_id, areas) => areas_full(areas).with("show_id", show_id),
             Refusal::SeatsUnavailable(show_id, seats) => {
                 seats_unavailable(seats).with("show_id", show_id)
             }
@@ -113,6 +120,18 @@ impl From<Refusal> for ApiError {
                     "SEAT_NOT_IN_BOOKING",
                     message,
                     labels.into_iter().map(subject).collect(),
+                )
+                .with("booking_id", id)
+            }
+            Refusal::PlacesNotInBooking(id, areas) => {
+                let names: Vec<_> = areas.iter().map(|(area, _)| area).collect();
+                let message = format!("fewer places in the booking: {}", some_of(&names));
+                let subject = |(area, has)| (area, format!("has {has} places in the booking"));
+                Self::precondition(
+                    ErrorReason::SeatsNotInBooking,
+                    "PLACES_NOT_IN_BOOKING",
+                    message,
+                    areas.into_iter().map(subject).collect(),
                 )
                 .with("booking_id", id)
             }
@@ -218,6 +237,23 @@ fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
     )
 }
 
+fn areas_full(areas: Vec<(String, u32)>) -> ApiError {
+    let names: Vec<_> = areas.iter().map(|(area, _)| area).collect();
+    let message = format!("too few places left: {}", some_of(&names));
+    let (first, left) = areas.first().cloned().unwrap_or_default();
+    let subjects = areas
+        .into_iter()
+        .map(|(area, left)| (area, format!("has {left} places left")));
+    ApiError::precondition(
+        ErrorReason::AreaFull,
+        "AREA_FULL",
+        message,
+        subjects.collect(),
+    )
+    .with("area", first)
+    .with("left", left)
+}
+
 impl From<VerbError> for ApiError {
     fn from(error: VerbError) -> Self {
         match error {
@@ -226,16 +262,27 @@ impl From<VerbError> for ApiError {
             VerbError::Undecided(error) => error.into(),
             VerbError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {
-                    let message = if label.len() <= LABEL_IN_MESSAGE_BYTES_MAX {
-                        format!("no seat {label:?}")
-                    } else {
-                        "names no seat".to_owned()
-                    };
-                    (format!("{field}[{place}]"), message)
+                    (format!("{field}[{place}]"), names_nothing("seat", &label))
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }
+            VerbError::UnknownAreas(areas) => {
+                let violations = areas.into_iter().map(|(place, area)| {
+                    let message = names_nothing("area", &area);
+                    (format!("places[{place}].area"), message)
+                });
+                Self::bad_request(ErrorReason::UnknownAreas, violations.collect())
+            }
         }
+    }
+}
+
+/// That a name is no seat's, or no area's.
+fn names_nothing(what: &str, name: &str) -> String {
+    if name.len() <= LABEL_IN_MESSAGE_BYTES_MAX {
+        format!("no {what} {name:?}")
+    } else {
+        format!("names no {what}")
     }
 }
 

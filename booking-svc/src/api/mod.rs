@@ -8,6 +8,7 @@ mod customers;
 mod error;
 mod extend_hold;
 mod get_booking;
+mod list_areas;
 mod list_booking_events;
 mod list_bookings;
 mod list_seats;
@@ -31,13 +32,13 @@ pub use customers::Customers;
 pub const HOLD_MIN: Duration = Duration::from_secs(10);
 /// The longest hold.
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 60);
-/// The most seats of a booking, whatever the configuration says: the schema's limit.
+/// The most seats and places of a booking, whatever the configuration says: the schema's limit.
 pub const SEATS_PER_BOOKING_MAX: u16 = 100;
 
 /// What the configuration says about bookings.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most seats of a booking; 1 to [`SEATS_PER_BOOKING_MAX`].
+    /// The most seats and places of a booking; 1 to [`SEATS_PER_BOOKING_MAX`].
     pub seats_per_booking_max: u16,
 }
 
@@ -125,6 +126,15 @@ impl BookingService for Bookings {
     ) -> Result<Response<pb::ListSeatsResponse>, Status> {
         Ok(Response::new(
             self.handle_list_seats(request.into_inner()).await?,
+        ))
+    }
+
+    async fn list_areas(
+        &self,
+        request: Request<pb::ListAreasRequest>,
+    ) -> Result<Response<pb::ListAreasResponse>, Status> {
+        Ok(Response::new(
+            self.handle_list_areas(request.into_inner()).await?,
         ))
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{BookingId, ShowId};
+use model::{AREAS_MAX, BookingId, ShowId};
+use proto::booking::v1 as pb;
 use service_kit::fingerprint::fingerprint;
 use service_kit::{FieldViolations, wire};
 use uuid::Uuid;
 
 use super::{HOLD_MAX, HOLD_MIN, SEATS_PER_BOOKING_MAX};
-use crate::domain::{Customer, Email};
+use crate::domain::{Customer, Email, Places};
 use crate::verbs::Change;
 
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
@@ -106,6 +107,55 @@ pub(super) fn labels(field: &str, labels: &[String], violations: &mut FieldViola
             violations.add(format!("{field}[{place}]"), "stands twice");
         }
     }
+}
+
+/// How many places of how many areas, no area twice.
+pub(super) fn places(asked: &[pb::PlaceRequest], violations: &mut FieldViolations) -> Vec<Places> {
+    if asked.len() > AREAS_MAX {
+        violations.add("places", format!("names more than {AREAS_MAX} areas"));
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let mut places = Vec::with_capacity(asked.len());
+    for (place, pb::PlaceRequest { area, quantity }) in asked.iter().enumerate() {
+        if !seen.insert(area) {
+            violations.add(format!("places[{place}].area"), "stands twice");
+        }
+        match u32::try_from(*quantity) {
+            Ok(quantity) if (1..=u32::from(SEATS_PER_BOOKING_MAX)).contains(&quantity) => {
+                places.push(Places {
+                    area: area.as_str().into(),
+                    quantity,
+                });
+            }
+            _ => violations.add(
+                format!("places[{place}].quantity"),
+                format!("must be 1 to {SEATS_PER_BOOKING_MAX}"),
+            ),
+        }
+    }
+    places
+}
+
+/// How many places are asked for in all, whatever else is wrong with them.
+pub(super) fn place_count(asked: &[pb::PlaceRequest]) -> usize {
+    let counts = asked
+        .iter()
+        .map(|places| usize::try_from(places.quantity).unwrap_or(0));
+    counts.fold(0, usize::saturating_add)
+}
+
+/// Places as bytes in one order, for the hash of a body; nothing if there are none.
+pub(super) fn places_said(places: &[Places]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<_> = places.iter().collect();
+    lines.sort_unstable_by(|one, other| one.area.cmp(&other.area));
+    // No label is empty: what comes behind is no seat.
+    let marker = (!lines.is_empty()).then(Vec::new);
+    let lines = lines.into_iter().flat_map(|places| {
+        let quantity = places.quantity.to_be_bytes().to_vec();
+        [places.area.as_bytes().to_vec(), quantity]
+    });
+    marker.into_iter().chain(lines).collect()
 }
 
 /// Labels in one order, whatever order they came in: the caller has sent the same.

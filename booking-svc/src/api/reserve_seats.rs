@@ -9,7 +9,7 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, Limits, parse};
-use crate::domain::Customer;
+use crate::domain::{Customer, Places};
 use crate::verbs::Reserve;
 
 impl Bookings {
@@ -29,6 +29,16 @@ impl Bookings {
 fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Reserve, ApiError> {
     let seats_max = usize::from(limits.seats_per_booking_max);
     let seat_count = request.seat_labels.len();
+    let place_count = parse::place_count(&request.places);
+    if place_count > 0 && place_count.saturating_add(seat_count) > seats_max {
+        let message = format!(
+            "places: {place_count}, and {seat_count} seats; a booking has at most {seats_max} of both"
+        );
+        return Err(
+            ApiError::quota(ErrorReason::SeatsPerBookingExceeded, "places", message)
+                .with("limit", seats_max),
+        );
+    }
     if seat_count > seats_max {
         let message = format!("seat_labels: {seat_count} seats; a booking has at most {seats_max}");
         return Err(
@@ -39,10 +49,14 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
     let mut violations = FieldViolations::default();
     let show_id = parse::show_id(&request.show_id, &mut violations);
     let request_id = parse::request_id(&request.request_id, &mut violations);
-    if seat_count == 0 {
-        violations.add("seat_labels", "must name a seat at least");
+    if seat_count == 0 && request.places.is_empty() {
+        violations.add(
+            "seat_labels",
+            "must name a seat at least, unless places are named",
+        );
     }
     parse::labels("seat_labels", &request.seat_labels, &mut violations);
+    let places = parse::places(&request.places, &mut violations);
     let customer = match &request.customer {
         Some(PbCustomer::CustomerId(id)) => parse::customer_id(id.clone(), &mut violations),
         Some(PbCustomer::Email(email)) => parse::email(email, &mut violations),
@@ -62,10 +76,11 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
         return Err(violations.into_error());
     };
     violations.check()?;
-    let fingerprint = fingerprint_of(&request, &customer);
+    let fingerprint = fingerprint_of(&request, &places, &customer);
     Ok(Reserve {
         show_id,
         labels: request.seat_labels,
+        places,
         customer,
         hold,
         sell: request.confirm,
@@ -76,7 +91,11 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
 }
 
 /// What is not said leaves no trace in it, so that it is the same in every release.
-fn fingerprint_of(request: &pb::ReserveSeatsRequest, customer: &Customer) -> i64 {
+fn fingerprint_of(
+    request: &pb::ReserveSeatsRequest,
+    places: &[Places],
+    customer: &Customer,
+) -> i64 {
     let (kind, customer) = match customer {
         Customer::Id(id) => ("id", id),
         Customer::Email(email) => ("email", email),
@@ -86,5 +105,12 @@ fn fingerprint_of(request: &pb::ReserveSeatsRequest, customer: &Customer) -> i64
     let said = [kind.as_bytes(), customer.as_bytes(), hold.as_bytes()];
     let reference = Some(request.payment_reference.as_bytes()).filter(|text| !text.is_empty());
     let labels = parse::sorted(&request.seat_labels);
-    fingerprint(verb, said.into_iter().chain(reference).chain(labels))
+    let places = parse::places_said(places);
+    let places = places.iter().map(Vec::as_slice);
+    let all = said
+        .into_iter()
+        .chain(reference)
+        .chain(labels)
+        .chain(places);
+    fingerprint(verb, all)
 }

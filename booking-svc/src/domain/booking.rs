@@ -6,6 +6,8 @@ use model::{BookingId, Currency};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::places::HeldPlaces;
+
 /// Seats that one customer holds, has bought, or had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booking {
@@ -21,9 +23,11 @@ pub struct Booking {
     pub version: i32,
     /// Who it is for.
     pub customer: Customer,
-    /// Its seats in ascending order, never none.
+    /// Its seats in ascending order. It has a seat or a place.
     pub seats: Vec<HeldSeat>,
-    /// The sum of its seats' prices, in minor units.
+    /// Its places by area, ascending by name, no area twice.
+    pub places: Vec<HeldPlaces>,
+    /// The sum of its seats' and places' prices, in minor units.
     pub total: i64,
     /// The price of what was given back after it was confirmed, in minor units, if something
     /// was. With `total`, what was paid for it.
@@ -63,6 +67,8 @@ pub struct HeldSeat {
 pub struct Prior {
     /// The seats.
     pub seats: Vec<HeldSeat>,
+    /// The places.
+    pub places: Vec<HeldPlaces>,
     /// The sum of their prices, in minor units.
     pub total: i64,
     /// The price of what was given back after it was confirmed, in minor units.
@@ -209,6 +215,7 @@ impl Booking {
     pub fn prior(&self) -> Prior {
         Prior {
             seats: self.seats.clone(),
+            places: self.places.clone(),
             total: self.total,
             released: self.released,
             expires_at: self.expires_at,
@@ -223,9 +230,10 @@ impl Booking {
         }
     }
 
-    /// Sets the total to what its seats cost.
+    /// Sets the total to what its seats and places cost.
     pub fn add_up(&mut self) {
-        self.total = self.seats.iter().map(|seat| seat.price).sum();
+        let seats: i64 = self.seats.iter().map(|seat| seat.price).sum();
+        self.total = seats + self.places.iter().map(HeldPlaces::total).sum::<i64>();
     }
 
     /// The booking as a transition left it, before whatever came after: what the call that
@@ -237,6 +245,7 @@ impl Booking {
         self.state = state;
         if let Some(prior) = replaced {
             self.seats = prior.seats;
+            self.places = prior.places;
             self.total = prior.total;
             self.released = prior.released;
             self.expires_at = prior.expires_at;

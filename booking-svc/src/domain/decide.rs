@@ -3,13 +3,15 @@
 //! always end the same way, exactly as if they had come one after another.
 //!
 //! Invariants: an order is granted whole or not at all; a seat that is given has no owner,
-//! or one that this batch has just expired; every change of a booking leaves a transition.
+//! or one that this batch has just expired; no area gives more places than it has; every change of a booking leaves a transition.
 
+mod areas;
 mod change;
 mod end;
 mod reserve;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::take;
 
 use model::{BookingId, ShowId};
 use time::OffsetDateTime;
@@ -20,6 +22,9 @@ use super::booking::{
 };
 use super::order::{Command, Order, Refusal};
 use super::sale::SaleState;
+
+use self::areas::Areas;
+pub use self::areas::{AreaKey, AreaRow, AreaWrite, ENDED_HOLDS_MAX, EndedHold};
 
 /// The rows that a batch has locked, as they were read under the locks.
 #[derive(Debug, Default)]
@@ -34,6 +39,11 @@ pub struct Locked {
     pub seats: HashMap<(ShowId, u32), Option<BookingId>>,
     /// What is known of owners that are not locked themselves.
     pub owners: HashMap<BookingId, Owner>,
+    /// Every area of which orders may take or give back places.
+    pub areas: HashMap<AreaKey, AreaRow>,
+    /// Where an area has fewer places left than are wanted of it: the show's holds with places
+    /// that have ended, those first that ended first, up to [`ENDED_HOLDS_MAX`].
+    pub ended: HashMap<ShowId, Vec<EndedHold>>,
     /// Orders that were carried out before, by request id.
     pub replays: HashMap<(ShowId, Uuid), Replay>,
 }
@@ -90,8 +100,8 @@ pub enum NotGranted {
     Refused(Refusal),
     /// The sale was looked up at an older revision: look it up again, then order again.
     SaleChanged,
-    /// Seats are owned by holds that have ended, but whose rows are not locked here: order
-    /// again, together with an `Expire` for each.
+    /// Holds that have ended, but whose rows are not locked here, own seats or have places that
+    /// are wanted: order again, behind an `Expire` for each. None, if others wait for them.
     Lapsed(Vec<BookingId>),
     /// The rows contradict each other. A fault of ours.
     Fault(&'static str),
@@ -118,6 +128,8 @@ pub struct Writes {
     pub rewritten: Vec<(Booking, i32)>,
     /// Seats that have changed hands.
     pub seats: Vec<SeatWrite>,
+    /// Areas of which places were taken or given back.
+    pub areas: Vec<AreaWrite>,
     /// What happened, in order.
     pub transitions: Vec<Transition>,
 }
@@ -137,7 +149,7 @@ pub struct SeatWrite {
 
 /// Decides a batch. An order sees what those before it were granted.
 #[must_use]
-pub fn decide(orders: &[Order], locked: Locked) -> Decision {
+pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
     let Some(now) = locked.now else {
         return Decision {
             outcomes: orders
@@ -147,9 +159,11 @@ pub fn decide(orders: &[Order], locked: Locked) -> Decision {
             writes: Writes::default(),
         };
     };
+    let areas = Areas::new(take(&mut locked.areas), take(&mut locked.ended));
     let mut batch = Batch {
         now,
         locked,
+        areas,
         changed: BTreeMap::new(),
         rewritten: BTreeSet::new(),
         seats: BTreeMap::new(),
@@ -169,6 +183,7 @@ fn refused(refusal: Refusal) -> NotGranted {
 struct Batch {
     now: OffsetDateTime,
     locked: Locked,
+    areas: Areas,
     /// The version that each booking had that this batch has touched; none if it is new.
     changed: BTreeMap<BookingId, Option<i32>>,
     /// Those of them of which more than the state has changed, or is unusual.
@@ -199,7 +214,8 @@ impl Batch {
                 version,
                 sale,
                 labels,
-            } => self.release(order, *booking_id, *version, sale, labels),
+                places,
+            } => self.release(order, *booking_id, *version, sale, (labels, places)),
             Command::Extend {
                 booking_id,
                 version,
@@ -257,9 +273,11 @@ impl Batch {
         Ok(booking)
     }
 
-    /// Frees the seats of a booking, never another's.
+    /// Frees the seats and places of a booking, never another's.
     fn free_seats(&mut self, booking: &Booking) -> Result<(), NotGranted> {
         self.owns(booking)?;
+        let show_id = booking.booking_id.show();
+        self.areas.give_back(show_id, &booking.places)?;
         self.give_seats(&booking.seats, booking.booking_id, None);
         Ok(())
     }
@@ -334,6 +352,7 @@ impl Batch {
     fn into_writes(mut self) -> Writes {
         let mut writes = Writes {
             transitions: self.log,
+            areas: self.areas.into_writes(),
             ..Writes::default()
         };
         for (id, version) in self.changed {

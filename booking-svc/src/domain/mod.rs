@@ -7,6 +7,7 @@ mod customer;
 mod decide;
 mod event;
 mod order;
+mod places;
 mod sale;
 
 pub use booking::{
@@ -18,10 +19,12 @@ pub use customer::{
     DisplayName, Email, ExternalReference, Line, NewCustomer, Phone,
 };
 pub use decide::{
-    Decision, Locked, NotGranted, Outcome, Owner, Replay, SaleRow, SeatWrite, Writes, decide,
+    AreaKey, AreaRow, AreaWrite, Decision, ENDED_HOLDS_MAX, EndedHold, Locked, NotGranted, Outcome,
+    Owner, Replay, SaleRow, SeatWrite, Writes, decide,
 };
 pub use event::Event;
 pub use order::{Command, Order, Refusal, Reservation, Taken};
+pub use places::{HeldPlaces, Places};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

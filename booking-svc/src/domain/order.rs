@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::{BookingState, Customer, FailureReason};
+use super::places::Places;
 use super::sale::{Sale, SaleState};
 
 /// One request to change something, valid in itself.
@@ -64,6 +65,8 @@ pub enum Command {
         sale: Arc<Sale>,
         /// The labels of the seats to give up, none twice.
         labels: Vec<String>,
+        /// The places to give up, no area twice.
+        places: Vec<Places>,
     },
     /// Have a hold end later.
     Extend {
@@ -109,6 +112,8 @@ pub struct Reservation {
     pub sale: Arc<Sale>,
     /// The ordinals of the seats, ascending, none twice, all of them in the sale's layout.
     pub ordinals: Vec<u32>,
+    /// The places, ascending by area, no area twice, all of them in the sale's layout.
+    pub places: Vec<Places>,
     /// For whom.
     pub customer: Customer,
     /// For how long.
@@ -117,6 +122,15 @@ pub struct Reservation {
     pub sell: bool,
     /// What the money is known by that was taken elsewhere; only if it is sold at once.
     pub payment_reference: Option<String>,
+}
+
+impl Reservation {
+    /// How many seats and places it wants.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        let places: u32 = self.places.iter().map(|places| places.quantity).sum();
+        u32::try_from(self.ordinals.len()).map_or(u32::MAX, |seats| seats.saturating_add(places))
+    }
 }
 
 impl Command {
@@ -144,7 +158,16 @@ impl Command {
         }
     }
 
-    /// Whether it frees seats of its booking.
+    /// The places that it wants to have.
+    #[must_use]
+    pub fn takes_places(&self) -> &[Places] {
+        match self {
+            Self::Reserve(Reservation { places, .. }) => places,
+            _ => &[],
+        }
+    }
+
+    /// Whether it frees seats or places of its booking.
     #[must_use]
     pub fn frees_seats(&self) -> bool {
         match self {
@@ -157,11 +180,11 @@ impl Command {
         }
     }
 
-    /// How many seats it may touch, roughly, a measure of its size.
+    /// How many seats and areas it may touch, roughly, a measure of its size.
     #[must_use]
     pub fn size(&self) -> usize {
         let freed = if self.frees_seats() { 2 } else { 0 };
-        (self.takes_seats().len() + freed).max(1)
+        (self.takes_seats().len() + self.takes_places().len() + freed).max(1)
     }
 }
 
@@ -177,6 +200,8 @@ pub enum Refusal {
     ShowStarted(ShowId, OffsetDateTime),
     /// A booking of the show has this many seats at most.
     TooManySeats(u16),
+    /// A booking of the show has this many seats and places at most.
+    TooManyPlaces(u16),
     /// These seats cannot be had.
     SeatsUnavailable(ShowId, Vec<(String, Taken)>),
     /// There is no such booking.
@@ -198,6 +223,10 @@ pub enum Refusal {
     VersionMismatch(BookingId, i32),
     /// The booking does not have these seats.
     NotInBooking(BookingId, Vec<String>),
+    /// The booking does not have so many places of these areas, but this many.
+    PlacesNotInBooking(BookingId, Vec<(String, u32)>),
+    /// These areas do not have so many places left, but this many.
+    AreasFull(ShowId, Vec<(String, u32)>),
     /// The hold would go on for too long since the booking was made.
     LifetimeExceeded {
         /// The booking.

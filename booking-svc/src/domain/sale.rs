@@ -103,12 +103,12 @@ pub struct ProposalAnswer {
     pub proposal: i64,
     /// Whether the change may be made: what it takes away is off sale by now.
     pub accepted: bool,
-    /// If not, for a layout: the labels of seats with live bookings, up to
-    /// [`BOOKED_SEATS_MAX`].
+    /// If not, for a layout: the labels of seats with live bookings, and the names of areas of
+    /// which live bookings have more places than it leaves; up to [`BOOKED_SEATS_MAX`] in all.
     pub booked_seats: Vec<String>,
 }
 
-/// The most seats that an answer names.
+/// The most seats and areas that an answer names.
 pub const BOOKED_SEATS_MAX: usize = 100;
 
 /// Where a show is in its life.
@@ -164,6 +164,13 @@ impl Sale {
     #[must_use]
     pub fn price(&self, ordinal: u32) -> Option<PricedAt<'_>> {
         self.prices.of_seat(self.seats.position_of(ordinal)?)
+    }
+
+    /// The present price of a place in the area of this name; none if the layout has it no more.
+    #[must_use]
+    pub fn price_of_area(&self, name: &str) -> Option<PricedAt<'_>> {
+        let (index, _) = self.seats.layout().area(name)?;
+        self.prices.of_area(index)
     }
 
     /// The names of the seat with this ordinal, whether or not the layout still has it.

@@ -1,5 +1,7 @@
 //! Schema `booking` in PostgreSQL. Owns every statement on it; driver types stay in here.
 
+mod area_lines;
+mod areas;
 mod batch;
 mod bookings;
 mod change_customer;
@@ -20,6 +22,7 @@ use deadpool_postgres::Pool;
 use model::NumberingError;
 use service_kit::postgres::DbError;
 
+pub use areas::AreaCount;
 pub use batch::{Answer, Fault, LaneError};
 pub use bookings::{BookingFilter, Page};
 pub use change_customer::{Changed, CustomerChange, CustomerError};

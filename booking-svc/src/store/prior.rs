@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::area_lines::AreaLine;
 use crate::domain::{HeldSeat, Prior};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ struct SeatLine {
 #[derive(Debug, Serialize, Deserialize)]
 struct PriorLines {
     seats: Vec<SeatLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    areas: Vec<AreaLine>,
     total: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     released: Option<i64>,
@@ -26,6 +29,7 @@ struct PriorLines {
 pub(super) fn to_json(prior: &Prior) -> String {
     let lines = PriorLines {
         seats: prior.seats.iter().map(SeatLine::from).collect(),
+        areas: prior.places.iter().map(AreaLine::from).collect(),
         total: prior.total,
         released: prior.released,
         expires_at: micros(prior.expires_at),
@@ -40,6 +44,7 @@ pub(super) fn from_json(json: &str) -> Option<Prior> {
     let nanos = i128::from(lines.expires_at) * 1_000;
     Some(Prior {
         seats: lines.seats.into_iter().map(Into::into).collect(),
+        places: lines.areas.into_iter().map(Into::into).collect(),
         total: lines.total,
         released: lines.released,
         expires_at: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
@@ -75,6 +80,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::domain::HeldPlaces;
 
     #[test]
     fn what_is_written_is_read_again() {
@@ -83,9 +89,16 @@ mod tests {
             price: 1_250,
             tier: "VIP \"A\"".into(),
         };
-        for released in [Some(9), None] {
+        let places = HeldPlaces {
+            area: "Floor".into(),
+            quantity: 3,
+            price: 800,
+            tier: "Standing".into(),
+        };
+        for (released, places) in [(Some(9), vec![places]), (None, Vec::new())] {
             let prior = Prior {
                 seats: vec![seat.clone()],
+                places,
                 total: 18_750,
                 released,
                 expires_at: datetime!(2030-01-01 12:00:00.123456 UTC),

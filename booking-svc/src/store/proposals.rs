@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use model::{ShowId, ShowSeats};
 use service_kit::postgres;
 
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, areas, rows};
 use crate::domain::{BOOKED_SEATS_MAX, Proposal, ProposalAnswer, ProposedChange};
 
 /// The most answers that are read at once.
@@ -68,6 +68,10 @@ pub(super) async fn answer(
     } else if let Ok(ordinals) = proposal.dropped(seats) {
         dropped = ordinals.into_iter().map(rows::ordinal).collect();
         booked_seats = booked(transaction, show_id, seats, &dropped).await?;
+        if let ProposedChange::Layout(layout) = &proposal.change {
+            booked_seats.extend(areas::too_small(transaction, show_id, layout).await?);
+            booked_seats.truncate(BOOKED_SEATS_MAX);
+        }
         booked_seats.is_empty()
     } else {
         // Nobody could name all seats that the show would have had.
@@ -75,6 +79,9 @@ pub(super) async fn answer(
     };
     if !accepted {
         dropped.clear();
+    }
+    if let (true, ProposedChange::Layout(layout)) = (accepted, &proposal.change) {
+        areas::offer(transaction, show_id, seats.layout(), Some(layout)).await?;
     }
     transaction
         .execute(

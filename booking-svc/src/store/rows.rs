@@ -7,7 +7,7 @@ use model::{BookingId, ShowId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::prior;
+use super::{area_lines, prior};
 use crate::domain::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Replay,
 };
@@ -22,7 +22,7 @@ pub struct BadRow {
 
 /// How many columns of a row are a booking's, in the order that every statement of this room
 /// selects them; others come behind.
-pub(super) const BOOKING_COLUMNS: usize = 20;
+pub(super) const BOOKING_COLUMNS: usize = 21;
 
 /// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
@@ -72,6 +72,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         version: row.get(3),
         customer,
         seats,
+        places: area_lines::from_json(row.get(20)).ok_or_else(|| bad("areas"))?,
         total: row.get(8),
         released: row.get(18),
         refund_due: row.get(15),

@@ -1,4 +1,4 @@
-//! Sales: copies of the catalog's shows, each with a row for every seat.
+//! Sales: copies of the catalog's shows, each with a row for every seat and every area.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::rows::BadRow;
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, areas, rows};
 use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
 
 /// What applying a snapshot has done.
@@ -161,6 +161,7 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
         }
     }
     let mut first_new = 0;
+    let mut had_areas = false;
     let mut answered = None;
     if let Some(stored) = stored {
         if stored.revision >= snapshot.revision {
@@ -168,13 +169,14 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
         }
         first_new = stored.seats.ordinal_count();
         answered = stored.answered;
+        had_areas = !stored.seats.layout().areas().is_empty();
         seats = if stored.seats.layout() == seats.layout() {
             stored.seats
         } else {
             stored.seats.with_layout(snapshot.layout.clone())?
         };
         let statement = include_str!("sql/update_sale.sql");
-        let pending = snapshot.proposal.as_ref().map(|proposal| proposal.revision);
+        let pending = pending(snapshot);
         write(
             transaction,
             statement,
@@ -197,6 +199,12 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
             .execute(insert, &[&show_id, &first_new, &count])
             .await?;
     }
+    // While an answer waits to be heard they stay as that has made them.
+    let is_answered = answered.is_some() && answered == pending(snapshot);
+    let has_areas = had_areas || !seats.layout().areas().is_empty();
+    if has_areas && !is_answered {
+        areas::offer(transaction, snapshot.show_id, seats.layout(), None).await?;
+    }
     match &snapshot.proposal {
         Some(proposal) if answered != Some(proposal.revision) => {
             super::proposals::answer(transaction, snapshot.show_id, &seats, proposal).await?;
@@ -204,6 +212,11 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
         }
         _ => Ok(Applied::Sale),
     }
+}
+
+/// The revision of the proposal that waits for an answer.
+fn pending(snapshot: &Snapshot) -> Option<i64> {
+    snapshot.proposal.as_ref().map(|proposal| proposal.revision)
 }
 
 /// Locks the sale of a snapshot's show against batches, and reads what stands there.

@@ -2,8 +2,9 @@
 //! write and commit; the next one's locks can be sent behind the COMMIT. The only place that
 //! changes a booking.
 //!
-//! Locks are taken in one order by everyone: sales, bookings, seats, each by ascending key.
+//! Locks are taken in one order by everyone: sales, bookings, areas, seats, each by ascending key.
 
+mod areas;
 mod wanted;
 mod write;
 
@@ -45,11 +46,14 @@ pub(super) struct Connection {
 struct Statements {
     lock_sales: Statement,
     lock_bookings: Statement,
+    lock_areas: Statement,
+    ended_holds: Statement,
     lock_seats: Statement,
     replays: Statement,
     clock: Statement,
     write: Statement,
     rewrite: Statement,
+    count_areas: Statement,
 }
 
 impl Statements {
@@ -59,11 +63,14 @@ impl Statements {
             lock_bookings: client
                 .prepare(include_str!("sql/lock_bookings.sql"))
                 .await?,
+            lock_areas: client.prepare(include_str!("sql/lock_areas.sql")).await?,
+            ended_holds: client.prepare(include_str!("sql/ended_holds.sql")).await?,
             lock_seats: client.prepare(include_str!("sql/lock_seats.sql")).await?,
             replays: client.prepare(include_str!("sql/replays.sql")).await?,
             clock: client.prepare("SELECT clock_timestamp()").await?,
             write: client.prepare(include_str!("sql/write.sql")).await?,
             rewrite: client.prepare(include_str!("sql/rewrite.sql")).await?,
+            count_areas: client.prepare(include_str!("sql/count_areas.sql")).await?,
         })
     }
 }
@@ -166,6 +173,7 @@ async fn lock(
     let shows: Vec<Uuid> = wanted.shows.into_iter().collect();
     let (Keys(booking_shows, bookings), Keys(freed_shows, freed)) = (wanted.bookings, wanted.freed);
     let (seat_shows, seats) = wanted.seats;
+    let places = &wanted.places;
 
     // Polled in this order, so sent in this order, and answered after one round trip.
     let begin = client.batch_execute("BEGIN");
@@ -178,6 +186,8 @@ async fn lock(
             .query(&statements.lock_bookings, &[&booking_shows, &bookings])
             .await
     };
+    let lock_areas = areas::lock(client, statements, places, (&freed_shows, &freed));
+    let ended_holds = areas::ended_holds(client, statements, places);
     let lock_seats = async {
         if seats.is_empty() && freed.is_empty() {
             return Ok(Vec::new());
@@ -190,10 +200,12 @@ async fn lock(
             .await
     };
     let clock = client.query_one(&statements.clock, &[]);
-    let (begun, sales, bookings, seats, replays, clock) = join!(
+    let (begun, sales, bookings, areas, ended, seats, replays, clock) = join!(
         begin,
         lock_sales,
         lock_bookings,
+        lock_areas,
+        ended_holds,
         lock_seats,
         replays(client, statements, &wanted.requests),
         clock
@@ -215,6 +227,8 @@ async fn lock(
         let booking = rows::booking(&row)?;
         locked.bookings.insert(booking.booking_id, booking);
     }
+    locked.areas = areas?;
+    locked.ended = ended?;
     for row in seats? {
         let show_id = rows::show_id(row.get(0))?;
         let ordinal =

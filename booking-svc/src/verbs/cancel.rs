@@ -3,10 +3,11 @@
 use tokio::time::Instant;
 
 use super::{Booked, Change, VerbError, Verbs};
-use crate::domain::Command;
+use crate::domain::{Command, Places};
 
 impl Verbs {
-    /// Gives a booking up, or the seats of these labels; they are free. No labels: all of it.
+    /// Gives a booking up, or the seats of these labels and so many places; they are free. None of
+    /// either: all of it.
     ///
     /// # Errors
     ///
@@ -14,7 +15,7 @@ impl Verbs {
     pub async fn cancel(
         &self,
         change: Change,
-        labels: Vec<String>,
+        (labels, places): (Vec<String>, Vec<Places>),
         deadline: Instant,
     ) -> Result<Booked, VerbError> {
         let Change {
@@ -22,7 +23,7 @@ impl Verbs {
             version,
             ..
         } = change;
-        let command = if labels.is_empty() {
+        let command = if labels.is_empty() && places.is_empty() {
             Command::Cancel {
                 booking_id,
                 version,
@@ -33,6 +34,7 @@ impl Verbs {
                 version,
                 sale: self.sale_of(booking_id).await?,
                 labels,
+                places,
             }
         };
         self.change(&change, command, deadline).await

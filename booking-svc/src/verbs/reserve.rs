@@ -1,4 +1,4 @@
-//! Holding seats.
+//! Holding seats and places.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use model::ShowId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals};
-use crate::domain::{Command, Customer, Order, Reservation};
+use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals, places};
+use crate::domain::{Command, Customer, Order, Places, Reservation};
 use crate::store::LaneError;
 
 /// A valid ReserveSeats.
@@ -18,6 +18,8 @@ pub struct Reserve {
     pub show_id: ShowId,
     /// Which seats, none twice.
     pub labels: Vec<String>,
+    /// How many places of which areas, no area twice.
+    pub places: Vec<Places>,
     /// For whom.
     pub customer: Customer,
     /// For how long; none: as the show says, or this service.
@@ -33,7 +35,7 @@ pub struct Reserve {
 }
 
 impl Verbs {
-    /// Holds seats, or sells them at once: all of them or none.
+    /// Holds seats and places, or sells them at once: all of them or none.
     ///
     /// # Errors
     ///
@@ -41,8 +43,10 @@ impl Verbs {
     pub async fn reserve(&self, wanted: Reserve, deadline: Instant) -> Result<Booked, VerbError> {
         let mut sale = self.sales.get(wanted.show_id).await?;
         for _ in 0..LOOKUPS_MAX {
-            let ordinals = match ordinals(&sale, "seat_labels", &wanted.labels) {
-                Ok(ordinals) => ordinals,
+            let found = ordinals(&sale, "seat_labels", &wanted.labels)
+                .and_then(|ordinals| Ok((ordinals, places(&sale, &wanted.places)?)));
+            let (ordinals, places) = match found {
+                Ok(found) => found,
                 Err(unknown) => match self.sales.newer(&sale).await? {
                     Some(newer) => {
                         sale = newer;
@@ -67,6 +71,7 @@ impl Verbs {
                 fingerprint: wanted.fingerprint,
                 command: Command::Reserve(Reservation {
                     ordinals,
+                    places,
                     sale: Arc::clone(&sale),
                     customer: wanted.customer.clone(),
                     hold: wanted

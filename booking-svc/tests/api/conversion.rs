@@ -15,7 +15,10 @@ const BEFORE: [&str; 5] = [
 ];
 const CONVERTS: &str = include_str!("../../../migrations/sql/0009_sales.sql");
 /// What has come since, for the service to run on.
-const AFTER: &str = include_str!("../../../migrations/sql/0011_every_verb.sql");
+const AFTER: [&str; 2] = [
+    include_str!("../../../migrations/sql/0011_every_verb.sql"),
+    include_str!("../../../migrations/sql/0015_areas.sql"),
+];
 
 const SHOW: &str = "00000000-0001-8000-8000-000000000000";
 const BOOKING: &str = "00000000-0001-8000-8000-00000000000a";
@@ -49,7 +52,9 @@ async fn every_seat_keeps_its_label_its_number_and_its_price() {
     }
     run(&OLD_ROWS.replace(":show", SHOW).replace(":booking", BOOKING)).await;
     run(&format!("BEGIN; {CONVERTS}; COMMIT")).await;
-    run(&format!("BEGIN; {AFTER}; COMMIT")).await;
+    for statements in AFTER {
+        run(&format!("BEGIN; {statements}; COMMIT")).await;
+    }
 
     let url = database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");

@@ -6,7 +6,8 @@ use std::time::Duration;
 use booking_svc::catalog::Catalog;
 use booking_svc::config::Cli;
 use booking_svc::domain::{
-    Booking, Customer, OrphanRule, Proposal, ProposedChange, Refusal, SaleState, Snapshot, Terms,
+    Booking, Customer, OrphanRule, Places, Proposal, ProposedChange, Refusal, SaleState, Snapshot,
+    Terms,
 };
 use booking_svc::sales::Sales;
 use booking_svc::store::{Lanes, Store};
@@ -67,6 +68,23 @@ impl Desk {
         reserve(&self.verbs, show, labels).await
     }
 
+    /// Reserves places.
+    pub(crate) async fn reserve_places(
+        &self,
+        show: ShowId,
+        places: &[(&str, u32)],
+    ) -> Result<Booked, VerbError> {
+        let places = places.iter().map(|&(area, quantity)| Places {
+            area: area.into(),
+            quantity,
+        });
+        let wanted = Reserve {
+            places: places.collect(),
+            ..wanted(show, &[])
+        };
+        self.verbs.reserve(wanted, Instant::now() + CALL_MAX).await
+    }
+
     /// Reserves under a request id.
     pub(crate) async fn reserve_as(
         &self,
@@ -99,7 +117,11 @@ impl Desk {
     pub(crate) async fn cancel(&self, id: BookingId) {
         let over = self
             .verbs
-            .cancel(change(id), Vec::new(), Instant::now() + CALL_MAX)
+            .cancel(
+                change(id),
+                (Vec::new(), Vec::new()),
+                Instant::now() + CALL_MAX,
+            )
             .await;
         over.unwrap_or_else(|error| panic!("{id}: {error}"));
     }
@@ -137,6 +159,7 @@ fn wanted(show_id: ShowId, labels: &[&str]) -> Reserve {
     Reserve {
         show_id,
         labels: labels.iter().map(ToString::to_string).collect(),
+        places: Vec::new(),
         customer: Customer::Id("ann".to_owned()),
         hold: None,
         sell: false,

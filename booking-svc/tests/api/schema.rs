@@ -54,6 +54,8 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("released", "NULL"),
         ("payment_reference", "NULL"),
         ("cancel_reason", "NULL"),
+        ("areas", "NULL"),
+        ("places_held_until", "NULL"),
     ];
     change(&mut columns, changes);
     insert("bookings", &columns)

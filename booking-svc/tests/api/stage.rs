@@ -29,6 +29,7 @@ const DIGEST: &str = "
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.sales AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.bookings AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_seats AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_areas AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customers AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customer_requests AS t))";
@@ -36,7 +37,8 @@ const DIGEST: &str = "
 /// Moves a hold as a whole, so that it ends some seconds from now.
 const END_HOLD: &str = "
     UPDATE booking.bookings AS b
-    SET created_at = b.created_at - moved.by, expires_at = b.expires_at - moved.by
+    SET created_at = b.created_at - moved.by, expires_at = b.expires_at - moved.by,
+        places_held_until = b.places_held_until - moved.by
     FROM (
         SELECT expires_at - clock_timestamp() - make_interval(secs => $3) AS by
         FROM booking.bookings WHERE show_id = $1 AND booking_id = $2

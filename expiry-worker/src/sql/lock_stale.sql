@@ -1,6 +1,6 @@
 -- now() is the transaction's start: what had lapsed then has lapsed under the lock too, and
 -- the index can be asked for it. What another worker or a confirm has in hand is skipped.
-SELECT show_id, booking_id, seat_ordinals, version, expires_at
+SELECT show_id, booking_id, seat_ordinals, version, expires_at, areas IS NOT NULL
 FROM booking.bookings
 WHERE state = 'PENDING' AND expires_at > $1 AND expires_at <= least($2, now())
 ORDER BY expires_at

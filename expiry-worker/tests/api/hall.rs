@@ -35,6 +35,7 @@ const DIGEST: &str = "
     SELECT concat_ws(' ',
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.bookings AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_seats AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_areas AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t))";
 
 /// A show with seats, and a connection as the database's owner.

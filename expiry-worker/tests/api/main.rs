@@ -1,6 +1,7 @@
 //! What the expiry-worker does to a real PostgreSQL database, as a library, by its RPC, and
 //! as the process it is.
 
+mod areas;
 mod hall;
 mod once;
 mod plans;

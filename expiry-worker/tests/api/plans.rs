@@ -15,7 +15,9 @@ macro_rules! statements {
 async fn every_statement_finds_its_rows_by_key() {
     let all = statements![
         "fail_bookings",
+        "free_places",
         "free_seats",
+        "lock_areas",
         "lock_stale",
         "log_expiry",
         "next_lapse",
@@ -23,7 +25,9 @@ async fn every_statement_finds_its_rows_by_key() {
     ];
     let indexes = [
         ("fail_bookings", "bookings_pkey"),
+        ("free_places", "show_areas_pkey"),
         ("free_seats", "show_seats_pkey"),
+        ("lock_areas", "show_areas_pkey"),
         ("lock_stale", "bookings_by_expiry"),
         ("next_lapse", "bookings_by_expiry"),
         ("step", "bookings_by_expiry"),

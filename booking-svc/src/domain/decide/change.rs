@@ -6,10 +6,12 @@ use std::time::Duration;
 use model::BookingId;
 use time::OffsetDateTime;
 
+use super::areas::parted_places;
 use super::reserve::priced;
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::order::{Order, Refusal};
+use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::sale::{Sale, SaleState};
 
 impl Batch {
@@ -106,20 +108,24 @@ impl Batch {
         id: BookingId,
         version: Option<i32>,
         sale: &Arc<Sale>,
-        labels: &[String],
+        (labels, places): (&[String], &[Places]),
     ) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Release, version)?;
         let prior = booking.prior();
         let (given, kept) = parted(sale, &booking, labels)?;
-        if kept.is_empty() {
+        let (places_given, places_kept) = parted_places(&booking, places)?;
+        if kept.is_empty() && places_kept.is_empty() {
             return self.cancel(order, id, version);
         }
         self.owns(&booking)?;
+        self.areas.give_back(id.show(), &places_given)?;
         self.give_seats(&given, id, None);
         if booking.state == BookingState::Confirmed {
-            booking.give_back(price(&given));
+            let places: i64 = places_given.iter().map(HeldPlaces::total).sum();
+            booking.give_back(price(&given) + places);
         }
         booking.seats = kept;
+        booking.places = places_kept;
         booking.add_up();
         self.transition(
             order,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::BookingId;
 
+use super::areas::priced_places;
 use super::{Batch, NotGranted, Outcome, Owner, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::order::{Order, Refusal, Reservation, Taken};
@@ -11,13 +12,24 @@ use crate::domain::sale::Sale;
 
 impl Batch {
     pub(super) fn reserve(&mut self, order: &Order, wanted: &Reservation) -> Outcome {
-        let Reservation { sale, ordinals, .. } = wanted;
+        let Reservation {
+            sale,
+            ordinals,
+            places,
+            ..
+        } = wanted;
         self.is_on_sale(order, sale)?;
+        let count = wanted.count();
         let seats_max = sale.terms.seats_per_booking_max;
-        if let Some(max) = seats_max.filter(|max| ordinals.len() > usize::from(*max)) {
-            return Err(refused(Refusal::TooManySeats(max)));
+        if let Some(max) = seats_max.filter(|max| count > u32::from(*max)) {
+            return Err(refused(if places.is_empty() {
+                Refusal::TooManySeats(max)
+            } else {
+                Refusal::TooManyPlaces(max)
+            }));
         }
         self.seats_are_free(sale, ordinals)?;
+        self.places_are_free(sale, places)?;
 
         let (state, verb) = if wanted.sell {
             (BookingState::Confirmed, Verb::Sell)
@@ -32,6 +44,7 @@ impl Batch {
             version: 0,
             customer: wanted.customer.clone(),
             seats: priced(sale, ordinals)?,
+            places: priced_places(sale, places)?,
             total: 0,
             released: None,
             refund_due: None,
@@ -44,6 +57,7 @@ impl Batch {
             failed_at: None,
         };
         booking.add_up();
+        self.areas.take(order.show_id, &booking.places)?;
         self.give_seats(&booking.seats, booking.booking_id, Some(booking.booking_id));
         if booking.payment_reference.is_some() {
             self.rewritten.insert(booking.booking_id);

@@ -1,5 +1,6 @@
 //! Each rule by itself, and that a batch is nothing but its orders one after another.
 
+mod areas;
 mod batch;
 mod cancelled_show;
 mod change;

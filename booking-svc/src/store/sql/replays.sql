@@ -20,6 +20,7 @@ SELECT
     b.seat_tiers,
     b.released,
     b.payment_reference,
+    b.areas::text,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

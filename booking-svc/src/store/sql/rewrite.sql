@@ -15,6 +15,10 @@ WITH rewritten AS (
         refund_due = new.refund_due,
         expires_at = new.expires_at,
         payment_reference = new.payment_reference,
+        areas = new.areas::jsonb,
+        places_held_until = CASE
+            WHEN new.state = 'PENDING' AND new.areas IS NOT NULL THEN new.expires_at
+        END,
         state = new.state::booking.booking_state,
         failure_reason = new.failure_reason::booking.failure_reason,
         confirmed_at = new.confirmed_at,
@@ -25,11 +29,11 @@ WITH rewritten AS (
         $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $8::integer[], $9::integer[],
         $10::bigint[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[],
         $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[],
-        $20::text[]
+        $20::text[], $21::text[]
     ) AS new (
         show_id, booking_id, prior_version, version, first_seat, last_seat, total, released,
         refund_due, expires_at, payment_reference, state, failure_reason, confirmed_at,
-        cancelled_at, failed_at, cancel_reason
+        cancelled_at, failed_at, cancel_reason, areas
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version

@@ -1,26 +1,28 @@
 -- Everything that a batch writes, as one statement: each statement costs, whatever its size.
--- $1 to $11, $36 to $38: bookings that are new. $3, $4 and $36 hold the seats of all of them,
+-- $1 to $11, $36 to $38, $40: bookings that are new. $3, $4 and $36 hold the seats of all of them,
 --     one after another; $5 and $6 are the first and the last place of each one's own. Nobody
 --     can name a booking in the batch that makes it, so they are as they were made.
+-- $40 is empty unless one of them has places, so that it costs the others nothing.
 -- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32, $39: the log. $33: the time of it all.
 WITH inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at, seat_tiers, confirmed_at
+        total, currency, created_at, expires_at, seat_tiers, confirmed_at, areas, places_held_until
     )
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
         new.total, new.currency, $33::timestamptz, new.expires_at,
-        ($36::text[])[new.first_seat:new.last_seat], new.confirmed_at
+        ($36::text[])[new.first_seat:new.last_seat], new.confirmed_at, new.areas::jsonb,
+        CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN new.expires_at END
     FROM unnest(
         $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[]
+        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[], $40::text[]
     ) AS new (
         show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
-        state, confirmed_at
+        state, confirmed_at, areas
     )
 ), changed AS (
     UPDATE booking.bookings AS b
@@ -32,7 +34,9 @@ WITH inserted AS (
         cancelled_at = new.cancelled_at,
         failed_at = new.failed_at,
         refund_due = new.refund_due,
-        cancel_reason = new.cancel_reason::booking.cancel_reason
+        cancel_reason = new.cancel_reason::booking.cancel_reason,
+        -- It has ended, or is sold.
+        places_held_until = NULL
     FROM unnest(
         $12::uuid[], $13::uuid[], $14::integer[], $15::text[], $16::text[], $17::integer[],
         $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $34::bigint[], $35::text[]

@@ -1,6 +1,6 @@
 //! What the lock statements take, gathered from a batch's orders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -9,10 +9,12 @@ use crate::store::rows;
 
 /// What a batch touches, as the lock statements take it.
 #[derive(Default)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     pub(super) shows: BTreeSet<Uuid>,
     pub(super) bookings: Keys,
     pub(super) seats: (Vec<Uuid>, Vec<i32>),
+    /// How many places of each area by its show and name, of all orders together.
+    pub(super) places: BTreeMap<(Uuid, &'a str), i64>,
     pub(super) freed: Keys,
     pub(super) requests: Keys,
 }
@@ -28,8 +30,8 @@ impl Keys {
     }
 }
 
-impl Wanted {
-    pub(super) fn by(orders: &[Order], copies_likely: bool) -> Self {
+impl<'a> Wanted<'a> {
+    pub(super) fn by(orders: &'a [Order], copies_likely: bool) -> Self {
         let mut wanted = Self::default();
         for order in orders {
             let show_id = order.show_id.uuid();
@@ -42,6 +44,10 @@ impl Wanted {
                 if order.command.frees_seats() {
                     wanted.freed.push(show_id, booking_id.uuid());
                 }
+            }
+            for places in order.command.takes_places() {
+                let wanted = wanted.places.entry((show_id, &*places.area)).or_default();
+                *wanted += i64::from(places.quantity);
             }
             let seats = order.command.takes_seats();
             wanted.seats.0.extend(seats.iter().map(|_| show_id));

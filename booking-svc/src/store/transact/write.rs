@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream};
 
 use super::Statements;
-use crate::domain::{Booking, Customer, HeldSeat, Writes};
-use crate::store::{prior, rows};
+use crate::domain::{AreaWrite, Booking, Customer, HeldSeat, Writes};
+use crate::store::{area_lines, prior, rows};
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
 /// locked: if one did not, it fails, and so does the COMMIT.
@@ -21,6 +21,7 @@ pub(super) async fn write(
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
     let failed = AtomicBool::new(false);
+    let count = noted(&failed, count(client, statements, &writes.areas));
     let write = noted(&failed, write_most(client, statements, writes, now));
     let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
     let commit = async {
@@ -31,7 +32,8 @@ pub(super) async fn write(
         };
         client.simple_query_raw(end).await
     };
-    let (written, rewritten, sent) = join!(write, rewrite, commit);
+    let (counted, written, rewritten, sent) = join!(count, write, rewrite, commit);
+    counted?;
     written?;
     rewritten?;
     sent
@@ -86,6 +88,39 @@ impl<'a> SeatColumns<'a> {
         }
         columns
     }
+}
+
+/// The places of bookings; nothing where none has any.
+fn places<'a>(bookings: impl Iterator<Item = &'a Booking> + Clone) -> Vec<Option<String>> {
+    if bookings.clone().all(|booking| booking.places.is_empty()) {
+        return Vec::new();
+    }
+    let places = bookings.map(|booking| area_lines::to_json(&booking.places));
+    places.collect()
+}
+
+/// Counts what was taken of areas and given back.
+async fn count(
+    client: &Client,
+    statements: &Statements,
+    areas: &[AreaWrite],
+) -> Result<(), tokio_postgres::Error> {
+    if areas.is_empty() {
+        return Ok(());
+    }
+    let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
+    let counted = client
+        .execute(
+            &statements.count_areas,
+            &[
+                &column(areas, |area| area.show_id.uuid()),
+                &column(areas, |area| &*area.area),
+                &column(areas, |area| number(area.from)),
+                &column(areas, |area| number(area.to)),
+            ],
+        )
+        .await;
+    counted.map(drop)
 }
 
 /// All but what few batches have.
@@ -157,6 +192,7 @@ async fn write_most(
                 &column(log, |transition| {
                     transition.prior.as_ref().map(prior::to_json)
                 }),
+                &places(new.iter()),
             ],
         )
         .await;
@@ -203,6 +239,7 @@ async fn rewrite(
                 &column(rewritten, |(booking, _)| {
                     booking.cancel_reason.map(|reason| reason.as_str())
                 }),
+                &places(rewritten.iter().map(|(booking, _)| booking)),
             ],
         )
         .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::BookingId;
 use proptest::prelude::*;
 
-use super::world::{SEATS, World, confirm};
+use super::world::{SEATS, World, confirm, places};
 use crate::domain::decide::Outcome;
 use crate::domain::order::{Command, Order};
 use crate::domain::sale::SaleState;
@@ -19,7 +19,7 @@ fn shape(outcome: &Outcome) -> String {
                 "{:?} {:?} {:?} v{} {:?} {:?} {:?}",
                 booking.customer,
                 booking.state,
-                booking.seats,
+                (&booking.seats, &booking.places),
                 booking.version,
                 booking.failure_reason,
                 booking.cancel_reason,
@@ -44,6 +44,8 @@ enum Wish {
     Extend(usize, u64),
     Release(usize, u32),
     Swap(usize, u32, u32),
+    Places(Vec<u32>, u32, u32),
+    ReleasePlaces(usize, Vec<u32>, u32),
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -57,6 +59,10 @@ fn wish() -> impl Strategy<Value = Wish> {
         1 => (0..SEATS).prop_map(|seat| Wish::Sell(vec![seat])),
         1 => (0..4_usize, 10..3_600_u64).prop_map(|(i, hold)| Wish::Extend(i, hold)),
         1 => (0..4_usize, 0..SEATS).prop_map(|(i, seat)| Wish::Release(i, seat)),
+        3 => (prop::collection::btree_set(0..SEATS, 0..2), 0..4_u32, 0..4_u32)
+            .prop_map(|(seats, floor, pit)| Wish::Places(seats.into_iter().collect(), floor, pit)),
+        1 => (0..4_usize, prop::collection::vec(0..SEATS, 0..2), 1..4_u32)
+            .prop_map(|(i, seats, floor)| Wish::ReleasePlaces(i, seats, floor)),
         2 => (0..4_usize, 0..SEATS, 0..SEATS).prop_map(|(i, from, to)| Wish::Swap(i, from, to)),
     ]
 }
@@ -67,6 +73,18 @@ fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Or
     let version = None;
     let command = match wish {
         Wish::Reserve(seats) => return world.reserve(request_id, &seats),
+        Wish::Places(seats, floor, pit) => {
+            let wanted = [("Floor", floor), ("Pit", pit)];
+            let wanted: Vec<_> = wanted.into_iter().filter(|(_, n)| *n > 0).collect();
+            return world.reserve_places(request_id, &seats, &wanted);
+        }
+        Wish::ReleasePlaces(i, seats, floor) => Command::Release {
+            booking_id: there[i],
+            version,
+            sale: world.on_sale(),
+            labels: seats.into_iter().flat_map(label).collect(),
+            places: places(&[("Floor", floor)]),
+        },
         Wish::Sell(seats) => {
             let mut order = world.reserve(request_id, &seats);
             if let Command::Reserve(wanted) = &mut order.command {
@@ -97,6 +115,7 @@ fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Or
             version,
             sale: world.on_sale(),
             labels: label(seat),
+            places: Vec::new(),
         },
         Wish::Swap(i, from, to) => Command::Swap {
             booking_id: there[i],
@@ -125,6 +144,10 @@ proptest! {
             before.with_booking(&[3], -30, true),
             BookingId::generate(before.sale.show_id),
         ];
+        // The ended one has none: in a batch others would wait for different ends.
+        before.with_areas(&[("Floor", 6), ("Pit", 4)]);
+        before.give_places(there[0], &[("Floor", 2)]);
+        before.give_places(there[2], &[("Floor", 1), ("Pit", 3)]);
         let orders: Vec<_> = wishes
             .into_iter()
             .map(|(wish, request_id)| order(&before, &there, request_id, wish))
@@ -148,5 +171,6 @@ proptest! {
             owned.filter_map(|((_, o), id)| id.as_ref().map(|id| (*o, owner(id)))).collect()
         };
         prop_assert_eq!(owners(&together), owners(&apart));
+        prop_assert_eq!(together.areas, apart.areas);
     }
 }

@@ -35,6 +35,7 @@ fn release(world: &World, booking_id: BookingId, labels: &[&str]) -> Command {
         version: None,
         sale: Arc::clone(&world.sale),
         labels: labels.iter().map(|&label| label.to_owned()).collect(),
+        places: Vec::new(),
     }
 }
 

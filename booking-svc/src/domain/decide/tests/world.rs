@@ -1,5 +1,7 @@
 //! What the database would hold, in memory: everything, as if everything were locked.
 
+mod areas;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use crate::domain::decide::*;
 use crate::domain::order::Reservation;
 use crate::domain::{OrphanRule, Sale, Terms, Withdrawn};
 
+pub(super) use self::areas::places;
+
 pub(super) const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 pub(super) const SEATS: u32 = 6;
 
@@ -24,6 +28,7 @@ pub(super) struct World {
     pub(super) state: SaleState,
     pub(super) bookings: HashMap<BookingId, Booking>,
     pub(super) seats: HashMap<(ShowId, u32), Option<BookingId>>,
+    pub(super) areas: HashMap<AreaKey, AreaRow>,
     pub(super) replays: HashMap<(ShowId, Uuid), Replay>,
 }
 
@@ -59,6 +64,7 @@ impl World {
             seats: (0..SEATS)
                 .map(|ordinal| ((show_id, ordinal), None))
                 .collect(),
+            areas: HashMap::new(),
             replays: HashMap::new(),
         }
     }
@@ -93,6 +99,7 @@ impl World {
                         tier: "Early".into(),
                     })
                     .collect(),
+                places: Vec::new(),
                 total: 1,
                 released: None,
                 refund_due: None,
@@ -141,6 +148,8 @@ impl World {
                 .collect(),
             seats: self.seats.clone(),
             owners: owners.collect(),
+            areas: self.areas.clone(),
+            ended: HashMap::from([(self.sale.show_id, self.ended_holds())]),
             replays: self.replays.clone(),
         }
     }
@@ -166,6 +175,12 @@ impl World {
             let owner = self.seats.insert((seat.show_id, seat.ordinal), seat.to);
             assert_eq!(owner, Some(seat.from), "the prior owner is stated");
         }
+        for area in writes.areas {
+            let row = self.areas.get_mut(&(area.show_id, area.area));
+            let row = row.expect("an area of the show");
+            assert_eq!(row.taken, area.from, "the prior count is stated");
+            row.taken = area.to;
+        }
         let log = writes.transitions;
         for (place, transition) in log.iter().enumerate() {
             let booking = self.bookings[&transition.booking_id].clone();
@@ -187,7 +202,8 @@ impl World {
         self.check();
     }
 
-    /// Every owner is a live booking that lists the seat, and the other way round.
+    /// Every owner is a live booking that lists the seat, and the other way round; an area's count
+    /// is the sum over the live bookings.
     fn check(&self) {
         for (&(_, ordinal), owner) in &self.seats {
             let Some(owner) = owner else { continue };
@@ -209,6 +225,19 @@ impl World {
                 }
             }
         }
+        for ((_, area), row) in &self.areas {
+            let live = self.bookings.values().filter(|booking| {
+                matches!(
+                    booking.state,
+                    BookingState::Pending | BookingState::Confirmed
+                )
+            });
+            let lines = live.flat_map(|booking| &booking.places);
+            let sold = lines.filter(|line| line.area == *area);
+            let sold: u32 = sold.map(|line| line.quantity).sum();
+            assert_eq!(row.taken, sold, "{area}");
+            assert!(row.taken <= row.capacity, "{area} is oversold");
+        }
     }
 
     pub(super) fn decide(&mut self, orders: &[Order]) -> Vec<Outcome> {
@@ -220,7 +249,9 @@ impl World {
     pub(super) fn order(&self, request_id: u128, command: Command) -> Order {
         // The command's text is as good a hash of it as any.
         let fingerprint = match &command {
-            Command::Reserve(Reservation { ordinals, .. }) => bits(ordinals),
+            Command::Reserve(Reservation {
+                ordinals, places, ..
+            }) => bits(ordinals) + areas::hash_of(places),
             Command::Confirm { booking_id, .. } => booking_hash(*booking_id, 1),
             Command::Cancel { booking_id, .. } => booking_hash(*booking_id, 2),
             Command::Expire { booking_id } => booking_hash(*booking_id, 3),
@@ -253,6 +284,7 @@ impl World {
         let command = Command::Reserve(Reservation {
             sale: self.on_sale(),
             ordinals: ordinals.to_vec(),
+            places: Vec::new(),
             customer: Customer::Id(format!("customer {request_id}")),
             hold: Duration::from_secs(120),
             sell: false,
