@@ -1,12 +1,14 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → verbs, wind_up → sales → store, catalog → domain`. See
+//! Imports point one way: `api → verbs, wind_up → sales, links → store, catalog →
+//! domain`. See
 //! ARCHITECTURE.md for the way of a reserve call.
 
 pub mod api;
 pub mod catalog;
 pub mod config;
 pub mod domain;
+pub mod links;
 pub mod sales;
 pub mod store;
 pub mod verbs;
@@ -24,6 +26,7 @@ use tonic::service::Routes;
 use crate::api::{Bookings, Customers};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::links::Links;
 use crate::sales::Sales;
 use crate::store::{Lanes, Store};
 use crate::verbs::Verbs;
@@ -68,7 +71,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     ));
     let sweeping = tokio::spawn({
         let (store, stop) = (store.clone(), shutdown.soft.clone());
-        async move { store.sweep_customer_requests(stop).await }
+        async move { store.sweep_requests(stop).await }
     });
     let lane_config = postgres::config(config.database.url(), NAME)?;
     let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
@@ -78,7 +81,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         lanes.clone(),
         shutdown.clone(),
     ));
-    let verbs = Verbs::new(sales.clone(), lanes, config.hold_terms());
+    let verbs = Verbs::new(
+        sales.clone(),
+        Links::new(store.clone()),
+        lanes,
+        config.hold_terms(),
+    );
     let customers = Customers {
         store: store.clone(),
     };

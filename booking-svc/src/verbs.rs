@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::{Booking, Command, Order, Places, Refusal, Sale};
+use crate::links::Links;
 use crate::sales::{Sales, SalesError};
-use crate::store::{LaneError, Lanes};
+use crate::store::{CustomerError, LaneError, Lanes};
 
 pub use reserve::Reserve;
 
@@ -26,6 +27,7 @@ const LOOKUPS_MAX: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Verbs {
     sales: Sales,
+    links: Links,
     lanes: Lanes,
     terms: HoldTerms,
 }
@@ -84,14 +86,18 @@ pub enum VerbError {
     /// The sale could not be found out.
     #[error(transparent)]
     Sales(#[from] SalesError),
+    /// The customer could not be found or made.
+    #[error(transparent)]
+    Customer(#[from] CustomerError),
 }
 
 impl Verbs {
-    /// Verbs on `sales`, decided by `lanes`.
+    /// Verbs on `sales` for the customers of `links`, decided by `lanes`.
     #[must_use]
-    pub fn new(sales: Sales, lanes: Lanes, terms: HoldTerms) -> Self {
+    pub fn new(sales: Sales, links: Links, lanes: Lanes, terms: HoldTerms) -> Self {
         Self {
             sales,
+            links,
             lanes,
             terms,
         }
@@ -108,6 +114,7 @@ impl Verbs {
             show_id: change.booking_id.show(),
             request_id: change.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: change.request_id.is_some(),
+            is_final: true,
             fingerprint: change.fingerprint,
             command,
         };
@@ -134,8 +141,8 @@ impl Verbs {
         }
     }
 
-    /// What an earlier call did under this request id, if it was the same: the layout may have
-    /// had the seats then. Otherwise `error`.
+    /// What an earlier call did under this request id, or was refused for, if it was the same:
+    /// the layout may have had the seats then. Otherwise `error`.
     async fn first_result(
         &self,
         sale: Arc<Sale>,

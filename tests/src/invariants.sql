@@ -30,6 +30,21 @@ FROM (
     ) AS log
     WHERE log.entries <> b.version OR log.last IS DISTINCT FROM b.state
     UNION ALL
+    SELECT 'request ids that were both granted and refused', count(*)
+    FROM booking.refusals
+    JOIN booking.transitions USING (show_id, request_id)
+    UNION ALL
+    SELECT 'customers with more places of a show than one may have', count(*)
+    FROM (
+        SELECT
+        FROM booking.bookings AS b
+        JOIN booking.sales AS s USING (show_id)
+        WHERE b.state = 'CONFIRMED' OR b.state = 'PENDING' AND b.expires_at > clock_timestamp()
+        GROUP BY b.show_id, s.places_per_customer_max,
+            coalesce(b.linked_customer_id::text, b.customer_id, b.email)
+        HAVING sum(cardinality(b.seat_ordinals)) > s.places_per_customer_max
+    ) AS exceeded
+    UNION ALL
     SELECT 'PENDING or CONFIRMED bookings of sales that are wound up', count(*)
     FROM booking.bookings AS b
     JOIN booking.sales AS s USING (show_id)

@@ -62,6 +62,10 @@ impl From<Booked> for pb::Booking {
             refund_due: booking.refund_due.map(money),
             cancel_reason: cancel_reason(booking.cancel_reason).into(),
             payment_reference: booking.payment_reference.unwrap_or_default(),
+            linked_customer_id: booking
+                .linked_customer
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
             customer: Some(match booking.customer {
                 Customer::Id(id) => PbCustomer::CustomerId(id),
                 Customer::Email(email) => PbCustomer::Email(email),

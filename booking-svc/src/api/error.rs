@@ -70,6 +70,17 @@ impl From<Refusal> for ApiError {
                 Self::quota(reason, "places", message).with("limit", limit)
             }
             Refusal::AreasFull(show_id, areas) => areas_full(areas).with("show_id", show_id),
+            Refusal::CustomerHasTooMany { limit, taken } => {
+                let left = usize::from(limit).saturating_sub(taken);
+                let message = format!(
+                    "a customer has at most {limit} places of this show: {taken} are taken, {left} are left"
+                );
+                let reason = ErrorReason::PlacesPerCustomerExceeded;
+                Self::quota(reason, "customer", message)
+                    .with("limit", limit)
+                    .with("taken", taken)
+                    .with("left", left)
+            }
             Refusal::SeatsUnavailable(show_id, seats) => {
                 seats_unavailable(seats).with("show_id", show_id)
             }
@@ -259,6 +270,7 @@ impl From<VerbError> for ApiError {
         match error {
             VerbError::Refused(refusal) => refusal.into(),
             VerbError::Sales(error) => error.into(),
+            VerbError::Customer(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
             VerbError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {

@@ -6,6 +6,7 @@ use model::{BookingId, Currency};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::customer::CustomerId;
 use super::places::HeldPlaces;
 
 /// Seats that one customer holds, has bought, or had.
@@ -23,6 +24,8 @@ pub struct Booking {
     pub version: i32,
     /// Who it is for.
     pub customer: Customer,
+    /// The customer of `CustomerService` that it belongs to, if it is for one.
+    pub linked_customer: Option<CustomerId>,
     /// Its seats in ascending order. It has a seat or a place.
     pub seats: Vec<HeldSeat>,
     /// Its places by area, ascending by name, no area twice.
@@ -78,7 +81,7 @@ pub struct Prior {
 }
 
 /// Who a booking is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Customer {
     /// The caller's own id of the customer.
     Id(String),
@@ -189,6 +192,13 @@ impl Booking {
     #[must_use]
     pub fn lapsed(&self, now: OffsetDateTime) -> bool {
         self.state == BookingState::Pending && self.expires_at <= now
+    }
+
+    /// How many places it takes of those that its customer may have.
+    #[must_use]
+    pub fn place_count(&self) -> usize {
+        let in_areas = self.places.iter().map(|places| places.quantity as usize);
+        self.seats.len() + in_areas.sum::<usize>()
     }
 
     /// Since when it is in its state.

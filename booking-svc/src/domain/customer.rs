@@ -20,7 +20,7 @@ const PHONE_CHARS_MAX: usize = 32;
 const PHONE_SIGNS: &str = " +-()./";
 
 /// The id of a customer. It names no show, since a customer books many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerId(Uuid);
 
 /// A customer as it stands.
@@ -118,17 +118,30 @@ pub enum CustomerProblem {
 pub struct Email(String);
 
 /// A telephone number as it is written by hand; may be empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phone(String);
 
 /// A line of text of at most `CHARS_MAX` characters; may be empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line<const CHARS_MAX: usize>(String);
 
 /// How a customer is called.
 pub type DisplayName = Line<200>;
 /// A customer's id in the caller's own books.
 pub type ExternalReference = Line<128>;
+
+impl NewCustomer {
+    /// One of whom nothing is known but the address.
+    #[must_use]
+    pub fn by(email: Email) -> Self {
+        Self {
+            email,
+            display_name: Line::default(),
+            phone: Phone::default(),
+            external_reference: Line::default(),
+        }
+    }
+}
 
 impl CustomerId {
     /// A new id. Ids of one process sort by the time they were made.

@@ -6,8 +6,10 @@
 //! or one that this batch has just expired; no area gives more places than it has; every change of a booking leaves a transition.
 
 mod areas;
+mod cap;
 mod change;
 mod end;
+mod replay;
 mod reserve;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,8 +22,10 @@ use uuid::Uuid;
 use super::booking::{
     Booking, BookingState, FailureReason, HeldSeat, Prior, Transition, Verb, next_state,
 };
+use super::cap::Holder;
 use super::order::{Command, Order, Refusal};
 use super::sale::SaleState;
+pub use replay::{RememberedRefusal, Replay};
 
 use self::areas::Areas;
 pub use self::areas::{AreaKey, AreaRow, AreaWrite, ENDED_HOLDS_MAX, EndedHold};
@@ -44,7 +48,9 @@ pub struct Locked {
     /// Where an area has fewer places left than are wanted of it: the show's holds with places
     /// that have ended, those first that ended first, up to [`ENDED_HOLDS_MAX`].
     pub ended: HashMap<ShowId, Vec<EndedHold>>,
-    /// Orders that were carried out before, by request id.
+    /// The PENDING and CONFIRMED bookings of each whose places orders add to.
+    pub capped: HashMap<(ShowId, Holder), Vec<Booking>>,
+    /// Orders that were carried out, or refused for good, before, by request id.
     pub replays: HashMap<(ShowId, Uuid), Replay>,
 }
 
@@ -64,30 +70,6 @@ pub struct Owner {
     pub state: BookingState,
     /// When its hold ends.
     pub expires_at: OffsetDateTime,
-}
-
-/// What an earlier call with the same request id did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Replay {
-    /// The hash of its verb and body.
-    pub fingerprint: i64,
-    /// What it returned.
-    pub result: Booking,
-}
-
-impl Replay {
-    /// What a later call under the same request id, with this hash, is answered.
-    ///
-    /// # Errors
-    ///
-    /// If it is about something else.
-    pub fn answer(&self, fingerprint: i64) -> Result<Booking, Refusal> {
-        if self.fingerprint == fingerprint {
-            Ok(self.result.clone())
-        } else {
-            Err(Refusal::RequestIdReused)
-        }
-    }
 }
 
 /// What becomes of an order: the booking as it stands after it, or why there is none.
@@ -132,6 +114,8 @@ pub struct Writes {
     pub areas: Vec<AreaWrite>,
     /// What happened, in order.
     pub transitions: Vec<Transition>,
+    /// What copies of the orders are refused for from now on.
+    pub refusals: Vec<RememberedRefusal>,
 }
 
 /// A seat that has changed hands.
@@ -168,6 +152,7 @@ pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
         rewritten: BTreeSet::new(),
         seats: BTreeMap::new(),
         log: Vec::new(),
+        refusals: Vec::new(),
     };
     let outcomes = orders.iter().map(|order| batch.decide(order)).collect();
     Decision {
@@ -191,6 +176,7 @@ struct Batch {
     /// Who had each seat that this batch has given or freed.
     seats: BTreeMap<(ShowId, u32), Option<BookingId>>,
     log: Vec<Transition>,
+    refusals: Vec<RememberedRefusal>,
 }
 
 impl Batch {
@@ -198,6 +184,18 @@ impl Batch {
         if let Some(replay) = self.locked.replays.get(&order.key()) {
             return replay.answer(order.fingerprint).map_err(refused);
         }
+        let outcome = self.carry_out(order);
+        if let Err(NotGranted::Refused(refusal)) = &outcome
+            && order.repeatable
+            && order.is_final
+            && refusal.sticks()
+        {
+            self.remember(order, refusal.clone());
+        }
+        outcome
+    }
+
+    fn carry_out(&mut self, order: &Order) -> Outcome {
         match &order.command {
             Command::Reserve(wanted) => self.reserve(order, wanted),
             Command::Confirm {
@@ -341,10 +339,11 @@ impl Batch {
             // A copy may come later in this batch.
             let replay = Replay {
                 fingerprint: order.fingerprint,
-                result: booking.clone(),
+                result: Ok(booking.clone()),
             };
             self.locked.replays.insert(order.key(), replay);
         }
+        self.count_anew(&booking);
         self.locked.bookings.insert(id, booking.clone());
         Ok(booking)
     }
@@ -353,6 +352,7 @@ impl Batch {
         let mut writes = Writes {
             transitions: self.log,
             areas: self.areas.into_writes(),
+            refusals: self.refusals,
             ..Writes::default()
         };
         for (id, version) in self.changed {

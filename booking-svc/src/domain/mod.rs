@@ -2,6 +2,7 @@
 //! of its own.
 
 mod booking;
+mod cap;
 pub mod choose;
 mod customer;
 mod decide;
@@ -14,13 +15,14 @@ pub use booking::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Prior, Transition,
     Verb, next_state,
 };
+pub use cap::Holder;
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
     DisplayName, Email, ExternalReference, Line, NewCustomer, Phone,
 };
 pub use decide::{
     AreaKey, AreaRow, AreaWrite, Decision, ENDED_HOLDS_MAX, EndedHold, Locked, NotGranted, Outcome,
-    Owner, Replay, SaleRow, SeatWrite, Writes, decide,
+    Owner, RememberedRefusal, Replay, SaleRow, SeatWrite, Writes, decide,
 };
 pub use event::Event;
 pub use order::{Command, Order, Refusal, Reservation, Taken};

@@ -7,7 +7,9 @@ use model::{BookingId, Currency, ShowId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::booking::{BookingState, Customer, FailureReason};
+use super::booking::{BookingState, Customer, FailureReason, named};
+use super::cap::Holder;
+use super::customer::CustomerId;
 use super::places::Places;
 use super::sale::{Sale, SaleState};
 
@@ -20,6 +22,8 @@ pub struct Order {
     pub request_id: Uuid,
     /// Whether the id is the caller's, so that it may have been used before.
     pub repeatable: bool,
+    /// Whether a refusal of it is the caller's answer, and not a reason to try otherwise.
+    pub is_final: bool,
     /// A hash of the verb and the body.
     pub fingerprint: i64,
     /// What to do.
@@ -116,6 +120,8 @@ pub struct Reservation {
     pub places: Vec<Places>,
     /// For whom.
     pub customer: Customer,
+    /// The customer of `CustomerService` that it is for, if it is for one.
+    pub linked_customer: Option<CustomerId>,
     /// For how long.
     pub hold: Duration,
     /// Whether it is sold at once.
@@ -180,6 +186,18 @@ impl Command {
         }
     }
 
+    /// Whose places it adds to, if the show limits how many a customer may have.
+    #[must_use]
+    pub fn is_capped(&self) -> Option<Holder> {
+        match self {
+            Self::Reserve(wanted) => {
+                let capped = wanted.sale.terms.places_per_customer_max.is_some();
+                capped.then(|| Holder::of(&wanted.customer, wanted.linked_customer))
+            }
+            _ => None,
+        }
+    }
+
     /// How many seats and areas it may touch, roughly, a measure of its size.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -202,6 +220,13 @@ pub enum Refusal {
     TooManySeats(u16),
     /// A booking of the show has this many seats and places at most.
     TooManyPlaces(u16),
+    /// The customer's live bookings of the show would have more places than they may.
+    CustomerHasTooMany {
+        /// The most that they may have.
+        limit: u16,
+        /// What they have.
+        taken: usize,
+    },
     /// These seats cannot be had.
     SeatsUnavailable(ShowId, Vec<(String, Taken)>),
     /// There is no such booking.
@@ -247,6 +272,18 @@ pub enum Refusal {
     RequestIdReused,
 }
 
+impl Refusal {
+    /// Whether a copy of the request is refused the same way, whatever has changed. What does
+    /// not exist may be made, and who uses an id twice has refused nothing.
+    #[must_use]
+    pub fn sticks(&self) -> bool {
+        !matches!(
+            self,
+            Self::ShowNotFound(_) | Self::BookingNotFound(_) | Self::RequestIdReused
+        )
+    }
+}
+
 /// Why a seat cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
@@ -257,3 +294,9 @@ pub enum Taken {
     /// It is not for sale.
     Blocked,
 }
+
+named!(Taken {
+    Held = "HELD",
+    Booked = "BOOKED",
+    Blocked = "BLOCKED",
+});

@@ -60,7 +60,7 @@ pub struct Terms {
     pub hold: Option<Duration>,
     /// The most seats of one booking; none: as the service is set.
     pub seats_per_booking_max: Option<u16>,
-    /// The most seats of one customer's live bookings. Not enforced by this version.
+    /// The most places of one customer's live bookings; none: no limit.
     pub places_per_customer_max: Option<u16>,
     /// What happens to choices that leave a single seat. Not enforced by this version.
     pub orphan_rule: OrphanRule,

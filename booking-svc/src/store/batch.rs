@@ -90,6 +90,7 @@ impl Waiting {
             show_id: booking_id.show(),
             request_id: Uuid::now_v7(),
             repeatable: false,
+            is_final: true,
             fingerprint: 0,
             command: Command::Expire { booking_id },
         };

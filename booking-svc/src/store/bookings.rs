@@ -5,8 +5,8 @@ use service_kit::postgres;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Store, StoreError, rows};
-use crate::domain::{Booking, BookingState, Customer, Replay};
+use super::{Store, StoreError, refusals, rows};
+use crate::domain::{Booking, BookingState, Customer, CustomerId, Replay};
 
 /// The most bookings that one page looks at; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
@@ -14,15 +14,17 @@ const SCANNED_MAX: i64 = 10_000;
 const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
      seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
      cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers, released, \
-     payment_reference, areas::text";
+     payment_reference, areas::text, linked_customer_id";
 
 /// Which bookings to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BookingFilter {
     /// Only those of this show.
     pub show_id: Option<ShowId>,
-    /// Only those of this customer.
+    /// Only those that are for this customer, as they were made.
     pub customer: Option<Customer>,
+    /// Only those that belong to this customer of `CustomerService`.
+    pub linked_customer: Option<CustomerId>,
     /// Only those in this state.
     pub state: Option<BookingState>,
 }
@@ -54,7 +56,7 @@ impl Store {
         Ok(row.as_ref().map(rows::booking).transpose()?)
     }
 
-    /// What the call with this request id did on a show, if it did something.
+    /// What the call with this request id did on a show, or was refused for, if it came to that.
     ///
     /// # Errors
     ///
@@ -65,13 +67,17 @@ impl Store {
         request_id: Uuid,
     ) -> Result<Option<Replay>, StoreError> {
         let client = postgres::get(&self.pool).await?;
-        let statement = client
-            .prepare_cached(include_str!("sql/replays.sql"))
-            .await?;
         let keys = (vec![show_id.uuid()], vec![request_id]);
+        let statement = include_str!("sql/replays.sql");
+        let statement = client.prepare_cached(statement).await?;
+        if let Some(row) = client.query_opt(&statement, &[&keys.0, &keys.1]).await? {
+            return Ok(Some(rows::replay(&row)?.1));
+        }
+        let statement = include_str!("sql/refusals.sql");
+        let statement = client.prepare_cached(statement).await?;
         let row = client.query_opt(&statement, &[&keys.0, &keys.1]).await?;
-        let replay = row.as_ref().map(rows::replay).transpose()?;
-        Ok(replay.map(|(_, replay)| replay))
+        let refused = row.as_ref().map(refusals::refused).transpose()?;
+        Ok(refused.map(|(_, replay)| replay))
     }
 
     /// A page of bookings by id, after `after`.
@@ -88,6 +94,7 @@ impl Store {
         let show_id = filter.show_id.map(ShowId::uuid);
         let after_show = after.map_or(Uuid::nil(), |id| id.show().uuid());
         let after_id = after.map_or(Uuid::nil(), BookingId::uuid);
+        let linked = filter.linked_customer.map(CustomerId::uuid);
         let state = filter.state.map(BookingState::as_str);
         let limit = i64::from(page_size) + 1;
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
@@ -97,6 +104,10 @@ impl Store {
         if let Some(show_id) = &show_id {
             parameters.push(show_id);
             wanted += &format!(" AND show_id = ${}", parameters.len());
+        }
+        if let Some(linked) = &linked {
+            parameters.push(linked);
+            wanted += &format!(" AND linked_customer_id = ${}", parameters.len());
         }
         match &filter.customer {
             None => {}

@@ -1,29 +1,19 @@
 //! The first result of every mutation of a customer that came with a request id, in
-//! `booking.customer_requests`, for a day.
+//! `booking.customer_requests`, for a day ([`super::sweep`]).
 //!
 //! A call inserts its row first of all. A second copy of it then waits at that unique key
 //! until the first has ended, and finds its result, or nothing if the first has failed.
 
-use std::time::Duration;
-
 use deadpool_postgres::Transaction;
-use service_kit::postgres;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::change_customer::{Changed, CustomerError};
 use super::customers::customer;
-use super::{Store, StoreError, rows};
+use super::rows;
 use crate::domain::CustomerRefusal;
 
-/// For how many hours a result is kept.
-const KEEP_HOURS: i32 = 24;
 /// How often a call tries to take its row, or to read the first's.
 const CLAIM_TRIES_MAX: u32 = 3;
-/// The most rows that one statement sweeps.
-const SWEEP_ROWS_MAX: i64 = 500;
-/// The pause between sweeps.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A caller's request id, and a hash of what it asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,44 +83,4 @@ pub(super) async fn settle(
 /// The row is not there as this transaction has left it.
 fn fault(request: RequestKey) -> CustomerError {
     CustomerError::Store(rows::bad("result", request.id).into())
-}
-
-impl Store {
-    /// Forgets old requests, a bounded batch at a time, until the stop.
-    pub async fn sweep_customer_requests(&self, stop: CancellationToken) {
-        loop {
-            match self.sweep_customer_requests_once().await {
-                Ok(0) => {}
-                Ok(swept) => tracing::info!(swept, "forgot old request ids of customers"),
-                Err(error) => tracing::debug!(%error, "sweeping old request ids failed"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    /// Forgets all requests that are old now, and returns how many.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn sweep_customer_requests_once(&self) -> Result<u64, StoreError> {
-        let mut swept = 0;
-        loop {
-            // A connection for each batch: callers may have it in between.
-            let client = postgres::get(&self.pool).await?;
-            let statement = client
-                .prepare_cached(include_str!("sql/sweep_customer_requests.sql"))
-                .await?;
-            let batch = client
-                .execute(&statement, &[&KEEP_HOURS, &SWEEP_ROWS_MAX])
-                .await?;
-            swept += batch;
-            if batch < SWEEP_ROWS_MAX.unsigned_abs() {
-                return Ok(swept);
-            }
-        }
-    }
 }

@@ -12,9 +12,11 @@ mod lane;
 mod prior;
 mod proposals;
 mod queue;
+mod refusals;
 mod rows;
 mod sales;
 mod seats;
+mod sweep;
 mod transact;
 mod wind_up;
 

@@ -22,7 +22,7 @@ pub struct BadRow {
 
 /// How many columns of a row are a booking's, in the order that every statement of this room
 /// selects them; others come behind.
-pub(super) const BOOKING_COLUMNS: usize = 21;
+pub(super) const BOOKING_COLUMNS: usize = 22;
 
 /// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
@@ -71,6 +71,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         cancel_reason,
         version: row.get(3),
         customer,
+        linked_customer: row.get::<_, Option<Uuid>>(21).map(Into::into),
         seats,
         places: area_lines::from_json(row.get(20)).ok_or_else(|| bad("areas"))?,
         total: row.get(8),
@@ -86,10 +87,11 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     })
 }
 
-/// Reads a row of `replays.sql`: a request's id, and what it did.
-pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
+/// Reads a row of `replays.sql`: the request, and what it did.
+pub(super) fn replay(row: &Row) -> Result<((ShowId, Uuid), Replay), BadRow> {
     const AT: usize = BOOKING_COLUMNS;
     let booking = booking(row)?;
+    let show_id = booking.booking_id.show();
     let bad = |column| bad(column, booking.booking_id);
     let state = BookingState::from_name(row.get(AT + 3)).ok_or_else(|| bad("to_state"))?;
     let replaced = row.get::<_, Option<&str>>(AT + 4);
@@ -98,9 +100,9 @@ pub(super) fn replay(row: &Row) -> Result<(Uuid, Replay), BadRow> {
         .transpose()?;
     let replay = Replay {
         fingerprint: row.get(AT + 1),
-        result: booking.as_of(row.get(AT + 2), state, replaced),
+        result: Ok(booking.as_of(row.get(AT + 2), state, replaced)),
     };
-    Ok((row.get(AT), replay))
+    Ok(((show_id, row.get(AT)), replay))
 }
 
 /// A show's id.

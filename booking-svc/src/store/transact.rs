@@ -2,9 +2,11 @@
 //! write and commit; the next one's locks can be sent behind the COMMIT. The only place that
 //! changes a booking.
 //!
-//! Locks are taken in one order by everyone: sales, bookings, areas, seats, each by ascending key.
+//! Locks are taken in one order by everyone: sales, customers whose places are counted, bookings,
+//! areas, seats, each by ascending key.
 
 mod areas;
+mod capped;
 mod wanted;
 mod write;
 
@@ -14,11 +16,13 @@ use std::iter;
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
 use service_kit::postgres;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
 use self::wanted::{Keys, Wanted};
 use self::write::write;
+use super::refusals;
 use super::rows::{self, BadRow};
 use crate::domain::{
     BookingState, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow, SaleState,
@@ -49,7 +53,11 @@ struct Statements {
     lock_areas: Statement,
     ended_holds: Statement,
     lock_seats: Statement,
+    lock_holders: Statement,
+    capped_bookings: Statement,
     replays: Statement,
+    refusals: Statement,
+    remember: Statement,
     clock: Statement,
     write: Statement,
     rewrite: Statement,
@@ -66,7 +74,13 @@ impl Statements {
             lock_areas: client.prepare(include_str!("sql/lock_areas.sql")).await?,
             ended_holds: client.prepare(include_str!("sql/ended_holds.sql")).await?,
             lock_seats: client.prepare(include_str!("sql/lock_seats.sql")).await?,
+            lock_holders: client.prepare(include_str!("sql/lock_holders.sql")).await?,
+            capped_bookings: client
+                .prepare(include_str!("sql/capped_bookings.sql"))
+                .await?,
             replays: client.prepare(include_str!("sql/replays.sql")).await?,
+            refusals: client.prepare(include_str!("sql/refusals.sql")).await?,
+            remember: client.prepare(include_str!("sql/remember.sql")).await?,
             clock: client.prepare("SELECT clock_timestamp()").await?,
             write: client.prepare(include_str!("sql/write.sql")).await?,
             rewrite: client.prepare(include_str!("sql/rewrite.sql")).await?,
@@ -107,8 +121,8 @@ impl Connection {
     /// Whether an order is a copy of an earlier one is asked for first only if
     /// `copies_likely`: a COMMIT of these orders may have got lost, or a copy was met. Their
     /// rows' locks then wait for that transaction to end. Otherwise a copy that would be
-    /// granted breaks the unique key of the log, and one that is refused is looked up along
-    /// with the writes.
+    /// granted fails the transaction (it breaks the unique key of the log, or was refused
+    /// before), and one that is refused is looked up along with the writes.
     pub(super) async fn lock(
         &self,
         orders: &[Order],
@@ -118,7 +132,7 @@ impl Connection {
     }
 
     /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
-    /// that is acknowledged; a refusal has changed nothing.
+    /// that is acknowledged; a refusal has changed nothing, but may be remembered.
     pub(super) async fn write(
         &self,
         orders: &[Order],
@@ -141,7 +155,7 @@ impl Connection {
             }
         }
         let (copies, ending) = match now {
-            Some(now) if !writes.transitions.is_empty() => join!(
+            Some(now) if !writes.transitions.is_empty() || !writes.refusals.is_empty() => join!(
                 replays(client, statements, &doubtful),
                 write(client, statements, &writes, now)
             ),
@@ -178,6 +192,7 @@ async fn lock(
     // Polled in this order, so sent in this order, and answered after one round trip.
     let begin = client.batch_execute("BEGIN");
     let lock_sales = async { client.query(&statements.lock_sales, &[&shows]).await };
+    let lock_holders = capped::lock(client, statements, &wanted.holders);
     let lock_bookings = async {
         if bookings.is_empty() {
             return Ok(Vec::new());
@@ -200,17 +215,20 @@ async fn lock(
             .await
     };
     let clock = client.query_one(&statements.clock, &[]);
-    let (begun, sales, bookings, areas, ended, seats, replays, clock) = join!(
+    let (begun, sales, held, bookings, areas, ended, seats, capped, replays, clock) = join!(
         begin,
         lock_sales,
+        lock_holders,
         lock_bookings,
         lock_areas,
         ended_holds,
         lock_seats,
+        capped::bookings(client, statements, &wanted.holders),
         replays(client, statements, &wanted.requests),
         clock
     );
     begun?;
+    held?;
     let mut locked = Locked::default();
     for row in sales? {
         let show_id = rows::show_id(row.get(0))?;
@@ -245,12 +263,13 @@ async fn lock(
             locked.owners.insert(owner, Owner { state, expires_at });
         }
     }
+    locked.capped = capped?;
     locked.replays = replays?;
     locked.now = Some(clock?.get(0));
     Ok(locked)
 }
 
-/// What earlier calls with these request ids did.
+/// What earlier calls with these request ids did, or were refused for.
 async fn replays(
     client: &Client,
     statements: &Statements,
@@ -260,12 +279,18 @@ async fn replays(
     if requests.is_empty() {
         return Ok(found);
     }
-    for row in client
-        .query(&statements.replays, &[shows, requests])
-        .await?
-    {
-        let (request_id, replay) = rows::replay(&row)?;
-        let key = (replay.result.booking_id.show(), request_id);
+    let keys: [&(dyn ToSql + Sync); 2] = [shows, requests];
+    let (granted, refused) = join!(
+        client.query(&statements.replays, &keys),
+        client.query(&statements.refusals, &keys)
+    );
+    for row in refused? {
+        let (key, replay) = refusals::refused(&row)?;
+        found.insert(key, replay);
+    }
+    // The log is right, should an id have been used for two requests at once.
+    for row in granted? {
+        let (key, replay) = rows::replay(&row)?;
         found.insert(key, replay);
     }
     Ok(found)

@@ -64,16 +64,19 @@ impl Verbs {
                     }
                 },
             };
+            let linked_customer = self.links.of(&wanted.customer).await?;
             let order = Order {
                 show_id: wanted.show_id,
                 request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
                 repeatable: wanted.request_id.is_some(),
+                is_final: true,
                 fingerprint: wanted.fingerprint,
                 command: Command::Reserve(Reservation {
                     ordinals,
                     places,
                     sale: Arc::clone(&sale),
                     customer: wanted.customer.clone(),
+                    linked_customer,
                     hold: wanted
                         .hold
                         .or(sale.terms.hold)

@@ -15,9 +15,11 @@ const BEFORE: [&str; 5] = [
 ];
 const CONVERTS: &str = include_str!("../../../migrations/sql/0009_sales.sql");
 /// What has come since, for the service to run on.
-const AFTER: [&str; 2] = [
+const AFTER: [&str; 4] = [
+    include_str!("../../../migrations/sql/0010_customers.sql"),
     include_str!("../../../migrations/sql/0011_every_verb.sql"),
     include_str!("../../../migrations/sql/0015_areas.sql"),
+    include_str!("../../../migrations/sql/0016_customers_linked.sql"),
 ];
 
 const SHOW: &str = "00000000-0001-8000-8000-000000000000";
@@ -92,4 +94,41 @@ async fn every_seat_keeps_its_label_its_number_and_its_price() {
     let booking = found.expect("a booking that can be").expect("a booking");
     let tiers: Vec<_> = booking.seats.iter().map(|seat| &*seat.tier).collect();
     assert_eq!(tiers, ["Stalls", "Balcony", "Balcony"]);
+}
+
+/// Two bookings by one address, and one by another.
+const BY_EMAIL: &str = "
+    INSERT INTO booking.bookings (show_id, booking_id, state, version, email,
+        seat_ordinals, seat_prices, seat_tiers, total, currency, created_at, expires_at)
+    SELECT '00000000-0001-8000-8000-000000000000',
+        ('00000000-0001-8000-8000-00000000000' || n)::uuid, 'PENDING', 1,
+        CASE n WHEN 3 THEN 'bob' ELSE 'ann' END || '@example.org', ARRAY[n], '{1}', '{VIP}', 1,
+        'EUR', now(), now() + interval '120 s'
+    FROM generate_series(1, 3) AS n";
+const LINKED: &str = "
+    SELECT count(*) FILTER (WHERE substr(c.customer_id::text, 15, 1) = '7'
+            AND substr(c.customer_id::text, 20, 1) IN ('8', '9', 'a', 'b')),
+        count(DISTINCT c.customer_id)
+    FROM booking.bookings AS b
+    JOIN booking.customers AS c ON c.customer_id = b.linked_customer_id AND c.email = b.email";
+
+#[tokio::test]
+async fn whoever_booked_by_an_address_is_a_customer() {
+    let database = empty_database().await;
+    let owner = database.owner().await;
+    let run = async |statements: &str| {
+        let done = owner.batch_execute(statements).await;
+        done.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    };
+    run("CREATE TABLE public._sqlx_migrations ()").await;
+    for statements in BEFORE {
+        run(statements).await;
+    }
+    for statements in [CONVERTS, AFTER[0], AFTER[1]] {
+        run(&format!("BEGIN; {statements}; COMMIT")).await;
+    }
+    run(BY_EMAIL).await;
+    run(&format!("BEGIN; {}; COMMIT", AFTER[2])).await;
+    let row = owner.query_one(LINKED, &[]).await.expect("a count");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 2));
 }

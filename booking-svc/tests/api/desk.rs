@@ -9,6 +9,7 @@ use booking_svc::domain::{
     Booking, Customer, OrphanRule, Places, Proposal, ProposedChange, Refusal, SaleState, Snapshot,
     Terms,
 };
+use booking_svc::links::Links;
 use booking_svc::sales::Sales;
 use booking_svc::store::{Lanes, Store};
 use booking_svc::verbs::{Booked, Change, HoldTerms, Reserve, VerbError, Verbs};
@@ -140,7 +141,11 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
         default: HOLD,
         lifetime_max: HOLD,
     };
-    let verbs = Verbs::new(Sales::new(store.clone(), catalog), lanes, terms);
+    let (sales, links) = (
+        Sales::new(store.clone(), catalog),
+        Links::new(store.clone()),
+    );
+    let verbs = Verbs::new(sales, links, lanes, terms);
     (store, verbs)
 }
 

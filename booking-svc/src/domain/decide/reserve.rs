@@ -28,6 +28,7 @@ impl Batch {
                 Refusal::TooManyPlaces(max)
             }));
         }
+        self.has_room(order, wanted, count as usize)?;
         self.seats_are_free(sale, ordinals)?;
         self.places_are_free(sale, places)?;
 
@@ -43,6 +44,7 @@ impl Batch {
             cancel_reason: None,
             version: 0,
             customer: wanted.customer.clone(),
+            linked_customer: wanted.linked_customer,
             seats: priced(sale, ordinals)?,
             places: priced_places(sale, places)?,
             total: 0,

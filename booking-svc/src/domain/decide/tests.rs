@@ -3,8 +3,10 @@
 mod areas;
 mod batch;
 mod cancelled_show;
+mod cap;
 mod change;
 mod on_sale;
+mod refusals;
 mod world;
 
 use std::sync::Arc;
@@ -85,7 +87,7 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
     let started = Refusal::ShowStarted(world.sale.show_id, NOW);
     assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
 
-    let orders = [world.reserve(1, &[3])];
+    let orders = [world.reserve(3, &[3])];
     let mut locked = world.locked(&orders);
     locked.sales.clear();
     let unknown = Refusal::ShowNotFound(world.sale.show_id);

@@ -21,6 +21,7 @@ SELECT
     b.released,
     b.payment_reference,
     b.areas::text,
+    b.linked_customer_id,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

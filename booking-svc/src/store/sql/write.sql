@@ -9,20 +9,23 @@
 WITH inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at, seat_tiers, confirmed_at, areas, places_held_until
+        total, currency, created_at, expires_at, seat_tiers, confirmed_at, areas, places_held_until,
+        linked_customer_id
     )
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
         new.total, new.currency, $33::timestamptz, new.expires_at,
         ($36::text[])[new.first_seat:new.last_seat], new.confirmed_at, new.areas::jsonb,
-        CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN new.expires_at END
+        CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN new.expires_at END,
+        new.linked_customer_id
     FROM unnest(
         $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[], $40::text[]
+        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[], $40::text[],
+        $41::uuid[]
     ) AS new (
         show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
-        state, confirmed_at, areas
+        state, confirmed_at, areas, linked_customer_id
     )
 ), changed AS (
     UPDATE booking.bookings AS b
@@ -71,4 +74,11 @@ WITH inserted AS (
 )
 SELECT
     booking.expect_rows('bookings changed', (SELECT count(*) FROM changed), cardinality($13)),
-    booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22))
+    booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22)),
+    -- A copy of what was refused is not granted. Often nothing was refused for a day.
+    CASE WHEN EXISTS (SELECT FROM booking.refusals) AND EXISTS (
+        SELECT
+        FROM unnest($25::uuid[], $31::uuid[]) AS new (show_id, request_id)
+        JOIN booking.refusals AS r
+            ON r.show_id = ANY (ARRAY[new.show_id]) AND r.request_id = new.request_id
+    ) THEN booking.refused_before() END

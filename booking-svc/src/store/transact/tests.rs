@@ -1,14 +1,28 @@
+use model::BookingId;
 use system_tests::postgres;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::Writes;
+use crate::domain::{Transition, Verb, Writes};
 
 /// Takes as many values as another, but as text, which nothing but text is encoded as.
 fn as_text(other: &Statement) -> String {
     let numbers = 1..=other.params().len();
     let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();
     format!("SELECT num_nulls({})", parameters.join(", "))
+}
+
+fn a_transition() -> Transition {
+    Transition {
+        booking_id: BookingId::generate(ShowId::generate()),
+        version: 1,
+        verb: Verb::Reserve,
+        from: None,
+        to: BookingState::Pending,
+        request_id: Uuid::new_v4(),
+        fingerprint: 0,
+        prior: None,
+    }
 }
 
 #[tokio::test]
@@ -29,7 +43,10 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
         }
         let begin = format!("BEGIN; {leave}");
         connection.client.batch_execute(&begin).await.expect("ours");
-        let writes = Writes::default();
+        let writes = Writes {
+            transitions: vec![a_transition()],
+            ..Writes::default()
+        };
         let now = OffsetDateTime::now_utc();
         let written = write(&connection.client, &connection.statements, &writes, now).await;
         assert_eq!(written.is_ok(), encoded);

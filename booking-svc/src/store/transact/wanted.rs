@@ -1,9 +1,10 @@
 //! What the lock statements take, gathered from a batch's orders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+use super::capped::Holders;
 use crate::domain::Order;
 use crate::store::rows;
 
@@ -17,6 +18,7 @@ pub(super) struct Wanted<'a> {
     pub(super) places: BTreeMap<(Uuid, &'a str), i64>,
     pub(super) freed: Keys,
     pub(super) requests: Keys,
+    pub(super) holders: Holders,
 }
 
 /// Pairs of a show's id and another, as two arrays.
@@ -38,6 +40,9 @@ impl<'a> Wanted<'a> {
             wanted.shows.insert(show_id);
             if copies_likely {
                 wanted.requests.push(show_id, order.request_id);
+            }
+            if let Some(holder) = order.command.is_capped() {
+                wanted.holders.push(order.show_id, holder);
             }
             if let Some(booking_id) = order.command.booking_id() {
                 wanted.bookings.push(show_id, booking_id.uuid());

@@ -7,8 +7,10 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream};
 
 use super::Statements;
-use crate::domain::{AreaWrite, Booking, Customer, HeldSeat, Writes};
-use crate::store::{area_lines, prior, rows};
+use crate::domain::{
+    AreaWrite, Booking, Customer, CustomerId, HeldSeat, RememberedRefusal, Writes,
+};
+use crate::store::{area_lines, prior, refusals, rows};
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
 /// locked: if one did not, it fails, and so does the COMMIT.
@@ -24,6 +26,7 @@ pub(super) async fn write(
     let count = noted(&failed, count(client, statements, &writes.areas));
     let write = noted(&failed, write_most(client, statements, writes, now));
     let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
+    let remember = noted(&failed, remember(client, statements, &writes.refusals, now));
     let commit = async {
         let end = if failed.load(Ordering::Relaxed) {
             "ROLLBACK"
@@ -32,10 +35,12 @@ pub(super) async fn write(
         };
         client.simple_query_raw(end).await
     };
-    let (counted, written, rewritten, sent) = join!(count, write, rewrite, commit);
+    let (counted, written, rewritten, remembered, sent) =
+        join!(count, write, rewrite, remember, commit);
     counted?;
     written?;
     rewritten?;
+    remembered?;
     sent
 }
 
@@ -130,6 +135,9 @@ async fn write_most(
     writes: &Writes,
     now: OffsetDateTime,
 ) -> Result<(), tokio_postgres::Error> {
+    if writes.transitions.is_empty() {
+        return Ok(());
+    }
     let new = &writes.inserted;
     let held = SeatColumns::of(new.iter());
     let changed = &writes.updated;
@@ -193,6 +201,7 @@ async fn write_most(
                     transition.prior.as_ref().map(prior::to_json)
                 }),
                 &places(new.iter()),
+                &column(new, |booking| booking.linked_customer.map(CustomerId::uuid)),
             ],
         )
         .await;
@@ -240,6 +249,31 @@ async fn rewrite(
                     booking.cancel_reason.map(|reason| reason.as_str())
                 }),
                 &places(rewritten.iter().map(|(booking, _)| booking)),
+            ],
+        )
+        .await;
+    written.map(drop)
+}
+
+/// What copies of refused orders are refused for.
+async fn remember(
+    client: &Client,
+    statements: &Statements,
+    refused: &[RememberedRefusal],
+    now: OffsetDateTime,
+) -> Result<(), tokio_postgres::Error> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let written = client
+        .execute(
+            &statements.remember,
+            &[
+                &column(refused, |order| order.show_id.uuid()),
+                &column(refused, |order| order.request_id),
+                &column(refused, |order| order.fingerprint),
+                &column(refused, |order| refusals::to_json(&order.refusal)),
+                &now,
             ],
         )
         .await;

@@ -22,12 +22,12 @@ use tonic::transport::{Channel, Endpoint};
 /// A limit on calls that none should come near.
 const CALL_MAX: Duration = Duration::from_secs(20);
 
-const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
+pub(crate) const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
 
-type Customers = CustomerServiceClient<Channel>;
+pub(crate) type Customers = CustomerServiceClient<Channel>;
 
 /// A client on a connection of its own.
-fn client_of(process: &Process) -> Customers {
+pub(crate) fn client_of(process: &Process) -> Customers {
     let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
     CustomerServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())
 }
@@ -44,14 +44,17 @@ fn ann() -> CreateCustomerRequest {
 }
 
 /// The same for another address, and nothing else.
-fn by(email: &str) -> CreateCustomerRequest {
+pub(crate) fn by(email: &str) -> CreateCustomerRequest {
     CreateCustomerRequest {
         email: email.to_owned(),
         ..Default::default()
     }
 }
 
-async fn create(client: &mut Customers, request: CreateCustomerRequest) -> CreateCustomerResponse {
+pub(crate) async fn create(
+    client: &mut Customers,
+    request: CreateCustomerRequest,
+) -> CreateCustomerResponse {
     let created = client.create_customer(request).await;
     created
         .unwrap_or_else(|status| panic!("{}", describe(&status)))
@@ -59,7 +62,7 @@ async fn create(client: &mut Customers, request: CreateCustomerRequest) -> Creat
 }
 
 /// A customer that was not there before.
-async fn new(client: &mut Customers, request: CreateCustomerRequest) -> Customer {
+pub(crate) async fn new(client: &mut Customers, request: CreateCustomerRequest) -> Customer {
     let made = create(client, request).await;
     assert!(made.created);
     made.customer.expect("the answer has the customer")
@@ -76,7 +79,7 @@ async fn get(client: &mut Customers, id: &str) -> Customer {
 }
 
 /// What changes these fields of a customer to the values it has here.
-fn changing(customer: &Customer, fields: &[&str]) -> UpdateCustomerRequest {
+pub(crate) fn changing(customer: &Customer, fields: &[&str]) -> UpdateCustomerRequest {
     let paths = fields.iter().map(ToString::to_string).collect();
     UpdateCustomerRequest {
         customer: Some(customer.clone()),
@@ -85,7 +88,7 @@ fn changing(customer: &Customer, fields: &[&str]) -> UpdateCustomerRequest {
     }
 }
 
-async fn update(client: &mut Customers, request: UpdateCustomerRequest) -> Customer {
+pub(crate) async fn update(client: &mut Customers, request: UpdateCustomerRequest) -> Customer {
     let updated = client.update_customer(request).await;
     let updated = updated.unwrap_or_else(|status| panic!("{}", describe(&status)));
     let customer = updated.into_inner().customer;

@@ -1,12 +1,14 @@
 //! A batch decides exactly as its orders would one after another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::BookingId;
 use proptest::prelude::*;
 
 use super::world::{SEATS, World, confirm, places};
+use crate::domain::booking::Customer;
 use crate::domain::decide::Outcome;
 use crate::domain::order::{Command, Order};
 use crate::domain::sale::SaleState;
@@ -67,12 +69,26 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
+/// For one of two customers, one of whom has bookings already.
+fn reserve(world: &World, request_id: u128, ordinals: &[u32]) -> Order {
+    let mut order = world.reserve(request_id, ordinals);
+    if let Command::Reserve(wanted) = &mut order.command {
+        let name = if request_id.is_multiple_of(2) {
+            "before"
+        } else {
+            "other"
+        };
+        wanted.customer = Customer::Id(name.to_owned());
+    }
+    order
+}
+
 /// A wish as an order; `there` are the bookings that it counts.
 fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Order {
     let label = |ordinal: u32| vec![format!("A-{}", ordinal + 1)];
     let version = None;
     let command = match wish {
-        Wish::Reserve(seats) => return world.reserve(request_id, &seats),
+        Wish::Reserve(seats) => return reserve(world, request_id, &seats),
         Wish::Places(seats, floor, pit) => {
             let wanted = [("Floor", floor), ("Pit", pit)];
             let wanted: Vec<_> = wanted.into_iter().filter(|(_, n)| *n > 0).collect();
@@ -86,7 +102,7 @@ fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Or
             places: places(&[("Floor", floor)]),
         },
         Wish::Sell(seats) => {
-            let mut order = world.reserve(request_id, &seats);
+            let mut order = reserve(world, request_id, &seats);
             if let Command::Reserve(wanted) = &mut order.command {
                 wanted.sell = true;
             }
@@ -134,10 +150,12 @@ proptest! {
     #[test]
     fn a_batch_decides_as_its_orders_one_after_another(
         wishes in prop::collection::vec((wish(), 0..8_u128), 1..10),
+        limit in prop::option::of(3..7_u16),
         state in prop::sample::select(vec![SaleState::OnSale, SaleState::Cancelled]),
     ) {
         let mut before = World::new();
         before.state = state;
+        Arc::make_mut(&mut before.sale).terms.places_per_customer_max = limit;
         let there = [
             before.with_booking(&[0], 60, false),
             before.with_booking(&[1, 2], -1, false),

@@ -91,6 +91,7 @@ impl World {
                 cancel_reason: None,
                 version: if confirmed { 2 } else { 1 },
                 customer: Customer::Id("before".to_owned()),
+                linked_customer: None,
                 seats: ordinals
                     .iter()
                     .map(|&ordinal| HeldSeat {
@@ -150,8 +151,23 @@ impl World {
             owners: owners.collect(),
             areas: self.areas.clone(),
             ended: HashMap::from([(self.sale.show_id, self.ended_holds())]),
+            capped: self.capped(orders),
             replays: self.replays.clone(),
         }
+    }
+
+    /// What those whose places the orders add to have.
+    fn capped(&self, orders: &[Order]) -> HashMap<(ShowId, Holder), Vec<Booking>> {
+        let holders = orders.iter().filter_map(|order| order.command.is_capped());
+        let have = |holder: &Holder| {
+            let all = self.bookings.values();
+            all.filter(|b| b.holder() == *holder && is_live(b))
+                .cloned()
+                .collect()
+        };
+        holders
+            .map(|holder| ((self.sale.show_id, holder.clone()), have(&holder)))
+            .collect()
     }
 
     /// What the write statements would do, with the checks that they make.
@@ -181,6 +197,17 @@ impl World {
             assert_eq!(row.taken, area.from, "the prior count is stated");
             row.taken = area.to;
         }
+        for refused in writes.refusals {
+            let replay = Replay {
+                fingerprint: refused.fingerprint,
+                result: Err(refused.refusal),
+            };
+            let key = (refused.show_id, refused.request_id);
+            assert!(
+                self.replays.insert(key, replay).is_none(),
+                "an id has one outcome"
+            );
+        }
         let log = writes.transitions;
         for (place, transition) in log.iter().enumerate() {
             let booking = self.bookings[&transition.booking_id].clone();
@@ -192,7 +219,7 @@ impl World {
             let key = (self.sale.show_id, transition.request_id);
             let replay = Replay {
                 fingerprint: transition.fingerprint,
-                result,
+                result: Ok(result),
             };
             assert!(
                 self.replays.insert(key, replay).is_none(),
@@ -268,6 +295,7 @@ impl World {
             show_id: self.sale.show_id,
             request_id: Uuid::from_u128(request_id),
             repeatable: true,
+            is_final: true,
             fingerprint,
             command,
         }
@@ -286,12 +314,20 @@ impl World {
             ordinals: ordinals.to_vec(),
             places: Vec::new(),
             customer: Customer::Id(format!("customer {request_id}")),
+            linked_customer: None,
             hold: Duration::from_secs(120),
             sell: false,
             payment_reference: None,
         });
         self.order(request_id, command)
     }
+}
+
+pub(super) fn is_live(booking: &Booking) -> bool {
+    matches!(
+        booking.state,
+        BookingState::Pending | BookingState::Confirmed
+    )
 }
 
 fn bits(ordinals: &[u32]) -> i64 {

@@ -1,0 +1,12 @@
+-- Replicas that sweep at once take the same rows in the same order: the later one waits, and finds
+-- them gone.
+WITH old AS MATERIALIZED (
+    SELECT show_id, request_id
+    FROM booking.refusals
+    WHERE refused_at < clock_timestamp() - make_interval(hours => $1)
+    ORDER BY refused_at
+    LIMIT $2
+)
+DELETE FROM booking.refusals AS r
+USING old
+WHERE r.show_id = ANY (ARRAY[old.show_id]) AND r.request_id = old.request_id

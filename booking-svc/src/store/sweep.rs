@@ -1,0 +1,57 @@
+//! Forgetting old request ids: the results of mutations of customers, and what calls were refused
+//! for. Those of bookings are in the log, which is kept.
+
+use std::time::Duration;
+
+use service_kit::postgres;
+use tokio_util::sync::CancellationToken;
+
+use super::{Store, StoreError};
+
+/// For how many hours an outcome is kept.
+const KEEP_HOURS: i32 = 24;
+/// The most rows that one statement sweeps.
+const SWEEP_ROWS_MAX: i64 = 500;
+/// The pause between sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+const SWEEPS: [&str; 2] = [
+    include_str!("sql/sweep_customer_requests.sql"),
+    include_str!("sql/sweep_refusals.sql"),
+];
+
+impl Store {
+    /// Forgets old request ids, a bounded batch at a time, until the stop.
+    pub async fn sweep_requests(&self, stop: CancellationToken) {
+        loop {
+            for sweep in SWEEPS {
+                match self.sweep(sweep).await {
+                    Ok(0) => {}
+                    Ok(swept) => tracing::info!(swept, "forgot old request ids"),
+                    Err(error) => tracing::debug!(%error, "sweeping old request ids failed"),
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Forgets all that are old now, and returns how many.
+    async fn sweep(&self, sweep: &str) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        loop {
+            // A connection for each batch: callers may have it in between.
+            let client = postgres::get(&self.pool).await?;
+            let statement = client.prepare_cached(sweep).await?;
+            let batch = client
+                .execute(&statement, &[&KEEP_HOURS, &SWEEP_ROWS_MAX])
+                .await?;
+            swept += batch;
+            if batch < SWEEP_ROWS_MAX.unsigned_abs() {
+                return Ok(swept);
+            }
+        }
+    }
+}

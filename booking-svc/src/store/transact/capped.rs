@@ -1,0 +1,123 @@
+//! The bookings of those customers whose places are counted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::ShowId;
+use service_kit::fingerprint::fingerprint;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::{Statements, TransactError};
+use crate::domain::{Booking, Customer, Holder};
+use crate::store::rows;
+
+/// Those whose places orders add to, by the keys of their locks.
+#[derive(Default)]
+pub(super) struct Holders(BTreeMap<i64, Vec<(ShowId, Holder)>>);
+
+impl Holders {
+    pub(super) fn push(&mut self, show_id: ShowId, holder: Holder) {
+        let same_key = self.0.entry(lock_key(show_id, &holder)).or_default();
+        // Two that have the same key wait for each other, which does no harm.
+        if !same_key
+            .iter()
+            .any(|(show, other)| (*show, other) == (show_id, &holder))
+        {
+            same_key.push((show_id, holder));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys of their locks, ascending.
+    fn lock_keys(&self) -> Vec<i64> {
+        self.0.keys().copied().collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(ShowId, Holder)> {
+        self.0.values().flatten()
+    }
+
+    /// Them as the columns that `capped_bookings.sql` takes.
+    fn columns(&self) -> HolderColumns<'_> {
+        let mut columns = HolderColumns::default();
+        for (show_id, holder) in self.iter() {
+            let (linked, id, email) = match holder {
+                Holder::Linked(customer) => (Some(customer.uuid()), None, None),
+                Holder::Own(Customer::Id(id)) => (None, Some(id.as_str()), None),
+                Holder::Own(Customer::Email(email)) => (None, None, Some(email.as_str())),
+            };
+            columns.0.push(show_id.uuid());
+            columns.1.push(linked);
+            columns.2.push(id);
+            columns.3.push(email);
+        }
+        columns
+    }
+}
+
+/// Shows, customers of `CustomerService`, the caller's own ids, and addresses.
+#[derive(Default)]
+struct HolderColumns<'a>(
+    Vec<Uuid>,
+    Vec<Option<Uuid>>,
+    Vec<Option<&'a str>>,
+    Vec<Option<&'a str>>,
+);
+
+/// The same in every process, since they wait for each other.
+fn lock_key(show_id: ShowId, holder: &Holder) -> i64 {
+    let show_id = show_id.uuid();
+    let show_id: &[u8] = show_id.as_bytes();
+    match holder {
+        Holder::Linked(customer) => fingerprint("linked", [show_id, customer.uuid().as_bytes()]),
+        Holder::Own(Customer::Id(id)) => fingerprint("own id", [show_id, id.as_bytes()]),
+        Holder::Own(Customer::Email(email)) => {
+            fingerprint("own email", [show_id, email.as_bytes()])
+        }
+    }
+}
+
+/// Has nobody else add to their places.
+pub(super) async fn lock(
+    client: &Client,
+    statements: &Statements,
+    holders: &Holders,
+) -> Result<(), tokio_postgres::Error> {
+    if holders.is_empty() {
+        return Ok(());
+    }
+    let keys = holders.lock_keys();
+    let locked = client.execute(&statements.lock_holders, &[&keys]).await;
+    locked.map(drop)
+}
+
+/// What each of them has: an entry for each, with PENDING and CONFIRMED bookings.
+pub(super) async fn bookings(
+    client: &Client,
+    statements: &Statements,
+    holders: &Holders,
+) -> Result<HashMap<(ShowId, Holder), Vec<Booking>>, TransactError> {
+    let mut found: HashMap<_, _> = holders
+        .iter()
+        .map(|holder| (holder.clone(), Vec::new()))
+        .collect();
+    if holders.is_empty() {
+        return Ok(found);
+    }
+    let HolderColumns(shows, linked, ids, emails) = holders.columns();
+    let rows = client
+        .query(
+            &statements.capped_bookings,
+            &[&shows, &linked, &ids, &emails],
+        )
+        .await?;
+    for row in rows {
+        let booking = rows::booking(&row)?;
+        let key = (booking.booking_id.show(), booking.holder());
+        found.entry(key).or_default().push(booking);
+    }
+    Ok(found)
+}
