@@ -227,11 +227,9 @@ fn left_after(status: &Status) -> Result<u32> {
     if name != FULL {
         bail!("an error that may not be: {name}: {}", status.message());
     }
-    let info = status.get_details_error_info().unwrap_or_default();
-    let left = info
-        .metadata
-        .get("left")
-        .context("no places left are told")?;
+    let info = status.get_details_error_info();
+    let mut told = info.map(|info| info.metadata).unwrap_or_default();
+    let left = told.remove("left").context("no places left are told")?;
     Ok(left.parse()?)
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Claims are ratios from one run. Nothing here is a test, and nothing times a test.
 
+mod best;
 mod cpu;
 mod cycle;
 mod expire;
@@ -57,6 +58,8 @@ enum What {
     Stampede(stampede::StampedeArgs),
     /// 1,000 clients at once for 50,000 places of one area, until it is sold out
     Ga(ga::GaArgs),
+    /// Best available for parties of one to six, until an arena of 20,000 seats is full
+    Best(best::BestArgs),
     /// GetBooking, ListSeats, ListShows; one client that reserves alone; ListShows of 10,000
     /// shows with each filter
     Read,
@@ -93,6 +96,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Ga(args) => {
             ga::run(&stand, args, &mut report).await?;
             "ga"
+        }
+        What::Best(args) => {
+            best::run(&stand, args, &mut report).await?;
+            "best"
         }
         What::Read => {
             read::run(&stand, &mut report).await?;

@@ -24,6 +24,9 @@ pub(crate) enum Script {
     CounterTransaction,
     /// (b) for places: one statement.
     CounterStatement,
+    /// One statement for the nearest free seats that nobody is about to take, next to each other
+    /// or not.
+    Best,
 }
 
 /// pgbench, and its scripts on disk.
@@ -47,6 +50,7 @@ impl Script {
             Self::ReserveStatement => include_str!("pgbench/reserve_statement.sql"),
             Self::CounterTransaction => include_str!("pgbench/counter_transaction.sql"),
             Self::CounterStatement => include_str!("pgbench/counter_statement.sql"),
+            Self::Best => include_str!("pgbench/best.sql"),
         }
     }
 
@@ -57,6 +61,7 @@ impl Script {
             Self::ReserveStatement => "reserve_statement.sql",
             Self::CounterTransaction => "counter_transaction.sql",
             Self::CounterStatement => "counter_statement.sql",
+            Self::Best => "best.sql",
         }
     }
 }
@@ -81,6 +86,7 @@ impl Pgbench {
             Script::ReserveStatement,
             Script::CounterTransaction,
             Script::CounterStatement,
+            Script::Best,
         ] {
             std::fs::write(scripts.path().join(script.name()), script.text())?;
         }
@@ -106,6 +112,32 @@ impl Pgbench {
         Ok(())
     }
 
+    /// Makes the usual tables anew, with an arena of so many free seats.
+    pub(crate) async fn prepare_arena(&self, stand: &Stand, seats: u32) -> Result<()> {
+        let owner = stand.owner().await?;
+        let tables = include_str!("pgbench/tables.sql");
+        let arena = include_str!("pgbench/arena.sql");
+        owner.batch_execute(&format!("{tables}; {arena}")).await?;
+        let insert = "INSERT INTO usual.arena (seat_no, place) SELECT n, n FROM generate_series(1, $1::bigint) AS n";
+        owner.execute(insert, &[&i64::from(seats)]).await?;
+        owner
+            .batch_execute("VACUUM (FREEZE, ANALYZE) usual.arena")
+            .await?;
+        Ok(())
+    }
+
+    /// Runs a script so often by each client.
+    pub(crate) async fn run_through(
+        &self,
+        stand: &Stand,
+        script: Script,
+        clients: u32,
+        transactions: u32,
+    ) -> Result<Measured> {
+        let often = ["--transactions", &transactions.to_string()];
+        self.measure(stand, script, clients, &often).await
+    }
+
     /// Runs a script for a while.
     pub(crate) async fn run(
         &self,
@@ -115,6 +147,19 @@ impl Pgbench {
         length: Duration,
         (shows, seats): (u32, u32),
     ) -> Result<Measured> {
+        let seconds = length.as_secs().max(1).to_string();
+        let (shows, seats) = (format!("shows={shows}"), format!("seats={seats}"));
+        let how = ["--time", &seconds, "--define", &shows, "--define", &seats];
+        self.measure(stand, script, clients, &how).await
+    }
+
+    async fn measure(
+        &self,
+        stand: &Stand,
+        script: Script,
+        clients: u32,
+        how: &[&str],
+    ) -> Result<Measured> {
         let output = Command::new(&self.program)
             .args(["--no-vacuum", "--protocol=prepared"])
             .args([
@@ -123,13 +168,7 @@ impl Pgbench {
                 "--jobs",
                 &clients.min(2).to_string(),
             ])
-            .args(["--time", &length.as_secs().max(1).to_string()])
-            .args([
-                "--define",
-                &format!("shows={shows}"),
-                "--define",
-                &format!("seats={seats}"),
-            ])
+            .args(how)
             .arg("--file")
             .arg(self.scripts.path().join(script.name()))
             .arg(stand.owner_url())

@@ -1,6 +1,6 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → verbs, wind_up → sales, links → store, catalog →
+//! Imports point one way: `api → verbs, wind_up → sales, links, picker → store, catalog →
 //! domain`. See
 //! ARCHITECTURE.md for the way of a reserve call.
 
@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod config;
 pub mod domain;
 pub mod links;
+pub mod picker;
 pub mod sales;
 pub mod store;
 pub mod verbs;

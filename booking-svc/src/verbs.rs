@@ -13,8 +13,12 @@ use model::BookingId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::{Booking, Command, Order, Places, Refusal, Sale};
+use crate::domain::{
+    Booking, BookingState, Command, Misnamed, Order, OrphanRule, Places, Refusal, Sale,
+    Surroundings,
+};
 use crate::links::Links;
+use crate::picker::{PickError, Picker};
 use crate::sales::{Sales, SalesError};
 use crate::store::{CustomerError, LaneError, Lanes};
 
@@ -28,6 +32,7 @@ const LOOKUPS_MAX: u32 = 3;
 pub struct Verbs {
     sales: Sales,
     links: Links,
+    picker: Picker,
     lanes: Lanes,
     terms: HoldTerms,
 }
@@ -80,6 +85,9 @@ pub enum VerbError {
     /// Names are no area's: the place of each in the request's `places`, and the name.
     #[error("unknown areas: {0:?}")]
     UnknownAreas(Vec<(usize, String)>),
+    /// Choices, by their places, name what the show does not have.
+    #[error("choices of what there is not: {0:?}")]
+    Misnamed(Vec<(usize, Misnamed)>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
     Undecided(LaneError),
@@ -91,11 +99,21 @@ pub enum VerbError {
     Customer(#[from] CustomerError),
 }
 
+impl From<PickError> for VerbError {
+    fn from(error: PickError) -> Self {
+        match error {
+            PickError::Store(error) => Self::Sales(error.into()),
+            PickError::Undecided(error) => Self::Undecided(error),
+        }
+    }
+}
+
 impl Verbs {
     /// Verbs on `sales` for the customers of `links`, decided by `lanes`.
     #[must_use]
     pub fn new(sales: Sales, links: Links, lanes: Lanes, terms: HoldTerms) -> Self {
         Self {
+            picker: Picker::new(sales.store().clone()),
             sales,
             links,
             lanes,
@@ -114,13 +132,19 @@ impl Verbs {
             show_id: change.booking_id.show(),
             request_id: change.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: change.request_id.is_some(),
-            is_final: true,
             fingerprint: change.fingerprint,
             command,
         };
         // A booking has a sale: it is looked up first, so that what is written can be told.
         let sale = self.sale_of(change.booking_id).await?;
-        match self.lanes.decide(order, deadline).await {
+        let answer = self.lanes.decide(order, deadline).await;
+        if let Ok(Ok(booking)) = &answer
+            && booking.state == BookingState::Cancelled
+        {
+            let show_id = booking.booking_id.show();
+            self.picker.note(show_id, [], ordinals_of(booking));
+        }
+        match answer {
             Ok(Ok(booking)) if sale.can_name(&booking) => Ok(Booked { booking, sale }),
             Ok(Ok(booking)) => {
                 let sale = self.sales.of(&booking).await?;
@@ -130,6 +154,20 @@ impl Verbs {
             Err(error) => Err(VerbError::Undecided(error)),
         }
     }
+
+    /// What is around seats that are chosen by label, if the show's orphan rule asks.
+    async fn around(
+        &self,
+        sale: &Arc<Sale>,
+        chosen: &[u32],
+    ) -> Result<Option<Surroundings>, VerbError> {
+        if sale.terms.orphan_rule == OrphanRule::Off || chosen.is_empty() {
+            return Ok(None);
+        }
+        let hall = Box::pin(self.picker.hall(sale)).await?;
+        Ok(Some(Surroundings::of(hall, chosen)))
+    }
+
     /// The sale of a booking's show.
     async fn sale_of(&self, booking_id: BookingId) -> Result<Arc<Sale>, VerbError> {
         match self.sales.known(booking_id.show()).await {
@@ -162,6 +200,11 @@ impl Verbs {
             },
         }
     }
+}
+
+/// The ordinals of a booking's seats.
+fn ordinals_of(booking: &Booking) -> impl Iterator<Item = u32> {
+    booking.seats.iter().map(|seat| seat.ordinal)
 }
 
 /// The ordinals of labels, ascending.

@@ -168,7 +168,6 @@ fn void(booking_id: BookingId) -> Order {
         show_id: booking_id.show(),
         request_id: Uuid::now_v7(),
         repeatable: false,
-        is_final: true,
         fingerprint: 0,
         command: Command::Void { booking_id },
     }

@@ -31,6 +31,7 @@ const RULES: &[Rule] = &[
             "crate::verbs",
             "crate::sales",
             "crate::links",
+            "crate::picker",
             "crate::catalog",
             "crate::store",
         ],
@@ -46,6 +47,7 @@ const RULES: &[Rule] = &[
             "crate::verbs",
             "crate::sales",
             "crate::links",
+            "crate::picker",
         ],
     },
     Rule {
@@ -124,6 +126,7 @@ const RULES: &[Rule] = &[
             "booking-svc/src/catalog",
             "booking-svc/src/domain",
             "booking-svc/src/links",
+            "booking-svc/src/picker",
             "booking-svc/src/sales",
             "booking-svc/src/store",
         ],

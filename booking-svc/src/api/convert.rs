@@ -26,6 +26,9 @@ impl From<Booked> for pb::Booking {
             minor_units,
             currency_code: booking.currency.as_str().to_owned(),
         };
+        let stranded = booking.stranded.iter();
+        let stranded = stranded.filter_map(|ordinal| sale.named(*ordinal));
+        let stranded_seat_labels = stranded.map(|seat| seat.label.into_owned()).collect();
         let line = |seat: &HeldSeat| {
             let mut line = pb::BookingLine {
                 price_tier: seat.tier.to_string(),
@@ -66,6 +69,7 @@ impl From<Booked> for pb::Booking {
                 .linked_customer
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
+            stranded_seat_labels,
             customer: Some(match booking.customer {
                 Customer::Id(id) => PbCustomer::CustomerId(id),
                 Customer::Email(email) => PbCustomer::Email(email),

@@ -5,7 +5,9 @@ use proto::errors::v1::ErrorReason;
 use service_kit::{ApiError, wire};
 use tonic::Code;
 
+use super::choices;
 use crate::catalog::CatalogError;
+use crate::domain::choose::Unmet;
 use crate::domain::{CustomerRefusal, FailureReason, Refusal, Taken};
 use crate::sales::SalesError;
 use crate::store::{CustomerError, LaneError, StoreError};
@@ -171,6 +173,36 @@ impl From<Refusal> for ApiError {
             .with("minor_units", by)
             .with("currency_code", currency),
             Refusal::RequestIdReused => request_id_reused(),
+            Refusal::ChoiceUnavailable(
+                show_id,
+                Unmet {
+                    wish,
+                    largest_party,
+                },
+            ) => {
+                let most = format!("can be met for {largest_party} at the most");
+                let path = format!("choices[{wish}]");
+                Self::precondition(
+                    ErrorReason::ChoiceUnavailable,
+                    "CHOICE_UNAVAILABLE",
+                    format!("{path} {most}"),
+                    vec![(path, most)],
+                )
+                .with("show_id", show_id)
+                .with("choice", wish)
+                .with("largest_party", largest_party)
+            }
+            Refusal::SeatsStranded(show_id, labels) => {
+                let message = format!("would be left single: {}", some_of(&labels));
+                let subject = |label| (label, "would be left single".to_owned());
+                Self::precondition(
+                    ErrorReason::SeatsStranded,
+                    "SEAT_STRANDED",
+                    message,
+                    labels.into_iter().map(subject).collect(),
+                )
+                .with("show_id", show_id)
+            }
         }
     }
 }
@@ -272,6 +304,7 @@ impl From<VerbError> for ApiError {
             VerbError::Sales(error) => error.into(),
             VerbError::Customer(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
+            VerbError::Misnamed(misnamed) => choices::misnamed(misnamed),
             VerbError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {
                     (format!("{field}[{place}]"), names_nothing("seat", &label))
@@ -304,7 +337,9 @@ impl From<LaneError> for ApiError {
             LaneError::Overloaded => Self::overloaded("too many requests wait for this show"),
             LaneError::DeadlineExceeded => Self::deadline_exceeded(),
             LaneError::DatabaseUnavailable => Self::database_unavailable(),
-            LaneError::Contention | LaneError::SaleChanged => Self::contention(),
+            LaneError::Contention | LaneError::SaleChanged | LaneError::PicksTaken(_) => {
+                Self::contention()
+            }
             LaneError::ShuttingDown => Self::shutting_down(),
             LaneError::Fault(fault) => Self::internal(&fault),
         }

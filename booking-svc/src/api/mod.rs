@@ -2,6 +2,7 @@
 //! Protobuf stays in here.
 
 mod cancel_booking;
+mod choices;
 mod confirm_booking;
 mod convert;
 mod customers;

@@ -8,7 +8,7 @@ use service_kit::fingerprint::fingerprint;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, Limits, parse};
+use super::{Bookings, Limits, choices, parse};
 use crate::domain::{Customer, Places};
 use crate::verbs::Reserve;
 
@@ -28,7 +28,7 @@ impl Bookings {
 
 fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Reserve, ApiError> {
     let seats_max = usize::from(limits.seats_per_booking_max);
-    let seat_count = request.seat_labels.len();
+    let seat_count = request.seat_labels.len() + choices::seat_count(&request.choices);
     let place_count = parse::place_count(&request.places);
     if place_count > 0 && place_count.saturating_add(seat_count) > seats_max {
         let message = format!(
@@ -40,7 +40,7 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
         );
     }
     if seat_count > seats_max {
-        let message = format!("seat_labels: {seat_count} seats; a booking has at most {seats_max}");
+        let message = format!("{seat_count} seats; a booking has at most {seats_max}");
         return Err(
             ApiError::quota(ErrorReason::SeatsPerBookingExceeded, "seat_labels", message)
                 .with("limit", seats_max),
@@ -49,14 +49,15 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
     let mut violations = FieldViolations::default();
     let show_id = parse::show_id(&request.show_id, &mut violations);
     let request_id = parse::request_id(&request.request_id, &mut violations);
-    if seat_count == 0 && request.places.is_empty() {
+    if request.seat_labels.is_empty() && request.choices.is_empty() && request.places.is_empty() {
         violations.add(
             "seat_labels",
-            "must name a seat at least, unless places are named",
+            "must name a seat at least, without choices or places",
         );
     }
     parse::labels("seat_labels", &request.seat_labels, &mut violations);
     let places = parse::places(&request.places, &mut violations);
+    let choices = choices::parse(&request.choices, &mut violations);
     let customer = match &request.customer {
         Some(PbCustomer::CustomerId(id)) => parse::customer_id(id.clone(), &mut violations),
         Some(PbCustomer::Email(email)) => parse::email(email, &mut violations),
@@ -81,6 +82,7 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
         show_id,
         labels: request.seat_labels,
         places,
+        choices,
         customer,
         hold,
         sell: request.confirm,
@@ -107,10 +109,8 @@ fn fingerprint_of(
     let labels = parse::sorted(&request.seat_labels);
     let places = parse::places_said(places);
     let places = places.iter().map(Vec::as_slice);
-    let all = said
-        .into_iter()
-        .chain(reference)
-        .chain(labels)
-        .chain(places);
-    fingerprint(verb, all)
+    let choices: Vec<_> = request.choices.iter().map(choices::text).collect();
+    let choices = choices.iter().map(Vec::as_slice);
+    let parts = said.into_iter().chain(reference).chain(labels);
+    fingerprint(verb, parts.chain(places).chain(choices))
 }

@@ -52,6 +52,9 @@ pub struct Booking {
     pub cancelled_at: Option<OffsetDateTime>,
     /// When it failed.
     pub failed_at: Option<OffsetDateTime>,
+    /// The ordinals of the seats, ascending, that were left single when its own were last
+    /// chosen by label, where the show's orphan rule asks.
+    pub stranded: Vec<u32>,
 }
 
 /// A seat of a booking, with its price as it was when it was reserved.
@@ -78,6 +81,8 @@ pub struct Prior {
     pub released: Option<i64>,
     /// When the hold ended, or would have ended.
     pub expires_at: OffsetDateTime,
+    /// The seats that had been left single.
+    pub stranded: Vec<u32>,
 }
 
 /// Who a booking is for.
@@ -229,6 +234,7 @@ impl Booking {
             total: self.total,
             released: self.released,
             expires_at: self.expires_at,
+            stranded: self.stranded.clone(),
         }
     }
 
@@ -259,6 +265,7 @@ impl Booking {
             self.total = prior.total;
             self.released = prior.released;
             self.expires_at = prior.expires_at;
+            self.stranded = prior.stranded;
         }
         if matches!(state, BookingState::Pending) {
             self.confirmed_at = None;

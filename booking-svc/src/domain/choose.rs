@@ -23,6 +23,7 @@ mod hall;
 mod largest;
 mod offer;
 mod orphans;
+mod several;
 mod together;
 
 use std::num::NonZeroU8;
@@ -32,6 +33,7 @@ pub use self::free_seats::FreeSeats;
 pub use self::hall::Hall;
 use self::offer::{Kinds, Offer};
 pub use self::orphans::{stranded, stranded_needlessly};
+pub use self::several::{Unmet, choose_all};
 
 /// The most people that seats are chosen for at once.
 pub const PARTY_MAX: u8 = 100;

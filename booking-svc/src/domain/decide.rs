@@ -9,6 +9,7 @@ mod areas;
 mod cap;
 mod change;
 mod end;
+mod orphans;
 mod replay;
 mod reserve;
 
@@ -72,6 +73,14 @@ pub struct Owner {
     pub expires_at: OffsetDateTime,
 }
 
+impl Owner {
+    /// Whether its hold has ended at `now`, whether or not anyone has written so.
+    #[must_use]
+    pub fn has_lapsed(&self, now: OffsetDateTime) -> bool {
+        self.state == BookingState::Pending && self.expires_at <= now
+    }
+}
+
 /// What becomes of an order: the booking as it stands after it, or why there is none.
 pub type Outcome = Result<Booking, NotGranted>;
 
@@ -85,6 +94,9 @@ pub enum NotGranted {
     /// Holds that have ended, but whose rows are not locked here, own seats or have places that
     /// are wanted: order again, behind an `Expire` for each. None, if others wait for them.
     Lapsed(Vec<BookingId>),
+    /// Of its seats only these, by ordinal, cannot be had, which were picked: pick others, then
+    /// order again.
+    PicksTaken(Vec<u32>),
     /// The rows contradict each other. A fault of ours.
     Fault(&'static str),
 }
@@ -187,7 +199,6 @@ impl Batch {
         let outcome = self.carry_out(order);
         if let Err(NotGranted::Refused(refusal)) = &outcome
             && order.repeatable
-            && order.is_final
             && refusal.sticks()
         {
             self.remember(order, refusal.clone());
@@ -226,7 +237,11 @@ impl Batch {
                 sale,
                 labels,
                 ordinals,
-            } => self.swap(order, *booking_id, *version, sale, labels, ordinals),
+                around,
+            } => {
+                let taken = (&**ordinals, around.as_ref());
+                self.swap(order, *booking_id, *version, sale, labels, taken)
+            }
             Command::Expire { booking_id } => self.expire(order, *booking_id),
             Command::Void { booking_id } => self.void(order, *booking_id),
         }

@@ -3,6 +3,7 @@
 
 mod booking;
 mod cap;
+mod choice;
 pub mod choose;
 mod customer;
 mod decide;
@@ -16,6 +17,7 @@ pub use booking::{
     Verb, next_state,
 };
 pub use cap::Holder;
+pub use choice::{Choice, Misnamed, Picks, Surroundings};
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
     DisplayName, Email, ExternalReference, Line, NewCustomer, Phone,

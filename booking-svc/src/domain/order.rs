@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use super::booking::{BookingState, Customer, FailureReason, named};
 use super::cap::Holder;
+use super::choice::{Picks, Surroundings};
+use super::choose::Unmet;
 use super::customer::CustomerId;
 use super::places::Places;
 use super::sale::{Sale, SaleState};
@@ -22,8 +24,6 @@ pub struct Order {
     pub request_id: Uuid,
     /// Whether the id is the caller's, so that it may have been used before.
     pub repeatable: bool,
-    /// Whether a refusal of it is the caller's answer, and not a reason to try otherwise.
-    pub is_final: bool,
     /// A hash of the verb and the body.
     pub fingerprint: i64,
     /// What to do.
@@ -96,6 +96,8 @@ pub enum Command {
         /// The ordinals of as many seats to take, ascending, none twice, all of them in the
         /// sale's layout.
         ordinals: Vec<u32>,
+        /// What is around them, if the show's orphan rule asks.
+        around: Option<Surroundings>,
     },
     /// Fail a booking if its hold has ended: a reserve wants its seats.
     Expire {
@@ -118,6 +120,10 @@ pub struct Reservation {
     pub ordinals: Vec<u32>,
     /// The places, ascending by area, no area twice, all of them in the sale's layout.
     pub places: Vec<Places>,
+    /// Which of them were not named, but picked.
+    pub picks: Picks,
+    /// What is around those that were named, if the show's orphan rule asks.
+    pub around: Option<Surroundings>,
     /// For whom.
     pub customer: Customer,
     /// The customer of `CustomerService` that it is for, if it is for one.
@@ -173,6 +179,17 @@ impl Command {
         }
     }
 
+    /// The seats whose owners it has to know, by ordinal, beside those that it wants to have.
+    #[must_use]
+    pub fn looks_at_seats(&self) -> &[u32] {
+        match self {
+            Self::Reserve(Reservation { around, .. }) | Self::Swap { around, .. } => {
+                around.as_ref().map_or(&[], Surroundings::ordinals)
+            }
+            _ => &[],
+        }
+    }
+
     /// Whether it frees seats or places of its booking.
     #[must_use]
     pub fn frees_seats(&self) -> bool {
@@ -202,7 +219,8 @@ impl Command {
     #[must_use]
     pub fn size(&self) -> usize {
         let freed = if self.frees_seats() { 2 } else { 0 };
-        (self.takes_seats().len() + self.takes_places().len() + freed).max(1)
+        let seats = self.takes_seats().len() + self.looks_at_seats().len();
+        (seats + self.takes_places().len() + freed).max(1)
     }
 }
 
@@ -270,6 +288,10 @@ pub enum Refusal {
     },
     /// The request id was used for another body.
     RequestIdReused,
+    /// A choice cannot be met.
+    ChoiceUnavailable(ShowId, Unmet),
+    /// These seats would be left single, and need not.
+    SeatsStranded(ShowId, Vec<String>),
 }
 
 impl Refusal {

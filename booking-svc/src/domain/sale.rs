@@ -7,7 +7,7 @@ use model::{
 };
 use time::OffsetDateTime;
 
-use super::booking::{Booking, HeldSeat, named};
+use super::booking::{Booking, named};
 use super::order::Refusal;
 
 /// A show as it is sold here: as the catalog described it at one revision, and what became of
@@ -62,7 +62,7 @@ pub struct Terms {
     pub seats_per_booking_max: Option<u16>,
     /// The most places of one customer's live bookings; none: no limit.
     pub places_per_customer_max: Option<u16>,
-    /// What happens to choices that leave a single seat. Not enforced by this version.
+    /// What happens to choices by label that leave a single seat.
     pub orphan_rule: OrphanRule,
 }
 
@@ -186,12 +186,13 @@ impl Sale {
             || self.withdrawn.seats.binary_search(&ordinal).is_ok()
     }
 
-    /// Whether it can name every seat of a booking: the catalog may have added seats since this
+    /// Whether it can name every seat that a booking tells of: the catalog may have added seats since this
     /// was looked up.
     #[must_use]
     pub fn can_name(&self, booking: &Booking) -> bool {
-        let known = |seat: &HeldSeat| seat.ordinal < self.seats.ordinal_count();
-        booking.seats.iter().all(known)
+        let known = |ordinal: u32| ordinal < self.seats.ordinal_count();
+        booking.seats.iter().all(|seat| known(seat.ordinal))
+            && booking.stranded.iter().copied().all(known)
     }
 
     /// Roughly the bytes that it takes in memory.

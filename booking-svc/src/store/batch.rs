@@ -39,6 +39,8 @@ pub enum LaneError {
     Contention,
     /// The sale was looked up at an older revision.
     SaleChanged,
+    /// These seats, which were picked, cannot be had.
+    PicksTaken(Vec<u32>),
     /// The service is stopping.
     ShuttingDown,
     /// A fault of ours. Whoever answers the call logs it, under the call's own id.
@@ -90,7 +92,6 @@ impl Waiting {
             show_id: booking_id.show(),
             request_id: Uuid::now_v7(),
             repeatable: false,
-            is_final: true,
             fingerprint: 0,
             command: Command::Expire { booking_id },
         };
@@ -288,6 +289,9 @@ impl Desk {
                 Ok(booking) => caller.answer(Ok(Ok(booking))),
                 Err(NotGranted::Refused(refusal)) => caller.answer(Ok(Err(refusal))),
                 Err(NotGranted::SaleChanged) => caller.answer(Err(LaneError::SaleChanged)),
+                Err(NotGranted::PicksTaken(picks)) => {
+                    caller.answer(Err(LaneError::PicksTaken(picks)));
+                }
                 Err(NotGranted::Lapsed(bookings)) if caller.rounds < ROUNDS_MAX => {
                     let deadline = caller.deadline;
                     let expiries = bookings.into_iter();

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::rows::{self, BadRow};
+use crate::domain::choose::Unmet;
 use crate::domain::{BookingState, FailureReason, Refusal, Replay, SaleState, Taken};
 
 /// The show is the row's.
@@ -57,6 +58,13 @@ enum Told {
         booking_id: Uuid,
         version: i32,
     },
+    ChoiceUnavailable {
+        choice: usize,
+        largest_party: u8,
+    },
+    SeatsStranded {
+        labels: Vec<String>,
+    },
     NotInBooking {
         booking_id: Uuid,
         labels: Vec<String>,
@@ -93,6 +101,13 @@ pub(super) fn to_json(refusal: &Refusal) -> Option<String> {
         },
         Refusal::AreasFull(_, areas) => Told::AreasFull {
             areas: areas.clone(),
+        },
+        Refusal::ChoiceUnavailable(_, unmet) => Told::ChoiceUnavailable {
+            choice: unmet.wish,
+            largest_party: unmet.largest_party,
+        },
+        Refusal::SeatsStranded(_, labels) => Told::SeatsStranded {
+            labels: labels.clone(),
         },
         Refusal::PlacesNotInBooking(booking_id, areas) => Told::PlacesNotInBooking {
             booking_id: booking_id.uuid(),
@@ -161,6 +176,17 @@ fn from_json(show_id: ShowId, json: &str) -> Option<Refusal> {
         Told::TooManyPlaces { limit } => Refusal::TooManyPlaces(limit),
         Told::CustomerHasTooMany { limit, taken } => Refusal::CustomerHasTooMany { limit, taken },
         Told::AreasFull { areas } => Refusal::AreasFull(show_id, areas),
+        Told::ChoiceUnavailable {
+            choice,
+            largest_party,
+        } => {
+            let unmet = Unmet {
+                wish: choice,
+                largest_party,
+            };
+            Refusal::ChoiceUnavailable(show_id, unmet)
+        }
+        Told::SeatsStranded { labels } => Refusal::SeatsStranded(show_id, labels),
         Told::PlacesNotInBooking { booking_id, areas } => {
             Refusal::PlacesNotInBooking(booking(booking_id)?, areas)
         }
@@ -268,6 +294,14 @@ mod tests {
                 show_id,
                 vec![("Floor".to_owned(), 0), ("Pit".to_owned(), 2)],
             ),
+            Refusal::ChoiceUnavailable(
+                show_id,
+                Unmet {
+                    wish: 2,
+                    largest_party: 5,
+                },
+            ),
+            Refusal::SeatsStranded(show_id, labels()),
             Refusal::PlacesNotInBooking(booking_id, vec![("Floor".to_owned(), 1)]),
             Refusal::SeatsUnavailable(
                 show_id,

@@ -22,7 +22,7 @@ pub struct BadRow {
 
 /// How many columns of a row are a booking's, in the order that every statement of this room
 /// selects them; others come behind.
-pub(super) const BOOKING_COLUMNS: usize = 22;
+pub(super) const BOOKING_COLUMNS: usize = 23;
 
 /// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
@@ -84,7 +84,14 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         confirmed_at: row.get(12),
         cancelled_at: row.get(13),
         failed_at: row.get(14),
+        stranded: ordinals_of(row.get::<_, Option<Vec<i32>>>(22)).ok_or_else(|| bad("stranded"))?,
     })
+}
+
+/// Ordinals as the database has them; a null is none.
+fn ordinals_of(column: Option<Vec<i32>>) -> Option<Vec<u32>> {
+    let ordinals = column.into_iter().flatten();
+    ordinals.map(|ordinal| ordinal.try_into().ok()).collect()
 }
 
 /// Reads a row of `replays.sql`: the request, and what it did.

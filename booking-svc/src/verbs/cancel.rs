@@ -23,20 +23,27 @@ impl Verbs {
             version,
             ..
         } = change;
-        let command = if labels.is_empty() && places.is_empty() {
-            Command::Cancel {
+        if labels.is_empty() && places.is_empty() {
+            let command = Command::Cancel {
                 booking_id,
                 version,
-            }
-        } else {
-            Command::Release {
-                booking_id,
-                version,
-                sale: self.sale_of(booking_id).await?,
-                labels,
-                places,
-            }
+            };
+            return self.change(&change, command, deadline).await;
+        }
+        let sale = self.sale_of(booking_id).await?;
+        let freed = labels
+            .iter()
+            .filter_map(|label| sale.seats.ordinal_of_label(label));
+        let freed: Vec<_> = freed.collect();
+        let command = Command::Release {
+            booking_id,
+            version,
+            sale,
+            labels,
+            places,
         };
-        self.change(&change, command, deadline).await
+        let booked = self.change(&change, command, deadline).await?;
+        self.picker.note(booking_id.show(), [], freed);
+        Ok(booked)
     }
 }

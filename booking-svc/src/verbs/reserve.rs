@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ShowId;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals, places};
-use crate::domain::{Command, Customer, Order, Places, Reservation};
+use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals, ordinals_of, places};
+use crate::domain::choose::Wish;
+use crate::domain::{Choice, Command, Customer, Order, Picks, Places, Reservation, Sale};
+use crate::picker::{Pick, Wanted};
 use crate::store::LaneError;
+
+/// How often seats are picked because the last ones were taken.
+const PICKS_MAX: u32 = 16;
 
 /// A valid ReserveSeats.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +25,8 @@ pub struct Reserve {
     pub labels: Vec<String>,
     /// How many places of which areas, no area twice.
     pub places: Vec<Places>,
+    /// Which others are to be chosen.
+    pub choices: Vec<Choice>,
     /// For whom.
     pub customer: Customer,
     /// For how long; none: as the show says, or this service.
@@ -34,6 +41,17 @@ pub struct Reserve {
     pub fingerprint: i64,
 }
 
+/// What came of the attempts at a reserve so far.
+#[derive(Debug)]
+struct Tried {
+    /// When the first began.
+    since: Instant,
+    lookups: u32,
+    picks: u32,
+    /// When a pick was found taken last.
+    misled_at: Option<Instant>,
+}
+
 impl Verbs {
     /// Holds seats and places, or sells them at once: all of them or none.
     ///
@@ -42,14 +60,19 @@ impl Verbs {
     /// Why nothing was held or sold.
     pub async fn reserve(&self, wanted: Reserve, deadline: Instant) -> Result<Booked, VerbError> {
         let mut sale = self.sales.get(wanted.show_id).await?;
-        for _ in 0..LOOKUPS_MAX {
-            let found = ordinals(&sale, "seat_labels", &wanted.labels)
-                .and_then(|ordinals| Ok((ordinals, places(&sale, &wanted.places)?)));
-            let (ordinals, places) = match found {
-                Ok(found) => found,
+        let mut tried = Tried {
+            since: Instant::now(),
+            lookups: 0,
+            picks: 0,
+            misled_at: None,
+        };
+        while tried.lookups < LOOKUPS_MAX && tried.picks < PICKS_MAX {
+            let told = match told(&sale, &wanted) {
+                Ok(told) => told,
                 Err(unknown) => match self.sales.newer(&sale).await? {
                     Some(newer) => {
                         sale = newer;
+                        tried.lookups += 1;
                         continue;
                     }
                     None => {
@@ -64,34 +87,125 @@ impl Verbs {
                     }
                 },
             };
-            let linked_customer = self.links.of(&wanted.customer).await?;
-            let order = Order {
-                show_id: wanted.show_id,
-                request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
-                repeatable: wanted.request_id.is_some(),
-                is_final: true,
-                fingerprint: wanted.fingerprint,
-                command: Command::Reserve(Reservation {
-                    ordinals,
-                    places,
-                    sale: Arc::clone(&sale),
-                    customer: wanted.customer.clone(),
-                    linked_customer,
-                    hold: wanted
-                        .hold
-                        .or(sale.terms.hold)
-                        .unwrap_or(self.terms.default),
-                    sell: wanted.sell,
-                    payment_reference: wanted.payment_reference.clone(),
-                }),
+            let prepared = self.prepare(&sale, &wanted, told, &tried, deadline);
+            let (answer, pick) = match prepared.await {
+                Ok((order, pick)) => (self.lanes.decide(order, deadline).await, pick),
+                Err(VerbError::Undecided(error)) => (Err(error), None),
+                Err(error) => return Err(error),
             };
-            match self.lanes.decide(order, deadline).await {
-                Ok(Ok(booking)) => return Ok(Booked { booking, sale }),
+            match answer {
+                Ok(Ok(booking)) => {
+                    self.picker.note(wanted.show_id, ordinals_of(&booking), []);
+                    return Ok(Booked { booking, sale });
+                }
                 Ok(Err(refusal)) => return Err(VerbError::Refused(refusal)),
-                Err(LaneError::SaleChanged) => sale = self.sales.refresh(wanted.show_id).await?,
+                Err(LaneError::SaleChanged) => {
+                    sale = self.sales.refresh(wanted.show_id).await?;
+                    tried.lookups += 1;
+                }
+                Err(LaneError::PicksTaken(taken)) => {
+                    pick.into_iter().for_each(|pick| pick.lost(&taken));
+                    tried.picks += 1;
+                    tried.misled_at = Some(Instant::now());
+                }
                 Err(error) => return Err(VerbError::Undecided(error)),
             }
         }
         Err(VerbError::Undecided(LaneError::Contention))
+    }
+
+    /// The order, and the promise of the seats that were picked for it.
+    async fn prepare(
+        &self,
+        sale: &Arc<Sale>,
+        wanted: &Reserve,
+        told: Told,
+        tried: &Tried,
+        deadline: Instant,
+    ) -> Result<(Order, Option<Pick>), VerbError> {
+        let Told {
+            named,
+            places,
+            wishes,
+        } = told;
+        let around = self.around(sale, &named).await?;
+        let linked_customer = self.links.of(&wanted.customer).await?;
+        let mut ordinals = named;
+        let mut picks = Picks::default();
+        let mut promise = None;
+        if !wishes.is_empty() {
+            let pick = self.picker.pick(
+                sale,
+                Wanted {
+                    named: ordinals.clone(),
+                    wishes,
+                    since: tried.since,
+                    misled_at: tried.misled_at,
+                },
+            );
+            // Boxed: every call would carry the future of a pick that few make.
+            let picked = timeout_at(deadline, Box::pin(pick)).await;
+            match picked.map_err(|_| VerbError::Undecided(LaneError::DeadlineExceeded))?? {
+                Ok(pick) => {
+                    picks.ordinals = pick.ordinals().to_vec();
+                    ordinals.extend(pick.ordinals());
+                    ordinals.sort_unstable();
+                    promise = Some(pick);
+                }
+                Err(unmet) => picks.unmet = Some(unmet),
+            }
+        }
+        let order = Order {
+            show_id: wanted.show_id,
+            request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
+            repeatable: wanted.request_id.is_some(),
+            fingerprint: wanted.fingerprint,
+            command: Command::Reserve(Reservation {
+                ordinals,
+                places,
+                picks,
+                around,
+                sale: Arc::clone(sale),
+                customer: wanted.customer.clone(),
+                linked_customer,
+                hold: wanted
+                    .hold
+                    .or(sale.terms.hold)
+                    .unwrap_or(self.terms.default),
+                sell: wanted.sell,
+                payment_reference: wanted.payment_reference.clone(),
+            }),
+        };
+        Ok((order, promise))
+    }
+}
+
+/// What is wanted, in the terms of a sale.
+struct Told {
+    /// The ordinals of the seats that are named.
+    named: Vec<u32>,
+    places: Vec<Places>,
+    wishes: Vec<Wish>,
+}
+
+fn told(sale: &Sale, wanted: &Reserve) -> Result<Told, VerbError> {
+    let named = ordinals(sale, "seat_labels", &wanted.labels)?;
+    let places = places(sale, &wanted.places)?;
+    let mut wishes = Vec::with_capacity(wanted.choices.len());
+    let mut misnamed = Vec::new();
+    for (place, choice) in wanted.choices.iter().enumerate() {
+        match choice.wish(sale) {
+            Ok(wish) => wishes.push(wish),
+            Err(what) => misnamed.extend(what.into_iter().map(|what| (place, what))),
+        }
+    }
+    if misnamed.is_empty() {
+        Ok(Told {
+            named,
+            places,
+            wishes,
+        })
+    } else {
+        Err(VerbError::Misnamed(misnamed))
     }
 }

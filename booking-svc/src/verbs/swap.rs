@@ -40,18 +40,28 @@ impl Verbs {
                     }
                 },
             };
-            let command = Command::Swap {
-                booking_id: change.booking_id,
-                version: change.version,
-                sale: Arc::clone(&sale),
-                labels: from.clone(),
-                ordinals,
+            let swapped = async {
+                let around = self.around(&sale, &ordinals).await?;
+                let command = Command::Swap {
+                    booking_id: change.booking_id,
+                    version: change.version,
+                    sale: Arc::clone(&sale),
+                    labels: from.clone(),
+                    ordinals: ordinals.clone(),
+                    around,
+                };
+                self.change(&change, command, deadline).await
             };
-            match self.change(&change, command, deadline).await {
+            match swapped.await {
                 Err(VerbError::Undecided(LaneError::SaleChanged)) => {
                     sale = self.sales.refresh(change.booking_id.show()).await?;
                 }
-                done => return done,
+                Ok(booked) => {
+                    let freed = from.iter().filter_map(|l| sale.seats.ordinal_of_label(l));
+                    self.picker.note(sale.show_id, ordinals, freed);
+                    return Ok(booked);
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(VerbError::Undecided(LaneError::Contention))

@@ -165,6 +165,7 @@ fn wanted(show_id: ShowId, labels: &[&str]) -> Reserve {
         show_id,
         labels: labels.iter().map(ToString::to_string).collect(),
         places: Vec::new(),
+        choices: Vec::new(),
         customer: Customer::Id("ann".to_owned()),
         hold: None,
         sell: false,

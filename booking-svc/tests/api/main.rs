@@ -5,6 +5,7 @@ mod areas;
 mod cancel_booking;
 mod cancelled_show;
 mod caps;
+mod choices;
 mod confirm_booking;
 mod conversion;
 mod customers;

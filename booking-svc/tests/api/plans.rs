@@ -28,6 +28,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "claim_customer_request",
         "close_sale",
         "forget_answers",
+        "free_seats",
         "insert_sale",
         "create_customer",
         "customer_by_email",
@@ -81,10 +82,12 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("offer_areas", &["show_areas_pkey"]),
         ("forget_answers", &["answers_pkey"]),
         ("insert_sale", &["deleted_shows_pkey"]),
+        ("free_seats", &["show_seats_pkey", "bookings_pkey"]),
         ("create_customer", &["customers_by_email"]),
         ("customer_by_email", &["customers_by_email"]),
         ("customer_by_id", &["customers_pkey"]),
         ("first_customer_result", &["customer_requests_pkey"]),
+        ("insert_sale", &["deleted_shows_pkey"]),
         ("list_booking_events", &["transitions_pkey"]),
         ("list_customers", &["customers_pkey"]),
         ("list_seats", &["show_seats_pkey", "bookings_pkey"]),
@@ -158,8 +161,9 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
                 |index: &str| index.starts_with("sales_") || ONE_A_SHOW.contains(&index);
             let by_show = wanted
                 .is_some_and(|(_, indexes)| indexes.iter().all(|index| has_one_row_a_show(index)));
-            // The seats that a proposal drops may be most of the show's.
-            let by_show = by_show || name == "booked_seats" || name == "sweep_refusals";
+            // The seats that a proposal drops may be most of the show's; whoever picks looks at all.
+            let by_show =
+                by_show || ["booked_seats", "free_seats", "sweep_refusals"].contains(&name);
             // A show has few areas.
             let by_show =
                 by_show || ["list_areas", "lock_show_areas", "offer_areas"].contains(&name);

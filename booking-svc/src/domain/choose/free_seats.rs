@@ -33,11 +33,42 @@ impl FreeSeats {
         }
     }
 
+    /// Takes out all seats of another.
+    pub fn remove_all(&mut self, others: &Self) {
+        for (word, others) in self.0.iter_mut().zip(&others.0) {
+            *word &= !others;
+        }
+    }
+
+    /// Adds all seats of another, but those above what it was made for.
+    pub fn insert_all(&mut self, others: &Self) {
+        for (word, others) in self.0.iter_mut().zip(&others.0) {
+            *word |= others;
+        }
+    }
+
     /// Whether a seat is in it.
     #[must_use]
     pub fn contains(&self, ordinal: u32) -> bool {
         let word = self.0.get(ordinal as usize / 64);
         word.is_some_and(|word| word >> (ordinal % 64) & 1 == 1)
+    }
+
+    /// Takes all seats out.
+    pub fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// Roughly the bytes that it takes in memory, for caches.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        (size_of::<Self>() + size_of_val(&*self.0)) as u64
+    }
+
+    /// Whether none is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
     }
 
     /// How many are in it.

@@ -139,6 +139,22 @@ impl Hall {
         bytes as u64
     }
 
+    /// The seats of the runs that these are in, by ordinal, ascending: each with those at most
+    /// `reach` places away, itself among them.
+    #[must_use]
+    pub fn around(&self, ordinals: &[u32], reach: u32) -> Vec<u32> {
+        let mut around = Vec::new();
+        for place in ordinals.iter().filter_map(|ordinal| self.place(*ordinal)) {
+            let run = self.run_of(place);
+            let from = place.saturating_sub(reach).max(run.start);
+            let to = place.saturating_add(reach + 1).min(run.end);
+            around.extend((from..to).map(|place| self.ordinal(place)));
+        }
+        around.sort_unstable();
+        around.dedup();
+        around
+    }
+
     /// The prices by tier, in minor units.
     pub(super) fn prices(&self) -> &[i64] {
         &self.prices

@@ -14,6 +14,7 @@ mod accessible;
 mod brute_force;
 mod orphans;
 mod parties;
+mod several;
 
 /// A hall as it was drawn.
 struct Drawn {

@@ -7,9 +7,11 @@ use model::BookingId;
 use time::OffsetDateTime;
 
 use super::areas::parted_places;
+use super::orphans::Taking;
 use super::reserve::priced;
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
+use crate::domain::choice::Surroundings;
 use crate::domain::order::{Order, Refusal};
 use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::sale::{Sale, SaleState};
@@ -72,14 +74,14 @@ impl Batch {
         version: Option<i32>,
         sale: &Arc<Sale>,
         labels: &[String],
-        ordinals: &[u32],
+        (ordinals, around): (&[u32], Option<&Surroundings>),
     ) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Swap, version)?;
         let prior = booking.prior();
         let (given, kept) = parted(sale, &booking, labels)?;
         self.is_on_sale(order, sale)?;
         self.owns(&booking)?;
-        self.seats_are_free(sale, ordinals)?;
+        self.seats_are_free(sale, ordinals, &[])?;
         let taken = priced(sale, ordinals)?;
 
         let dearer = price(&taken) - price(&given);
@@ -93,6 +95,12 @@ impl Batch {
             }
             booking.give_back(-dearer);
         }
+        let taking = Taking {
+            ordinals,
+            picked: &[],
+            given: &given,
+        };
+        booking.stranded = self.stranded(sale, around, &taking)?;
         self.give_seats(&given, id, None);
         self.give_seats(&taken, id, Some(id));
         booking.seats = kept;

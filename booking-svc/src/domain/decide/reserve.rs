@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::BookingId;
 
 use super::areas::priced_places;
+use super::orphans::Taking;
 use super::{Batch, NotGranted, Outcome, Owner, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::order::{Order, Refusal, Reservation, Taken};
@@ -16,6 +17,7 @@ impl Batch {
             sale,
             ordinals,
             places,
+            picks,
             ..
         } = wanted;
         self.is_on_sale(order, sale)?;
@@ -29,8 +31,17 @@ impl Batch {
             }));
         }
         self.has_room(order, wanted, count as usize)?;
-        self.seats_are_free(sale, ordinals)?;
+        if let Some(unmet) = picks.unmet {
+            return Err(refused(Refusal::ChoiceUnavailable(sale.show_id, unmet)));
+        }
+        self.seats_are_free(sale, ordinals, &picks.ordinals)?;
         self.places_are_free(sale, places)?;
+        let taking = Taking {
+            ordinals,
+            picked: &picks.ordinals,
+            given: &[],
+        };
+        let stranded = self.stranded(sale, wanted.around.as_ref(), &taking)?;
 
         let (state, verb) = if wanted.sell {
             (BookingState::Confirmed, Verb::Sell)
@@ -57,11 +68,12 @@ impl Batch {
             confirmed_at: wanted.sell.then_some(self.now),
             cancelled_at: None,
             failed_at: None,
+            stranded,
         };
         booking.add_up();
         self.areas.take(order.show_id, &booking.places)?;
         self.give_seats(&booking.seats, booking.booking_id, Some(booking.booking_id));
-        if booking.payment_reference.is_some() {
+        if booking.payment_reference.is_some() || !booking.stranded.is_empty() {
             self.rewritten.insert(booking.booking_id);
         }
         self.transition(order, verb, None, booking, None)
@@ -78,8 +90,13 @@ impl Batch {
         }
     }
 
-    /// Whether all of them can be given.
-    pub(super) fn seats_are_free(&self, sale: &Sale, ordinals: &[u32]) -> Result<(), NotGranted> {
+    /// Whether all of them can be given. Those that were `picked` need not be these.
+    pub(super) fn seats_are_free(
+        &self,
+        sale: &Sale,
+        ordinals: &[u32],
+        picked: &[u32],
+    ) -> Result<(), NotGranted> {
         let mut taken = Vec::new();
         let mut lapsed = Vec::new();
         for &ordinal in ordinals {
@@ -91,31 +108,24 @@ impl Batch {
             let Some(owner) = *seat.ok_or(NotGranted::Fault("a seat has no row"))? else {
                 continue;
             };
-            let known = match self.locked.bookings.get(&owner) {
-                Some(booking) => Some(Owner {
-                    state: booking.state,
-                    expires_at: booking.expires_at,
-                }),
-                None => self.locked.owners.get(&owner).copied(),
-            };
-            match known {
-                Some(Owner {
-                    state: BookingState::Pending,
-                    expires_at,
-                }) if expires_at <= self.now => {
-                    lapsed.push(owner);
-                }
+            match self.owner(owner) {
+                Some(known) if known.has_lapsed(self.now) => lapsed.push(owner),
                 Some(Owner {
                     state: BookingState::Confirmed,
                     ..
                 }) => {
                     taken.push((ordinal, Taken::Booked));
                 }
-                // An owner that is not known took the seat while we waited for it.
                 _ => taken.push((ordinal, Taken::Held)),
             }
         }
+        let is_named = |(ordinal, _): &(u32, Taken)| picked.binary_search(ordinal).is_err();
+        if !taken.is_empty() && !taken.iter().any(is_named) {
+            let picks = taken.into_iter().map(|(ordinal, _)| ordinal);
+            return Err(NotGranted::PicksTaken(picks.collect()));
+        }
         if !taken.is_empty() {
+            taken.retain(is_named);
             let label = |ordinal| sale.named(ordinal).map(|seat| seat.label.into_owned());
             let taken = taken
                 .into_iter()
@@ -129,6 +139,17 @@ impl Batch {
             return Err(NotGranted::Lapsed(lapsed));
         }
         Ok(())
+    }
+
+    /// What is known of a seat's owner; none if it took the seat while we waited for it.
+    pub(super) fn owner(&self, id: BookingId) -> Option<Owner> {
+        match self.locked.bookings.get(&id) {
+            Some(booking) => Some(Owner {
+                state: booking.state,
+                expires_at: booking.expires_at,
+            }),
+            None => self.locked.owners.get(&id).copied(),
+        }
     }
 }
 

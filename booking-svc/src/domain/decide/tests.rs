@@ -5,6 +5,7 @@ mod batch;
 mod cancelled_show;
 mod cap;
 mod change;
+mod choices;
 mod on_sale;
 mod refusals;
 mod world;

@@ -23,7 +23,8 @@ SELECT
     b.released,
     b.payment_reference,
     b.areas::text,
-    b.linked_customer_id
+    b.linked_customer_id,
+    b.stranded
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
     AS holder (show_id, linked_customer_id, customer_id, email)
 CROSS JOIN LATERAL (

@@ -20,7 +20,8 @@ SELECT
     b.released,
     b.payment_reference,
     b.areas::text,
-    b.linked_customer_id
+    b.linked_customer_id,
+    b.stranded
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
 JOIN booking.bookings AS b
     ON b.show_id = ANY (ARRAY[wanted.show_id]) AND b.booking_id = wanted.booking_id

@@ -22,6 +22,7 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
+    b.stranded,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

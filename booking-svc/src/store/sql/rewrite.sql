@@ -2,7 +2,7 @@
 -- write.sql, which has made those that are new.
 -- $1 to $4: the bookings, by the version that was locked or made, and the one that they get.
 -- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last place of
---     each one's own.
+--     each one's own. So do $21, and $22, the last place, and $23, how many, for those left single.
 WITH rewritten AS (
     UPDATE booking.bookings AS b
     SET
@@ -24,16 +24,19 @@ WITH rewritten AS (
         confirmed_at = new.confirmed_at,
         cancelled_at = new.cancelled_at,
         failed_at = new.failed_at,
-        cancel_reason = new.cancel_reason::booking.cancel_reason
+        cancel_reason = new.cancel_reason::booking.cancel_reason,
+        stranded = nullif(
+            ($21::integer[])[new.last_stranded - new.stranded_count + 1:new.last_stranded], '{}'
+        )
     FROM unnest(
         $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $8::integer[], $9::integer[],
         $10::bigint[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[],
         $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[],
-        $20::text[], $21::text[]
+        $20::text[], $22::integer[], $23::integer[], $24::text[]
     ) AS new (
         show_id, booking_id, prior_version, version, first_seat, last_seat, total, released,
         refund_due, expires_at, payment_reference, state, failure_reason, confirmed_at,
-        cancelled_at, failed_at, cancel_reason, areas
+        cancelled_at, failed_at, cancel_reason, last_stranded, stranded_count, areas
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version

@@ -1,6 +1,6 @@
 //! What the lock statements take, gathered from a batch's orders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -54,10 +54,11 @@ impl<'a> Wanted<'a> {
                 let wanted = wanted.places.entry((show_id, &*places.area)).or_default();
                 *wanted += i64::from(places.quantity);
             }
-            let seats = order.command.takes_seats();
-            wanted.seats.0.extend(seats.iter().map(|_| show_id));
-            let ordinals = seats.iter().map(|&ordinal| rows::ordinal(ordinal));
-            wanted.seats.1.extend(ordinals);
+            for seats in [order.command.takes_seats(), order.command.looks_at_seats()] {
+                wanted.seats.0.extend(seats.iter().map(|_| show_id));
+                let ordinals = seats.iter().map(|&ordinal| rows::ordinal(ordinal));
+                wanted.seats.1.extend(ordinals);
+            }
         }
         wanted
     }

@@ -218,6 +218,13 @@ async fn rewrite(
         return Ok(());
     }
     let held = SeatColumns::of(rewritten.iter().map(|(booking, _)| booking));
+    let stranded = rewritten.iter().flat_map(|(booking, _)| &booking.stranded);
+    let stranded: Vec<i32> = stranded.map(|seat| rows::ordinal(*seat)).collect();
+    let mut stranded_last = Vec::with_capacity(rewritten.len());
+    for (booking, _) in rewritten {
+        let before = stranded_last.last().copied().unwrap_or(0);
+        stranded_last.push(before + rows::place(booking.stranded.len()));
+    }
     let written = client
         .execute(
             &statements.rewrite,
@@ -247,6 +254,11 @@ async fn rewrite(
                 &column(rewritten, |(booking, _)| booking.failed_at),
                 &column(rewritten, |(booking, _)| {
                     booking.cancel_reason.map(|reason| reason.as_str())
+                }),
+                &stranded,
+                &stranded_last,
+                &column(rewritten, |(booking, _)| {
+                    rows::place(booking.stranded.len())
                 }),
                 &places(rewritten.iter().map(|(booking, _)| booking)),
             ],

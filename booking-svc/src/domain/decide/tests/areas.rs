@@ -229,6 +229,7 @@ fn a_swap_and_an_extension_leave_the_places_alone() {
         sale: world.on_sale(),
         labels: vec!["A-1".to_owned()],
         ordinals: vec![1],
+        around: None,
     };
     let extend = Command::Extend {
         booking_id: held,

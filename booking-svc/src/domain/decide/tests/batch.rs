@@ -139,6 +139,7 @@ fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Or
             sale: world.on_sale(),
             labels: label(from),
             ordinals: vec![to],
+            around: None,
         },
     };
     world.order(request_id, command)

@@ -97,6 +97,7 @@ fn what_the_batch_takes_away_makes_room() {
         sale,
         labels,
         ordinals: vec![5],
+        around: None,
     };
     let cancel = Command::Cancel {
         booking_id,

@@ -26,6 +26,7 @@ fn swap(world: &World, booking_id: BookingId, labels: &[&str], ordinals: &[u32])
         sale: Arc::clone(&world.sale),
         labels: labels.iter().map(|&label| label.to_owned()).collect(),
         ordinals: ordinals.to_vec(),
+        around: None,
     }
 }
 

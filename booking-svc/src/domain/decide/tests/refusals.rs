@@ -42,12 +42,14 @@ fn only_what_a_caller_was_told_for_good_is_remembered() {
     world.with_booking(&[1], -1, false);
     let mut made_up = world.reserve(1, &[0]);
     made_up.repeatable = false;
-    let mut provisional = world.reserve(2, &[0]);
-    provisional.is_final = false;
+    let mut picked = world.reserve(2, &[0]);
+    if let Command::Reserve(wanted) = &mut picked.command {
+        wanted.picks.ordinals = vec![0];
+    }
     let lapsed = world.reserve(3, &[1]);
     let unknown = world.order(4, confirm(BookingId::generate(world.sale.show_id)));
     let told = world.reserve(5, &[0]);
-    let orders = [made_up, provisional, lapsed, unknown, told];
+    let orders = [made_up, picked, lapsed, unknown, told];
     let Decision { outcomes, writes } = decide(&orders, world.locked(&orders));
     assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
     let remembered: Vec<_> = writes.refusals.iter().map(|r| r.request_id).collect();

@@ -15,7 +15,7 @@ use time::macros::datetime;
 use crate::domain::booking::Customer;
 use crate::domain::decide::*;
 use crate::domain::order::Reservation;
-use crate::domain::{OrphanRule, Sale, Terms, Withdrawn};
+use crate::domain::{OrphanRule, Picks, Sale, Terms, Withdrawn};
 
 pub(super) use self::areas::places;
 
@@ -111,6 +111,7 @@ impl World {
                 confirmed_at: confirmed.then(|| expires_at - Duration::from_secs(60)),
                 cancelled_at: None,
                 failed_at: None,
+                stranded: Vec::new(),
             },
         );
         for &ordinal in ordinals {
@@ -295,7 +296,6 @@ impl World {
             show_id: self.sale.show_id,
             request_id: Uuid::from_u128(request_id),
             repeatable: true,
-            is_final: true,
             fingerprint,
             command,
         }
@@ -313,6 +313,8 @@ impl World {
             sale: self.on_sale(),
             ordinals: ordinals.to_vec(),
             places: Vec::new(),
+            picks: Picks::default(),
+            around: None,
             customer: Customer::Id(format!("customer {request_id}")),
             linked_customer: None,
             hold: Duration::from_secs(120),

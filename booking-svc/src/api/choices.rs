@@ -1,0 +1,161 @@
+//! Choices of a reserve that names no seats: what they say, and what is wrong with them.
+
+use std::collections::HashSet;
+use std::num::NonZeroU8;
+
+use model::PRICE_MAX;
+use proto::booking::v1 as pb;
+use proto::money::v1::Money;
+use service_kit::{ApiError, FieldViolations};
+
+use crate::domain::choose::{PARTY_MAX, Seating};
+use crate::domain::{Choice, Misnamed};
+
+/// The most choices of a request.
+const CHOICES_MAX: usize = 10;
+/// The most accessible seats of a choice: few ways to sit are left to many of them, and finding
+/// the best takes long.
+const ACCESSIBLE_MAX: u8 = 8;
+/// The most price tiers of a choice.
+const TIERS_MAX: usize = 50;
+/// Stands in no text of a request, as it is not UTF-8.
+const MARK: u8 = 0xff;
+
+/// For how many people all of them are.
+pub(super) fn seat_count(choices: &[pb::SeatChoice]) -> usize {
+    let counts = choices
+        .iter()
+        .map(|choice| usize::try_from(choice.count).unwrap_or(0));
+    counts.sum()
+}
+
+/// The choices; those that are wrong are left out.
+pub(super) fn parse(choices: &[pb::SeatChoice], violations: &mut FieldViolations) -> Vec<Choice> {
+    if choices.len() > CHOICES_MAX {
+        violations.add("choices", format!("has more than {CHOICES_MAX} choices"));
+        return Vec::new();
+    }
+    let numbered = choices.iter().enumerate();
+    let parsed =
+        numbered.map(|(place, said)| choice(&format!("choices[{place}]"), said, violations));
+    parsed.flatten().collect()
+}
+
+fn choice(path: &str, said: &pb::SeatChoice, violations: &mut FieldViolations) -> Option<Choice> {
+    let count = u8::try_from(said.count).ok().filter(|n| *n <= PARTY_MAX);
+    let count = violations.take(
+        &format!("{path}.count"),
+        count
+            .and_then(NonZeroU8::new)
+            .ok_or(format!("must be 1 to {PARTY_MAX}")),
+    );
+    let accessible_max = count.map_or(ACCESSIBLE_MAX, |count| count.get().min(ACCESSIBLE_MAX));
+    let accessible = u8::try_from(said.accessible_count).ok();
+    let accessible = violations.take(
+        &format!("{path}.accessible_count"),
+        accessible
+            .filter(|n| *n <= accessible_max)
+            .ok_or(format!("must be 0 to {accessible_max}")),
+    );
+    let seating = match pb::Seating::try_from(said.seating) {
+        Ok(pb::Seating::Unspecified | pb::Seating::Best) => Ok(Seating::Best),
+        Ok(pb::Seating::Together) => Ok(Seating::Together),
+        Ok(pb::Seating::Any) => Ok(Seating::Anywhere),
+        Err(_) => Err("is no way to sit"),
+    };
+    let seating = violations.take(&format!("{path}.seating"), seating);
+    tiers(
+        &format!("{path}.price_tiers"),
+        &said.price_tiers,
+        violations,
+    );
+    let price_max = said.price_max.as_ref();
+    let price_max =
+        price_max.and_then(|price| money(&format!("{path}.price_max"), price, violations));
+    Some(Choice {
+        count: count?,
+        accessible: accessible?,
+        section: Some(said.section.clone()).filter(|name| !name.is_empty()),
+        tiers: said.price_tiers.clone(),
+        price_max,
+        seating: seating?,
+    })
+}
+
+fn tiers(path: &str, names: &[String], violations: &mut FieldViolations) {
+    if names.len() > TIERS_MAX {
+        violations.add(path, format!("has more than {TIERS_MAX} tiers"));
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (place, name) in names.iter().enumerate() {
+        if !seen.insert(name) {
+            violations.add(format!("{path}[{place}]"), "stands twice");
+        }
+    }
+}
+
+fn money(
+    path: &str,
+    price: &Money,
+    violations: &mut FieldViolations,
+) -> Option<(i64, model::Currency)> {
+    let minor_units = Some(price.minor_units).filter(|units| (0..=PRICE_MAX).contains(units));
+    let minor_units = violations.take(
+        &format!("{path}.minor_units"),
+        minor_units.ok_or(format!("must be 0 to {PRICE_MAX}")),
+    );
+    let currency = violations.take(
+        &format!("{path}.currency_code"),
+        price.currency_code.parse::<model::Currency>(),
+    );
+    Some((minor_units?, currency?))
+}
+
+/// A choice as bytes, for the hash of a body. What is not said leaves no trace.
+pub(super) fn text(choice: &pb::SeatChoice) -> Vec<u8> {
+    let mut text = vec![MARK];
+    let mut say = |what: &str, value: String| {
+        text.extend([what.as_bytes(), value.as_bytes(), &[MARK]].concat());
+    };
+    say("count", choice.count.to_string());
+    if choice.seating != 0 {
+        say("seating", choice.seating.to_string());
+    }
+    if !choice.section.is_empty() {
+        say("section", choice.section.clone());
+    }
+    for tier in &choice.price_tiers {
+        say("tier", tier.clone());
+    }
+    if let Some(price) = &choice.price_max {
+        say("price", price.minor_units.to_string());
+        say("currency", price.currency_code.clone());
+    }
+    if choice.accessible_count != 0 {
+        say("accessible", choice.accessible_count.to_string());
+    }
+    text
+}
+
+/// INVALID_ARGUMENT for what a show does not have.
+pub(super) fn misnamed(misnamed: Vec<(usize, Misnamed)>) -> ApiError {
+    let mut violations = FieldViolations::default();
+    for (place, what) in misnamed {
+        let path = format!("choices[{place}]");
+        match what {
+            Misnamed::Section => {
+                violations.add(format!("{path}.section"), "names no section of the show");
+            }
+            Misnamed::Tier(tier) => violations.add(
+                format!("{path}.price_tiers[{tier}]"),
+                "names no price tier of the show",
+            ),
+            Misnamed::Currency(currency) => violations.add(
+                format!("{path}.price_max.currency_code"),
+                format!("must be {currency}, as the show's prices are"),
+            ),
+        }
+    }
+    violations.into_error()
+}

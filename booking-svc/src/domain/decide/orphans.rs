@@ -1,0 +1,70 @@
+//! The orphan rule: what a choice of seats by label leaves single.
+
+use model::ShowId;
+
+use super::{Batch, NotGranted, refused};
+use crate::domain::booking::HeldSeat;
+use crate::domain::choice::Surroundings;
+use crate::domain::choose::{FreeSeats, stranded, stranded_needlessly};
+use crate::domain::order::Refusal;
+use crate::domain::sale::{OrphanRule, Sale};
+
+/// The seats of an order, as the rule sees them.
+pub(super) struct Taking<'a> {
+    /// All that it takes, by ordinal, ascending.
+    pub(super) ordinals: &'a [u32],
+    /// Those of them that it has not chosen itself.
+    pub(super) picked: &'a [u32],
+    /// Those that it gives for them.
+    pub(super) given: &'a [HeldSeat],
+}
+
+impl Batch {
+    /// The ordinals of the free seats that an order leaves single, ascending. Nothing, if the
+    /// show's rule does not ask.
+    pub(super) fn stranded(
+        &self,
+        sale: &Sale,
+        around: Option<&Surroundings>,
+        taking: &Taking<'_>,
+    ) -> Result<Vec<u32>, NotGranted> {
+        let Some(around) = around else {
+            return Ok(Vec::new());
+        };
+        let Taking {
+            ordinals,
+            picked,
+            given,
+        } = taking;
+        let mut free = FreeSeats::none(sale.seats.ordinal_count());
+        let seen = around.ordinals().iter().copied();
+        seen.filter(|ordinal| self.is_vacant(sale.show_id, *ordinal))
+            .for_each(|ordinal| free.insert(ordinal));
+        given.iter().for_each(|seat| free.insert(seat.ordinal));
+        picked.iter().for_each(|ordinal| free.remove(*ordinal));
+        let is_named = |ordinal: &u32| picked.binary_search(ordinal).is_err();
+        let named: Vec<u32> = ordinals.iter().copied().filter(is_named).collect();
+        if sale.terms.orphan_rule == OrphanRule::Strict {
+            let needless = stranded_needlessly(around.hall(), &free, &named);
+            if !needless.is_empty() {
+                let names = needless
+                    .into_iter()
+                    .filter_map(|ordinal| sale.named(ordinal));
+                let labels = names.map(|seat| seat.label.into_owned()).collect();
+                return Err(refused(Refusal::SeatsStranded(sale.show_id, labels)));
+            }
+        }
+        Ok(stranded(around.hall(), &free, &named))
+    }
+
+    /// Whether nobody has a seat, or a hold that has ended.
+    fn is_vacant(&self, show_id: ShowId, ordinal: u32) -> bool {
+        match self.locked.seats.get(&(show_id, ordinal)) {
+            None => false,
+            Some(None) => true,
+            Some(Some(owner)) => self
+                .owner(*owner)
+                .is_some_and(|owner| owner.has_lapsed(self.now)),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Seats that were picked, and seats that a choice by label leaves single.
+
+use std::sync::Arc;
+
+use super::world::{NOW, World};
+use crate::domain::choose::{Hall, Unmet};
+use crate::domain::decide::{NotGranted, Outcome};
+use crate::domain::order::{Command, Order, Refusal, Taken};
+use crate::domain::{OrphanRule, Picks, Surroundings};
+
+const NONE: [u32; 0] = [];
+
+impl World {
+    fn under(rule: OrphanRule) -> Self {
+        let mut world = Self::new();
+        Arc::make_mut(&mut world.sale).terms.orphan_rule = rule;
+        world
+    }
+
+    fn around(&self, ordinals: &[u32]) -> Option<Surroundings> {
+        let sale = &self.sale;
+        let hall = Hall::of(&sale.seats, &sale.prices, &sale.withdrawn);
+        Some(Surroundings::of(Arc::new(hall), ordinals))
+    }
+
+    /// Some of the ordinals were picked, the others are looked around.
+    fn picking(&self, request_id: u128, ordinals: &[u32], picked: &[u32]) -> Order {
+        let mut order = self.reserve(request_id, ordinals);
+        if let Command::Reserve(wanted) = &mut order.command {
+            wanted.picks.ordinals = picked.to_vec();
+            wanted.around = self.around(ordinals);
+        }
+        order
+    }
+}
+
+fn stranded(outcome: &Outcome) -> &[u32] {
+    &outcome.as_ref().expect("it is granted").stranded
+}
+
+#[test]
+fn picks_that_are_taken_are_no_refusal_but_seats_that_are_named_are() {
+    let mut world = World::new();
+    world.with_booking(&[0, 1], 60, false);
+    world.with_booking(&[5], -1, false);
+    let outcomes = world.decide(&[
+        world.picking(1, &[1, 2], &[1, 2]),
+        world.picking(2, &[0, 1, 5], &[1, 5]),
+    ]);
+    assert_eq!(outcomes[0], Err(NotGranted::PicksTaken(vec![1])));
+    let taken = vec![("A-1".to_owned(), Taken::Held)];
+    let refusal = Refusal::SeatsUnavailable(world.sale.show_id, taken);
+    assert_eq!(outcomes[1], Err(NotGranted::Refused(refusal)));
+}
+
+#[test]
+fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
+    let mut world = World::new();
+    let unmet = Unmet {
+        wish: 2,
+        largest_party: 3,
+    };
+    let mut order = world.reserve(1, &[]);
+    if let Command::Reserve(wanted) = &mut order.command {
+        wanted.picks = Picks {
+            ordinals: Vec::new(),
+            unmet: Some(unmet),
+        };
+    }
+    let outcomes = world.decide(std::slice::from_ref(&order));
+    let refusal = Refusal::ChoiceUnavailable(world.sale.show_id, unmet);
+    assert_eq!(outcomes, [Err(NotGranted::Refused(refusal))]);
+
+    if let Command::Reserve(wanted) = &mut order.command {
+        Arc::make_mut(&mut wanted.sale).terms.start_at = NOW;
+    }
+    let outcomes = world.decide(&[order]);
+    let started = Refusal::ShowStarted(world.sale.show_id, NOW);
+    assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
+}
+
+#[test]
+fn strict_refuses_what_need_not_be_and_warn_marks_it() {
+    let mut world = World::under(OrphanRule::Strict);
+    let needless = Refusal::SeatsStranded(world.sale.show_id, vec!["A-1".to_owned()]);
+    let outcomes = world.decide(&[
+        world.picking(1, &[1, 2], &[]),
+        world.picking(2, &[4, 5], &[]),
+        // Three of the four that are left: one remains whatever they take.
+        world.picking(3, &[1, 2, 3], &[]),
+    ]);
+    assert_eq!(outcomes[0], Err(NotGranted::Refused(needless)));
+    assert_eq!(stranded(&outcomes[1]), NONE);
+    assert_eq!(stranded(&outcomes[2]), [0]);
+
+    let mut world = World::under(OrphanRule::Warn);
+    let outcomes = world.decide(&[
+        world.picking(1, &[1, 2], &[]),
+        world.picking(2, &[4], &[]),
+        world.reserve(3, &[0]),
+    ]);
+    assert_eq!(stranded(&outcomes[0]), [0]);
+    assert_eq!(stranded(&outcomes[1]), [3, 5]);
+    assert_eq!(stranded(&outcomes[2]), NONE);
+}
+
+#[test]
+fn two_neighbours_in_one_batch_see_each_other() {
+    let mut world = World::under(OrphanRule::Strict);
+    let outcomes = world.decide(&[
+        world.picking(1, &[0, 1], &[]),
+        world.picking(2, &[3, 4, 5], &[]),
+    ]);
+    assert!(outcomes[0].is_ok());
+    // Of four, three can only leave one.
+    assert_eq!(stranded(&outcomes[1]), [2]);
+
+    let mut world = World::under(OrphanRule::Strict);
+    let outcomes = world.decide(&[
+        world.picking(1, &[0, 1], &[]),
+        world.picking(2, &[3, 4], &[]),
+    ]);
+    let both = vec!["A-3".to_owned(), "A-6".to_owned()];
+    let needless = Refusal::SeatsStranded(world.sale.show_id, both);
+    assert_eq!(outcomes[1], Err(NotGranted::Refused(needless)));
+}
+
+#[test]
+fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
+    let mut world = World::under(OrphanRule::Strict);
+    world.with_booking(&[0], -1, false);
+    world.with_booking(&[5], 60, false);
+    let outcomes = world.decide(&[world.picking(1, &[2, 3, 4], &[])]);
+    assert_eq!(stranded(&outcomes[0]), NONE);
+
+    let mut world = World::under(OrphanRule::Strict);
+    let held = world.with_booking(&[5], 60, false);
+    let mut swap = world.order(
+        2,
+        Command::Swap {
+            booking_id: held,
+            version: None,
+            sale: Arc::clone(&world.sale),
+            labels: vec!["A-6".to_owned()],
+            ordinals: vec![4],
+            around: None,
+        },
+    );
+    // A-6 would be left behind.
+    let around = world.around(&[4]);
+    if let Command::Swap { around: place, .. } = &mut swap.command {
+        *place = around;
+    }
+    let needless = Refusal::SeatsStranded(world.sale.show_id, vec!["A-6".to_owned()]);
+    let before = world.seats.clone();
+    let outcomes = world.decide(&[swap]);
+    assert_eq!(outcomes, [Err(NotGranted::Refused(needless))]);
+    assert_eq!(world.seats, before);
+}

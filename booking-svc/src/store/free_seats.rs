@@ -1,0 +1,34 @@
+//! Reading which seats of a show can be had.
+
+use service_kit::postgres;
+
+use super::{Store, StoreError, rows};
+use crate::domain::Sale;
+use crate::domain::choose::FreeSeats;
+
+impl Store {
+    /// The seats of a show that nobody has now, whether or not they are for sale. As many rows are
+    /// read as the show has seats: 100,000 at the most.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn free_seats(&self, sale: &Sale) -> Result<FreeSeats, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/free_seats.sql"))
+            .await?;
+        let row = client
+            .query_one(&statement, &[&sale.show_id.uuid()])
+            .await?;
+        let mut free = FreeSeats::none(sale.seats.ordinal_count());
+        for ordinal in row.get::<_, Vec<i32>>(0) {
+            free.insert(
+                ordinal
+                    .try_into()
+                    .map_err(|_| rows::bad("ordinal", sale.show_id))?,
+            );
+        }
+        Ok(free)
+    }
+}
