@@ -8,6 +8,7 @@ use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, duration_of}
 use tonic::transport::Endpoint;
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
+use crate::payments::PaymentTerms;
 use crate::verbs::HoldTerms;
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
@@ -60,6 +61,21 @@ pub struct Config {
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
 
+    /// The payment provider that takes the money of who confirms with a payment token, and gives
+    /// it back. Without it nothing is paid here
+    #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
+    pub payment_provider: Option<Endpoint>,
+
+    /// How long a payment may take: 1 s to 10 min. It is called off then, and the hold goes on
+    /// for what was left of it
+    #[arg(long, env = "TICKETING_PAYMENT_TIMEOUT", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<1, 600>)]
+    pub payment_timeout: Duration,
+
+    /// Whether a booking that costs something can be confirmed without being paid here, because
+    /// the money is taken elsewhere; if not said, only while there is no payment provider
+    #[arg(long, env = "TICKETING_CONFIRM_UNPAID", value_name = "BOOL")]
+    pub confirm_unpaid: Option<bool>,
+
     /// The most transactions at once, each on a connection of its own. Requests that wait for
     /// one are committed together; a further one begins only when many wait
     #[arg(long, env = "TICKETING_LANES", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -86,6 +102,22 @@ impl Config {
             default: self.hold,
             lifetime_max: self.hold_lifetime_max,
         }
+    }
+
+    /// How payments are tried.
+    #[must_use]
+    pub fn payment_terms(&self) -> PaymentTerms {
+        PaymentTerms {
+            timeout: self.payment_timeout,
+            lifetime_max: self.hold_lifetime_max,
+        }
+    }
+
+    /// Whether what costs something can be confirmed without being paid here.
+    #[must_use]
+    pub fn is_unpaid_allowed(&self) -> bool {
+        self.confirm_unpaid
+            .unwrap_or(self.payment_provider.is_none())
     }
 
     /// What it says about bookings.

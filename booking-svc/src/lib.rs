@@ -1,14 +1,14 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → verbs, wind_up → sales, links, picker → store, catalog →
-//! domain`. See
-//! ARCHITECTURE.md for the way of a reserve call.
+//! Imports point one way: `api → verbs, wind_up → payments → sales, links, picker → store,
+//! catalog → domain`. See ARCHITECTURE.md for the way of a reserve call.
 
 pub mod api;
 pub mod catalog;
 pub mod config;
 pub mod domain;
 pub mod links;
+pub mod payments;
 pub mod picker;
 pub mod sales;
 pub mod store;
@@ -28,9 +28,10 @@ use crate::api::{Bookings, Customers};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::links::Links;
+use crate::payments::Payments;
 use crate::sales::Sales;
 use crate::store::{Lanes, Store};
-use crate::verbs::Verbs;
+use crate::verbs::{Paying, Verbs};
 
 const NAME: &str = "booking-svc";
 
@@ -82,11 +83,25 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         lanes.clone(),
         shutdown.clone(),
     ));
+    let payments = config.payment_provider.clone().map(|provider| {
+        Payments::new(
+            provider,
+            sales.clone(),
+            lanes.clone(),
+            config.payment_terms(),
+        )
+    });
+    let settling = tokio::spawn(payments::keep_settled(payments.clone(), shutdown.clone()));
+    let paying = Paying {
+        payments,
+        unpaid: config.is_unpaid_allowed(),
+    };
     let verbs = Verbs::new(
         sales.clone(),
         Links::new(store.clone()),
         lanes,
         config.hold_terms(),
+        paying,
     );
     let customers = Customers {
         store: store.clone(),
@@ -112,10 +127,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     )
     .await;
 
-    // With the last handler and the winding up the last way into the lanes is gone: they run
-    // dry.
+    // With the last handler, the last payment and the winding up the last way into the lanes is
+    // gone: they run dry.
     let rest = async {
         winding_up.await.context("the winding up panicked")?;
+        settling
+            .await
+            .context("the settling of payments panicked")?;
         for task in lane_tasks {
             task.await.context("a lane panicked")?;
         }

@@ -18,10 +18,12 @@ use crate::domain::{
     Surroundings,
 };
 use crate::links::Links;
+use crate::payments::{PayError, Payments};
 use crate::picker::{PickError, Picker};
 use crate::sales::{Sales, SalesError};
 use crate::store::{CustomerError, LaneError, Lanes};
 
+pub use confirm::Paid;
 pub use reserve::Reserve;
 
 /// How often a sale is looked up because the catalog changes it meanwhile.
@@ -35,6 +37,25 @@ pub struct Verbs {
     picker: Picker,
     lanes: Lanes,
     terms: HoldTerms,
+    paying: Paying,
+}
+
+/// How bookings are paid.
+#[derive(Debug, Clone)]
+pub struct Paying {
+    /// What is paid here; none: nothing is.
+    pub payments: Option<Payments>,
+    /// Whether what costs something can be confirmed without being paid here.
+    pub unpaid: bool,
+}
+
+impl Default for Paying {
+    fn default() -> Self {
+        Self {
+            payments: None,
+            unpaid: true,
+        }
+    }
 }
 
 /// How long holds last.
@@ -97,6 +118,12 @@ pub enum VerbError {
     /// The customer could not be found or made.
     #[error(transparent)]
     Customer(#[from] CustomerError),
+    /// It was not paid, or nobody knows yet.
+    #[error(transparent)]
+    Payment(#[from] PayError),
+    /// Nothing can be paid here.
+    #[error("there is no payment provider")]
+    PaymentNotOffered,
 }
 
 impl From<PickError> for VerbError {
@@ -111,13 +138,14 @@ impl From<PickError> for VerbError {
 impl Verbs {
     /// Verbs on `sales` for the customers of `links`, decided by `lanes`.
     #[must_use]
-    pub fn new(sales: Sales, links: Links, lanes: Lanes, terms: HoldTerms) -> Self {
+    pub fn new(sales: Sales, links: Links, lanes: Lanes, terms: HoldTerms, paying: Paying) -> Self {
         Self {
             picker: Picker::new(sales.store().clone()),
             sales,
             links,
             lanes,
             terms,
+            paying,
         }
     }
 

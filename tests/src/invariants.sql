@@ -53,7 +53,10 @@ FROM (
     SELECT 'bookings that owe another refund than what was paid and given up', count(*)
     FROM booking.bookings AS b
     WHERE b.refund_due IS DISTINCT FROM nullif(coalesce(b.released, 0) + CASE
-        WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN b.total ELSE 0
+        WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN b.total
+        -- Paid too late.
+        WHEN b.state = 'FAILED' AND b.payment_state = 'CAPTURED' THEN b.total
+        ELSE 0
     END, 0)
     UNION ALL
     SELECT 'bookings whose total is not the sum of their lines', count(*)
@@ -89,6 +92,26 @@ FROM (
     JOIN booking.sales AS s USING (show_id)
     WHERE s.state <> 'CANCELLED'
         AND (b.cancel_reason = 'SHOW_CANCELLED' OR b.failure_reason = 'SHOW_CANCELLED')
+    UNION ALL
+    SELECT 'bookings whose payment is not on record as they have it', count(*)
+    FROM booking.bookings AS b
+    LEFT JOIN booking.payments AS p USING (show_id, payment_key)
+    WHERE b.payment_key IS NOT NULL
+        AND (p.booking_id = b.booking_id AND p.state = b.payment_state) IS NOT TRUE
+    UNION ALL
+    SELECT 'payments that have taken more or less than what is sold for them or owed', count(*)
+    FROM booking.payments AS p
+    LEFT JOIN booking.bookings AS b USING (show_id, payment_key)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(r.amount), 0) AS owed
+        FROM booking.refunds AS r
+        WHERE r.show_id = p.show_id AND r.payment_key = p.payment_key
+    ) AS back
+    WHERE back.owed <> CASE
+        WHEN p.state <> 'CAPTURED' THEN 0
+        WHEN b.state = 'CONFIRMED' THEN p.amount - b.total
+        ELSE p.amount
+    END
     UNION ALL
     SELECT 'sales ahead of the feed''s cursor in the catalog', count(*)
     FROM booking.sales AS s

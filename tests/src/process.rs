@@ -251,6 +251,26 @@ impl Process {
         kill_process(Pid::from_child(child), Signal::TERM).expect("our own child");
     }
 
+    /// Stops it where it is, by SIGSTOP, until [`Self::go_on`].
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn freeze(&self) {
+        let child = &self.running().child;
+        kill_process(Pid::from_child(child), Signal::STOP).expect("our own child");
+    }
+
+    /// Lets it go on, by SIGCONT.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn go_on(&self) {
+        let child = &self.running().child;
+        kill_process(Pid::from_child(child), Signal::CONT).expect("our own child");
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -120,7 +120,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        says: "in booking-svc verbs alone asks the payment provider",
+        says: "in booking-svc payments alone asks the payment provider",
         rooms: &[
             "booking-svc/src/api",
             "booking-svc/src/catalog",
@@ -129,6 +129,8 @@ const RULES: &[Rule] = &[
             "booking-svc/src/picker",
             "booking-svc/src/sales",
             "booking-svc/src/store",
+            "booking-svc/src/verbs",
+            "booking-svc/src/wind_up",
         ],
         words: &["PaymentClient"],
     },

@@ -18,7 +18,7 @@ impl Bookings {
         let (change, given_up) = parse_cancel(request.into_inner())?;
         let booked = self.verbs.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
-            booking: Some(booked.into()),
+            booking: Some(self.tell(booked).await?),
         })
     }
 }

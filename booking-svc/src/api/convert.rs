@@ -70,6 +70,8 @@ impl From<Booked> for pb::Booking {
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
             stranded_seat_labels,
+            // Told by whoever looks it up.
+            payment: None,
             customer: Some(match booking.customer {
                 Customer::Id(id) => PbCustomer::CustomerId(id),
                 Customer::Email(email) => PbCustomer::Email(email),

@@ -5,7 +5,7 @@ use proto::errors::v1::ErrorReason;
 use service_kit::{ApiError, wire};
 use tonic::Code;
 
-use super::choices;
+use super::{choices, payment};
 use crate::catalog::CatalogError;
 use crate::domain::choose::Unmet;
 use crate::domain::{CustomerRefusal, FailureReason, Refusal, Taken};
@@ -203,6 +203,8 @@ impl From<Refusal> for ApiError {
                 )
                 .with("show_id", show_id)
             }
+            Refusal::PaymentPending(id, key) => payment::pending(id, key),
+            Refusal::PaymentRequired(id) => payment::required(id),
         }
     }
 }
@@ -305,6 +307,8 @@ impl From<VerbError> for ApiError {
             VerbError::Customer(error) => error.into(),
             VerbError::Undecided(error) => error.into(),
             VerbError::Misnamed(misnamed) => choices::misnamed(misnamed),
+            VerbError::Payment(error) => error.into(),
+            VerbError::PaymentNotOffered => payment::not_offered(),
             VerbError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {
                     (format!("{field}[{place}]"), names_nothing("seat", &label))

@@ -19,7 +19,7 @@ impl Bookings {
         let (change, hold) = parse_extend(&request.into_inner())?;
         let booked = self.verbs.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
-            booking: Some(booked.into()),
+            booking: Some(self.tell(booked).await?),
         })
     }
 }

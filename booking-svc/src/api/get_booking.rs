@@ -23,7 +23,7 @@ impl Bookings {
             .ok_or(Refusal::BookingNotFound(id))?;
         let sale = self.sales.of(&booking).await?;
         Ok(pb::GetBookingResponse {
-            booking: Some(Booked { booking, sale }.into()),
+            booking: Some(self.tell(Booked { booking, sale }).await?),
         })
     }
 }

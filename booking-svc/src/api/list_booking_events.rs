@@ -85,6 +85,10 @@ impl From<Event> for pb::BookingEvent {
             Verb::Extend => pb::BookingVerb::Extend,
             Verb::Swap => pb::BookingVerb::Swap,
             Verb::Release => pb::BookingVerb::Release,
+            Verb::Pay => pb::BookingVerb::Pay,
+            Verb::Decline => pb::BookingVerb::Decline,
+            Verb::Reinstate => pb::BookingVerb::Reinstate,
+            Verb::Repay => pb::BookingVerb::Repay,
         };
         let from = event
             .from

@@ -26,8 +26,9 @@ impl Bookings {
         let mut bookings = Vec::with_capacity(page.items.len());
         for booking in page.items {
             let sale = self.sales.of(&booking).await?;
-            bookings.push(Booked { booking, sale }.into());
+            bookings.push(Booked { booking, sale });
         }
+        let bookings = self.tell_all(bookings).await?;
         let next_page_token = page
             .next
             .map(|id| paging::page_token(query, &id.to_string()));

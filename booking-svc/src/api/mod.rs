@@ -14,6 +14,7 @@ mod list_booking_events;
 mod list_bookings;
 mod list_seats;
 mod parse;
+mod payment;
 mod reserve_seats;
 mod swap_seats;
 

@@ -24,7 +24,7 @@ impl Bookings {
         let Swap { change, from, to } = parse_swap(request.into_inner())?;
         let booked = self.verbs.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
-            booking: Some(booked.into()),
+            booking: Some(self.tell(booked).await?),
         })
     }
 }

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::customer::CustomerId;
+use super::payment::{Payment, PaymentState};
 use super::places::HeldPlaces;
 
 /// Seats that one customer holds, has bought, or had.
@@ -40,6 +41,8 @@ pub struct Booking {
     pub refund_due: Option<i64>,
     /// What the money is known by elsewhere, if it was taken elsewhere.
     pub payment_reference: Option<String>,
+    /// The newest attempt to pay it here, if there was one.
+    pub payment: Option<Payment>,
     /// The currency of every price in it.
     pub currency: Currency,
     /// When it was made.
@@ -148,6 +151,14 @@ pub enum Verb {
     Swap,
     /// Gives a part of it up.
     Release,
+    /// Begins an attempt to pay it.
+    Pay,
+    /// Ends an attempt that took no money.
+    Decline,
+    /// Sells it after its hold has ended, because its money was taken late.
+    Reinstate,
+    /// Owes the money that was taken too late.
+    Repay,
 }
 
 /// One row of the log: what a verb did to a booking.
@@ -172,14 +183,18 @@ pub struct Transition {
 }
 
 /// Where `verb` leads a booking that is in `state`; none if it may not. A booking that does
-/// not exist yet has no state.
+/// not exist yet has no state. While an attempt to pay a PENDING one is under way
+/// ([`Booking::is_being_paid`]) nothing but the attempt's end, its hold's or its show's moves it.
 #[must_use]
 pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingState> {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
     match (verb, state) {
         (Verb::Reserve, None) => Some(Pending),
         (Verb::Sell, None) => Some(Confirmed),
-        (Verb::Extend, Some(Pending)) => Some(Pending),
+        (Verb::Extend | Verb::Pay, Some(Pending)) => Some(Pending),
+        (Verb::Decline, Some(ended_or_not @ (Pending | Failed))) => Some(ended_or_not),
+        (Verb::Repay, Some(Pending | Failed)) => Some(Failed),
+        (Verb::Reinstate, Some(Failed)) => Some(Confirmed),
         (Verb::Swap | Verb::Release, Some(live @ (Pending | Confirmed))) => Some(live),
         (Verb::Confirm, Some(Pending)) => Some(Confirmed),
         (Verb::Cancel, Some(Pending | Confirmed)) | (Verb::Void, Some(Confirmed)) => {
@@ -187,7 +202,17 @@ pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingStat
         }
         (Verb::Expire | Verb::Void, Some(Pending)) => Some(Failed),
         (Verb::Reserve | Verb::Sell, Some(_))
-        | (Verb::Confirm | Verb::Expire | Verb::Extend, Some(Confirmed))
+        | (Verb::Reinstate, Some(Pending))
+        | (
+            Verb::Confirm
+            | Verb::Expire
+            | Verb::Extend
+            | Verb::Pay
+            | Verb::Decline
+            | Verb::Reinstate
+            | Verb::Repay,
+            Some(Confirmed),
+        )
         | (_, None | Some(Cancelled | Failed)) => None,
     }
 }
@@ -204,6 +229,13 @@ impl Booking {
     pub fn place_count(&self) -> usize {
         let in_areas = self.places.iter().map(|places| places.quantity as usize);
         self.seats.len() + in_areas.sum::<usize>()
+    }
+
+    /// Whether an attempt to pay it is under way.
+    #[must_use]
+    pub fn is_being_paid(&self) -> bool {
+        self.payment
+            .is_some_and(|payment| payment.state == PaymentState::Started)
     }
 
     /// Since when it is in its state.
@@ -254,7 +286,7 @@ impl Booking {
 
     /// The booking as a transition left it, before whatever came after: what the call that
     /// made the transition returned. `replaced` is what the first of the later ones that
-    /// replaced more than the state has replaced.
+    /// replaced more than the state has replaced. Its payment is told as it stands.
     #[must_use]
     pub fn as_of(mut self, version: i32, state: BookingState, replaced: Option<Prior>) -> Self {
         self.version = version;
@@ -274,7 +306,9 @@ impl Booking {
         if !matches!(state, BookingState::Cancelled) {
             self.cancelled_at = None;
             self.cancel_reason = None;
-            self.refund_due = self.released;
+            if !matches!(state, BookingState::Failed) {
+                self.refund_due = self.released;
+            }
         }
         if !matches!(state, BookingState::Failed) {
             self.failed_at = None;
@@ -329,4 +363,8 @@ named!(Verb {
     Extend = "EXTEND",
     Swap = "SWAP",
     Release = "RELEASE",
+    Pay = "PAY",
+    Decline = "DECLINE",
+    Reinstate = "REINSTATE",
+    Repay = "REPAY",
 });

@@ -10,6 +10,7 @@ mod cap;
 mod change;
 mod end;
 mod orphans;
+mod pay;
 mod replay;
 mod reserve;
 
@@ -25,6 +26,7 @@ use super::booking::{
 };
 use super::cap::Holder;
 use super::order::{Command, Order, Refusal};
+use super::payment::PaymentWrites;
 use super::sale::SaleState;
 pub use replay::{RememberedRefusal, Replay};
 
@@ -128,6 +130,8 @@ pub struct Writes {
     pub transitions: Vec<Transition>,
     /// What copies of the orders are refused for from now on.
     pub refusals: Vec<RememberedRefusal>,
+    /// What is to be noted of payments.
+    pub payments: PaymentWrites,
 }
 
 /// A seat that has changed hands.
@@ -165,6 +169,7 @@ pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
         seats: BTreeMap::new(),
         log: Vec::new(),
         refusals: Vec::new(),
+        payments: PaymentWrites::default(),
     };
     let outcomes = orders.iter().map(|order| batch.decide(order)).collect();
     Decision {
@@ -189,6 +194,7 @@ struct Batch {
     seats: BTreeMap<(ShowId, u32), Option<BookingId>>,
     log: Vec<Transition>,
     refusals: Vec<RememberedRefusal>,
+    payments: PaymentWrites,
 }
 
 impl Batch {
@@ -244,12 +250,27 @@ impl Batch {
             }
             Command::Expire { booking_id } => self.expire(order, *booking_id),
             Command::Void { booking_id } => self.void(order, *booking_id),
+            Command::Pay {
+                booking_id,
+                version,
+                attempt,
+            } => self.pay(order, *booking_id, *version, attempt.as_ref()),
+            Command::Settle(settlement) => self.settle(order, settlement),
         }
     }
 
     fn sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {
         let row = self.locked.sales.get(&show_id).copied();
         row.ok_or(refused(Refusal::ShowNotFound(show_id)))
+    }
+
+    /// What is held can be sold, unless the show was cancelled.
+    fn is_not_cancelled(&self, show_id: ShowId) -> Result<(), NotGranted> {
+        let state = self.sale(show_id)?.state;
+        if state == SaleState::Cancelled {
+            return Err(refused(Refusal::ShowNotOnSale(show_id, state, None)));
+        }
+        Ok(())
     }
 
     fn booking(&self, id: BookingId) -> Result<Booking, NotGranted> {
@@ -279,6 +300,9 @@ impl Batch {
                 failure_reason: booking.failure_reason,
                 since: booking.since(),
             }));
+        }
+        if let Some(payment) = booking.payment.filter(|_| booking.is_being_paid()) {
+            return Err(refused(Refusal::PaymentPending(id, payment.key)));
         }
         if version.is_some_and(|version| version != booking.version) {
             return Err(refused(Refusal::VersionMismatch(id, booking.version)));
@@ -340,6 +364,7 @@ impl Batch {
         }
         booking.state = to;
         booking.version += 1;
+        self.owe(&booking);
         self.log.push(Transition {
             booking_id: id,
             version: booking.version,
@@ -368,6 +393,7 @@ impl Batch {
             transitions: self.log,
             areas: self.areas.into_writes(),
             refusals: self.refusals,
+            payments: self.payments,
             ..Writes::default()
         };
         for (id, version) in self.changed {

@@ -9,6 +9,7 @@ mod customer;
 mod decide;
 mod event;
 mod order;
+mod payment;
 mod places;
 mod sale;
 
@@ -28,6 +29,10 @@ pub use decide::{
 };
 pub use event::Event;
 pub use order::{Command, Order, Refusal, Reservation, Taken};
+pub use payment::{
+    DeclineReason, DueRefund, Ending, NewAttempt, OwedRefund, Payment, PaymentRecord, PaymentState,
+    PaymentWrites, RefundState, Retake, SettledPayment, Settlement, StartedPayment,
+};
 pub use places::{HeldPlaces, Places};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,

@@ -12,6 +12,7 @@ use super::cap::Holder;
 use super::choice::{Picks, Surroundings};
 use super::choose::Unmet;
 use super::customer::CustomerId;
+use super::payment::{Ending, NewAttempt, Settlement};
 use super::places::Places;
 use super::sale::{Sale, SaleState};
 
@@ -109,6 +110,17 @@ pub enum Command {
         /// Which booking.
         booking_id: BookingId,
     },
+    /// Begin to pay for a booking, or confirm it if it costs nothing.
+    Pay {
+        /// Which booking.
+        booking_id: BookingId,
+        /// The version it must still have.
+        version: Option<i32>,
+        /// How it is to be paid; none: it is confirmed if it costs nothing.
+        attempt: Option<NewAttempt>,
+    },
+    /// Write down what came of an attempt to pay.
+    Settle(Settlement),
 }
 
 /// A new booking, as it is wanted.
@@ -157,7 +169,9 @@ impl Command {
             | Self::Extend { booking_id, .. }
             | Self::Swap { booking_id, .. }
             | Self::Expire { booking_id }
-            | Self::Void { booking_id } => Some(*booking_id),
+            | Self::Void { booking_id }
+            | Self::Pay { booking_id, .. }
+            | Self::Settle(Settlement { booking_id, .. }) => Some(*booking_id),
         }
     }
 
@@ -166,6 +180,10 @@ impl Command {
     pub fn takes_seats(&self) -> &[u32] {
         match self {
             Self::Reserve(Reservation { ordinals, .. }) | Self::Swap { ordinals, .. } => ordinals,
+            Self::Settle(Settlement {
+                retake: Some(retake),
+                ..
+            }) => &retake.ordinals,
             _ => &[],
         }
     }
@@ -175,6 +193,10 @@ impl Command {
     pub fn takes_places(&self) -> &[Places] {
         match self {
             Self::Reserve(Reservation { places, .. }) => places,
+            Self::Settle(Settlement {
+                retake: Some(retake),
+                ..
+            }) => &retake.places,
             _ => &[],
         }
     }
@@ -194,7 +216,11 @@ impl Command {
     #[must_use]
     pub fn frees_seats(&self) -> bool {
         match self {
-            Self::Reserve(_) | Self::Confirm { .. } | Self::Extend { .. } => false,
+            Self::Reserve(_) | Self::Confirm { .. } | Self::Extend { .. } | Self::Pay { .. } => {
+                false
+            }
+            // Of a show that was cancelled meanwhile.
+            Self::Settle(settlement) => settlement.ending == Ending::Taken,
             Self::Cancel { .. }
             | Self::Release { .. }
             | Self::Swap { .. }
@@ -288,6 +314,10 @@ pub enum Refusal {
     },
     /// The request id was used for another body.
     RequestIdReused,
+    /// An attempt to pay the booking is under way, by this key.
+    PaymentPending(BookingId, Uuid),
+    /// What costs something has to be paid here; the booking, if there is one.
+    PaymentRequired(Option<BookingId>),
     /// A choice cannot be met.
     ChoiceUnavailable(ShowId, Unmet),
     /// These seats would be left single, and need not.
@@ -296,12 +326,16 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether a copy of the request is refused the same way, whatever has changed. What does
-    /// not exist may be made, and who uses an id twice has refused nothing.
+    /// not exist may be made, who uses an id twice has refused nothing, and whether everything has
+    /// to be paid is a setting.
     #[must_use]
     pub fn sticks(&self) -> bool {
         !matches!(
             self,
-            Self::ShowNotFound(_) | Self::BookingNotFound(_) | Self::RequestIdReused
+            Self::ShowNotFound(_)
+                | Self::BookingNotFound(_)
+                | Self::RequestIdReused
+                | Self::PaymentRequired(_)
         )
     }
 }

@@ -10,6 +10,7 @@ mod customers;
 mod events;
 mod free_seats;
 mod lane;
+mod payments;
 mod prior;
 mod proposals;
 mod queue;

@@ -58,6 +58,10 @@ enum Told {
         booking_id: Uuid,
         version: i32,
     },
+    PaymentPending {
+        booking_id: Uuid,
+        key: Uuid,
+    },
     ChoiceUnavailable {
         choice: usize,
         largest_party: u8,
@@ -83,9 +87,16 @@ enum Told {
 /// A refusal as JSON; none if it is not to be remembered.
 pub(super) fn to_json(refusal: &Refusal) -> Option<String> {
     let told = match refusal {
-        Refusal::ShowNotFound(_) | Refusal::BookingNotFound(_) | Refusal::RequestIdReused => {
+        Refusal::ShowNotFound(_)
+        | Refusal::BookingNotFound(_)
+        | Refusal::RequestIdReused
+        | Refusal::PaymentRequired(_) => {
             return None;
         }
+        Refusal::PaymentPending(booking_id, key) => Told::PaymentPending {
+            booking_id: booking_id.uuid(),
+            key: *key,
+        },
         Refusal::ShowNotOnSale(_, state, opens_at) => Told::ShowNotOnSale {
             state: state.as_str().to_owned(),
             opens_at: opens_at.map(micros),
@@ -176,6 +187,9 @@ fn from_json(show_id: ShowId, json: &str) -> Option<Refusal> {
         Told::TooManyPlaces { limit } => Refusal::TooManyPlaces(limit),
         Told::CustomerHasTooMany { limit, taken } => Refusal::CustomerHasTooMany { limit, taken },
         Told::AreasFull { areas } => Refusal::AreasFull(show_id, areas),
+        Told::PaymentPending { booking_id, key } => {
+            Refusal::PaymentPending(booking(booking_id)?, key)
+        }
         Told::ChoiceUnavailable {
             choice,
             largest_party,
@@ -301,6 +315,8 @@ mod tests {
                     largest_party: 5,
                 },
             ),
+            Refusal::PaymentRequired(Some(booking_id)),
+            Refusal::PaymentPending(booking_id, Uuid::from_u128(7)),
             Refusal::SeatsStranded(show_id, labels()),
             Refusal::PlacesNotInBooking(booking_id, vec![("Floor".to_owned(), 1)]),
             Refusal::SeatsUnavailable(

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{area_lines, prior};
 use crate::domain::{
-    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Replay,
+    Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Payment, PaymentState,
+    Replay,
 };
 
 /// A row that is not what the schema's constraints promise. A fault of ours.
@@ -22,7 +23,7 @@ pub struct BadRow {
 
 /// How many columns of a row are a booking's, in the order that every statement of this room
 /// selects them; others come behind.
-pub(super) const BOOKING_COLUMNS: usize = 23;
+pub(super) const BOOKING_COLUMNS: usize = 25;
 
 /// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
@@ -78,6 +79,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         released: row.get(18),
         refund_due: row.get(15),
         payment_reference: row.get(19),
+        payment: payment(row).map_err(bad)?,
         currency: row.get::<_, &str>(9).parse().map_err(|_| bad("currency"))?,
         created_at: row.get(10),
         expires_at: row.get(11),
@@ -92,6 +94,17 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
 fn ordinals_of(column: Option<Vec<i32>>) -> Option<Vec<u32>> {
     let ordinals = column.into_iter().flatten();
     ordinals.map(|ordinal| ordinal.try_into().ok()).collect()
+}
+
+/// A booking's newest attempt to pay, or the column that is wrong.
+fn payment(row: &Row) -> Result<Option<Payment>, &'static str> {
+    let Some(key) = row.get(23) else {
+        return Ok(None);
+    };
+    let state = row.get::<_, Option<&str>>(24);
+    let state = state.and_then(PaymentState::from_name);
+    let state = state.ok_or("payment_state")?;
+    Ok(Some(Payment { key, state }))
 }
 
 /// Reads a row of `replays.sql`: the request, and what it did.

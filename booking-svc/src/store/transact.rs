@@ -7,6 +7,7 @@
 
 mod areas;
 mod capped;
+mod payments;
 mod wanted;
 mod write;
 
@@ -62,6 +63,7 @@ struct Statements {
     write: Statement,
     rewrite: Statement,
     count_areas: Statement,
+    payments: Statement,
 }
 
 impl Statements {
@@ -85,6 +87,9 @@ impl Statements {
             write: client.prepare(include_str!("sql/write.sql")).await?,
             rewrite: client.prepare(include_str!("sql/rewrite.sql")).await?,
             count_areas: client.prepare(include_str!("sql/count_areas.sql")).await?,
+            payments: client
+                .prepare(include_str!("sql/write_payments.sql"))
+                .await?,
         })
     }
 }

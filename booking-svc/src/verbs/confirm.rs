@@ -1,13 +1,23 @@
 //! Turning a hold into a sale.
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{Booked, Change, VerbError, Verbs};
-use crate::domain::Command;
+use crate::domain::{Command, Order, Refusal};
+use crate::payments::PaymentToken;
+
+/// How a booking is paid.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Paid {
+    /// Elsewhere, or not at all; and what the money is known by there.
+    Elsewhere(Option<String>),
+    /// Here, by this token.
+    Here(PaymentToken),
+}
 
 impl Verbs {
-    /// Turns a hold into a sale. `payment_reference` is what the money is known by that was
-    /// taken elsewhere.
+    /// Turns a hold into a sale, once it is paid.
     ///
     /// # Errors
     ///
@@ -15,14 +25,59 @@ impl Verbs {
     pub async fn confirm(
         &self,
         change: Change,
-        payment_reference: Option<String>,
+        paid: Paid,
         deadline: Instant,
     ) -> Result<Booked, VerbError> {
-        let command = Command::Confirm {
-            booking_id: change.booking_id,
-            version: change.version,
-            payment_reference,
+        let Change {
+            booking_id,
+            version,
+            ..
+        } = change;
+        let command = match paid {
+            Paid::Here(token) => return self.pay(change, token, deadline).await,
+            Paid::Elsewhere(payment_reference) if self.paying.unpaid => Command::Confirm {
+                booking_id,
+                version,
+                payment_reference,
+            },
+            Paid::Elsewhere(None) => Command::Pay {
+                booking_id,
+                version,
+                attempt: None,
+            },
+            Paid::Elsewhere(Some(_)) => {
+                let refusal = Refusal::PaymentRequired(Some(booking_id));
+                return Err(VerbError::Refused(refusal));
+            }
         };
         self.change(&change, command, deadline).await
+    }
+
+    async fn pay(
+        &self,
+        change: Change,
+        token: PaymentToken,
+        deadline: Instant,
+    ) -> Result<Booked, VerbError> {
+        let payments = self.paying.payments.as_ref();
+        let payments = payments.ok_or(VerbError::PaymentNotOffered)?;
+        // A booking has a sale: it is looked up first, so that what is written can be told.
+        self.sale_of(change.booking_id).await?;
+        let request_id = change.request_id.unwrap_or_else(Uuid::now_v7);
+        let show_id = change.booking_id.show();
+        let order = Order {
+            show_id,
+            request_id,
+            repeatable: change.request_id.is_some(),
+            fingerprint: change.fingerprint,
+            command: Command::Pay {
+                booking_id: change.booking_id,
+                version: change.version,
+                attempt: Some(payments.new_attempt(show_id, request_id)),
+            },
+        };
+        let booking = payments.pay(order, token, deadline).await?;
+        let sale = self.sales.of(&booking).await?;
+        Ok(Booked { booking, sale })
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals, ordinals_of, places};
 use crate::domain::choose::Wish;
-use crate::domain::{Choice, Command, Customer, Order, Picks, Places, Reservation, Sale};
+use crate::domain::{Choice, Command, Customer, Order, Picks, Places, Refusal, Reservation, Sale};
 use crate::picker::{Pick, Wanted};
 use crate::store::LaneError;
 
@@ -59,6 +59,9 @@ impl Verbs {
     ///
     /// Why nothing was held or sold.
     pub async fn reserve(&self, wanted: Reserve, deadline: Instant) -> Result<Booked, VerbError> {
+        if wanted.sell && !self.paying.unpaid {
+            return Err(VerbError::Refused(Refusal::PaymentRequired(None)));
+        }
         let mut sale = self.sales.get(wanted.show_id).await?;
         let mut tried = Tried {
             since: Instant::now(),

@@ -70,6 +70,7 @@ async fn a_malformed_request_is_refused() {
                     request_id: "r".to_owned(),
                     etag: "e".to_owned(),
                     payment_reference: "\n".to_owned(),
+                    payment_token: String::new(),
                 }
             },
             &["booking_id", "etag", "payment_reference", "request_id"],

@@ -15,12 +15,13 @@ const BEFORE: [&str; 5] = [
 ];
 const CONVERTS: &str = include_str!("../../../migrations/sql/0009_sales.sql");
 /// What has come since, for the service to run on.
-const AFTER: [&str; 5] = [
+const AFTER: [&str; 6] = [
     include_str!("../../../migrations/sql/0010_customers.sql"),
     include_str!("../../../migrations/sql/0011_every_verb.sql"),
     include_str!("../../../migrations/sql/0015_areas.sql"),
     include_str!("../../../migrations/sql/0016_customers_linked.sql"),
     include_str!("../../../migrations/sql/0017_stranded_seats.sql"),
+    include_str!("../../../migrations/sql/0018_payments.sql"),
 ];
 
 const SHOW: &str = "00000000-0001-8000-8000-000000000000";

@@ -12,7 +12,7 @@ use booking_svc::domain::{
 use booking_svc::links::Links;
 use booking_svc::sales::Sales;
 use booking_svc::store::{Lanes, Store};
-use booking_svc::verbs::{Booked, Change, HoldTerms, Reserve, VerbError, Verbs};
+use booking_svc::verbs::{Booked, Change, HoldTerms, Paid, Paying, Reserve, VerbError, Verbs};
 use clap::Parser as _;
 use model::{
     BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
@@ -110,7 +110,7 @@ impl Desk {
     /// Confirms a hold.
     pub(crate) async fn confirm(&self, id: BookingId) -> Result<Booked, VerbError> {
         self.verbs
-            .confirm(change(id), None, Instant::now() + CALL_MAX)
+            .confirm(change(id), Paid::Elsewhere(None), Instant::now() + CALL_MAX)
             .await
     }
 
@@ -145,7 +145,7 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
         Sales::new(store.clone(), catalog),
         Links::new(store.clone()),
     );
-    let verbs = Verbs::new(sales, links, lanes, terms);
+    let verbs = Verbs::new(sales, links, lanes, terms, Paying::default());
     (store, verbs)
 }
 

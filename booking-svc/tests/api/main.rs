@@ -24,6 +24,7 @@ mod lost_commit;
 mod malformed;
 mod organiser;
 mod outages;
+mod payments;
 mod plans;
 mod poison;
 mod proposals;

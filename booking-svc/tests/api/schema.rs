@@ -57,6 +57,8 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("cancel_reason", "NULL"),
         ("areas", "NULL"),
         ("places_held_until", "NULL"),
+        ("payment_key", "NULL"),
+        ("payment_state", "NULL"),
     ];
     change(&mut columns, changes);
     insert("bookings", &columns)
@@ -233,6 +235,13 @@ async fn a_booking_that_contradicts_itself_is_refused() {
             "bookings_payment_reference_check",
         ),
         (&[("stranded", "'{}'")], "bookings_stranded_check"),
+        (&[("payment_state", "'STARTED'")], "a_payment_has_a_state"),
+        (
+            &paid("'PENDING'", "'CAPTURED'"),
+            "no_money_without_a_ticket",
+        ),
+        (&paid("'FAILED'", "'CAPTURED'"), "no_money_without_a_ticket"),
+        (&paid("'CONFIRMED'", "'STARTED'"), "no_ticket_without_money"),
         (&refunded("'CUSTOMER'", "0"), "refund_within_total"),
         (&refunded("'CUSTOMER'", "8"), "refund_within_total"),
         (&refunded("'SHOW_CANCELLED'", "6"), "refunded_whole"),
@@ -279,6 +288,23 @@ async fn a_booking_that_contradicts_itself_is_refused() {
     refunded.push(("booking_id", "'00000000-0001-8000-8000-00000000000d'"));
     let whole = client.batch_execute(&booking(&refunded)).await;
     whole.expect("a booking of a cancelled show");
+}
+
+/// What makes a booking one that is in these states, with a payment.
+fn paid<'a>(state: &'a str, payment_state: &'a str) -> [(&'a str, &'a str); 6] {
+    let (confirmed_at, failed_at, reason) = match state {
+        "'CONFIRMED'" => ("now()", "NULL", "NULL"),
+        "'FAILED'" => ("NULL", "now() + interval '120 s'", "'EXPIRED'"),
+        _ => ("NULL", "NULL", "NULL"),
+    };
+    [
+        ("state", state),
+        ("confirmed_at", confirmed_at),
+        ("failed_at", failed_at),
+        ("failure_reason", reason),
+        ("payment_key", "gen_random_uuid()"),
+        ("payment_state", payment_state),
+    ]
 }
 
 /// What makes a booking one that was cancelled after it was sold for 7.
@@ -443,6 +469,10 @@ async fn a_transition_that_no_verb_makes_is_refused() {
             ("from_state", "NULL"),
             ("to_state", "'FAILED'"),
         ],
+        &[("verb", "'PAY'")],
+        &[("verb", "'DECLINE'")],
+        &[("verb", "'REINSTATE'")],
+        &[("verb", "'REPAY'")],
     ];
     for changes in cases {
         let statement = transition(changes);
@@ -516,4 +546,45 @@ async fn a_statement_that_missed_a_row_aborts_its_transaction() {
     let owned = "SELECT count(*) FROM booking.show_seats WHERE booking_id IS NOT NULL";
     let row = database.owner().await.query_one(owned, &[]).await;
     assert_eq!(row.expect("a count").get::<_, i64>(0), 2);
+}
+
+#[tokio::test]
+async fn a_payment_is_settled_once_and_a_booking_is_paid_by_one_at_a_time() {
+    let database = setting().await;
+    let client = database.client("booking_svc").await;
+    let start = format!(
+        "INSERT INTO booking.payments (show_id, payment_key, booking_id, state, amount, currency,
+             started_at, deadline_at, look_at)
+         VALUES ({SHOW}, gen_random_uuid(), {HELD}, 'STARTED', 7, 'EUR', now(),
+             now() + interval '1 s', now())"
+    );
+    client.batch_execute(&start).await.expect("an attempt");
+    let second = Some("payments_under_way");
+    refuses(&client, &start, &SqlState::UNIQUE_VIOLATION, second).await;
+    for (change, rule) in [
+        ("state = 'CAPTURED'", "settled_once"),
+        ("settled_at = now()", "settled_once"),
+        (
+            "state = 'DECLINED', settled_at = now()",
+            "declined_for_a_reason",
+        ),
+        ("decline_reason = 'OTHER'", "declined_for_a_reason"),
+    ] {
+        let change = format!("UPDATE booking.payments SET {change}");
+        refuses(&client, &change, &SqlState::CHECK_VIOLATION, Some(rule)).await;
+    }
+    let refund = format!(
+        "INSERT INTO booking.refunds (show_id, payment_key, refund_key, booking_id, amount,
+             owed_at, look_at)
+         VALUES ({SHOW}, gen_random_uuid(), gen_random_uuid(), {HELD}, 7, now(), now())"
+    );
+    refuses(&client, &refund, &SqlState::FOREIGN_KEY_VIOLATION, None).await;
+    for forbidden in [
+        "UPDATE booking.payments SET amount = 8",
+        "DELETE FROM booking.payments",
+        "DELETE FROM booking.refunds",
+    ] {
+        let denied = SqlState::INSUFFICIENT_PRIVILEGE;
+        refuses(&client, forbidden, &denied, None).await;
+    }
 }

@@ -31,6 +31,8 @@ const DIGEST: &str = "
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_seats AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.show_areas AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.transitions AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.payments AS t),
+        (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.refunds AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customers AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customer_requests AS t))";
 

@@ -6,4 +6,5 @@ mod crash;
 mod equal;
 mod expiry;
 mod feed;
+mod payments;
 mod wind_up;

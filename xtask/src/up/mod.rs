@@ -22,10 +22,12 @@ use tokio::time::sleep;
 
 use crate::build::{SERVICES, build};
 use crate::say::say;
+use crate::target;
 use database::Database;
 use ports::Ports;
 use service::Service;
 
+const PAYMENT_SIM: &str = "payment-sim";
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Bring the whole system up, show how to use it, and follow its logs until Ctrl-C
@@ -104,32 +106,57 @@ struct System {
 impl System {
     async fn start(args: &UpArgs) -> Result<Self> {
         let found = database::find(args.postgres, args.fresh).await?;
-        let programs = build(&SERVICES, args.release).await?;
+        let binaries = [&SERVICES[..], &[PAYMENT_SIM]].concat();
+        let programs = build(&binaries, args.release).await?;
         let database = found.start(args.ports.postgres).await?;
         let mut system = Self {
             services: Vec::new(),
             database,
         };
-        system.start_services(&programs, &args.ports).await?;
+        let ledger = target()?.join("up-payments");
+        if args.fresh && ledger.exists() {
+            std::fs::remove_file(&ledger).with_context(|| ledger.display().to_string())?;
+        }
+        system
+            .start_services(&programs, &args.ports, &ledger)
+            .await?;
         let demo = demo::find_or_create(&args.ports).await?;
         say(tour::text(&args.ports, &system.database, &demo));
         Ok(system)
     }
 
-    async fn start_services(&mut self, programs: &Path, ports: &Ports) -> Result<()> {
-        let catalog_url = ports.catalog_url();
+    async fn start_services(
+        &mut self,
+        programs: &Path,
+        ports: &Ports,
+        ledger: &Path,
+    ) -> Result<()> {
+        let (catalog_url, payment_url) = (ports.catalog_url(), ports.payment_url());
+        let ledger = ledger
+            .to_str()
+            .context("the target folder's name is no text")?;
         for (name, role, port, more) in [
-            ("catalog-svc", "catalog_svc", ports.catalog, vec![]),
+            (PAYMENT_SIM, None, ports.payment, vec!["--state", ledger]),
+            ("catalog-svc", Some("catalog_svc"), ports.catalog, vec![]),
             (
                 "booking-svc",
-                "booking_svc",
+                Some("booking_svc"),
                 ports.booking,
-                vec!["--catalog-url", &catalog_url],
+                vec![
+                    "--catalog-url",
+                    &catalog_url,
+                    "--payment-provider",
+                    &payment_url,
+                    // Who only wants to look need not pay.
+                    "--confirm-unpaid",
+                    "true",
+                ],
             ),
-            ("expiry-worker", "expiry_worker", ports.expiry, vec![]),
+            ("expiry-worker", Some("expiry_worker"), ports.expiry, vec![]),
         ] {
-            let url = self.database.url(role)?;
-            let mut service = Service::start(name, &programs.join(name), port, &url, &more)?;
+            let url = role.map(|role| self.database.url(role)).transpose()?;
+            let program = programs.join(name);
+            let mut service = Service::start(name, &program, port, url.as_deref(), &more)?;
             let served = service.serves().await;
             self.services.push(service);
             served.with_context(|| format!("{name} does not serve"))?;

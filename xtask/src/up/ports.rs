@@ -26,6 +26,10 @@ pub(crate) struct Ports {
     /// The private PostgreSQL cluster's port
     #[arg(id = "postgres-port", long = "postgres-port", default_value_t = 50054, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) postgres: u16,
+
+    /// The simulated payment provider's port
+    #[arg(long = "payment-port", default_value_t = 50055, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) payment: u16,
 }
 
 impl Ports {
@@ -37,6 +41,7 @@ impl Ports {
             ("--booking-port", self.booking),
             ("--expiry-port", self.expiry),
             ("--postgres-port", self.postgres),
+            ("--payment-port", self.payment),
         ] {
             if let Some(other) = seen.insert(port, flag) {
                 bail!("{other} and {flag} are both {port}");
@@ -59,6 +64,10 @@ impl Ports {
         format!("http://127.0.0.1:{}", self.catalog)
     }
 
+    pub(crate) fn payment_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.payment)
+    }
+
     pub(crate) fn booking_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.booking)
     }
@@ -76,14 +85,15 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_flag() {
-        let (listeners, numbers): (Vec<_>, Vec<_>) = (0..4).map(|_| free()).unzip();
+        let (listeners, numbers): (Vec<_>, Vec<_>) = (0..5).map(|_| free()).unzip();
         let mut ports = Ports {
             catalog: numbers[0],
             booking: numbers[1],
             expiry: numbers[2],
             postgres: numbers[3],
+            payment: numbers[4],
         };
-        let [_, booking, ..] = <[TcpListener; 4]>::try_from(listeners).expect("four");
+        let [_, booking, ..] = <[TcpListener; 5]>::try_from(listeners).expect("five");
         let error = ports.check_free().expect_err("one is taken").to_string();
         assert!(
             error.contains(&format!("port {} on", ports.booking)),

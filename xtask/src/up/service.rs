@@ -41,15 +41,17 @@ impl Service {
         name: &'static str,
         program: &Path,
         port: u16,
-        database_url: &str,
+        database_url: Option<&str>,
         more: &[&str],
     ) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut child = Command::new(program)
-            .args(["--listen", &address.to_string()])
-            .args(more)
+        let mut command = Command::new(program);
+        command.args(["--listen", &address.to_string()]).args(more);
+        if let Some(url) = database_url {
             // Not an argument: those can be read by every user of the machine.
-            .env("DATABASE_URL", database_url)
+            command.env("DATABASE_URL", url);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -14,6 +14,7 @@ pub(crate) fn text(ports: &Ports, database: &Database, demo: &Demo) -> String {
         ("catalog-svc", ports.catalog),
         ("booking-svc", ports.booking),
         ("expiry-worker", ports.expiry),
+        ("payment-sim", ports.payment),
     ] {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<13} 127.0.0.1:{port}");
@@ -27,6 +28,10 @@ pub(crate) fn text(ports: &Ports, database: &Database, demo: &Demo) -> String {
     for line in lines(ports, demo) {
         let _ = writeln!(text, "{line}\n");
     }
+    text.push_str(
+        "ConfirmBooking takes a \"payment_token\" too, as \"approve\" or \"decline\": see the \
+         README.\n",
+    );
     text.push_str("The logs follow. Ctrl-C stops everything.\n");
     text
 }
@@ -81,6 +86,7 @@ mod tests {
             booking: 2,
             expiry: 3,
             postgres: 4,
+            payment: 5,
         };
         let demo = Demo {
             show_id: "the-show".to_owned(),

@@ -14,7 +14,7 @@ use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::choice::Surroundings;
 use crate::domain::order::{Order, Refusal};
 use crate::domain::places::{HeldPlaces, Places};
-use crate::domain::sale::{Sale, SaleState};
+use crate::domain::sale::Sale;
 
 impl Batch {
     pub(super) fn confirm(
@@ -25,11 +25,7 @@ impl Batch {
         payment_reference: Option<&String>,
     ) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Confirm, version)?;
-        let state = self.sale(order.show_id)?.state;
-        if state == SaleState::Cancelled {
-            let refusal = Refusal::ShowNotOnSale(order.show_id, state, None);
-            return Err(refused(refusal));
-        }
+        self.is_not_cancelled(order.show_id)?;
         booking.confirmed_at = Some(self.now);
         if let Some(reference) = payment_reference {
             booking.payment_reference = Some(reference.clone());

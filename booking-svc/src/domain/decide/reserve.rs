@@ -62,6 +62,7 @@ impl Batch {
             released: None,
             refund_due: None,
             payment_reference: wanted.payment_reference.clone(),
+            payment: None,
             currency: sale.prices.currency(),
             created_at: self.now,
             expires_at: self.now + wanted.hold,

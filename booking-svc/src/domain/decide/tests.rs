@@ -7,6 +7,7 @@ mod cap;
 mod change;
 mod choices;
 mod on_sale;
+mod pay;
 mod refusals;
 mod world;
 
@@ -143,7 +144,10 @@ fn a_version_that_is_not_the_present_one_is_refused() {
 #[test]
 fn every_pair_of_state_and_verb_is_decided_by_the_table() {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
-    use Verb::{Cancel, Confirm, Expire, Extend, Release, Reserve, Sell, Swap, Void};
+    use Verb::{
+        Cancel, Confirm, Decline, Expire, Extend, Pay, Reinstate, Release, Repay, Reserve, Sell,
+        Swap, Void,
+    };
     let allowed = [
         (None, Reserve, Pending),
         (None, Sell, Confirmed),
@@ -158,9 +162,16 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         (Some(Confirmed), Swap, Confirmed),
         (Some(Pending), Release, Pending),
         (Some(Confirmed), Release, Confirmed),
+        (Some(Pending), Pay, Pending),
+        (Some(Pending), Decline, Pending),
+        (Some(Failed), Decline, Failed),
+        (Some(Failed), Reinstate, Confirmed),
+        (Some(Pending), Repay, Failed),
+        (Some(Failed), Repay, Failed),
     ];
     let verbs = [
-        Reserve, Confirm, Cancel, Expire, Void, Sell, Extend, Swap, Release,
+        Reserve, Confirm, Cancel, Expire, Void, Sell, Extend, Swap, Release, Pay, Decline,
+        Reinstate, Repay,
     ];
     for from in [
         None,

@@ -24,7 +24,9 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
-    b.stranded
+    b.stranded,
+    b.payment_key,
+    b.payment_state::text
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
     AS holder (show_id, linked_customer_id, customer_id, email)
 CROSS JOIN LATERAL (

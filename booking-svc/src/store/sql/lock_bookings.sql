@@ -21,7 +21,9 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
-    b.stranded
+    b.stranded,
+    b.payment_key,
+    b.payment_state::text
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)
 JOIN booking.bookings AS b
     ON b.show_id = ANY (ARRAY[wanted.show_id]) AND b.booking_id = wanted.booking_id

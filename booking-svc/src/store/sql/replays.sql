@@ -23,6 +23,8 @@ SELECT
     b.areas::text,
     b.linked_customer_id,
     b.stranded,
+    b.payment_key,
+    b.payment_state::text,
     t.request_id,
     t.fingerprint,
     t.version AS version_then,

@@ -27,16 +27,19 @@ WITH rewritten AS (
         cancel_reason = new.cancel_reason::booking.cancel_reason,
         stranded = nullif(
             ($21::integer[])[new.last_stranded - new.stranded_count + 1:new.last_stranded], '{}'
-        )
+        ),
+        payment_key = new.payment_key,
+        payment_state = new.payment_state::booking.payment_state
     FROM unnest(
         $1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $8::integer[], $9::integer[],
         $10::bigint[], $11::bigint[], $12::bigint[], $13::timestamptz[], $14::text[],
         $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[],
-        $20::text[], $22::integer[], $23::integer[], $24::text[]
+        $20::text[], $22::integer[], $23::integer[], $24::text[], $25::uuid[], $26::text[]
     ) AS new (
         show_id, booking_id, prior_version, version, first_seat, last_seat, total, released,
         refund_due, expires_at, payment_reference, state, failure_reason, confirmed_at,
-        cancelled_at, failed_at, cancel_reason, last_stranded, stranded_count, areas
+        cancelled_at, failed_at, cancel_reason, last_stranded, stranded_count, areas,
+        payment_key, payment_state
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version

@@ -6,7 +6,7 @@ use futures_util::join;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream};
 
-use super::Statements;
+use super::{Statements, payments};
 use crate::domain::{
     AreaWrite, Booking, Customer, CustomerId, HeldSeat, RememberedRefusal, Writes,
 };
@@ -27,6 +27,10 @@ pub(super) async fn write(
     let write = noted(&failed, write_most(client, statements, writes, now));
     let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
     let remember = noted(&failed, remember(client, statements, &writes.refusals, now));
+    let payments = noted(
+        &failed,
+        payments::write(client, statements, &writes.payments, now),
+    );
     let commit = async {
         let end = if failed.load(Ordering::Relaxed) {
             "ROLLBACK"
@@ -35,11 +39,12 @@ pub(super) async fn write(
         };
         client.simple_query_raw(end).await
     };
-    let (counted, written, rewritten, remembered, sent) =
-        join!(count, write, rewrite, remember, commit);
+    let (counted, written, rewritten, paid, remembered, sent) =
+        join!(count, write, rewrite, payments, remember, commit);
     counted?;
     written?;
     rewritten?;
+    paid?;
     remembered?;
     sent
 }
@@ -261,6 +266,12 @@ async fn rewrite(
                     rows::place(booking.stranded.len())
                 }),
                 &places(rewritten.iter().map(|(booking, _)| booking)),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment.map(|payment| payment.key)
+                }),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment.map(|payment| payment.state.as_str())
+                }),
             ],
         )
         .await;
@@ -293,6 +304,6 @@ async fn remember(
 }
 
 /// One value of each row, as an array parameter.
-fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }

@@ -105,6 +105,7 @@ impl World {
                 released: None,
                 refund_due: None,
                 payment_reference: None,
+                payment: None,
                 currency: self.sale.prices.currency(),
                 created_at: expires_at - Duration::from_secs(120),
                 expires_at,
@@ -291,6 +292,8 @@ impl World {
                 ordinals,
                 ..
             } => booking_hash(*booking_id, 7) + bits(ordinals),
+            Command::Pay { booking_id, .. } => booking_hash(*booking_id, 8),
+            Command::Settle(settlement) => booking_hash(settlement.booking_id, 9),
         };
         Order {
             show_id: self.sale.show_id,

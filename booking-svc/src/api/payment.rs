@@ -1,0 +1,187 @@
+//! Payments of bookings, as the contract has them.
+
+use model::BookingId;
+use proto::booking::v1 as pb;
+use proto::errors::v1::ErrorReason;
+use proto::money::v1::Money;
+use service_kit::api_error::RETRY_AFTER;
+use service_kit::{ApiError, FieldViolations, wire};
+use tonic::Code;
+use uuid::Uuid;
+
+use super::Bookings;
+use crate::domain::{FailureReason, PaymentRecord, PaymentState};
+use crate::payments::{PayError, PaymentToken, TOKEN_CHARS_MAX};
+use crate::verbs::Booked;
+
+impl Bookings {
+    /// A booking with its payment, which is looked up if there is one.
+    pub(super) async fn tell(&self, booked: Booked) -> Result<pb::Booking, ApiError> {
+        if booked.booking.payment.is_none() {
+            return Ok(booked.into());
+        }
+        let told = self.tell_all(vec![booked]).await?.pop();
+        Ok(told.unwrap_or_default())
+    }
+
+    /// Bookings with their payments.
+    pub(super) async fn tell_all(&self, all: Vec<Booked>) -> Result<Vec<pb::Booking>, ApiError> {
+        let key = |booked: &Booked| {
+            let key = booked.booking.payment?.key;
+            Some((booked.booking.booking_id.show(), key))
+        };
+        let keys: Vec<_> = all.iter().filter_map(key).collect();
+        let records = self.store.payments(&keys).await?;
+        let told = all.into_iter().map(|booked| {
+            let payment = booked.booking.payment;
+            let mut booking = pb::Booking::from(booked);
+            let record = payment.and_then(|payment| records.get(&payment.key));
+            booking.payment = record.map(pb::Payment::from);
+            booking
+        });
+        Ok(told.collect())
+    }
+}
+
+impl From<&PaymentRecord> for pb::Payment {
+    fn from(record: &PaymentRecord) -> Self {
+        let money = |minor_units| Money {
+            minor_units,
+            currency_code: record.currency.as_str().to_owned(),
+        };
+        let some = |minor_units| (minor_units > 0).then(|| money(minor_units));
+        Self {
+            state: state(record).into(),
+            payment_key: record.key.to_string(),
+            amount: Some(money(record.amount)),
+            decline_reason: record
+                .decline_reason
+                .map_or(String::new(), |reason| reason.as_str().to_owned()),
+            refunded_amount: some(record.refunded),
+            refund_due_amount: some(record.refund_due),
+            start_time: Some(wire::timestamp(record.started_at)),
+            deadline_time: Some(wire::timestamp(record.deadline_at)),
+        }
+    }
+}
+
+fn state(record: &PaymentRecord) -> pb::PaymentState {
+    match record.state {
+        PaymentState::Started => pb::PaymentState::Started,
+        PaymentState::Declined => pb::PaymentState::Declined,
+        PaymentState::Captured if record.refund_declined > 0 => pb::PaymentState::RefundDeclined,
+        PaymentState::Captured if record.refund_due > 0 => pb::PaymentState::RefundRequired,
+        PaymentState::Captured if record.refunded == record.amount => pb::PaymentState::Refunded,
+        PaymentState::Captured => pb::PaymentState::Captured,
+    }
+}
+
+/// Who pays, and how, which is optional.
+pub(super) fn token(text: String, violations: &mut FieldViolations) -> Option<PaymentToken> {
+    if text.is_empty() {
+        return None;
+    }
+    let message = format!("must have at most {TOKEN_CHARS_MAX} characters");
+    violations.take(
+        "payment_token",
+        PaymentToken::try_from(text).map_err(|_| message),
+    )
+}
+
+/// An attempt of another call is under way.
+pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
+    ApiError::precondition(
+        ErrorReason::PaymentPending,
+        "PAYMENT_PENDING",
+        "a payment of the booking is under way",
+        vec![(id.to_string(), "is being paid".to_owned())],
+    )
+    .with("booking_id", id)
+    .with("payment_key", key)
+}
+
+/// What costs something is not confirmed unpaid.
+pub(super) fn required(id: Option<BookingId>) -> ApiError {
+    let (subject, why) = match id {
+        Some(_) => ("payment_token", "must be set"),
+        None => ("confirm", "leaves no time to pay"),
+    };
+    let error = ApiError::precondition(
+        ErrorReason::PaymentRequired,
+        "PAYMENT_REQUIRED",
+        "nothing is confirmed here that is not paid",
+        vec![(subject.to_owned(), why.to_owned())],
+    );
+    match id {
+        Some(id) => error.with("booking_id", id),
+        None => error,
+    }
+}
+
+/// There is nobody to pay to.
+pub(super) fn not_offered() -> ApiError {
+    ApiError::precondition(
+        ErrorReason::PaymentNotOffered,
+        "PAYMENT_NOT_OFFERED",
+        "nothing can be paid here: there is no payment provider",
+        vec![(
+            "payment_token".to_owned(),
+            "no payment provider would take it".to_owned(),
+        )],
+    )
+}
+
+impl From<PayError> for ApiError {
+    fn from(error: PayError) -> Self {
+        match error {
+            PayError::Refused(refusal) => refusal.into(),
+            PayError::Undecided(error) => error.into(),
+            PayError::Sales(error) => error.into(),
+            PayError::Declined {
+                booking_id,
+                key,
+                reason,
+                expires_at,
+            } => {
+                let (reason, ends) = (reason.as_str(), wire::rfc3339(expires_at));
+                Self::precondition(
+                    ErrorReason::PaymentDeclined,
+                    "PAYMENT_DECLINED",
+                    format!("no money was taken ({reason}); the hold goes on until {ends}"),
+                    vec![(booking_id.to_string(), format!("is not paid: {reason}"))],
+                )
+                .with("booking_id", booking_id)
+                .with("payment_key", key)
+                .with("decline_reason", reason)
+                .with("expire_time", ends)
+            }
+            PayError::TooLate {
+                booking_id,
+                key,
+                failure_reason,
+            } => {
+                let error = Self::precondition(
+                    ErrorReason::PaymentTooLate,
+                    "PAYMENT_TOO_LATE",
+                    "the money was taken after the booking had ended, and is given back",
+                    vec![(booking_id.to_string(), "was paid too late".to_owned())],
+                )
+                .with("booking_id", booking_id)
+                .with("payment_key", key);
+                match failure_reason.map(FailureReason::as_str) {
+                    Some(reason) => error.with("failure_reason", reason),
+                    None => error,
+                }
+            }
+            PayError::Unsettled { booking_id, key } => Self::retry(
+                Code::Unavailable,
+                ErrorReason::PaymentUnavailable,
+                "what becomes of the payment is not known yet",
+                RETRY_AFTER,
+            )
+            .with("booking_id", booking_id)
+            .with("payment_key", key),
+            error @ PayError::NoAmount(_) => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Paying for a booking: beginning an attempt, and what its end does to the booking.
+//!
+//! What must always hold: money that was taken leaves a ticket, or a refund on record; and no
+//! booking is confirmed by an attempt that did not take it.
+
+use std::time::Duration;
+
+use model::BookingId;
+use uuid::Uuid;
+
+use super::{Batch, NotGranted, Outcome, refused};
+use crate::domain::booking::{Booking, BookingState, FailureReason, Verb};
+use crate::domain::order::{Order, Refusal};
+use crate::domain::payment::{
+    DeclineReason, Ending, NewAttempt, OwedRefund, Payment, PaymentState, Retake, SettledPayment,
+    Settlement, StartedPayment,
+};
+use crate::domain::sale::SaleState;
+
+impl Batch {
+    /// Begins an attempt. The hold goes on for as long as that may take, and then for what was
+    /// left of it. What costs nothing is confirmed at once.
+    pub(super) fn pay(
+        &mut self,
+        order: &Order,
+        id: BookingId,
+        version: Option<i32>,
+        attempt: Option<&NewAttempt>,
+    ) -> Outcome {
+        let mut booking = self.live_booking(id, Verb::Pay, version)?;
+        if booking.total == 0 {
+            return self.confirm(order, id, version, None);
+        }
+        let attempt = attempt.ok_or(refused(Refusal::PaymentRequired(Some(id))))?;
+        self.is_not_cancelled(order.show_id)?;
+        // A first attempt is for whoever has a hold. Further ones would keep it for ever.
+        if booking.payment.is_some() && self.now > booking.created_at + attempt.lifetime_max {
+            return Err(refused(Refusal::LifetimeExceeded {
+                booking_id: id,
+                left: Duration::ZERO,
+            }));
+        }
+        let prior = booking.prior();
+        booking.expires_at += attempt.timeout;
+        booking.payment = Some(Payment {
+            key: attempt.key,
+            state: PaymentState::Started,
+        });
+        self.payments.started.push(StartedPayment {
+            booking_id: id,
+            key: attempt.key,
+            amount: booking.total,
+            currency: booking.currency,
+            deadline_at: self.now + attempt.timeout,
+        });
+        self.transition(order, Verb::Pay, Some(booking.state), booking, Some(prior))
+    }
+
+    /// Not a caller's order: if somebody else has settled the attempt, all is well.
+    pub(super) fn settle(&mut self, order: &Order, settlement: &Settlement) -> Outcome {
+        let booking = self.booking(settlement.booking_id)?;
+        let under_way = Payment {
+            key: settlement.key,
+            state: PaymentState::Started,
+        };
+        if booking.payment != Some(under_way) {
+            return Ok(booking);
+        }
+        if booking.lapsed(self.now) {
+            return Err(NotGranted::Lapsed(vec![booking.booking_id]));
+        }
+        match settlement.ending {
+            Ending::NotTaken(reason) => self.decline(order, settlement, booking, reason),
+            Ending::Taken => self.take(order, settlement, booking),
+        }
+    }
+
+    /// The booking is as it was before the attempt, with as much of its hold as was left then.
+    fn decline(
+        &mut self,
+        order: &Order,
+        settlement: &Settlement,
+        mut booking: Booking,
+        reason: DeclineReason,
+    ) -> Outcome {
+        let prior = booking.prior();
+        if booking.state == BookingState::Pending {
+            booking.expires_at = self.now + (booking.expires_at - settlement.deadline_at);
+        }
+        let ending = Ending::NotTaken(reason);
+        self.end_attempt(&mut booking, PaymentState::Declined, ending);
+        let state = booking.state;
+        self.transition(order, Verb::Decline, Some(state), booking, Some(prior))
+    }
+
+    /// The booking is sold, even if its hold has ended, as long as its seats are there; else the
+    /// money is owed.
+    fn take(&mut self, order: &Order, settlement: &Settlement, mut booking: Booking) -> Outcome {
+        let state = booking.state;
+        let has_expired = booking.failure_reason == Some(FailureReason::Expired);
+        let is_cancelled = self.sale(order.show_id)?.state == SaleState::Cancelled;
+        let verb = match state {
+            BookingState::Pending if !is_cancelled => Verb::Confirm,
+            BookingState::Failed
+                if has_expired && !is_cancelled && self.has_seats_free(&settlement.retake)? =>
+            {
+                Verb::Reinstate
+            }
+            BookingState::Pending | BookingState::Failed => Verb::Repay,
+            BookingState::Confirmed | BookingState::Cancelled => {
+                return Err(NotGranted::Fault("a booking was sold while it was paid"));
+            }
+        };
+        match verb {
+            Verb::Repay => {
+                if state == BookingState::Pending {
+                    self.free_seats(&booking)?;
+                    booking.failure_reason = Some(FailureReason::ShowCancelled);
+                    booking.failed_at = Some(self.now);
+                }
+                booking.refund_due = Some(booking.total);
+            }
+            _ => {
+                if verb == Verb::Reinstate {
+                    let id = booking.booking_id;
+                    self.areas.take(order.show_id, &booking.places)?;
+                    self.give_seats(&booking.seats, id, Some(id));
+                    booking.failure_reason = None;
+                    booking.failed_at = None;
+                }
+                booking.confirmed_at = Some(self.now);
+            }
+        }
+        self.end_attempt(&mut booking, PaymentState::Captured, Ending::Taken);
+        self.transition(order, verb, Some(state), booking, None)
+    }
+
+    /// Whether a booking that has lost its seats and places can have them back.
+    fn has_seats_free(&mut self, retake: &Option<Retake>) -> Result<bool, NotGranted> {
+        // The sale is looked up, and the seats are locked, only when they are needed.
+        let Retake {
+            sale,
+            ordinals,
+            places,
+        } = retake.as_ref().ok_or(NotGranted::SaleChanged)?;
+        if self.sale(sale.show_id)?.revision != sale.revision {
+            return Err(NotGranted::SaleChanged);
+        }
+        let are_free = self.seats_are_free(sale, ordinals, &[]);
+        match are_free.and_then(|()| self.places_are_free(sale, places)) {
+            Ok(()) => Ok(true),
+            Err(NotGranted::Refused(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn end_attempt(&mut self, booking: &mut Booking, state: PaymentState, ending: Ending) {
+        let id = booking.booking_id;
+        if let Some(payment) = &mut booking.payment {
+            payment.state = state;
+            self.payments.settled.push(SettledPayment {
+                booking_id: id,
+                key: payment.key,
+                ending,
+            });
+        }
+        self.rewritten.insert(id);
+    }
+
+    /// Notes what a booking owes from now on to who has paid it here, whatever verb it was.
+    pub(super) fn owe(&mut self, booking: &Booking) {
+        let id = booking.booking_id;
+        let before = self.locked.bookings.get(&id);
+        let owed_before = before.and_then(|before| before.refund_due).unwrap_or(0);
+        let amount = booking.refund_due.unwrap_or(0) - owed_before;
+        let paid = booking
+            .payment
+            .filter(|payment| payment.state == PaymentState::Captured);
+        if let Some(payment) = paid.filter(|_| amount > 0) {
+            self.payments.refunds.push(OwedRefund {
+                booking_id: id,
+                payment_key: payment.key,
+                key: refund_key(payment.key, booking.version),
+                amount,
+            });
+        }
+    }
+}
+
+/// A key for what a version of a booking gives back of a payment: the same each time that it is
+/// decided, and another for each version.
+fn refund_key(payment_key: Uuid, version: i32) -> Uuid {
+    Uuid::from_u128(payment_key.as_u128() ^ u128::from(version.unsigned_abs()))
+}

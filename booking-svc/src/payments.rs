@@ -1,0 +1,218 @@
+//! Paying: has the provider take the money for a booking, and give it back.
+//!
+//! An attempt is written down before the provider is asked, and what came of it is decided under
+//! the booking's lock like any other order; in between no transaction is open. Whoever finds an
+//! attempt on record can bring it to its end, as every question to the provider can be repeated:
+//! the call that began it, a copy of that call, or [`keep_settled`] once its deadline has passed.
+//! Several at once do no harm.
+
+mod drive;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Amount, BookingId, ShowId};
+use payment::{Attempt, PaymentClient, PaymentKey};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::transport::Endpoint;
+use uuid::{Builder, Uuid};
+
+use crate::domain::{
+    Command, DeclineReason, Ending, FailureReason, NewAttempt, Order, PaymentRecord, Places,
+    Refusal, Retake, Settlement,
+};
+use crate::sales::{Sales, SalesError};
+use crate::store::{LaneError, Lanes, StoreError};
+
+pub use payment::{PaymentToken, TOKEN_CHARS_MAX};
+pub use settle::keep_settled;
+
+/// The most attempts that this process drives at once.
+const DRIVEN_MAX: usize = 4_096;
+/// The longest to wait for one answer of the provider before it is asked again.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How many answers the time of an attempt is enough for, at least.
+const ANSWERS_MIN: u32 = 4;
+/// The longest that an order may wait for its turn.
+const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often a booking and its sale are looked up because something changes them meanwhile.
+const LOOKUPS_MAX: u32 = 3;
+
+/// Has bookings paid.
+#[derive(Debug, Clone)]
+pub struct Payments {
+    client: PaymentClient,
+    sales: Sales,
+    lanes: Lanes,
+    terms: PaymentTerms,
+    room: Arc<Semaphore>,
+}
+
+/// How payments are tried.
+#[derive(Debug, Clone, Copy)]
+pub struct PaymentTerms {
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// How long after a booking was made a further attempt may begin.
+    pub lifetime_max: Duration,
+}
+
+/// Why a booking was not paid, or perhaps was not.
+#[derive(Debug, thiserror::Error)]
+pub enum PayError {
+    /// It was refused.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// It got no decision.
+    #[error("no decision: {0:?}")]
+    Undecided(LaneError),
+    /// The booking, its sale or the attempt could not be found out.
+    #[error(transparent)]
+    Sales(#[from] SalesError),
+    /// No money was taken, and the hold goes on.
+    #[error("declined: {reason:?}")]
+    Declined {
+        /// The booking.
+        booking_id: BookingId,
+        /// The attempt.
+        key: Uuid,
+        /// Why.
+        reason: DeclineReason,
+        /// When the hold ends.
+        expires_at: OffsetDateTime,
+    },
+    /// The money was taken after the booking had ended, and is given back.
+    #[error("paid too late")]
+    TooLate {
+        /// The booking.
+        booking_id: BookingId,
+        /// The attempt.
+        key: Uuid,
+        /// Why the booking ended.
+        failure_reason: Option<FailureReason>,
+    },
+    /// It is not known yet.
+    #[error("the provider has not settled it yet")]
+    Unsettled {
+        /// The booking.
+        booking_id: BookingId,
+        /// The attempt.
+        key: Uuid,
+    },
+    /// An attempt is on record that cannot be.
+    #[error("the attempt {0} is for no amount that can be paid")]
+    NoAmount(Uuid),
+}
+
+impl From<StoreError> for PayError {
+    fn from(error: StoreError) -> Self {
+        Self::Sales(error.into())
+    }
+}
+
+impl From<LaneError> for PayError {
+    fn from(error: LaneError) -> Self {
+        Self::Undecided(error)
+    }
+}
+
+impl Payments {
+    /// Payments by the provider at `provider`.
+    #[must_use]
+    pub fn new(provider: Endpoint, sales: Sales, lanes: Lanes, terms: PaymentTerms) -> Self {
+        let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
+        Self {
+            client: PaymentClient::new(provider, answer_max),
+            sales,
+            lanes,
+            terms,
+            room: Arc::new(Semaphore::new(DRIVEN_MAX)),
+        }
+    }
+
+    /// How an attempt begins that is made under a request id.
+    #[must_use]
+    pub fn new_attempt(&self, show_id: ShowId, request_id: Uuid) -> NewAttempt {
+        let PaymentTerms {
+            timeout,
+            lifetime_max,
+        } = self.terms;
+        NewAttempt {
+            key: payment_key(show_id, request_id),
+            timeout,
+            lifetime_max,
+        }
+    }
+
+    /// Writes down what came of an attempt, unless somebody has. The booking is confirmed or
+    /// reinstated, or owes the money, or waits for another attempt.
+    async fn settle(&self, record: &PaymentRecord, ending: Ending) -> Result<(), PayError> {
+        let booking_id = record.booking_id;
+        let show_id = booking_id.show();
+        let mut retake = None;
+        for _ in 0..LOOKUPS_MAX {
+            let order = Order {
+                show_id,
+                // One end for each attempt: the log would not have a second.
+                request_id: record.key,
+                repeatable: true,
+                fingerprint: 0,
+                command: Command::Settle(Settlement {
+                    booking_id,
+                    key: record.key,
+                    deadline_at: record.deadline_at,
+                    ending,
+                    retake: retake.take(),
+                }),
+            };
+            let deadline = Instant::now() + ORDER_WAIT_MAX;
+            match self.lanes.decide(order, deadline).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(refusal)) => return Err(PayError::Refused(refusal)),
+                Err(LaneError::SaleChanged) => {
+                    let sale = self.sales.refresh(show_id).await?;
+                    let booking = self.sales.store().booking(booking_id).await?;
+                    let booking =
+                        booking.ok_or(PayError::Refused(Refusal::BookingNotFound(booking_id)))?;
+                    let ordinals = booking.seats.iter().map(|seat| seat.ordinal).collect();
+                    let places = booking.places.iter().map(|held| Places {
+                        area: Arc::clone(&held.area),
+                        quantity: held.quantity,
+                    });
+                    retake = Some(Retake {
+                        sale,
+                        ordinals,
+                        places: places.collect(),
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(PayError::Undecided(LaneError::Contention))
+    }
+}
+
+/// The key of the attempt that is made under a request id: the same for every copy of the call,
+/// on whatever replica, and no other show's.
+fn payment_key(show_id: ShowId, request_id: Uuid) -> Uuid {
+    let mut hash = Sha256::new();
+    hash.update("ticketing payment");
+    hash.update(show_id.uuid());
+    hash.update(request_id);
+    let mut head = [0; 16];
+    head.copy_from_slice(&hash.finalize()[..16]);
+    Builder::from_custom_bytes(head).into_uuid()
+}
+
+/// What the provider is asked about.
+fn attempt_of(record: &PaymentRecord) -> Result<Attempt, PayError> {
+    let amount = Amount::new(record.amount, record.currency);
+    Ok(Attempt {
+        key: PaymentKey(record.key),
+        amount: amount.map_err(|_| PayError::NoAmount(record.key))?,
+    })
+}

@@ -1,0 +1,118 @@
+//! Settling what nobody has brought to its end: attempts whose deadline has passed, and refunds.
+//!
+//! Nothing but the rows says what is left. Any number of replicas do this at once: each takes up
+//! rows that the others then leave alone for a while, longer each time, so that a provider that
+//! is away is asked again for as long as it takes, but less and less often.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use model::Amount;
+use payment::{RefundFate, RefundKey};
+use service_kit::Shutdown;
+use tokio::time::Instant;
+
+use super::{PayError, Payments, attempt_of};
+use crate::domain::{DueRefund, PaymentRecord, RefundState};
+use crate::store::StoreError;
+
+/// How often it looks for what is left.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest that a question is asked again before its row is put back; shorter than the
+/// shortest time that a row is taken up for.
+const QUESTION_MAX: Duration = Duration::from_millis(1_500);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Settles what is left until the shutdown, from the start on. Without a provider there is
+/// nobody to ask.
+pub async fn keep_settled(payments: Option<Payments>, shutdown: Shutdown) {
+    let Some(payments) = payments else { return };
+    let mut pause = LOOK_INTERVAL;
+    loop {
+        let settled = tokio::select! {
+            () = shutdown.soft.cancelled() => return,
+            settled = payments.settle_due() => settled,
+        };
+        pause = match settled {
+            Ok(()) => LOOK_INTERVAL,
+            Err(error) => {
+                // Told once when it begins; a long outage must not fill the log.
+                if pause == LOOK_INTERVAL {
+                    tracing::warn!(%error, "the settling of payments was interrupted");
+                }
+                (pause * 2).min(RETRY_MAX)
+            }
+        };
+        tokio::select! {
+            () = shutdown.soft.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+impl Payments {
+    /// Takes up all that is due, a page at a time.
+    async fn settle_due(&self) -> Result<(), StoreError> {
+        let store = self.sales.store();
+        loop {
+            let payments = store.due_payments().await?;
+            let refunds = store.due_refunds().await?;
+            if payments.is_empty() && refunds.is_empty() {
+                return Ok(());
+            }
+            join_all(payments.iter().map(|record| self.settle_late(record))).await;
+            join_all(refunds.iter().map(|refund| self.give_back(refund))).await;
+        }
+    }
+
+    /// Calls an attempt off whose deadline has passed; if its money was taken, its booking gets
+    /// it. What cannot be found out now is due again.
+    async fn settle_late(&self, record: &PaymentRecord) {
+        let (key, booking_id) = (record.key, record.booking_id);
+        let settled = async {
+            let attempt = attempt_of(record)?;
+            let deadline = Instant::now() + QUESTION_MAX;
+            let Some(ending) = self.call_off(&attempt, deadline).await else {
+                return Ok(());
+            };
+            self.settle(record, ending).await?;
+            tracing::info!(%key, %booking_id, ?ending, "a payment was settled after its deadline");
+            Ok(())
+        };
+        match settled.await {
+            Ok(()) => {}
+            Err(error @ (PayError::NoAmount(_) | PayError::Refused(_))) => {
+                tracing::error!(%key, %error, "a payment cannot be settled");
+            }
+            Err(error) => tracing::warn!(%key, %error, "a payment is not settled yet"),
+        }
+    }
+
+    /// Has a refund made. What cannot be found out now is due again, under the same key.
+    async fn give_back(&self, refund: &DueRefund) {
+        let (key, booking_id) = (refund.key, refund.payment.booking_id);
+        let amount = Amount::new(refund.amount, refund.payment.currency);
+        let (Ok(attempt), Ok(amount)) = (attempt_of(&refund.payment), amount) else {
+            tracing::error!(%key, "a refund is of no amount that can be paid");
+            return;
+        };
+        let deadline = Instant::now() + QUESTION_MAX;
+        let asking = self
+            .client
+            .refund(&attempt, RefundKey(key), amount, deadline);
+        let state = match asking.await {
+            Ok(RefundFate::Refunded) => RefundState::Refunded,
+            Ok(RefundFate::Declined) => {
+                tracing::error!(%key, %booking_id, "a refund was declined: somebody has to see to it");
+                RefundState::Declined
+            }
+            Err(error) => {
+                tracing::debug!(%key, %error, "a refund is not made yet");
+                return;
+            }
+        };
+        if let Err(error) = self.sales.store().settle_refund(refund, state).await {
+            tracing::warn!(%key, %error, "what became of a refund is not noted yet");
+        }
+    }
+}

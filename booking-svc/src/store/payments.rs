@@ -1,0 +1,160 @@
+//! Attempts to pay and refunds, as they are on record, and what of them is left to do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use model::{BookingId, ShowId};
+use service_kit::postgres;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::rows::{self, BadRow};
+use super::{Store, StoreError};
+use crate::domain::{DeclineReason, DueRefund, PaymentRecord, PaymentState, RefundState};
+
+/// The most attempts, or refunds, that are taken up at once.
+const TAKEN_UP_MAX: i64 = 32;
+/// The longest until what could not be done is tried again, in seconds.
+const PAUSE_SECONDS_MAX: f64 = 300.0;
+
+impl Store {
+    /// An attempt to pay, if there is one of that key.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn payment(
+        &self,
+        show_id: ShowId,
+        key: Uuid,
+    ) -> Result<Option<PaymentRecord>, StoreError> {
+        Ok(self.payments(&[(show_id, key)]).await?.remove(&key))
+    }
+
+    /// Attempts to pay by their keys.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn payments(
+        &self,
+        keys: &[(ShowId, Uuid)],
+    ) -> Result<HashMap<Uuid, PaymentRecord>, StoreError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (shows, keys): (Vec<_>, Vec<_>) =
+            keys.iter().map(|(show, key)| (show.uuid(), *key)).unzip();
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/payments.sql"))
+            .await?;
+        let found = client.query(&statement, &[&shows, &keys]).await?;
+        let records = found.iter().map(|row| {
+            let record = record(row)?;
+            Ok((record.key, record))
+        });
+        records.collect()
+    }
+
+    /// Takes up attempts whose deadline has passed, at most 32: they are nobody else's for a
+    /// while, and then are due again.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn due_payments(&self) -> Result<Vec<PaymentRecord>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/due_payments.sql"))
+            .await?;
+        let due = client
+            .query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX])
+            .await?;
+        drop(client);
+        Ok(self.payments(&keys(&due)?).await?.into_values().collect())
+    }
+
+    /// Takes up refunds that have yet to be made, at most 32, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not answer.
+    pub async fn due_refunds(&self) -> Result<Vec<DueRefund>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/due_refunds.sql"))
+            .await?;
+        let due = client
+            .query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX])
+            .await?;
+        drop(client);
+        let payments = self.payments(&keys(&due)?).await?;
+        let refunds = due.iter().filter_map(|row| {
+            // It is there: the refund refers to it.
+            let payment = payments.get(&row.get(1))?.clone();
+            Some(DueRefund {
+                key: row.get(2),
+                amount: row.get(3),
+                payment,
+            })
+        });
+        Ok(refunds.collect())
+    }
+
+    /// Notes what became of a refund.
+    ///
+    /// # Errors
+    ///
+    /// If the database does not do it.
+    pub async fn settle_refund(
+        &self,
+        refund: &DueRefund,
+        state: RefundState,
+    ) -> Result<(), StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client
+            .prepare_cached(include_str!("sql/settle_refund.sql"))
+            .await?;
+        let payment = &refund.payment;
+        let show_id = payment.booking_id.show().uuid();
+        client
+            .execute(
+                &statement,
+                &[&show_id, &payment.key, &refund.key, &state.as_str()],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// The show and the payment's key, which rows begin with.
+fn keys(rows: &[Row]) -> Result<Vec<(ShowId, Uuid)>, BadRow> {
+    let keys = rows
+        .iter()
+        .map(|row| Ok((rows::show_id(row.get(0))?, row.get(1))));
+    keys.collect()
+}
+
+fn record(row: &Row) -> Result<PaymentRecord, BadRow> {
+    let key: Uuid = row.get(1);
+    let bad = |column| rows::bad(column, key);
+    let booking_id: BookingId = rows::booking_id(row.get(2))?;
+    let decline_reason = row.get::<_, Option<&str>>(6);
+    let decline_reason = decline_reason
+        .map(|name| DeclineReason::from_name(name).ok_or_else(|| bad("decline_reason")));
+    Ok(PaymentRecord {
+        key,
+        booking_id,
+        state: PaymentState::from_name(row.get(3)).ok_or_else(|| bad("state"))?,
+        amount: row.get(4),
+        currency: row.get::<_, &str>(5).parse().map_err(|_| bad("currency"))?,
+        decline_reason: decline_reason.transpose()?,
+        started_at: row.get(7),
+        deadline_at: row.get(8),
+        time_left: Duration::try_from_secs_f64(row.get(9)).unwrap_or_default(),
+        refunded: row.get(10),
+        refund_due: row.get(11),
+        refund_declined: row.get(12),
+    })
+}

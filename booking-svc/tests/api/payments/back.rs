@@ -1,0 +1,106 @@
+//! Money that is given back.
+
+use std::time::Duration;
+
+use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, PaymentState};
+use proto::money::v1::Money;
+use proto::payment::v1::PaymentState as Told;
+use system_tests::eventually;
+
+use super::till::{SETTLED_MAX, Till, granted, state};
+
+fn units(money: &Option<Money>) -> i64 {
+    money.as_ref().map_or(0, |money| money.minor_units)
+}
+
+async fn cancel(till: &Till, booking: &str, labels: &[&str]) -> Booking {
+    let request = CancelBookingRequest {
+        booking_id: booking.to_owned(),
+        seat_labels: labels.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    let cancelled = till.client.clone().cancel_booking(request).await;
+    cancelled.expect("live").into_inner().booking.expect("set")
+}
+
+#[tokio::test]
+async fn what_is_cancelled_is_given_back_part_by_part_and_never_twice() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(3).await;
+    let held = till.stage.reserve(&show, &["A-1", "A-2", "A-3"]).await;
+    let paid = granted(till.pay(&held.booking_id, "lost-answer").await);
+    let id = &paid.booking_id;
+
+    let rest = cancel(&till, id, &["A-2"]).await;
+    assert_eq!(rest.state(), BookingState::Confirmed);
+    assert_eq!(state(&rest), PaymentState::RefundRequired);
+    let rest = till.settled(id, PaymentState::Captured).await;
+    let payment = rest.payment.expect("set");
+    assert_eq!(units(&payment.refunded_amount), 1250);
+    assert_eq!(payment.refund_due_amount, None);
+    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+
+    let over = cancel(&till, id, &[]).await;
+    assert_eq!(units(&over.refund_due), 3 * 1250);
+    let over = till.settled(id, PaymentState::Refunded).await;
+    assert_eq!(over.state(), BookingState::Cancelled);
+    let payment = over.payment.expect("set");
+    assert_eq!(payment.amount, payment.refunded_amount);
+    assert_eq!(till.only().await, (Told::Captured, 0));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_show_gives_back_what_was_paid_for_it_as_soon_as_the_provider_is_there() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(2).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let paid = granted(till.pay(&held.booking_id, "approve").await);
+    till.provider.kill9().await;
+    till.stage.cancel_show(&show).await;
+    till.stage.settle().await;
+    let over = till
+        .settled(&paid.booking_id, PaymentState::RefundRequired)
+        .await;
+    assert_eq!(over.state(), BookingState::Cancelled);
+    // It is tried, and stays owed.
+    let looks = "SELECT max(looks)::bigint FROM booking.refunds";
+    eventually(SETTLED_MAX, "it is tried twice", async || {
+        till.stage.count(looks).await >= 2
+    })
+    .await;
+    till.provider.start_again().await;
+    till.settled(&paid.booking_id, PaymentState::Refunded).await;
+    assert_eq!(till.only().await, (Told::Captured, 0));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn without_a_provider_at_work_nothing_is_known_and_the_hold_stays() {
+    let mut till = Till::with(&["--payment-timeout", "2s"]).await;
+    let show = till.stage.a_show(1).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    till.provider.kill9().await;
+    let request = super::till::paying(&held.booking_id, "approve");
+    for _ in 0..2 {
+        let outcome = till.send(request.clone()).await;
+        let status = system_tests::errors::assert_refused(
+            outcome,
+            tonic::Code::Unavailable,
+            "PAYMENT_UNAVAILABLE",
+        );
+        assert!(system_tests::errors::has_retry_info(&status));
+    }
+    let now = till.stage.get(&held.booking_id).await;
+    assert_eq!(state(&now), PaymentState::Started);
+    till.provider.start_again().await;
+    let now = till.settled(&held.booking_id, PaymentState::Declined).await;
+    assert_eq!(now.state(), BookingState::Pending);
+    // As much as there was: a hold here is made for two minutes.
+    let held_for = |booking: &Booking| booking.expire_time.as_ref().expect("set").seconds;
+    assert!(held_for(&now) - held_for(&held) >= Duration::from_secs(2).as_secs().cast_signed());
+    assert_eq!(till.only().await, (Told::Voided, 0));
+    let paid = granted(till.pay(&held.booking_id, "approve").await);
+    assert_eq!(paid.state(), BookingState::Confirmed);
+    till.assert_sound().await;
+}

@@ -1,0 +1,295 @@
+//! Each way that a payment can go while its call waits.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proto::booking::v1::list_booking_events_request::Of;
+use proto::booking::v1::{
+    Booking, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
+    ExtendHoldRequest, ListBookingEventsRequest, PaymentState, SeatStatus, SwapSeatsRequest,
+};
+use proto::payment::v1::PaymentState as Told;
+use service_kit::wire;
+use system_tests::errors::{assert_error, assert_refused, fields, metadata, subjects};
+use system_tests::system::{confirm, reservation, reserve};
+use tonic::Code;
+
+use super::till::{Till, granted, paying, state};
+use crate::stage::text_of;
+
+const NOT_DONE: Code = Code::FailedPrecondition;
+
+async fn verbs(till: &Till, booking: &str) -> Vec<BookingVerb> {
+    let request = ListBookingEventsRequest {
+        of: Some(Of::BookingId(booking.to_owned())),
+        ..Default::default()
+    };
+    let page = till.client.clone().list_booking_events(request).await;
+    let events = page.expect("a page").into_inner().events;
+    events.iter().map(|event| event.verb()).collect()
+}
+
+fn hold_left(booking: &Booking) -> Duration {
+    let ends = wire::instant(booking.expire_time.as_ref().expect("set")).expect("a time");
+    let left = ends - time::OffsetDateTime::now_utc();
+    Duration::try_from(left).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(3).await;
+    // The worst that an answer can do: it gets lost after the money was held, and taken.
+    for (seat, token) in [
+        ("A-1", "approve"),
+        ("A-2", "lost-answer"),
+        ("A-3", "timeout"),
+    ] {
+        let held = till.stage.reserve(&show, &[seat]).await;
+        let mut request = paying(&held.booking_id, token);
+        request.etag.clone_from(&held.etag);
+        let paid = granted(till.send(request.clone()).await);
+        assert_eq!(paid.state(), BookingState::Confirmed, "{token}");
+        assert_eq!(state(&paid), PaymentState::Captured);
+        let payment = paid.payment.clone().expect("set");
+        assert_eq!(payment.amount, held.total);
+        assert_eq!(
+            (payment.refunded_amount, payment.refund_due_amount),
+            (None, None)
+        );
+        assert_eq!(
+            till.books().await[&payment.payment_key],
+            (Told::Captured, 1250)
+        );
+        assert_eq!(granted(till.send(request).await), paid, "a copy");
+        assert_eq!(till.stage.get(&held.booking_id).await, paid);
+        let wanted = [BookingVerb::Reserve, BookingVerb::Pay, BookingVerb::Confirm];
+        assert_eq!(verbs(&till, &held.booking_id).await, wanted);
+    }
+    assert_eq!(till.books().await.len(), 3);
+    assert_eq!(till.stage.labels(&show, SeatStatus::Booked).await.len(), 3);
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
+    let mut till = Till::with(&["--payment-timeout", "2s"]).await;
+    let show = till.stage.a_show(1).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let mut left = hold_left(&held);
+    for (token, reason, told) in [
+        ("decline", "INSUFFICIENT_FUNDS", Some(Told::Declined)),
+        ("decline-capture", "", Some(Told::Declined)),
+        ("slow:1h", "NOT_COMPLETED", Some(Told::Voided)),
+        ("nonsense", "NOT_COMPLETED", Some(Told::Voided)),
+        // Voided before it was ever asked for.
+        (
+            "no token of the provider",
+            "NOT_COMPLETED",
+            Some(Told::Voided),
+        ),
+    ] {
+        let request = paying(&held.booking_id, token);
+        let outcome = till.send(request.clone()).await;
+        let status = assert_refused(outcome, NOT_DONE, "PAYMENT_DECLINED");
+        let about = metadata(&status);
+        assert_eq!(about["booking_id"], held.booking_id);
+        if !reason.is_empty() {
+            assert_eq!(about["decline_reason"], reason, "{token}");
+        }
+        assert_eq!(subjects(&status), [&*held.booking_id]);
+        let books = till.books().await;
+        let payment = books.get(&about["payment_key"]).copied();
+        assert_eq!(payment, told.map(|told| (told, 0)), "{token}");
+
+        let now = till.stage.get(&held.booking_id).await;
+        assert_eq!(now.state(), BookingState::Pending);
+        assert_eq!(state(&now), PaymentState::Declined);
+        let payment = now.payment.clone().expect("set");
+        assert_eq!(payment.decline_reason, about["decline_reason"]);
+        assert_eq!(about["expire_time"], text_of(now.expire_time.as_ref()));
+        // Nothing is lost but what it took to look.
+        let since = hold_left(&now);
+        assert!(
+            since + Duration::from_secs(5) > left,
+            "{since:?} of {left:?}"
+        );
+        left = since;
+
+        let copy = assert_refused(till.send(request).await, NOT_DONE, "PAYMENT_DECLINED");
+        assert_eq!(metadata(&copy)["payment_key"], about["payment_key"]);
+        assert_eq!(till.books().await.len(), books.len(), "no second attempt");
+    }
+    let paid = granted(till.pay(&held.booking_id, "approve").await);
+    assert_eq!(paid.state(), BookingState::Confirmed);
+    let kept: i64 = till.books().await.values().map(|(_, kept)| kept).sum();
+    assert_eq!(kept, 1250);
+    assert_eq!(till.booking.ended(), None);
+    system_tests::invariants::assert_hold(&till.stage.system.database).await;
+    // Nonsense is told as the fault that it is, once.
+    let log = till.booking.log();
+    let told = log.lines().filter(|line| line.contains("answers nonsense"));
+    assert_eq!(told.count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(3).await;
+    let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
+    let id = &held.booking_id;
+    let request = paying(id, "slow:4s");
+    let copies = join_all((0..4).map(|_| till.send(request.clone())));
+    let meanwhile = async {
+        till.started().await;
+        let mut client = till.client.clone();
+        let pending = "PAYMENT_PENDING";
+        for other in [paying(id, "approve"), paying(id, "decline")] {
+            assert_refused(till.send(other).await, NOT_DONE, pending);
+        }
+        let cancel = CancelBookingRequest {
+            booking_id: id.clone(),
+            ..Default::default()
+        };
+        let part = CancelBookingRequest {
+            seat_labels: vec!["A-1".to_owned()],
+            ..cancel.clone()
+        };
+        for request in [cancel, part] {
+            assert_refused(client.cancel_booking(request).await, NOT_DONE, pending);
+        }
+        let extend = ExtendHoldRequest {
+            booking_id: id.clone(),
+            hold_duration: Some(Duration::from_secs(60).try_into().expect("a minute")),
+            ..Default::default()
+        };
+        assert_refused(client.extend_hold(extend).await, NOT_DONE, pending);
+        let swap = SwapSeatsRequest {
+            booking_id: id.clone(),
+            from_seat_labels: vec!["A-1".to_owned()],
+            to_seat_labels: vec!["A-3".to_owned()],
+            ..Default::default()
+        };
+        let status = assert_refused(client.swap_seats(swap).await, NOT_DONE, pending);
+        assert_eq!(metadata(&status)["booking_id"], *id);
+        let taken = reserve(&mut client, &show, &["A-2"], "bob").await;
+        assert_error(&taken.expect_err("held"), NOT_DONE, "SEATS_UNAVAILABLE");
+        let now = till.stage.get(id).await;
+        assert_eq!(state(&now), PaymentState::Started);
+        let shielded = hold_left(&now) + Duration::from_secs(8);
+        assert!(shielded > hold_left(&held) + Duration::from_secs(10));
+    };
+    let (paid, ()) = tokio::join!(copies, meanwhile);
+    let mut paid = paid.into_iter().map(granted);
+    let first = paid.next().expect("four");
+    assert_eq!(first.state(), BookingState::Confirmed);
+    assert!(paid.all(|copy| copy == first));
+    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_its_payment_to_go_on() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(1).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let request = paying(&held.booking_id, "slow:2s");
+    let calling = tokio::spawn({
+        let (mut client, request) = (till.client.clone(), request.clone());
+        async move { client.confirm_booking(request).await }
+    });
+    till.started().await;
+    calling.abort();
+    let paid = till.settled(&held.booking_id, PaymentState::Captured).await;
+    assert_eq!(paid.state(), BookingState::Confirmed);
+    assert_eq!(granted(till.send(request).await), paid);
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn who_must_pay_here_and_who_cannot() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(4).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let id = &held.booking_id;
+    // Without a provider nothing is paid, and all else is as ever.
+    let mut other = till.stage.client();
+    let outcome = other.confirm_booking(paying(id, "approve")).await;
+    let status = assert_refused(outcome, NOT_DONE, "PAYMENT_NOT_OFFERED");
+    assert_eq!(subjects(&status), ["payment_token"]);
+    // With one nothing is confirmed unpaid,
+    let unpaid = confirm(&mut till.client.clone(), id).await;
+    let status = assert_refused(unpaid, NOT_DONE, "PAYMENT_REQUIRED");
+    assert_eq!(metadata(&status)["booking_id"], *id);
+    let elsewhere = ConfirmBookingRequest {
+        payment_token: String::new(),
+        payment_reference: "till 4".to_owned(),
+        ..paying(id, "")
+    };
+    let outcome = till.send(elsewhere.clone()).await;
+    assert_refused(outcome, NOT_DONE, "PAYMENT_REQUIRED");
+    let mut at_once = reservation(&show, &["A-2"], "bob");
+    at_once.confirm = true;
+    let outcome = till.client.clone().reserve_seats(at_once.clone()).await;
+    let status = assert_refused(outcome, NOT_DONE, "PAYMENT_REQUIRED");
+    assert_eq!(subjects(&status), ["confirm"]);
+    // unless it is said to be all right.
+    let url = till.provider.url();
+    let arguments = ["--payment-provider", &url, "--confirm-unpaid", "true"];
+    let (_both, mut both) = till.stage.another_with(&arguments).await;
+    let sold = both.reserve_seats(at_once).await;
+    sold.expect("sold without a hold");
+    let confirmed = both.confirm_booking(elsewhere).await.expect("live");
+    let confirmed = confirmed.into_inner().booking.expect("set");
+    assert_eq!(
+        (confirmed.payment, &*confirmed.payment_reference),
+        (None, "till 4")
+    );
+    let held = till.stage.reserve(&show, &["A-3"]).await;
+    let paid = both
+        .confirm_booking(paying(&held.booking_id, "approve"))
+        .await;
+    let paid = paid.expect("paid here").into_inner().booking.expect("set");
+    assert_eq!(state(&paid), PaymentState::Captured);
+
+    let held = till.stage.reserve(&show, &["A-4"]).await;
+    let mut wrong = paying(&held.booking_id, &"x".repeat(1_025));
+    wrong.payment_reference = "till 4".to_owned();
+    let status = assert_refused(
+        till.send(wrong).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    assert_eq!(fields(&status), ["payment_token", "payment_token"]);
+    let mut stale = paying(&held.booking_id, "approve");
+    stale.etag = "v7".to_owned();
+    assert_refused(till.send(stale).await, Code::Aborted, "ETAG_MISMATCH");
+    let mut request = paying(&held.booking_id, "decline");
+    assert_refused(
+        till.send(request.clone()).await,
+        NOT_DONE,
+        "PAYMENT_DECLINED",
+    );
+    request.payment_token = "approve".to_owned();
+    let reused = till.send(request).await;
+    assert_refused(reused, Code::InvalidArgument, "REQUEST_ID_REUSED");
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_costs_nothing_is_not_paid() {
+    let mut till = Till::open().await;
+    let mut show = system_tests::system::show(2);
+    show.seat_price.as_mut().expect("set").minor_units = 0;
+    let show = till.stage.create(show).await;
+    for (seat, token) in [("A-1", ""), ("A-2", "decline")] {
+        let held = till.stage.reserve(&show, &[seat]).await;
+        let request = paying(&held.booking_id, token);
+        let confirmed = granted(till.send(request.clone()).await);
+        assert_eq!(confirmed.state(), BookingState::Confirmed);
+        assert_eq!(confirmed.payment, None);
+        assert_eq!(granted(till.send(request).await), confirmed);
+    }
+    assert!(till.books().await.is_empty());
+    till.assert_sound().await;
+}

@@ -1,0 +1,7 @@
+//! ConfirmBooking with a payment token, against the real simulated provider.
+
+mod back;
+mod confirm;
+mod late;
+mod races;
+mod till;

@@ -1,0 +1,117 @@
+//! A payment that succeeds after its hold has ended, against whoever wants the same seats.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proto::booking::v1::{Booking, BookingState};
+use proto::payment::v1::PaymentState as Told;
+use system_tests::errors::reason;
+use system_tests::system::reserve;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::till::{Till, paying};
+use crate::stage::end_hold;
+
+const ROUNDS: u64 = 1_000;
+/// How many rounds go on at once, each with a seat of its own.
+const AT_ONCE: u64 = 16;
+/// How far the rival's reserve is moved to and fro around the end of the payment, in steps.
+const STEPS: u64 = 16;
+const STEP: Duration = Duration::from_millis(10);
+
+fn outcome(outcome: &Result<Booking, Status>) -> String {
+    match outcome {
+        Ok(booking) => booking.state().as_str_name().to_owned(),
+        Err(status) => reason(status),
+    }
+}
+
+/// One seat: its hold ends while it is paid, and somebody else wants it.
+async fn round(till: &Till, show: &str, seat: &str, number: u64) -> (String, String) {
+    let held = till.stage.reserve(show, &[seat]).await;
+    let id = held.booking_id;
+    let late = async {
+        let request = paying(&id, "slow:40ms");
+        let key = request.request_id.clone();
+        let ending = async {
+            wait_for(till, &id, &key).await;
+            end_hold(&till.stage.owner, &id, 0.0).await;
+            tokio::time::sleep(STEP * u32::try_from(number % STEPS).expect("few")).await;
+            let mut client = till.client.clone();
+            loop {
+                let rival = reserve(&mut client, show, &[seat], "rival").await;
+                if !matches!(&rival, Err(status) if reason(status) == "CONTENTION") {
+                    return rival;
+                }
+            }
+        };
+        tokio::join!(till.send(request), ending)
+    };
+    let (paid, rival) = late.await;
+    let said = (outcome(&paid), outcome(&rival));
+    let now = till.stage.get(&id).await;
+    match (&*said.0, &*said.1) {
+        ("BOOKING_STATE_CONFIRMED", "SEATS_UNAVAILABLE") => {
+            assert_eq!(now.state(), BookingState::Confirmed);
+        }
+        ("PAYMENT_TOO_LATE", "BOOKING_STATE_PENDING") => {
+            assert_eq!(now.state(), BookingState::Failed);
+            assert_eq!(now.refund_due, now.total);
+        }
+        other => panic!("{other:?} in round {number}"),
+    }
+    said
+}
+
+/// Waits until the attempt is on record: the log has it.
+async fn wait_for(till: &Till, booking: &str, request: &str) {
+    let id: model::BookingId = booking.parse().expect("an id");
+    let show = id.show().uuid();
+    let request: Uuid = request.parse().expect("an id");
+    let logged = "SELECT count(*) FROM booking.transitions WHERE show_id = $1 AND request_id = $2";
+    system_tests::eventually(Duration::from_secs(20), "it is being paid", async || {
+        let row = till.stage.owner.query_one(logged, &[&show, &request]).await;
+        row.expect("a count").get::<_, i64>(0) == 1
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_money_against_a_new_reserve_of_the_same_seats() {
+    let mut till = Till::open().await;
+    let show = till
+        .stage
+        .a_show(i32::try_from(ROUNDS).expect("a few"))
+        .await;
+    let mut seen = BTreeMap::new();
+    for first in (0..ROUNDS).step_by(usize::try_from(AT_ONCE).expect("few")) {
+        let rounds = (first..ROUNDS.min(first + AT_ONCE)).map(|number| {
+            let (till, show) = (&till, &show);
+            async move { round(till, show, &format!("A-{}", number + 1), number).await }
+        });
+        for said in join_all(rounds).await {
+            *seen.entry(said).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(seen.len(), 2, "both outcomes, and no other: {seen:?}");
+    assert_eq!(seen.values().sum::<u64>(), ROUNDS);
+    // What was too late is given back in the end, and nothing else is.
+    let due = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
+    system_tests::eventually(Duration::from_secs(60), "all is given back", async || {
+        till.stage.count(due).await == 0
+    })
+    .await;
+    let books = till.books().await;
+    let bookings = "SELECT payment_key::text, state::text FROM booking.bookings \
+                    WHERE payment_key IS NOT NULL";
+    let rows = till.stage.owner.query(bookings, &[]).await.expect("rows");
+    assert_eq!((rows.len(), books.len()), (1_000, 1_000));
+    for row in rows {
+        let (key, sold): (String, bool) = (row.get(0), row.get::<_, &str>(1) == "CONFIRMED");
+        let wanted = (Told::Captured, if sold { 1250 } else { 0 });
+        assert_eq!(books[&key], wanted, "{key}");
+    }
+    till.assert_sound().await;
+}
