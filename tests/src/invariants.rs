@@ -1,5 +1,8 @@
 //! What must hold of the database whenever nothing is under way, and after every crash.
 
+use tokio_postgres::Client;
+use uuid::Uuid;
+
 use crate::postgres::TestDatabase;
 
 /// Asserts all of it.
@@ -8,17 +11,25 @@ use crate::postgres::TestDatabase;
 ///
 /// If something does not hold; the message names it.
 pub async fn assert_hold(database: &TestDatabase) {
-    let found = database
-        .owner()
-        .await
-        .query(include_str!("invariants.sql"), &[])
+    let broken = broken(&database.owner().await, None).await;
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What does not hold of a show, or of all, with how often it does not; by a connection of the
+/// database's owner.
+///
+/// # Panics
+///
+/// If it cannot be found out.
+pub async fn broken(owner: &Client, show_id: Option<Uuid>) -> Vec<String> {
+    let found = owner
+        .query(include_str!("invariants.sql"), &[&show_id])
         .await;
-    let broken: Vec<String> = found
+    found
         .expect("the checks run")
         .iter()
         .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, i64>(1)))
-        .collect();
-    assert!(broken.is_empty(), "{broken:#?}");
+        .collect()
 }
 
 #[cfg(test)]

@@ -259,6 +259,8 @@ impl Trouble {
     fn leaves(&self) -> Left {
         match self {
             Self::NoConnection | Self::ConnectionLost { .. } => Left::Lost,
+            // Only what is written meets a copy, and the COMMIT was sent behind it.
+            Self::CopyMet => Left::Idle,
             _ => Left::Open,
         }
     }

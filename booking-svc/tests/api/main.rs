@@ -22,6 +22,7 @@ mod list_bookings;
 mod list_seats;
 mod lost_commit;
 mod malformed;
+mod model;
 mod organiser;
 mod outages;
 mod payments;

@@ -1,21 +1,23 @@
 //! Two verbs at once for the same booking or the same seats: a thousand rounds each, few at a
 //! time. Whatever the order, the outcome is a legal one, and the seats agree with it.
 
+mod copies;
+mod expiry;
+mod parts;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use proto::booking::v1::{Booking, BookingState, FailureReason};
-use proto::expiry::v1::RunOnceRequest;
+use proto::booking::v1::{Booking, BookingState};
 use system_tests::errors::{assert_error, describe, metadata, subjects};
 use system_tests::system::{cancel, confirm, get, reserve};
 use tonic::{Code, Status};
 
-use crate::stage::{Bookings, Stage, assert_quiet, end_hold};
+use crate::stage::{Bookings, Stage, assert_quiet};
 
 const ROUNDS: usize = 1_000;
+/// How often each outcome must be seen.
+const SEEN_MIN: usize = 20;
 /// How many rounds go on at once, each with a part of the show of its own.
 const AT_ONCE: usize = 8;
 
@@ -44,6 +46,14 @@ where
     seen
 }
 
+/// A race of which one outcome is never seen shows nothing.
+fn assert_both(seen: &Seen) {
+    assert!(
+        seen.len() == 2 && seen.values().all(|n| *n >= SEEN_MIN),
+        "{seen:?}"
+    );
+}
+
 fn granted(outcome: Result<Booking, Status>) -> Booking {
     outcome.unwrap_or_else(|status| panic!("{}", describe(&status)))
 }
@@ -51,75 +61,6 @@ fn granted(outcome: Result<Booking, Status>) -> Booking {
 fn refused_by_state(status: &Status, state: &str) {
     assert_error(status, Code::FailedPrecondition, "BOOKING_STATE");
     assert_eq!(metadata(status)["state"], state);
-}
-
-#[tokio::test]
-async fn confirm_against_expiry() {
-    let mut stage = Stage::with_workers(1).await;
-    let show = stage.a_show(1_000).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let mut sweeper = stage.system.worker_client(0);
-    let sweeping = tokio::spawn({
-        let over = Arc::clone(&over);
-        async move {
-            while !over.load(Ordering::Relaxed) {
-                sweeper.run_once(RunOnceRequest {}).await.expect("a sweep");
-            }
-        }
-    });
-    // How long a confirm takes here and now: whoever wins makes it harder for itself.
-    let pace = AtomicU64::new(5_000);
-    let paced = |percent: u64| {
-        let change = |micros: u64| Some((micros * percent / 100).clamp(500, 1_000_000));
-        let _ = pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
-    };
-    let seen = rounds(async |number| {
-        let mut client = stage.client();
-        let label = format!("A-{}", number + 1);
-        let held = granted(reserve(&mut client, &show, &[&label], "ann").await);
-        // Before, during and after the confirm.
-        let place = u64::try_from(number % 40).expect("small");
-        let micros = pace.load(Ordering::Relaxed) * place / 20;
-        let ends_in = Duration::from_micros(micros).as_secs_f64();
-        end_hold(&stage.owner, &held.booking_id, ends_in).await;
-        let outcome = confirm(&mut client, &held.booking_id).await;
-        let now = granted(get(&mut client, &held.booking_id).await);
-        match outcome {
-            Ok(confirmed) => {
-                assert_eq!(now, confirmed, "a confirm that was told is kept");
-                paced(95);
-                "confirmed"
-            }
-            Err(status) => {
-                assert_error(&status, Code::FailedPrecondition, "HOLD_EXPIRED");
-                assert_eq!(now.state(), BookingState::Failed);
-                assert_eq!(now.failure_reason(), FailureReason::Expired);
-                assert_eq!(now.fail_time, now.expire_time);
-                paced(106);
-                "expired"
-            }
-        }
-    })
-    .await;
-    over.store(true, Ordering::Relaxed);
-    sweeping.await.expect("no sweep fails");
-    let last = stage
-        .system
-        .worker_client(0)
-        .run_once(RunOnceRequest {})
-        .await;
-    last.expect("a sweep");
-    assert!(
-        seen.len() == 2 && seen.values().all(|n| *n >= 20),
-        "{seen:?}"
-    );
-    let in_state = |state| format!("SELECT count(*) FROM booking.bookings WHERE state = '{state}'");
-    let confirmed = stage.count(&in_state("CONFIRMED")).await;
-    assert_eq!(usize::try_from(confirmed), Ok(seen["confirmed"]));
-    let failed = stage.count(&in_state("FAILED")).await;
-    assert_eq!(usize::try_from(failed), Ok(seen["expired"]));
-    assert_quiet(&mut stage.system.workers[0]);
-    stage.assert_sound().await;
 }
 
 #[tokio::test]
@@ -153,10 +94,7 @@ async fn confirm_against_cancel_in_two_processes() {
         }
     })
     .await;
-    assert!(
-        seen.len() == 2 && seen.values().all(|n| *n >= 20),
-        "{seen:?}"
-    );
+    assert_both(&seen);
     let owned = "SELECT count(*) FROM booking.show_seats WHERE booking_id IS NOT NULL";
     assert_eq!(stage.count(owned).await, 0);
     assert_quiet(&mut process);
@@ -189,10 +127,7 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
         outcome
     })
     .await;
-    assert!(
-        seen.len() == 2 && seen.values().all(|n| *n >= 20),
-        "{seen:?}"
-    );
+    assert_both(&seen);
     let owned = "SELECT count(*) FROM booking.show_seats WHERE booking_id IS NOT NULL";
     let wanted = i64::try_from(3 * ROUNDS).expect("small");
     assert_eq!(stage.count(owned).await, wanted);

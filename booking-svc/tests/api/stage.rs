@@ -36,16 +36,19 @@ const DIGEST: &str = "
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customers AS t),
         (SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM booking.customer_requests AS t))";
 
-/// Moves a hold as a whole, so that it ends some seconds from now.
-const END_HOLD: &str = "
+/// Moves a hold as a whole, so that it ends some seconds after this began to wait for its row.
+const MOVE_HOLD: &str = "
     UPDATE booking.bookings AS b
-    SET created_at = b.created_at - moved.by, expires_at = b.expires_at - moved.by,
-        places_held_until = b.places_held_until - moved.by
-    FROM (
-        SELECT expires_at - clock_timestamp() - make_interval(secs => $3) AS by
-        FROM booking.bookings WHERE show_id = $1 AND booking_id = $2
-    ) AS moved
-    WHERE b.show_id = $1 AND b.booking_id = $2";
+    SET created_at = b.created_at - (b.expires_at - asked.at) + make_interval(secs => $3),
+        expires_at = asked.at + make_interval(secs => $3),
+        places_held_until = CASE
+            WHEN b.places_held_until IS NOT NULL THEN asked.at + make_interval(secs => $3)
+        END
+    FROM (SELECT clock_timestamp() AS at OFFSET 0) AS asked
+    WHERE b.show_id = $1 AND b.booking_id = $2 AND b.state = 'PENDING'
+    RETURNING b.version, (extract(epoch FROM b.created_at) * 1000000)::bigint,
+        (extract(epoch FROM b.expires_at) * 1000000)::bigint,
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// A type short enough to write.
 pub(crate) type Bookings = BookingServiceClient<Channel>;
@@ -233,23 +236,53 @@ impl Stage {
 
 /// Moves a hold so that it ends some seconds from now, by the owner's connection.
 pub(crate) async fn end_hold(owner: &Client, booking: &str, from_now: f64) {
+    let moved = move_hold(owner, booking, from_now).await;
+    assert!(moved.is_some(), "{booking} is not PENDING");
+}
+
+/// A hold that was moved, its times in microseconds since 1970.
+pub(crate) struct Moved {
+    /// The booking's version.
+    pub(crate) version: i32,
+    /// When it seems to have been made.
+    pub(crate) created_at: i64,
+    /// When it ends.
+    pub(crate) expires_at: i64,
+    /// When it was moved, with the row locked.
+    pub(crate) at: i64,
+}
+
+/// The same, unless the booking is not PENDING any more.
+pub(crate) async fn move_hold(owner: &Client, booking: &str, from_now: f64) -> Option<Moved> {
     let id: BookingId = booking.parse().expect("a booking's id");
     let (show_id, booking_id) = (id.show().uuid(), id.uuid());
     let moved = owner
-        .execute(END_HOLD, &[&show_id, &booking_id, &from_now])
+        .query_opt(MOVE_HOLD, &[&show_id, &booking_id, &from_now])
         .await;
-    assert_eq!(moved.expect("a hold can be moved"), 1);
+    let row = moved.expect("a hold can be moved")?;
+    Some(Moved {
+        version: row.get(0),
+        created_at: row.get(1),
+        expires_at: row.get(2),
+        at: row.get(3),
+    })
 }
 
 /// Asserts that a service runs, has met no fault, and has not filled its log.
 pub(crate) fn assert_quiet(process: &mut Process) {
+    assert_faultless(process);
+    let log = process.log();
+    let lines = log.lines().count();
+    assert!(lines <= LOG_LINES_MAX, "{lines} lines in the log:\n{log}");
+}
+
+/// Asserts that a service runs and has met no fault.
+pub(crate) fn assert_faultless(process: &mut Process) {
     assert_eq!(process.ended(), None);
     let log = process.log();
     for sign in ["panicked", " ERROR "] {
         assert!(!log.contains(sign), "{sign:?} in the log:\n{log}");
     }
-    let lines = log.lines().count();
-    assert!(lines <= LOG_LINES_MAX, "{lines} lines in the log:\n{log}");
 }
 
 /// Sends the same reserve by each client at once.

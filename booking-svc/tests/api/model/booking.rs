@@ -1,0 +1,216 @@
+//! A booking of the model: how it changes, what is in the way of that, and how it is told.
+
+use std::collections::BTreeSet;
+
+use proto::booking::v1::booking::Customer;
+use proto::booking::v1::{Booking as Told, BookingLine, BookingState, CancelReason, FailureReason};
+use proto::money::v1::Money;
+use service_kit::wire;
+use time::OffsetDateTime;
+
+use super::ask::{Ask, Refusal};
+use super::hall::{Instant, SECOND, SECTION, cost, priced};
+
+/// The longest that a hold goes on since it was made.
+const LIFETIME_MAX: i64 = 1_800 * SECOND;
+
+/// A booking of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Booking {
+    pub(super) id: String,
+    pub(super) customer: String,
+    pub(super) state: BookingState,
+    pub(super) version: i32,
+    pub(super) seats: BTreeSet<String>,
+    /// What it cost when it was confirmed.
+    paid: i64,
+    pub(super) created: Instant,
+    pub(super) expires: Instant,
+    confirmed: Option<Instant>,
+    cancelled: Option<Instant>,
+    failed: Option<Instant>,
+    failure_reason: FailureReason,
+    cancel_reason: CancelReason,
+    reference: String,
+}
+
+impl Booking {
+    /// Whether it has its seats at this moment.
+    pub(super) fn is_live(&self, now: Instant) -> bool {
+        match self.state {
+            BookingState::Pending => now < self.expires,
+            state => state == BookingState::Confirmed,
+        }
+    }
+
+    fn has_expired(&self, now: Instant) -> bool {
+        self.failure_reason == FailureReason::Expired
+            || self.state == BookingState::Pending && self.expires <= now
+    }
+
+    fn etag(&self) -> String {
+        format!("v{}", self.version)
+    }
+
+    fn since(&self) -> Instant {
+        let ended = self.failed.or(self.cancelled).or(self.confirmed);
+        ended.unwrap_or(self.created)
+    }
+
+    /// The booking as a read at this moment shows it.
+    pub(super) fn seen_at(&self, show_id: &str, now: Instant) -> Told {
+        let mut seen = self.clone();
+        if seen.state == BookingState::Pending && seen.has_expired(now) {
+            seen.fail(self.expires, FailureReason::Expired);
+        }
+        seen.told(show_id)
+    }
+
+    /// The booking as an answer tells it.
+    pub(super) fn told(&self, show_id: &str) -> Told {
+        let money = |minor_units| Money {
+            minor_units,
+            currency_code: "EUR".to_owned(),
+        };
+        let line = |label: &String| {
+            let (tier, price) = priced(label).expect("it has seats of the hall");
+            BookingLine {
+                seat_label: label.clone(),
+                section: SECTION.to_owned(),
+                row: label.split('-').next().unwrap_or_default().to_owned(),
+                price_tier: tier.to_owned(),
+                price: Some(money(price)),
+            }
+        };
+        let time = |at: Instant| wire::timestamp(instant(at));
+        // Paid once, when it was confirmed; what it does not cost any more is owed.
+        let kept = match self.state {
+            BookingState::Confirmed => cost(&self.seats),
+            _ => 0,
+        };
+        let owed = self.paid - kept;
+        let mut told = Told {
+            booking_id: self.id.clone(),
+            show_id: show_id.to_owned(),
+            customer: Some(Customer::CustomerId(self.customer.clone())),
+            state: self.state.into(),
+            failure_reason: self.failure_reason.into(),
+            lines: self.seats.iter().map(line).collect(),
+            total: Some(money(cost(&self.seats))),
+            create_time: Some(time(self.created)),
+            expire_time: Some(time(self.expires)),
+            confirm_time: self.confirmed.map(time),
+            cancel_time: self.cancelled.map(time),
+            fail_time: self.failed.map(time),
+            etag: self.etag(),
+            refund_due: (owed > 0).then(|| money(owed)),
+            cancel_reason: self.cancel_reason.into(),
+            ..Told::default()
+        };
+        told.payment_reference.clone_from(&self.reference);
+        told
+    }
+}
+
+impl Booking {
+    pub(super) fn hold(
+        id: &str,
+        customer: &str,
+        seats: &BTreeSet<String>,
+        now: Instant,
+        hold: i64,
+    ) -> Self {
+        Self {
+            id: id.to_owned(),
+            customer: customer.to_owned(),
+            state: BookingState::Pending,
+            version: 1,
+            seats: seats.clone(),
+            paid: 0,
+            created: now,
+            expires: now + hold,
+            confirmed: None,
+            cancelled: None,
+            failed: None,
+            failure_reason: FailureReason::Unspecified,
+            cancel_reason: CancelReason::Unspecified,
+            reference: String::new(),
+        }
+    }
+
+    pub(super) fn confirm(&mut self, now: Instant, reference: &str) {
+        self.state = BookingState::Confirmed;
+        self.confirmed = Some(now);
+        self.paid = cost(&self.seats);
+        reference.clone_into(&mut self.reference);
+    }
+
+    pub(super) fn cancel(&mut self, now: Instant, reason: CancelReason) {
+        self.state = BookingState::Cancelled;
+        self.cancelled = Some(now);
+        self.cancel_reason = reason;
+    }
+
+    pub(super) fn fail(&mut self, at: Instant, reason: FailureReason) {
+        self.state = BookingState::Failed;
+        self.failed = Some(at);
+        self.failure_reason = reason;
+    }
+
+    /// The objections to what is asked of a booking that lie in the self.
+    pub(super) fn objections(&self, ask: &Ask, etag: &str, now: Instant) -> Vec<Refusal> {
+        if self.has_expired(now) {
+            return vec![Refusal::HoldExpired(text(self.expires))];
+        }
+        let may_be_confirmed = matches!(ask, Ask::Cancel { .. } | Ask::Swap { .. });
+        let mut objections = Vec::new();
+        if !(self.state == BookingState::Pending
+            || self.state == BookingState::Confirmed && may_be_confirmed)
+        {
+            let name = |name: &str, prefix| name.trim_start_matches(prefix).to_owned();
+            let failed = self.state == BookingState::Failed;
+            let why = self.failure_reason.as_str_name();
+            objections.push(Refusal::BookingState {
+                state: name(self.state.as_str_name(), "BOOKING_STATE_"),
+                since: text(self.since()),
+                failure_reason: failed.then(|| name(why, "FAILURE_REASON_")),
+            });
+        }
+        if !etag.is_empty() && etag != self.etag() {
+            objections.push(Refusal::EtagMismatch(self.etag()));
+        }
+        match ask {
+            Ask::Cancel { labels: given, .. } | Ask::Swap { from: given, .. } => {
+                let missing: BTreeSet<_> = given.difference(&self.seats).cloned().collect();
+                if !missing.is_empty() {
+                    objections.push(Refusal::NotInBooking(missing));
+                }
+            }
+            Ask::Extend { hold_seconds, .. } => {
+                let ends = self.expires.max(now + hold_seconds * SECOND);
+                if ends > (self.created + LIFETIME_MAX).max(self.expires) {
+                    objections.push(Refusal::LifetimeExceeded);
+                }
+            }
+            _ => {}
+        }
+        if let Ask::Swap { from, to, .. } = ask {
+            let dearer = cost(to) - cost(from);
+            if self.state == BookingState::Confirmed && dearer > 0 {
+                objections.push(Refusal::SwapCostsMore(dearer));
+            }
+        }
+        objections
+    }
+}
+
+/// The instant of a time of the database.
+pub(super) fn instant(at: Instant) -> OffsetDateTime {
+    let nanos = i128::from(at) * 1_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("it is near now")
+}
+
+/// A time as error metadata writes it.
+fn text(at: Instant) -> String {
+    wire::rfc3339(instant(at))
+}

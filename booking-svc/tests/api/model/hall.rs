@@ -1,0 +1,205 @@
+//! The model: a show as the contract describes it, in words as plain as they get. It knows
+//! nothing of rows, locks, batches or owners of seats, and shares no code with the service: a
+//! seat is free if no live booking lists it, and that is looked up anew each time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use proto::booking::v1::{BookingState, CancelReason, FailureReason};
+use uuid::Uuid;
+
+use super::ask::{Ask, Refusal};
+use super::booking::Booking;
+
+/// The rows of the hall, each with the name of its price tier and the price of a seat.
+pub(super) const ROWS: [(&str, &str, i64); 3] = [
+    ("A", "Front", 2_000),
+    ("B", "Back", 1_200),
+    ("C", "Back", 1_200),
+];
+/// How many seats a row has.
+pub(super) const SEATS_PER_ROW: i32 = 4;
+/// The section that they are all in.
+pub(super) const SECTION: &str = "Stalls";
+/// How long a hold lasts if nobody says.
+const HOLD_DEFAULT: i64 = 120 * SECOND;
+
+/// In microseconds since 1970, as exact as the database's clock.
+pub(super) type Instant = i64;
+pub(super) const SECOND: i64 = 1_000_000;
+
+/// The show and its bookings at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Hall {
+    pub(super) show_id: String,
+    pub(super) bookings: BTreeMap<String, Booking>,
+    /// What was granted under each request id.
+    pub(super) granted: HashMap<Uuid, Ask>,
+    pub(super) cancelled: bool,
+}
+
+/// The tier and the price of a seat; none if there is no such seat.
+pub(super) fn priced(label: &str) -> Option<(&'static str, i64)> {
+    let (row, number) = label.split_once('-')?;
+    let number: i32 = number.parse().ok()?;
+    let (_, tier, price) = ROWS.iter().find(|(name, ..)| *name == row)?;
+    (1..=SEATS_PER_ROW)
+        .contains(&number)
+        .then_some((tier, *price))
+}
+
+/// Every label of the hall.
+pub(super) fn all_labels() -> Vec<String> {
+    let row = |(name, ..): &(&str, &str, i64)| {
+        let name = (*name).to_owned();
+        (1..=SEATS_PER_ROW).map(move |number| format!("{name}-{number}"))
+    };
+    ROWS.iter().flat_map(row).collect()
+}
+
+/// What seats cost.
+pub(super) fn cost(labels: &BTreeSet<String>) -> i64 {
+    labels
+        .iter()
+        .filter_map(|label| priced(label))
+        .map(|(_, price)| price)
+        .sum()
+}
+
+fn unknown(labels: &BTreeSet<String>) -> usize {
+    labels
+        .iter()
+        .filter(|label| priced(label).is_none())
+        .count()
+}
+
+impl Hall {
+    pub(super) fn new(show_id: &str) -> Self {
+        Self {
+            show_id: show_id.to_owned(),
+            bookings: BTreeMap::new(),
+            granted: HashMap::new(),
+            cancelled: false,
+        }
+    }
+
+    /// The live booking that has a seat.
+    pub(super) fn owner(&self, label: &str, now: Instant) -> Option<&Booking> {
+        let has_it = |b: &&Booking| b.is_live(now) && b.seats.contains(label);
+        self.bookings.values().find(has_it)
+    }
+
+    /// Every reason there is at this moment to refuse what is asked. The contract does not say
+    /// which of several is told.
+    pub(super) fn objections(&self, ask: &Ask, now: Instant) -> Vec<Refusal> {
+        let mut objections = Vec::new();
+        if let Some(wanted) = ask.wanted() {
+            if unknown(wanted) > 0 {
+                objections.push(Refusal::UnknownSeats(unknown(wanted)));
+            }
+            let taken = self.taken(wanted, now);
+            if !taken.is_empty() {
+                objections.push(Refusal::SeatsUnavailable(taken));
+            }
+        }
+        let sells = !matches!(ask, Ask::Cancel { .. } | Ask::Extend { .. });
+        if sells && self.cancelled {
+            objections.push(Refusal::ShowNotOnSale("CANCELLED".to_owned()));
+        }
+        if let Some((id, etag)) = ask.booking() {
+            let booking = &self.bookings[id];
+            objections.extend(booking.objections(ask, etag, now));
+        }
+        objections
+    }
+
+    /// The seats of these that somebody has, and how.
+    pub(super) fn taken(
+        &self,
+        wanted: &BTreeSet<String>,
+        now: Instant,
+    ) -> BTreeMap<String, String> {
+        let taken = |label: &String| {
+            let how = match self.owner(label, now)?.state {
+                BookingState::Pending => "is held",
+                _ => "is booked",
+            };
+            Some((label.clone(), how.to_owned()))
+        };
+        wanted.iter().filter_map(taken).collect()
+    }
+
+    /// Does what is asked, to which there is no objection; the verb that the log must name. A
+    /// booking that is made gets this id.
+    pub(super) fn carry_out(&mut self, ask: &Ask, now: Instant, id: &str) -> &'static str {
+        if let Ask::Reserve {
+            labels,
+            customer,
+            hold_seconds,
+            confirm,
+            reference,
+        } = ask
+        {
+            let hold = hold_seconds.map_or(HOLD_DEFAULT, |seconds| seconds * SECOND);
+            let mut booking = Booking::hold(id, customer, labels, now, hold);
+            if *confirm {
+                booking.confirm(now, reference);
+            }
+            self.bookings.insert(id.to_owned(), booking);
+            return if *confirm { "SELL" } else { "RESERVE" };
+        }
+        let booking = self.bookings.get_mut(id).expect("it was looked at before");
+        booking.version += 1;
+        match ask {
+            Ask::Reserve { .. } => unreachable!("it was made above"),
+            Ask::Confirm { reference, .. } => {
+                booking.confirm(now, reference);
+                "CONFIRM"
+            }
+            Ask::Cancel { labels, .. } if labels.is_empty() || *labels == booking.seats => {
+                booking.cancel(now, CancelReason::Customer);
+                "CANCEL"
+            }
+            Ask::Cancel { labels, .. } => {
+                booking.seats.retain(|label| !labels.contains(label));
+                "RELEASE"
+            }
+            Ask::Extend { hold_seconds, .. } => {
+                booking.expires = booking.expires.max(now + hold_seconds * SECOND);
+                "EXTEND"
+            }
+            Ask::Swap { from, to, .. } => {
+                booking.seats.retain(|label| !from.contains(label));
+                booking.seats.extend(to.iter().cloned());
+                "SWAP"
+            }
+        }
+    }
+
+    /// Ends a booking of the cancelled show, if that is due.
+    pub(super) fn void(&mut self, id: &str, now: Instant) -> Result<(), String> {
+        let cancelled = self.cancelled;
+        let booking = self.bookings.get_mut(id).ok_or("no such booking")?;
+        if !cancelled || !booking.is_live(now) {
+            return Err(format!("show cancelled: {cancelled}, void of {booking:?}"));
+        }
+        booking.version += 1;
+        if booking.state == BookingState::Confirmed {
+            booking.cancel(now, CancelReason::ShowCancelled);
+        } else {
+            booking.fail(now, FailureReason::ShowCancelled);
+        }
+        Ok(())
+    }
+
+    /// Ends a hold whose time is over.
+    pub(super) fn expire(&mut self, id: &str, now: Instant) -> Result<(), String> {
+        let booking = self.bookings.get_mut(id).ok_or("no such booking")?;
+        if booking.state != BookingState::Pending || now < booking.expires {
+            return Err(format!("expiry of {booking:?}"));
+        }
+        booking.version += 1;
+        let ended = booking.expires;
+        booking.fail(ended, FailureReason::Expired);
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! What happened in one run: the calls with their answers, as the customers saw them, and the
+//! log of changes, as the database has it.
+
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+use proto::booking::v1::Booking as Told;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::ask::{Ask, Refusal};
+use super::hall::Instant;
+
+/// Numbers what is logged, and notes when a sale is cancelled: the database's own word for the
+/// order within a transaction, and for the one change that leaves no entry in the log.
+const NOTE_ORDER: &str = "
+    CREATE SEQUENCE public.log_order;
+    GRANT USAGE ON SEQUENCE public.log_order TO booking_svc, expiry_worker;
+    ALTER TABLE booking.transitions
+        ADD COLUMN number bigint NOT NULL DEFAULT nextval('public.log_order');
+    CREATE TABLE public.cancellations (show_id uuid, at timestamptz);
+    CREATE FUNCTION public.note_cancellation() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        INSERT INTO public.cancellations VALUES (NEW.show_id, clock_timestamp());
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_cancellation AFTER INSERT OR UPDATE ON booking.sales
+        FOR EACH ROW WHEN (NEW.state = 'CANCELLED')
+        EXECUTE FUNCTION public.note_cancellation()";
+
+const LOG: &str = "
+    SELECT booking_id::text, version, verb::text, from_state::text, to_state::text,
+        (extract(epoch FROM made_at) * 1000000)::bigint, request_id
+    FROM booking.transitions
+    WHERE show_id = $1
+    ORDER BY made_at, number";
+
+const CANCELLED: &str = "
+    SELECT (extract(epoch FROM min(at)) * 1000000)::bigint
+    FROM public.cancellations
+    WHERE show_id = $1";
+
+/// A call and what came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) ask: Ask,
+    pub(super) request_id: Option<Uuid>,
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    pub(super) outcome: Result<Told, Refusal>,
+}
+
+/// A read, and what it saw.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    pub(super) seen: Told,
+}
+
+/// A hold whose times were moved, as no customer can.
+#[derive(Debug, Clone)]
+pub(super) struct Move {
+    pub(super) booking: String,
+    pub(super) version: i32,
+    pub(super) created: Instant,
+    pub(super) expires: Instant,
+    /// By the database's clock, with the row locked.
+    pub(super) at: Instant,
+    pub(super) ended: Instant,
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) booking: String,
+    pub(super) version: i32,
+    pub(super) verb: String,
+    pub(super) from: Option<String>,
+    pub(super) to: String,
+    pub(super) at: Instant,
+    pub(super) request_id: Uuid,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    pub(super) show_id: String,
+    pub(super) calls: Vec<Call>,
+    pub(super) looks: Vec<Look>,
+    pub(super) moves: Vec<Move>,
+    /// In the order in which they were made.
+    pub(super) log: Vec<Entry>,
+    /// When the booking service took the show off sale for good.
+    pub(super) cancelled_at: Option<Instant>,
+}
+
+/// Prepares a new database for [`History::read_log`].
+pub(super) async fn note_order(owner: &Client) {
+    let noted = owner.batch_execute(NOTE_ORDER).await;
+    noted.expect("the owner may");
+}
+
+/// The time on this machine, which the database runs on too.
+pub(super) fn now() -> Instant {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.expect("it is after 1970").as_micros();
+    Instant::try_from(micros).expect("it is long before 294000")
+}
+
+impl History {
+    /// Reads what the database has of it.
+    pub(super) async fn read_log(&mut self, owner: &Client) {
+        let show_id: Uuid = self.show_id.parse().expect("a show's id");
+        let rows = owner.query(LOG, &[&show_id]).await.expect("the log");
+        let entry = |row: &tokio_postgres::Row| Entry {
+            booking: row.get(0),
+            version: row.get(1),
+            verb: row.get(2),
+            from: row.get(3),
+            to: row.get(4),
+            at: row.get(5),
+            request_id: row.get(6),
+        };
+        self.log = rows.iter().map(entry).collect();
+        let row = owner.query_one(CANCELLED, &[&show_id]).await;
+        self.cancelled_at = row.expect("a time or none").get(0);
+    }
+}
+
+/// In the order of time, a line each.
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<(Instant, String)> = Vec::new();
+        let first = self.calls.iter().map(|call| call.began).min();
+        let first = first.unwrap_or_default();
+        let micros = |at: Instant| at - first;
+        for call in &self.calls {
+            let mut line = format!("call until {:>7}: {:?}", micros(call.ended), call.ask);
+            let id = call
+                .request_id
+                .map_or("none".to_owned(), |id| id.to_string());
+            let _ = write!(line, " under {id}: ");
+            let _ = match &call.outcome {
+                Ok(told) => write!(line, "{}", brief(told)),
+                Err(refusal) => write!(line, "{refusal:?}"),
+            };
+            lines.push((call.began, line));
+        }
+        for look in &self.looks {
+            let seen = brief(&look.seen);
+            lines.push((
+                look.began,
+                format!("look until {:>7}: {seen}", micros(look.ended)),
+            ));
+        }
+        lines.extend(
+            self.moves
+                .iter()
+                .map(|moved| (moved.at, format!("moved: {moved:?}"))),
+        );
+        lines.extend(self.log.iter().map(|entry| {
+            let Entry {
+                booking,
+                version,
+                verb,
+                to,
+                request_id,
+                ..
+            } = entry;
+            let line = format!("    LOG {verb} {booking} v{version} to {to} under {request_id}");
+            (entry.at, line)
+        }));
+        lines.extend(
+            self.cancelled_at
+                .map(|at| (at, "    SHOW CANCELLED".to_owned())),
+        );
+        lines.sort();
+        for (at, line) in lines {
+            writeln!(f, "{:>9} {line}", micros(at))?;
+        }
+        Ok(())
+    }
+}
+
+fn brief(told: &Told) -> String {
+    let labels: Vec<_> = told.lines.iter().map(|line| &*line.seat_label).collect();
+    let Told {
+        booking_id, etag, ..
+    } = told;
+    let owed = told.refund_due.as_ref().map(|money| money.minor_units);
+    let state = told
+        .state()
+        .as_str_name()
+        .trim_start_matches("BOOKING_STATE_");
+    format!(
+        "{booking_id} {etag} {state} {} owed {owed:?}",
+        labels.join(",")
+    )
+}

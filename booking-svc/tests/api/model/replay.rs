@@ -1,0 +1,250 @@
+//! The check of a history, first part: the log, one entry after another, through the model.
+//! Each entry must be legal when its turn comes, be somebody's who was told of it, and leave
+//! what they were told.
+
+use std::collections::{BTreeSet, HashMap};
+
+use proto::booking::v1::{Booking as Told, BookingState};
+use uuid::Uuid;
+
+use super::ask::Ask;
+use super::hall::{Hall, Instant};
+use super::history::{Call, Entry, History, Move};
+
+/// The show from one change to the next.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    pub(super) hall: Hall,
+    /// The booking that the change was made to; none of the show.
+    pub(super) changed: Option<String>,
+    /// When the change was made: nobody can have seen it before.
+    pub(super) at: Instant,
+    /// When it was certainly there to be seen: somebody had been told. If that is not known,
+    /// never.
+    pub(super) seen: Instant,
+}
+
+enum Change<'a> {
+    Logged(&'a Entry),
+    Moved(&'a Move),
+    Cancelled,
+}
+
+/// The show at every moment of its history, the first before anything happened.
+pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
+    let mut changes: Vec<(Instant, Change<'_>)> = Vec::new();
+    changes.extend(history.cancelled_at.map(|at| (at, Change::Cancelled)));
+    changes.extend(
+        history
+            .moves
+            .iter()
+            .map(|moved| (moved.at, Change::Moved(moved))),
+    );
+    changes.extend(
+        history
+            .log
+            .iter()
+            .map(|entry| (entry.at, Change::Logged(entry))),
+    );
+    // Stable: what one transaction wrote stays in its order.
+    changes.sort_by_key(|(at, _)| *at);
+
+    let told = Answers::of(history)?;
+    let mut hall = Hall::new(&history.show_id);
+    let first = Moment {
+        hall: hall.clone(),
+        changed: None,
+        at: Instant::MIN,
+        seen: Instant::MIN,
+    };
+    let mut moments = vec![first];
+    for (at, change) in changes {
+        let (changed, seen) = match change {
+            Change::Cancelled => {
+                hall.cancelled = true;
+                (None, Instant::MAX)
+            }
+            Change::Moved(moved) => {
+                let booking = hall
+                    .bookings
+                    .get_mut(&moved.booking)
+                    .ok_or("moved: unknown")?;
+                if booking.version != moved.version {
+                    return Err(format!("{moved:?} of another version: {booking:?}"));
+                }
+                (booking.created, booking.expires) = (moved.created, moved.expires);
+                (Some(moved.booking.clone()), moved.ended)
+            }
+            Change::Logged(entry) => {
+                let seen = enter(&mut hall, entry, &told, history)?;
+                (Some(entry.booking.clone()), seen)
+            }
+        };
+        moments.push(Moment {
+            hall: hall.clone(),
+            changed,
+            at,
+            seen,
+        });
+    }
+    told.all_entered(history)?;
+    Ok(moments)
+}
+
+/// The calls that were answered with a booking, by what they were granted.
+struct Answers<'a> {
+    by_id: HashMap<Uuid, Vec<(&'a Call, &'a Told)>>,
+    /// By booking and etag.
+    without_id: HashMap<(&'a str, &'a str), (&'a Call, &'a Told)>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(history: &'a History) -> Result<Self, String> {
+        let mut answers = Self {
+            by_id: HashMap::new(),
+            without_id: HashMap::new(),
+        };
+        for call in &history.calls {
+            let Ok(told) = &call.outcome else { continue };
+            if let Some(id) = call.request_id {
+                answers.by_id.entry(id).or_default().push((call, told));
+                continue;
+            }
+            let key = (&*told.booking_id, &*told.etag);
+            if let Some((other, _)) = answers.without_id.insert(key, (call, told)) {
+                return Err(format!("one change, told twice: {call:?} and {other:?}"));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Who was told of an entry: those who called under its id, or one who called without any.
+    fn to(&self, entry: &Entry) -> Result<Vec<(&'a Call, &'a Told)>, String> {
+        let etag = format!("v{}", entry.version);
+        let without_id = self.without_id.get(&(&*entry.booking, &*etag));
+        match (self.by_id.get(&entry.request_id), without_id) {
+            (Some(calls), None) => Ok(calls.clone()),
+            (None, call) => Ok(call.copied().into_iter().collect()),
+            both => Err(format!("{entry:?} was granted twice: {both:?}")),
+        }
+    }
+
+    /// Every answer is about an entry of the log.
+    fn all_entered(&self, history: &History) -> Result<(), String> {
+        let ids: BTreeSet<Uuid> = history.log.iter().map(|entry| entry.request_id).collect();
+        let versions: BTreeSet<(&str, String)> = history
+            .log
+            .iter()
+            .map(|entry| (&*entry.booking, format!("v{}", entry.version)))
+            .collect();
+        if let Some(id) = self.by_id.keys().find(|id| !ids.contains(id)) {
+            return Err(format!("granted, but not in the log: {id}"));
+        }
+        let mut keys = self.without_id.keys();
+        match keys.find(|(id, etag)| !versions.contains(&(*id, (*etag).to_owned()))) {
+            Some(key) => Err(format!("granted, but not in the log: {key:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Carries an entry out; when somebody had been told of it.
+fn enter(
+    hall: &mut Hall,
+    entry: &Entry,
+    answers: &Answers<'_>,
+    history: &History,
+) -> Result<Instant, String> {
+    let Entry {
+        booking: id, at, ..
+    } = entry;
+    let before = hall.bookings.get(id).map(|booking| booking.state);
+    let mut seen = Instant::MAX;
+    let verb = match &*entry.verb {
+        "EXPIRE" => hall.expire(id, *at).map(|()| "EXPIRE")?,
+        "VOID" => hall.void(id, *at).map(|()| "VOID")?,
+        _ => {
+            let told = answers.to(entry)?;
+            let in_time = |call: &&Call| (call.began..=call.ended).contains(at);
+            let Some(author) = told.iter().map(|(call, _)| *call).find(in_time) else {
+                return Err(format!("nobody under way was told of {entry:?}: {told:?}"));
+            };
+            if author.ask.booking().is_some_and(|(of, _)| of != id) {
+                return Err(format!(
+                    "{entry:?} is about another booking than {author:?}"
+                ));
+            }
+            let objections = hall.objections(&author.ask, *at);
+            if !objections.is_empty() {
+                return Err(format!(
+                    "{author:?} is in the log in spite of {objections:?}"
+                ));
+            }
+            let verb = hall.carry_out(&author.ask, *at, id);
+            let expected = hall.bookings[id].told(&hall.show_id);
+            let moved = history
+                .moves
+                .iter()
+                .filter(|moved| moved.booking == *id && moved.at > *at);
+            let moved_at = moved.map(|moved| moved.at).min();
+            for (call, told) in told {
+                is_told(&expected, &author.ask, call, told, entry, moved_at)?;
+                seen = seen.min(call.ended);
+            }
+            if let Some(request_id) = author.request_id {
+                hall.granted.insert(request_id, author.ask.clone());
+            }
+            verb
+        }
+    };
+    let after = &hall.bookings[id];
+    let name = |state: BookingState| {
+        state
+            .as_str_name()
+            .trim_start_matches("BOOKING_STATE_")
+            .to_owned()
+    };
+    let expected = (verb, after.version, before.map(name), name(after.state));
+    let entered = (
+        &*entry.verb,
+        entry.version,
+        entry.from.clone(),
+        entry.to.clone(),
+    );
+    if expected == entered {
+        Ok(seen)
+    } else {
+        Err(format!("{entry:?}, where the model has {expected:?}"))
+    }
+}
+
+/// Whether a call that was granted was told what it must have been.
+fn is_told(
+    expected: &Told,
+    ask: &Ask,
+    call: &Call,
+    told: &Told,
+    entry: &Entry,
+    moved_at: Option<Instant>,
+) -> Result<(), String> {
+    if call.ask != *ask {
+        return Err(format!("{call:?} was told of {ask:?}, another body"));
+    }
+    if call.ended < entry.at {
+        return Err(format!("{call:?} was told before {entry:?} was made"));
+    }
+    let mut expected = expected.clone();
+    // A copy of a call is told what the call was told; but times that were moved since, as no
+    // customer can, it may be told as they are.
+    if moved_at.is_some_and(|at| at < call.ended) {
+        expected.create_time = told.create_time;
+        expected.expire_time = told.expire_time;
+    }
+    if expected == *told {
+        Ok(())
+    } else {
+        Err(format!(
+            "{call:?} was told\n{told:?}, where the model has\n{expected:?}"
+        ))
+    }
+}
