@@ -137,8 +137,7 @@ impl From<Refusal> for ApiError {
                 .with("booking_id", id)
             }
             Refusal::PlacesNotInBooking(id, areas) => {
-                let names: Vec<_> = areas.iter().map(|(area, _)| area).collect();
-                let message = format!("fewer places in the booking: {}", some_of(&names));
+                let message = format!("the booking has fewer places of {} areas", areas.len());
                 let subject = |(area, has)| (area, format!("has {has} places in the booking"));
                 Self::precondition(
                     ErrorReason::SeatsNotInBooking,
@@ -283,9 +282,13 @@ fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
 }
 
 fn areas_full(areas: Vec<(String, u32)>) -> ApiError {
-    let names: Vec<_> = areas.iter().map(|(area, _)| area).collect();
-    let message = format!("too few places left: {}", some_of(&names));
     let (first, left) = areas.first().cloned().unwrap_or_default();
+    let more = areas.len().saturating_sub(1);
+    let more = (more > 0).then(|| format!(", and {more} more have too few"));
+    let message = format!(
+        "{first:?} has {left} places left{}",
+        more.unwrap_or_default()
+    );
     let subjects = areas
         .into_iter()
         .map(|(area, left)| (area, format!("has {left} places left")));

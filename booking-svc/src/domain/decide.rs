@@ -2,8 +2,9 @@
 //! are granted, over rows that are locked. Pure code: the same orders over the same rows
 //! always end the same way, exactly as if they had come one after another.
 //!
-//! Invariants: an order is granted whole or not at all; a seat that is given has no owner,
-//! or one that this batch has just expired; no area gives more places than it has; every change of a booking leaves a transition.
+//! Invariants: an order is granted whole or not at all; a seat that is given has no owner, or one
+//! that this batch has just expired; no area gives more places than it has; every change of a
+//! booking leaves a transition.
 
 mod areas;
 mod cap;

@@ -22,7 +22,8 @@ impl Payments {
     /// Has a booking paid and confirmed, under the ids of `order`. A copy of an earlier call
     /// goes on where that stands, and comes to the same end.
     ///
-    /// An attempt that has begun goes on without its caller.
+    /// Once the provider is asked it goes on without its caller. If the caller is gone before
+    /// that, the attempt is called off at its deadline.
     ///
     /// # Errors
     ///

@@ -126,11 +126,11 @@ async fn whoever_booked_by_an_address_is_a_customer() {
     for statements in BEFORE {
         run(statements).await;
     }
-    for statements in [CONVERTS, AFTER[0], AFTER[1]] {
+    for statements in [CONVERTS, AFTER[0], AFTER[1], AFTER[2]] {
         run(&format!("BEGIN; {statements}; COMMIT")).await;
     }
     run(BY_EMAIL).await;
-    run(&format!("BEGIN; {}; COMMIT", AFTER[2])).await;
+    run(&format!("BEGIN; {}; COMMIT", AFTER[3])).await;
     let row = owner.query_one(LINKED, &[]).await.expect("a count");
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 2));
 }

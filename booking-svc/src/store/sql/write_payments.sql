@@ -1,6 +1,8 @@
 -- What a batch notes of payments, if it does. Behind the locks of their bookings.
 -- $1 to $6: attempts that begin. $7 to $10: attempts that have ended. $11 to $15: what is to be
 -- given back. $16: the time of it all.
+-- An open one is told by settled_at: by its state it would be looked for in the index of all
+-- that are open.
 WITH started AS (
     INSERT INTO booking.payments (
         show_id, payment_key, booking_id, state, amount, currency, started_at, deadline_at, look_at
@@ -20,7 +22,7 @@ WITH started AS (
     FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[])
         AS new (show_id, payment_key, state, decline_reason)
     WHERE p.show_id = ANY (ARRAY[new.show_id]) AND p.payment_key = new.payment_key
-        AND p.state = 'STARTED'
+        AND p.settled_at IS NULL
     RETURNING 1
 ), owed AS (
     INSERT INTO booking.refunds (

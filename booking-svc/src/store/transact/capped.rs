@@ -1,6 +1,6 @@
-//! The bookings of those customers whose places are counted.
+//! Locks that are no row's; and the bookings of those customers whose places are counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::ShowId;
 use service_kit::fingerprint::fingerprint;
@@ -8,16 +8,21 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{Statements, TransactError};
-use crate::domain::{Booking, Customer, Holder};
+use crate::domain::{Booking, Customer, Holder, Order};
 use crate::store::rows;
 
-/// Those whose places orders add to, by the keys of their locks.
+/// Those whose places orders add to, by the keys of their locks; and the keys of requests of
+/// which copies may share no row, so that one could be granted beside another's refusal.
 #[derive(Default)]
-pub(super) struct Holders(BTreeMap<i64, Vec<(ShowId, Holder)>>);
+pub(super) struct Holders {
+    counted: BTreeMap<i64, Vec<(ShowId, Holder)>>,
+    requests: BTreeSet<i64>,
+}
 
 impl Holders {
     pub(super) fn push(&mut self, show_id: ShowId, holder: Holder) {
-        let same_key = self.0.entry(lock_key(show_id, &holder)).or_default();
+        let key = lock_key(show_id, &holder);
+        let same_key = self.counted.entry(key).or_default();
         // Two that have the same key wait for each other, which does no harm.
         if !same_key
             .iter()
@@ -27,17 +32,20 @@ impl Holders {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn push_request(&mut self, order: &Order) {
+        let (show_id, request_id) = (order.show_id.uuid(), order.request_id);
+        let said: [&[u8]; 2] = [show_id.as_bytes(), request_id.as_bytes()];
+        self.requests.insert(fingerprint("request", said));
     }
 
     /// The keys of their locks, ascending.
     fn lock_keys(&self) -> Vec<i64> {
-        self.0.keys().copied().collect()
+        let counted = self.counted.keys().copied().collect();
+        (&self.requests | &counted).into_iter().collect()
     }
 
     fn iter(&self) -> impl Iterator<Item = &(ShowId, Holder)> {
-        self.0.values().flatten()
+        self.counted.values().flatten()
     }
 
     /// Them as the columns that `capped_bookings.sql` takes.
@@ -80,16 +88,16 @@ fn lock_key(show_id: ShowId, holder: &Holder) -> i64 {
     }
 }
 
-/// Has nobody else add to their places.
+/// Has nobody else add to their places, nor decide a copy of one of the requests.
 pub(super) async fn lock(
     client: &Client,
     statements: &Statements,
     holders: &Holders,
 ) -> Result<(), tokio_postgres::Error> {
-    if holders.is_empty() {
+    let keys = holders.lock_keys();
+    if keys.is_empty() {
         return Ok(());
     }
-    let keys = holders.lock_keys();
     let locked = client.execute(&statements.lock_holders, &[&keys]).await;
     locked.map(drop)
 }
@@ -104,7 +112,7 @@ pub(super) async fn bookings(
         .iter()
         .map(|holder| (holder.clone(), Vec::new()))
         .collect();
-    if holders.is_empty() {
+    if found.is_empty() {
         return Ok(found);
     }
     let HolderColumns(shows, linked, ids, emails) = holders.columns();

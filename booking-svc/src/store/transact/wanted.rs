@@ -44,6 +44,9 @@ impl<'a> Wanted<'a> {
             if let Some(holder) = order.command.is_capped() {
                 wanted.holders.push(order.show_id, holder);
             }
+            if order.repeatable && order.command.picks_seats() {
+                wanted.holders.push_request(order);
+            }
             if let Some(booking_id) = order.command.booking_id() {
                 wanted.bookings.push(show_id, booking_id.uuid());
                 if order.command.frees_seats() {

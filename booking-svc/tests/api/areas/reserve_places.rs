@@ -94,7 +94,8 @@ async fn what_is_no_number_of_places_or_no_area_is_refused() {
     let mut stage = Stage::start().await;
     let show = stage.create(show_of(2, &AREAS)).await;
     let mut client = stage.client();
-    let cases: [(&[(&str, i32)], &[&str]); 5] = [
+    type Wanted = &'static [(&'static str, i32)];
+    let cases: [(Wanted, &[&str]); 5] = [
         (&[("Floor", 0)], &["places[0].quantity"]),
         (&[("Floor", 1), ("Pit", -7)], &["places[1].quantity"]),
         (&[("Floor", i32::MIN)], &["places[0].quantity"]),

@@ -11,10 +11,6 @@ use super::hall::{Hall, Instant};
 use super::history::{Call, History};
 use super::replay::Moment;
 
-/// Whether a call that was refused is refused again, in the same way, when it is repeated under
-/// its id. Otherwise it is decided anew.
-const REFUSALS_STICK: bool = false;
-
 /// Every refusal and every read of a history has its moment.
 pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), String> {
     for call in &history.calls {
@@ -22,11 +18,11 @@ pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), Strin
             continue;
         };
         let justified = is_justified(call, refusal, moments)
-            || REFUSALS_STICK && repeats_a_refusal(call, refusal, history, moments);
+            || repeats_a_refusal(call, refusal, history, moments);
         if !justified {
             return Err(format!("refused without a reason: {call:?}"));
         }
-        if REFUSALS_STICK && sticks(refusal) {
+        if sticks(refusal) {
             stays_refused(call, history)?;
         }
     }

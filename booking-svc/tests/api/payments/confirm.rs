@@ -3,31 +3,21 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use proto::booking::v1::list_booking_events_request::Of;
 use proto::booking::v1::{
     Booking, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
-    ExtendHoldRequest, ListBookingEventsRequest, PaymentState, SeatStatus, SwapSeatsRequest,
+    ExtendHoldRequest, PaymentState, SeatStatus, SwapSeatsRequest,
 };
 use proto::payment::v1::PaymentState as Told;
 use service_kit::wire;
 use system_tests::errors::{assert_error, assert_refused, fields, metadata, subjects};
+use system_tests::eventually;
 use system_tests::system::{confirm, reservation, reserve};
 use tonic::Code;
 
-use super::till::{Till, granted, paying, state};
+use super::till::{SETTLED_MAX, Till, granted, paying, state};
 use crate::stage::text_of;
 
 const NOT_DONE: Code = Code::FailedPrecondition;
-
-async fn verbs(till: &Till, booking: &str) -> Vec<BookingVerb> {
-    let request = ListBookingEventsRequest {
-        of: Some(Of::BookingId(booking.to_owned())),
-        ..Default::default()
-    };
-    let page = till.client.clone().list_booking_events(request).await;
-    let events = page.expect("a page").into_inner().events;
-    events.iter().map(|event| event.verb()).collect()
-}
 
 fn hold_left(booking: &Booking) -> Duration {
     let ends = wire::instant(booking.expire_time.as_ref().expect("set")).expect("a time");
@@ -64,7 +54,7 @@ async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
         assert_eq!(granted(till.send(request).await), paid, "a copy");
         assert_eq!(till.stage.get(&held.booking_id).await, paid);
         let wanted = [BookingVerb::Reserve, BookingVerb::Pay, BookingVerb::Confirm];
-        assert_eq!(verbs(&till, &held.booking_id).await, wanted);
+        assert_eq!(till.verbs(&held.booking_id).await, wanted);
     }
     assert_eq!(till.books().await.len(), 3);
     assert_eq!(till.stage.labels(&show, SeatStatus::Booked).await.len(), 3);
@@ -122,6 +112,14 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
     }
     let paid = granted(till.pay(&held.booking_id, "approve").await);
     assert_eq!(paid.state(), BookingState::Confirmed);
+    let log = till.verbs(&held.booking_id).await;
+    assert_eq!(
+        log[1..]
+            .chunks(2)
+            .filter(|pair| **pair == [BookingVerb::Pay, BookingVerb::Decline])
+            .count(),
+        5
+    );
     let kept: i64 = till.books().await.values().map(|(_, kept)| kept).sum();
     assert_eq!(kept, 1250);
     assert_eq!(till.booking.ended(), None);
@@ -198,7 +196,11 @@ async fn a_caller_that_goes_away_leaves_its_payment_to_go_on() {
         let (mut client, request) = (till.client.clone(), request.clone());
         async move { client.confirm_booking(request).await }
     });
-    till.started().await;
+    // Before the provider is asked the caller may take it back.
+    eventually(SETTLED_MAX, "the provider is asked", async || {
+        !till.books().await.is_empty()
+    })
+    .await;
     calling.abort();
     let paid = till.settled(&held.booking_id, PaymentState::Captured).await;
     assert_eq!(paid.state(), BookingState::Confirmed);

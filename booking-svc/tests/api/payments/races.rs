@@ -12,7 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::till::{Till, paying};
-use crate::stage::end_hold;
+use crate::stage::move_hold;
 
 const ROUNDS: u64 = 1_000;
 /// How many rounds go on at once, each with a seat of its own.
@@ -37,7 +37,8 @@ async fn round(till: &Till, show: &str, seat: &str, number: u64) -> (String, Str
         let key = request.request_id.clone();
         let ending = async {
             wait_for(till, &id, &key).await;
-            end_hold(&till.stage.owner, &id, 0.0).await;
+            // It may be paid by now.
+            move_hold(&till.stage.owner, &id, 0.0).await;
             tokio::time::sleep(STEP * u32::try_from(number % STEPS).expect("few")).await;
             let mut client = till.client.clone();
             loop {

@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use proto::booking::v1::{Booking, ConfirmBookingRequest, PaymentState};
+use proto::booking::v1::list_booking_events_request::Of;
+use proto::booking::v1::{
+    Booking, BookingVerb, ConfirmBookingRequest, ListBookingEventsRequest, PaymentState,
+};
 use proto::money::v1::Money;
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
 use proto::payment::v1::{self as provider, ListPaymentsRequest};
@@ -79,6 +82,17 @@ impl Till {
             (state(&found) == wanted).then_some(found)
         })
         .await
+    }
+
+    /// What happened to a booking, by its log.
+    pub(crate) async fn verbs(&self, booking: &str) -> Vec<BookingVerb> {
+        let request = ListBookingEventsRequest {
+            of: Some(Of::BookingId(booking.to_owned())),
+            ..Default::default()
+        };
+        let page = self.client.clone().list_booking_events(request).await;
+        let events = page.expect("a page").into_inner().events;
+        events.iter().map(|event| event.verb()).collect()
     }
 
     /// Waits until an attempt is on record as under way.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::world::{NOW, World};
 use crate::domain::choose::{Hall, Unmet};
 use crate::domain::decide::{NotGranted, Outcome};
@@ -74,6 +76,8 @@ fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
     if let Command::Reserve(wanted) = &mut order.command {
         Arc::make_mut(&mut wanted.sale).terms.start_at = NOW;
     }
+    // The first refusal sticks to its id.
+    order.request_id = Uuid::from_u128(2);
     let outcomes = world.decide(&[order]);
     let started = Refusal::ShowStarted(world.sale.show_id, NOW);
     assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
