@@ -23,8 +23,9 @@ const BATCH_ORDERS_MAX: usize = 256;
 const BATCH_SEATS_MAX: usize = 2_000;
 /// How often a transaction is tried that meets others, or whose connection breaks.
 const ATTEMPTS_MAX: u32 = 6;
-/// How often an order comes again because holds had to be ended first.
-const ROUNDS_MAX: u8 = 4;
+/// How often an order comes again because holds had to be ended first: another replica may have
+/// taken what that brought, each time.
+const ROUNDS_MAX: u8 = 16;
 
 /// Why an order got no decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
