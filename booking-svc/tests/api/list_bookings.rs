@@ -1,7 +1,5 @@
 //! ListBookings.
 
-use std::time::Duration;
-
 use model::{BookingId, ShowId};
 use proto::booking::v1::list_bookings_request::Customer;
 use proto::booking::v1::{Booking, BookingState, ListBookingsRequest, ListBookingsResponse};
