@@ -176,8 +176,9 @@ impl Payments {
                 Err(LaneError::SaleChanged) => {
                     let sale = self.sales.refresh(show_id).await?;
                     let booking = self.sales.store().booking(booking_id).await?;
-                    let booking =
+                    let record =
                         booking.ok_or(PayError::Refused(Refusal::BookingNotFound(booking_id)))?;
+                    let booking = record.booking;
                     let ordinals = booking.seats.iter().map(|seat| seat.ordinal).collect();
                     let places = booking.places.iter().map(|held| Places {
                         area: Arc::clone(&held.area),

@@ -5,7 +5,6 @@ use service_kit::{ApiError, FieldViolations};
 
 use super::{Bookings, parse};
 use crate::domain::Refusal;
-use crate::verbs::Booked;
 
 impl Bookings {
     pub(super) async fn handle_get_booking(
@@ -16,14 +15,13 @@ impl Bookings {
         let Some(id) = parse::booking_id(&request.booking_id, &mut violations) else {
             return Err(violations.into_error());
         };
-        let booking = self
+        let record = self
             .store
             .booking(id)
             .await?
             .ok_or(Refusal::BookingNotFound(id))?;
-        let sale = self.sales.of(&booking).await?;
         Ok(pb::GetBookingResponse {
-            booking: Some(self.tell(Booked { booking, sale }).await?),
+            booking: Some(self.tell_record(record).await?),
         })
     }
 }

@@ -8,7 +8,6 @@ use service_kit::{ApiError, FieldViolations, paging};
 use super::{Bookings, convert, parse};
 use crate::domain::Customer;
 use crate::store::BookingFilter;
-use crate::verbs::Booked;
 
 impl Bookings {
     pub(super) async fn handle_list_bookings(
@@ -24,11 +23,9 @@ impl Bookings {
         let page = self.store.bookings(&filter, after, page_size).await?;
 
         let mut bookings = Vec::with_capacity(page.items.len());
-        for booking in page.items {
-            let sale = self.sales.of(&booking).await?;
-            bookings.push(Booked { booking, sale });
+        for record in page.items {
+            bookings.push(self.tell_record(record).await?);
         }
-        let bookings = self.tell_all(bookings).await?;
         let next_page_token = page
             .next
             .map(|id| paging::page_token(query, &id.to_string()));

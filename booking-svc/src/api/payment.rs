@@ -12,35 +12,35 @@ use uuid::Uuid;
 use super::Bookings;
 use crate::domain::{FailureReason, PaymentRecord, PaymentState};
 use crate::payments::{PayError, PaymentToken, TOKEN_CHARS_MAX};
+use crate::store::BookingRecord;
 use crate::verbs::Booked;
 
 impl Bookings {
-    /// A booking with its payment, which is looked up if there is one.
+    /// What a verb has made of a booking, with its payment as it stands now, which is looked up
+    /// if there is one.
     pub(super) async fn tell(&self, booked: Booked) -> Result<pb::Booking, ApiError> {
-        if booked.booking.payment.is_none() {
-            return Ok(booked.into());
-        }
-        let told = self.tell_all(vec![booked]).await?.pop();
-        Ok(told.unwrap_or_default())
+        let record = match booked.booking.payment {
+            Some(payment) => {
+                let show_id = booked.booking.booking_id.show();
+                self.store.payment(show_id, payment.key).await?
+            }
+            None => None,
+        };
+        Ok(with_payment(booked, record.as_ref()))
     }
 
-    /// Bookings with their payments.
-    pub(super) async fn tell_all(&self, all: Vec<Booked>) -> Result<Vec<pb::Booking>, ApiError> {
-        let key = |booked: &Booked| {
-            let key = booked.booking.payment?.key;
-            Some((booked.booking.booking_id.show(), key))
-        };
-        let keys: Vec<_> = all.iter().filter_map(key).collect();
-        let records = self.store.payments(&keys).await?;
-        let told = all.into_iter().map(|booked| {
-            let payment = booked.booking.payment;
-            let mut booking = pb::Booking::from(booked);
-            let record = payment.and_then(|payment| records.get(&payment.key));
-            booking.payment = record.map(pb::Payment::from);
-            booking
-        });
-        Ok(told.collect())
+    /// A booking as it stands.
+    pub(super) async fn tell_record(&self, record: BookingRecord) -> Result<pb::Booking, ApiError> {
+        let BookingRecord { booking, payment } = record;
+        let sale = self.sales.of(&booking).await?;
+        Ok(with_payment(Booked { booking, sale }, payment.as_ref()))
     }
+}
+
+fn with_payment(booked: Booked, payment: Option<&PaymentRecord>) -> pb::Booking {
+    let mut booking = pb::Booking::from(booked);
+    booking.payment = payment.map(pb::Payment::from);
+    booking
 }
 
 impl From<&PaymentRecord> for pb::Payment {

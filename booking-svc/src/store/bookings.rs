@@ -2,11 +2,12 @@
 
 use model::{BookingId, ShowId};
 use service_kit::postgres;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Store, StoreError, refusals, rows};
-use crate::domain::{Booking, BookingState, Customer, CustomerId, Replay};
+use super::{Store, StoreError, payments, refusals, rows};
+use crate::domain::{Booking, BookingState, Customer, CustomerId, PaymentRecord, Replay};
 
 /// The most bookings that one page looks at; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
@@ -16,6 +17,23 @@ const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, c
      cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers, released, \
      payment_reference, areas::text, linked_customer_id, stranded, payment_key, \
      payment_state::text";
+
+/// Each booking's newest payment, behind [`COLUMNS`], out of the same snapshot: read by itself
+/// it could tell of a later moment than the booking.
+const PAYMENT: &str = concat!(
+    "LEFT JOIN LATERAL (",
+    include_str!("sql/payment.sql"),
+    ") AS payment ON true"
+);
+
+/// A booking as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BookingRecord {
+    /// The booking.
+    pub booking: Booking,
+    /// Its newest payment, if one was tried.
+    pub payment: Option<PaymentRecord>,
+}
 
 /// Which bookings to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,16 +63,22 @@ impl Store {
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn booking(&self, id: BookingId) -> Result<Option<Booking>, StoreError> {
+    pub async fn booking(&self, id: BookingId) -> Result<Option<BookingRecord>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM booking.bookings_now WHERE show_id = $1 AND booking_id = $2"
+            "SELECT wanted.*, payment.* FROM (
+                SELECT {COLUMNS}, show_id
+                FROM booking.bookings_now
+                WHERE show_id = $1 AND booking_id = $2
+            ) AS wanted {PAYMENT}"
         );
         let client = postgres::get(&self.pool).await?;
         let statement = client.prepare_cached(&sql).await?;
         let row = client
             .query_opt(&statement, &[&id.show().uuid(), &id.uuid()])
             .await?;
-        Ok(row.as_ref().map(rows::booking).transpose()?)
+        Ok(row
+            .map(|row| record(&row, rows::BOOKING_COLUMNS + 1))
+            .transpose()?)
     }
 
     /// What the call with this request id did on a show, or was refused for, if it came to that.
@@ -91,7 +115,7 @@ impl Store {
         filter: &BookingFilter,
         after: Option<BookingId>,
         page_size: u16,
-    ) -> Result<Page<Booking, BookingId>, StoreError> {
+    ) -> Result<Page<BookingRecord, BookingId>, StoreError> {
         let show_id = filter.show_id.map(ShowId::uuid);
         let after_show = after.map_or(Uuid::nil(), |id| id.show().uuid());
         let after_id = after.map_or(Uuid::nil(), BookingId::uuid);
@@ -122,18 +146,22 @@ impl Store {
             }
         }
         let sql = format!(
-            "SELECT * FROM (
-                SELECT {COLUMNS}, row_number() OVER (ORDER BY show_id, booking_id) AS place
-                FROM (
-                    SELECT * FROM booking.bookings_now
-                    WHERE (show_id, booking_id) > ($1, $2){wanted}
-                    ORDER BY show_id, booking_id
-                    LIMIT $4
-                ) AS scanned
-            ) AS numbered
-            WHERE $3::text IS NULL OR state = $3 OR place = $4
-            ORDER BY place
-            LIMIT $5"
+            "SELECT wanted.*, payment.* FROM (
+                SELECT * FROM (
+                    SELECT {COLUMNS},
+                        row_number() OVER (ORDER BY show_id, booking_id) AS place, show_id
+                    FROM (
+                        SELECT * FROM booking.bookings_now
+                        WHERE (show_id, booking_id) > ($1, $2){wanted}
+                        ORDER BY show_id, booking_id
+                        LIMIT $4
+                    ) AS scanned
+                ) AS numbered
+                WHERE $3::text IS NULL OR state = $3 OR place = $4
+                ORDER BY place
+                LIMIT $5
+            ) AS wanted {PAYMENT}
+            ORDER BY wanted.place"
         );
         let client = postgres::get(&self.pool).await?;
         let statement = client.prepare_cached(&sql).await?;
@@ -145,11 +173,14 @@ impl Store {
                 more = true;
                 break;
             }
-            let booking = rows::booking(&row)?;
-            last_seen = Some(booking.booking_id);
+            let record = record(&row, rows::BOOKING_COLUMNS + 2)?;
+            last_seen = Some(record.booking.booking_id);
             more = row.get::<_, i64>(rows::BOOKING_COLUMNS) == SCANNED_MAX;
-            if filter.state.is_none_or(|state| state == booking.state) {
-                items.push(booking);
+            if filter
+                .state
+                .is_none_or(|state| state == record.booking.state)
+            {
+                items.push(record);
             }
         }
         Ok(Page {
@@ -157,4 +188,14 @@ impl Store {
             next: last_seen.filter(|_| more),
         })
     }
+}
+
+/// Reads a booking and its payment, whose columns begin at `payment_at`.
+fn record(row: &Row, payment_at: usize) -> Result<BookingRecord, rows::BadRow> {
+    let booking = rows::booking(row)?;
+    let payment = booking.payment.map(|_| payments::record(row, payment_at));
+    Ok(BookingRecord {
+        payment: payment.transpose()?,
+        booking,
+    })
 }

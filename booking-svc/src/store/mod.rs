@@ -28,7 +28,7 @@ use service_kit::postgres::DbError;
 
 pub use areas::AreaCount;
 pub use batch::{Answer, Fault, LaneError};
-pub use bookings::{BookingFilter, Page};
+pub use bookings::{BookingFilter, BookingRecord, Page};
 pub use change_customer::{Changed, CustomerChange, CustomerError};
 pub use customer_requests::RequestKey;
 pub use customers::CustomerKey;

@@ -14,6 +14,13 @@ use crate::domain::{DeclineReason, DueRefund, PaymentRecord, PaymentState, Refun
 
 /// The most attempts, or refunds, that are taken up at once.
 const TAKEN_UP_MAX: i64 = 32;
+/// Attempts by their keys.
+const BY_KEYS: &str = concat!(
+    "SELECT payment.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, payment_key)
+    CROSS JOIN LATERAL (",
+    include_str!("sql/payment.sql"),
+    ") AS payment"
+);
 /// The longest until what could not be done is tried again, in seconds.
 const PAUSE_SECONDS_MAX: f64 = 300.0;
 
@@ -46,12 +53,10 @@ impl Store {
         let (shows, keys): (Vec<_>, Vec<_>) =
             keys.iter().map(|(show, key)| (show.uuid(), *key)).unzip();
         let client = postgres::get(&self.pool).await?;
-        let statement = client
-            .prepare_cached(include_str!("sql/payments.sql"))
-            .await?;
+        let statement = client.prepare_cached(BY_KEYS).await?;
         let found = client.query(&statement, &[&shows, &keys]).await?;
         let records = found.iter().map(|row| {
-            let record = record(row)?;
+            let record = record(row, 0)?;
             Ok((record.key, record))
         });
         records.collect()
@@ -136,25 +141,29 @@ fn keys(rows: &[Row]) -> Result<Vec<(ShowId, Uuid)>, BadRow> {
     keys.collect()
 }
 
-fn record(row: &Row) -> Result<PaymentRecord, BadRow> {
-    let key: Uuid = row.get(1);
+/// Reads the columns of `payment.sql`, the first of which is the row's column `at`.
+pub(super) fn record(row: &Row, at: usize) -> Result<PaymentRecord, BadRow> {
+    let key: Uuid = row.get(at + 1);
     let bad = |column| rows::bad(column, key);
-    let booking_id: BookingId = rows::booking_id(row.get(2))?;
-    let decline_reason = row.get::<_, Option<&str>>(6);
+    let booking_id: BookingId = rows::booking_id(row.get(at + 2))?;
+    let decline_reason = row.get::<_, Option<&str>>(at + 6);
     let decline_reason = decline_reason
         .map(|name| DeclineReason::from_name(name).ok_or_else(|| bad("decline_reason")));
     Ok(PaymentRecord {
         key,
         booking_id,
-        state: PaymentState::from_name(row.get(3)).ok_or_else(|| bad("state"))?,
-        amount: row.get(4),
-        currency: row.get::<_, &str>(5).parse().map_err(|_| bad("currency"))?,
+        state: PaymentState::from_name(row.get(at + 3)).ok_or_else(|| bad("state"))?,
+        amount: row.get(at + 4),
+        currency: row
+            .get::<_, &str>(at + 5)
+            .parse()
+            .map_err(|_| bad("currency"))?,
         decline_reason: decline_reason.transpose()?,
-        started_at: row.get(7),
-        deadline_at: row.get(8),
-        time_left: Duration::try_from_secs_f64(row.get(9)).unwrap_or_default(),
-        refunded: row.get(10),
-        refund_due: row.get(11),
-        refund_declined: row.get(12),
+        started_at: row.get(at + 7),
+        deadline_at: row.get(at + 8),
+        time_left: Duration::try_from_secs_f64(row.get(at + 9)).unwrap_or_default(),
+        refunded: row.get(at + 10),
+        refund_due: row.get(at + 11),
+        refund_declined: row.get(at + 12),
     })
 }

@@ -93,7 +93,10 @@ async fn every_seat_keeps_its_label_its_number_and_its_price() {
     assert_eq!(sale.seats.ordinal_count(), 9);
 
     let found = store.booking(BOOKING.parse().expect("an id")).await;
-    let booking = found.expect("a booking that can be").expect("a booking");
+    let booking = found
+        .expect("a booking that can be")
+        .expect("a booking")
+        .booking;
     let tiers: Vec<_> = booking.seats.iter().map(|seat| &*seat.tier).collect();
     assert_eq!(tiers, ["Stalls", "Balcony", "Balcony"]);
 }

@@ -188,7 +188,7 @@ async fn an_area_that_goes_keeps_its_past_and_may_come_back() {
         .booking(past.booking_id)
         .await
         .expect("a database");
-    assert_eq!(kept.expect("a booking").places, past.places);
+    assert_eq!(kept.expect("a booking").booking.places, past.places);
 
     desk.apply(&with_areas(next(&gone), &[("Pit", 3)])).await;
     desk.hold_places(show, &[("Pit", 3)]).await;

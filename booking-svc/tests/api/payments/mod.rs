@@ -4,4 +4,5 @@ mod back;
 mod confirm;
 mod late;
 mod races;
+mod reads;
 mod till;

@@ -1,4 +1,4 @@
--- Attempts to pay, with what was given back of each.
+-- The attempt to pay that is wanted, with what was given back of it.
 SELECT
     p.show_id,
     p.payment_key,
@@ -13,9 +13,7 @@ SELECT
     back.refunded,
     back.due,
     back.declined
-FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, payment_key)
-JOIN booking.payments AS p
-    ON p.show_id = ANY (ARRAY[wanted.show_id]) AND p.payment_key = wanted.payment_key
+FROM booking.payments AS p
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(r.amount) FILTER (WHERE r.state = 'REFUNDED'), 0)::bigint AS refunded,
@@ -24,3 +22,4 @@ CROSS JOIN LATERAL (
     FROM booking.refunds AS r
     WHERE r.show_id = p.show_id AND r.payment_key = p.payment_key
 ) AS back
+WHERE p.show_id = ANY (ARRAY[wanted.show_id]) AND p.payment_key = wanted.payment_key
