@@ -19,6 +19,7 @@ use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
 
 use crate::postgres::{self, TestDatabase};
 use crate::process::Process;
@@ -263,6 +264,7 @@ pub fn reservation(show: &str, labels: &[&str], customer: &str) -> ReserveSeatsR
         show_id: show.to_owned(),
         seat_labels: labels.iter().map(ToString::to_string).collect(),
         customer: Some(Customer::CustomerId(customer.to_owned())),
+        request_id: Uuid::new_v4().to_string(),
         ..Default::default()
     }
 }
@@ -278,6 +280,7 @@ pub async fn confirm(
 ) -> Result<Booking, Status> {
     let request = ConfirmBookingRequest {
         booking_id: booking.to_owned(),
+        request_id: Uuid::new_v4().to_string(),
         ..Default::default()
     };
     let response = client.confirm_booking(request).await?.into_inner();

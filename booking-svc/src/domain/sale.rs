@@ -237,6 +237,13 @@ impl Terms {
             state => state,
         }
     }
+
+    /// The next time after `now` at which it may be sold otherwise than now, if there is one.
+    #[must_use]
+    pub fn next_change(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let times = [Some(self.start_at), self.sales_open_at, self.sales_close_at];
+        times.into_iter().flatten().filter(|at| *at > now).min()
+    }
 }
 
 named!(SaleState {

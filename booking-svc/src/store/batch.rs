@@ -152,12 +152,19 @@ struct Tried {
     in_doubt: bool,
     /// Whether an order was met that had been carried out before.
     copy_met: bool,
+    /// Whether it was written without locks, and not all was as expected.
+    unexpected: bool,
 }
 
 impl Batch {
     /// Whether to ask first which of its orders have been carried out before.
     pub(super) fn copies_likely(&self) -> bool {
         self.tried.in_doubt || self.tried.copy_met
+    }
+
+    /// Whether it may be written as is expected, without locks.
+    pub(super) fn may_go_ahead(&self) -> bool {
+        self.tried.attempts == 0 && !self.copies_likely() && !self.tried.unexpected
     }
 
     /// How long to wait before it is tried.
@@ -225,6 +232,8 @@ pub(super) enum Trouble {
     Contention,
     /// An order had been carried out before.
     CopyMet,
+    /// It was written without locks, and something stood in the way: nothing was done.
+    Unexpected,
     /// The database took too long.
     Timeout,
     /// A fault of ours, or of one of the orders.
@@ -324,6 +333,11 @@ impl Desk {
             Trouble::ConnectionLost { committing } => {
                 tried.in_doubt |= committing;
                 LaneError::DatabaseUnavailable
+            }
+            Trouble::Unexpected => {
+                // No attempt: it has yet to be made in the ordinary way.
+                tried.unexpected = true;
+                return self.failed.push_front(batch);
             }
             Trouble::NoConnection | Trouble::Timeout => LaneError::DatabaseUnavailable,
             Trouble::Contention => LaneError::Contention,

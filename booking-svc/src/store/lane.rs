@@ -2,8 +2,8 @@
 //! on it. Orders that arrive while the lanes are busy wait in one queue and are decided
 //! together by the next transaction; if no lane is busy an order waits for nobody.
 //!
-//! While a transaction's COMMIT is flushed to disk the locks of the next are on their way, so
-//! that the database finds its work waiting.
+//! While a transaction's COMMIT is flushed to disk the first statements of the next are on their
+//! way, so that the database finds its work waiting.
 //!
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
 //! no effect; a caller that goes away does not stop a transaction.
@@ -18,9 +18,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::batch::{Answer, Batch, Desk, LaneError, Trouble, Waiting};
+use super::expect::Expectations;
 use super::queue::{NotQueued, Queue, Turn};
-use super::transact::{Connection, TransactError};
-use crate::domain::{Locked, Order};
+use super::transact::{Connection, Ending, TransactError};
+use crate::domain::{Locked, Order, Outcome};
 
 /// The longest that one step of a transaction may take, its locks or its writes or its
 /// COMMIT, before its connection is given up; longer than the server's own timeouts, which
@@ -52,10 +53,12 @@ impl Lanes {
         config: &tokio_postgres::Config,
     ) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
         let queue = Arc::new(Queue::new());
+        let expectations = Arc::new(Expectations::default());
         let lanes = (0..count.max(1)).map(|_| Lane {
             config: config.clone(),
             connection: None,
             desk: Desk::default(),
+            expectations: Arc::clone(&expectations),
         });
         let tasks = lanes
             .map(|lane| tokio::spawn(lane.run(Arc::clone(&queue))))
@@ -85,6 +88,15 @@ struct Lane {
     config: tokio_postgres::Config,
     connection: Option<Connection>,
     desk: Desk,
+    expectations: Arc<Expectations>,
+}
+
+/// A transaction after its first round trip.
+enum Begun {
+    /// What it touches is locked.
+    Locked(Box<Locked>),
+    /// It is written, and its COMMIT on the way.
+    Written(Vec<Outcome>, Ending),
 }
 
 /// How a run of transactions leaves its connection.
@@ -119,7 +131,8 @@ impl Lane {
                 self.desk.take_back(batch, Trouble::NoConnection);
                 continue;
             };
-            match run_from(batch, turn, connection, &mut self.desk, &queue).await {
+            let table = (connection, &*self.expectations);
+            match run_from(batch, turn, table, &mut self.desk, &queue).await {
                 Left::Idle => {}
                 Left::Open => self.roll_back().await,
                 Left::Lost => self.connection = None,
@@ -155,17 +168,18 @@ impl Lane {
 async fn run_from<'a>(
     mut batch: Batch,
     mut turn: Turn<'a, Waiting>,
-    connection: &Connection,
+    (connection, expectations): (&Connection, &Expectations),
     desk: &mut Desk,
     queue: &'a Queue<Waiting>,
 ) -> Left {
-    let mut locked = lock(connection, &batch).await;
+    let mut begun = begin(connection, expectations, &batch).await;
     loop {
-        let written = match locked {
-            Ok(locked) => {
-                let writing = connection.write(&batch.orders, locked, batch.copies_likely());
+        let written = match begun {
+            Ok(Begun::Locked(locked)) => {
+                let writing = connection.write(&batch.orders, *locked, batch.copies_likely());
                 step(writing, true).await
             }
+            Ok(Begun::Written(outcomes, ending)) => Ok((outcomes, ending)),
             Err(trouble) => Err(trouble),
         };
         let (outcomes, ending) = match written {
@@ -183,6 +197,7 @@ async fn run_from<'a>(
             drop(turn);
             match ended {
                 Ok(()) => {
+                    expectations.settled(&outcomes);
                     desk.settle(batch, outcomes);
                     Left::Idle
                 }
@@ -193,27 +208,63 @@ async fn run_from<'a>(
                 }
             }
         };
-        let locking = async {
+        let beginning = async {
             match &behind {
-                Some((next, _)) => Some(lock(connection, next).await),
+                Some((next, _)) => Some(begin(connection, expectations, next).await),
                 None => None,
             }
         };
-        let (left, next_locked) = join!(settling, locking);
-        let (Some((next, next_turn)), Some(next_locked)) = (behind, next_locked) else {
+        let (left, next_begun) = join!(settling, beginning);
+        let (Some((next, next_turn)), Some(next_begun)) = (behind, next_begun) else {
             return left;
         };
         if matches!(left, Left::Lost) {
-            // It has written nothing yet, whatever became of the one before.
-            desk.take_back(next, Trouble::ConnectionLost { committing: false });
+            // Whatever became of the one before, it has done nothing unless its own COMMIT was on
+            // the way.
+            let idle = Trouble::ConnectionLost { committing: false };
+            let trouble = match next_begun {
+                Ok(Begun::Locked(_)) => idle,
+                Ok(Begun::Written(..)) => Trouble::ConnectionLost { committing: true },
+                Err(lost @ Trouble::ConnectionLost { .. }) => lost,
+                Err(_) => idle,
+            };
+            desk.take_back(next, trouble);
             return left;
         }
-        (batch, turn, locked) = (next, next_turn, next_locked);
+        (batch, turn, begun) = (next, next_turn, next_begun);
     }
 }
 
-async fn lock(connection: &Connection, batch: &Batch) -> Result<Locked, Trouble> {
-    step(connection.lock(&batch.orders, batch.copies_likely()), false).await
+/// The first round trip of a batch's transaction: its locks, or if all of it is expected to be
+/// granted all that there is to do.
+async fn begin(
+    connection: &Connection,
+    expectations: &Expectations,
+    batch: &Batch,
+) -> Result<Begun, Trouble> {
+    let expected = if batch.may_go_ahead() {
+        expectations.of(&batch.orders)
+    } else {
+        None
+    };
+    let Some(expected) = expected else {
+        let locking = connection.lock(&batch.orders, batch.copies_likely());
+        let locked = step(locking, false).await?;
+        expectations.saw(&locked);
+        return Ok(Begun::Locked(Box::new(locked)));
+    };
+    match step(connection.write_expected(&expected), true).await {
+        Ok((moment, ending)) => {
+            expectations.were_right(moment);
+            Ok(Begun::Written(expected.at(&batch.orders, moment), ending))
+        }
+        Err(trouble @ (Trouble::ConnectionLost { .. } | Trouble::CopyMet)) => Err(trouble),
+        Err(trouble) => {
+            tracing::debug!(?trouble, "a batch is not as expected");
+            expectations.were_wrong(&batch.orders);
+            Err(Trouble::Unexpected)
+        }
+    }
 }
 
 /// Awaits one step of a transaction.
@@ -259,8 +310,8 @@ impl Trouble {
     fn leaves(&self) -> Left {
         match self {
             Self::NoConnection | Self::ConnectionLost { .. } => Left::Lost,
-            // Only what is written meets a copy, and the COMMIT was sent behind it.
-            Self::CopyMet => Left::Idle,
+            // Only what is written meets a copy or the unexpected, and the COMMIT was sent behind.
+            Self::CopyMet | Self::Unexpected => Left::Idle,
             _ => Left::Open,
         }
     }

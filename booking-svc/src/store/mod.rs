@@ -8,6 +8,7 @@ mod change_customer;
 mod customer_requests;
 mod customers;
 mod events;
+mod expect;
 mod free_seats;
 mod lane;
 mod payments;

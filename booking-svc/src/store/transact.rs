@@ -1,6 +1,6 @@
 //! One transaction that decides a batch of orders, in two pipelined round trips: lock, then
-//! write and commit; the next one's locks can be sent behind the COMMIT. The only place that
-//! changes a booking.
+//! write and commit; or in one that writes what is expected to be granted and commits. The next
+//! one's first can be sent behind the COMMIT. The only place that changes a booking.
 //!
 //! Locks are taken in one order by everyone: sales, customers whose places are counted, bookings,
 //! areas, seats, each by ascending key.
@@ -17,12 +17,14 @@ use std::iter;
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
 use service_kit::postgres;
+use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
 use self::wanted::{Keys, Wanted};
 use self::write::write;
+use super::expect::{Expected, ExpectedSales};
 use super::refusals;
 use super::rows::{self, BadRow};
 use crate::domain::{
@@ -160,10 +162,14 @@ impl Connection {
             }
         }
         let (copies, ending) = match now {
-            Some(now) if !writes.transitions.is_empty() || !writes.refusals.is_empty() => join!(
-                replays(client, statements, &doubtful),
-                write(client, statements, &writes, now)
-            ),
+            Some(now) if !writes.transitions.is_empty() || !writes.refusals.is_empty() => {
+                let locked = ExpectedSales::new();
+                let (copies, written) = join!(
+                    replays(client, statements, &doubtful),
+                    write(client, statements, &writes, &locked, now)
+                );
+                (copies, written.map(|(ending, _)| ending))
+            }
             _ => join!(
                 replays(client, statements, &doubtful),
                 client.simple_query_raw("ROLLBACK")
@@ -179,6 +185,26 @@ impl Connection {
             }
         }
         Ok((outcomes, ending))
+    }
+
+    /// Begins a transaction, writes what is expected to be granted and sends the COMMIT, all of it
+    /// behind whatever was sent before; then tells when it happened. If something is not as expected
+    /// nothing is written, and the transaction has ended.
+    pub(super) async fn write_expected(
+        &self,
+        expected: &Expected,
+    ) -> Result<(OffsetDateTime, Ending), TransactError> {
+        let Self { client, statements } = self;
+        let Expected {
+            writes, sales, now, ..
+        } = expected;
+        let (begun, written) = join!(
+            client.batch_execute("BEGIN"),
+            write(client, statements, writes, sales, *now)
+        );
+        begun?;
+        let (ending, moment) = written?;
+        Ok((moment.unwrap_or(*now), Ending(ending)))
     }
 }
 

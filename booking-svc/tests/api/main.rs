@@ -1,6 +1,7 @@
 //! Each RPC of booking-svc, and what its store does, on the real service with a real catalog
 //! and a real PostgreSQL database of each test's own: the wrong calls as well as the right ones.
 
+mod ahead;
 mod areas;
 mod cancel_booking;
 mod cancelled_show;

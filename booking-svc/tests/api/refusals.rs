@@ -193,7 +193,9 @@ async fn what_says_nothing_about_the_booking_is_decided_anew() {
     stage
         .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
         .await;
-    let call = client.reserve_seats(reservation(&show, &["A-1"], "bob"));
+    let mut under_none = reservation(&show, &["A-1"], "bob");
+    under_none.request_id.clear();
+    let call = client.reserve_seats(under_none);
     stage
         .refused(call, Code::FailedPrecondition, "SEATS_UNAVAILABLE")
         .await;

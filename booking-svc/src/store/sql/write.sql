@@ -6,7 +6,26 @@
 -- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32, $39: the log. $33: the time of it all.
-WITH inserted AS (
+-- $42, $43, $45: sales that were not locked before, by the revision that is expected, or by any if
+--     it is null, and until when it is as expected. Everything here is compared with what was
+--     locked or expected, so that it does not matter which. What is expected happens at the moment
+--     when it is compared, a little later than $33; but not if it was sent long ago.
+-- $44: when the holds of the bookings that have changed end.
+WITH moment AS MATERIALIZED (
+    SELECT CASE
+        WHEN cardinality($42::uuid[]) = 0 THEN interval '0'
+        ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
+    END AS later
+), sold AS (
+    SELECT expected.until
+    FROM unnest($42::uuid[], $43::bigint[], $45::timestamptz[])
+        AS expected (show_id, revision, until)
+    JOIN booking.sales AS s ON s.show_id = ANY (ARRAY[expected.show_id])
+    WHERE s.revision = coalesce(expected.revision, s.revision) AND s.state <> 'CANCELLED'
+        AND (SELECT later FROM moment) < interval '5 s'
+    ORDER BY expected.show_id
+    FOR KEY SHARE OF s
+), inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
         total, currency, created_at, expires_at, seat_tiers, confirmed_at, areas, places_held_until,
@@ -15,8 +34,10 @@ WITH inserted AS (
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
-        new.total, new.currency, $33::timestamptz, new.expires_at,
-        ($36::text[])[new.first_seat:new.last_seat], new.confirmed_at, new.areas::jsonb,
+        new.total, new.currency, $33::timestamptz + (SELECT later FROM moment),
+        new.expires_at + (SELECT later FROM moment),
+        ($36::text[])[new.first_seat:new.last_seat],
+        new.confirmed_at + (SELECT later FROM moment), new.areas::jsonb,
         CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN new.expires_at END,
         new.linked_customer_id
     FROM unnest(
@@ -33,8 +54,8 @@ WITH inserted AS (
         state = new.state::booking.booking_state,
         failure_reason = new.failure_reason::booking.failure_reason,
         version = new.version,
-        confirmed_at = new.confirmed_at,
-        cancelled_at = new.cancelled_at,
+        confirmed_at = new.confirmed_at + (SELECT later FROM moment),
+        cancelled_at = new.cancelled_at + (SELECT later FROM moment),
         failed_at = new.failed_at,
         refund_due = new.refund_due,
         cancel_reason = new.cancel_reason::booking.cancel_reason,
@@ -42,14 +63,17 @@ WITH inserted AS (
         places_held_until = NULL
     FROM unnest(
         $12::uuid[], $13::uuid[], $14::integer[], $15::text[], $16::text[], $17::integer[],
-        $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $34::bigint[], $35::text[]
+        $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $34::bigint[], $35::text[],
+        $44::timestamptz[]
     ) AS new (
         show_id, booking_id, prior_version, state, failure_reason, version,
-        confirmed_at, cancelled_at, failed_at, refund_due, cancel_reason
+        confirmed_at, cancelled_at, failed_at, refund_due, cancel_reason, expires_at
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version
-    RETURNING 1
+        -- Not by =, for which there is an index.
+        AND b.expires_at IS NOT DISTINCT FROM new.expires_at
+    RETURNING cardinality($42) = 0 OR b.expires_at > clock_timestamp() AS in_time
 ), given AS (
     UPDATE booking.show_seats AS s
     SET booking_id = new.booking_id
@@ -66,19 +90,24 @@ WITH inserted AS (
     SELECT
         new.show_id, new.booking_id, new.version, new.verb::booking.verb,
         new.from_state::booking.booking_state, new.to_state::booking.booking_state,
-        $33::timestamptz, 'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
+        $33::timestamptz + (SELECT later FROM moment), 'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
     FROM unnest(
         $25::uuid[], $26::uuid[], $27::integer[], $28::text[], $29::text[], $30::text[],
         $31::uuid[], $32::bigint[], $39::text[]
     ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint, prior)
 )
+-- One after another, in the order in which everybody locks. A lock may have been waited for: what
+-- counts is the time at which it is there.
 SELECT
-    booking.expect_rows('bookings changed', (SELECT count(*) FROM changed), cardinality($13)),
+    booking.expect_rows(
+        'sales expected',
+        (SELECT count(*) FROM sold WHERE clock_timestamp() < coalesce(until, 'infinity')),
+        cardinality($42)
+    ),
+    booking.expect_rows(
+        'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($13)
+    ),
     booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22)),
-    -- A copy of what was refused is not granted. Often nothing was refused for a day.
-    CASE WHEN EXISTS (SELECT FROM booking.refusals) AND EXISTS (
-        SELECT
-        FROM unnest($25::uuid[], $31::uuid[]) AS new (show_id, request_id)
-        JOIN booking.refusals AS r
-            ON r.show_id = ANY (ARRAY[new.show_id]) AND r.request_id = new.request_id
-    ) THEN booking.refused_before() END
+    -- A copy of what was refused is not granted.
+    booking.expect_no_refusal($25, $31),
+    $33::timestamptz + (SELECT later FROM moment)

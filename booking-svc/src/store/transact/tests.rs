@@ -48,9 +48,11 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
             ..Writes::default()
         };
         let now = OffsetDateTime::now_utc();
-        let written = write(&connection.client, &connection.statements, &writes, now).await;
+        let sales = ExpectedSales::new();
+        let Connection { client, statements } = &connection;
+        let written = write(client, statements, &writes, &sales, now).await;
         assert_eq!(written.is_ok(), encoded);
-        if let Ok(ending) = written {
+        if let Ok((ending, _)) = written {
             Ending(ending).acknowledged().await.expect("it commits");
         }
         connection

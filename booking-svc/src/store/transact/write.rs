@@ -10,21 +10,30 @@ use super::{Statements, payments};
 use crate::domain::{
     AreaWrite, Booking, Customer, CustomerId, HeldSeat, RememberedRefusal, Writes,
 };
+use crate::store::expect::ExpectedSales;
 use crate::store::{area_lines, prior, refusals, rows};
 
+/// The column of `write.sql` that is not a check.
+const MOMENT: usize = 4;
+
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
-/// locked: if one did not, it fails, and so does the COMMIT.
+/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, by
+/// the database's clock, if anything was granted.
 pub(super) async fn write(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
+    unlocked: &ExpectedSales,
     now: OffsetDateTime,
-) -> Result<SimpleQueryStream, tokio_postgres::Error> {
+) -> Result<(SimpleQueryStream, Option<OffsetDateTime>), tokio_postgres::Error> {
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
     let failed = AtomicBool::new(false);
     let count = noted(&failed, count(client, statements, &writes.areas));
-    let write = noted(&failed, write_most(client, statements, writes, now));
+    let write = noted(
+        &failed,
+        write_most(client, statements, writes, unlocked, now),
+    );
     let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
     let remember = noted(&failed, remember(client, statements, &writes.refusals, now));
     let payments = noted(
@@ -42,18 +51,18 @@ pub(super) async fn write(
     let (counted, written, rewritten, paid, remembered, sent) =
         join!(count, write, rewrite, payments, remember, commit);
     counted?;
-    written?;
+    let moment = written?;
     rewritten?;
     paid?;
     remembered?;
-    sent
+    Ok((sent?, moment))
 }
 
 /// Runs a statement, and notes at once if it has failed.
-async fn noted(
+async fn noted<T>(
     failed: &AtomicBool,
-    statement: impl Future<Output = Result<(), tokio_postgres::Error>>,
-) -> Result<(), tokio_postgres::Error> {
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, tokio_postgres::Error> {
     let done = statement.await;
     if done.is_err() {
         failed.store(true, Ordering::Relaxed);
@@ -138,18 +147,20 @@ async fn write_most(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
+    unlocked: &ExpectedSales,
     now: OffsetDateTime,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<Option<OffsetDateTime>, tokio_postgres::Error> {
     if writes.transitions.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let new = &writes.inserted;
     let held = SeatColumns::of(new.iter());
     let changed = &writes.updated;
     let seats = &writes.seats;
     let log = &writes.transitions;
+    let sales: Vec<_> = unlocked.iter().collect();
     let written = client
-        .execute(
+        .query_one(
             &statements.write,
             &[
                 &column(new, |booking| booking.booking_id.show().uuid()),
@@ -207,10 +218,14 @@ async fn write_most(
                 }),
                 &places(new.iter()),
                 &column(new, |booking| booking.linked_customer.map(CustomerId::uuid)),
+                &column(&sales, |(show_id, _)| show_id.uuid()),
+                &column(&sales, |(_, sale)| sale.revision),
+                &column(changed, |(booking, _)| booking.expires_at),
+                &column(&sales, |(_, sale)| sale.until),
             ],
         )
-        .await;
-    written.map(drop)
+        .await?;
+    Ok(Some(written.get(MOMENT)))
 }
 
 /// The bookings of which more has changed than the state.

@@ -54,6 +54,8 @@ fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
 fn cart(show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(wanted),
+        // So that the same cart can be asked for again.
+        request_id: String::new(),
         ..reservation(show, labels, "ann")
     }
 }
