@@ -14,6 +14,9 @@ use crate::domain::{After, ShowFilter, ShowInfo};
 /// the fewer have it, the less is there to collect by the index: about the root of what a page
 /// holds times the shows in the catalog serves both, here for ten thousand.
 const LOOKED_AT_MAX: i64 = 700;
+/// How many of those it looks at to tell whether the page would be full by the last of them. Most
+/// texts that are asked for are in few names.
+const BEGINNING: i64 = 100;
 /// The most characters of each end of a text that the index is asked for: each costs as much as
 /// there are names that have it.
 const END_CHARS_MAX: usize = 8;
@@ -102,51 +105,73 @@ async fn any_name(
 /// A page of the shows whose names have a text, by two moves: the first is bounded, and the second
 /// is made only for what few names have, or those late in the list; whatever the planner believes.
 ///
-/// `looked_at` goes along the list and stops when the page is full (`near`): what stands in a
-/// materialized CTE is fetched when it is needed, and in its order. If the page is not full then,
-/// `far` collects what has the text by the index of names, which alone can serve it: OFFSET 0
-/// keeps the filters out.
+/// `looked_at` goes along the list and stops when the page is full (`near`), or after its
+/// beginning if too few there have the text (`guess`): what stands in a materialized CTE is
+/// fetched when it is needed, and in its order. If the page is not full then, and the list goes
+/// on, what has the text is collected by the index of names, which alone can serve it: OFFSET 0
+/// keeps the filters out. That finds those of `near` once more, and each is looked up once.
 async fn named(
     connection: &mut PgConnection,
     list: ListShows,
     text: &str,
 ) -> Result<Vec<ShowRow>, sqlx::Error> {
     let rows_max = i64::from(list.rows_max);
+    let looked_at_max = LOOKED_AT_MAX + rows_max;
+    let beginning = beginning(&list.filter, looked_at_max);
+    // More than half of what would fill the page: they may be few by chance.
+    let promising_min = rows_max * beginning / (2 * looked_at_max) + 1;
     let rows = select_listed!(
         list,
         r"WHERE show_id = ANY (ARRAY(
             WITH looked_at AS MATERIALIZED (
-                SELECT show_id, name_folded FROM catalog.shows
+                SELECT show_id, name_folded LIKE lower($8) AS has_text FROM catalog.shows
                 WHERE ",
         r"
                 ORDER BY start_at, show_id
                 LIMIT (SELECT $11::bigint)
+            ), guess AS MATERIALIZED (
+                SELECT count(*) < $12 OR count(*) FILTER (WHERE has_text) >= $13 AS is_promising
+                FROM (SELECT has_text FROM looked_at LIMIT $12) AS beginning
             ), near AS MATERIALIZED (
-                SELECT show_id FROM looked_at WHERE name_folded LIKE lower($8) LIMIT $10
-            ), far AS (
+                SELECT show_id FROM looked_at
+                WHERE (SELECT is_promising FROM guess) AND has_text LIMIT $10
+            )
+            SELECT show_id FROM near UNION ALL (
                 SELECT show_id
                 FROM (
                     SELECT show_id, start_at, show_type, state, venue, deleted_at, name_folded
                     FROM catalog.shows WHERE name_folded LIKE lower($9) OFFSET 0
                 ) AS having_ends
                 WHERE (SELECT count(*) FROM near) < $10
-                  AND (SELECT count(*) FROM looked_at) = $11
+                  AND (NOT (SELECT is_promising FROM guess)
+                       OR (SELECT count(*) FROM looked_at) = $11)
                   AND ($8::text = $9::text OR name_folded LIKE lower($8))
                   AND ",
         r"
                 ORDER BY start_at, show_id
                 LIMIT $10
             )
-            SELECT show_id FROM near UNION ALL SELECT show_id FROM far
         ))
         ORDER BY start_at, show_id
         LIMIT $10";
         containing([text]),
         containing(ends(text)),
         rows_max,
-        LOOKED_AT_MAX + rows_max
+        looked_at_max,
+        beginning,
+        promising_min
     );
     rows.fetch_all(connection).await
+}
+
+/// How many shows to look at before it is decided whether to go on. Those of one place or before
+/// some time are often few, and then all are looked at: many others may have the text.
+fn beginning(filter: &ShowFilter, looked_at_max: i64) -> i64 {
+    if filter.venue.is_some() || filter.start_before.is_some() {
+        looked_at_max
+    } else {
+        BEGINNING
+    }
 }
 
 /// The ends of a text, or the text itself if that is not longer: what has the text has them.
