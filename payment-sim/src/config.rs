@@ -9,8 +9,8 @@ use service_kit::args::{Command, LogArgs, ServerArgs};
 /// A payment provider without a bank behind it: takes and returns money that nobody has.
 ///
 /// The payment token of an Authorize says what it does: `approve`, `decline`,
-/// `slow:<duration>`, `timeout`, `lost-answer`, `decline-capture` or `nonsense`. For
-/// development and tests.
+/// `slow:<duration>`, `timeout`, `lost-answer`, `decline-capture`, `decline-refund`, `nonsense`
+/// or `nonsense-refund`. For development and tests.
 #[derive(Debug, Parser)]
 #[command(name = "payment-sim", version)]
 pub struct Cli {

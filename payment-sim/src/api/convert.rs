@@ -1,4 +1,4 @@
-//! Payments as the contract writes them; those that the token `nonsense` steers, wrong.
+//! Payments as the contract writes them; wrong, where their token says so.
 
 use model::Amount;
 use prost_types::Timestamp;
@@ -6,6 +6,7 @@ use proto::money::v1::Money;
 use proto::payment::v1 as pb;
 use uuid::Uuid;
 
+use crate::books::Done;
 use crate::ledger::{Millis, Payment, State, Token};
 
 pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
@@ -39,11 +40,21 @@ pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
     }
 }
 
-pub(super) fn refund(key: Uuid, amount: Amount) -> pb::Refund {
+pub(super) fn refund(key: Uuid, amount: Amount, done: &Done) -> pb::Refund {
+    let mut told = money(amount);
+    let token = done.payment.asked.map(|asked| asked.token);
+    if done.is_first && token == Some(Token::NonsenseRefund) {
+        told.minor_units += 1;
+    }
+    let state = if done.payment.declines_refunds() {
+        pb::RefundState::Declined
+    } else {
+        pb::RefundState::Refunded
+    };
     pb::Refund {
         refund_key: key.to_string(),
-        amount: Some(money(amount)),
-        state: pb::RefundState::Refunded.into(),
+        amount: Some(told),
+        state: state.into(),
     }
 }
 

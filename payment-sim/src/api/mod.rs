@@ -72,10 +72,11 @@ impl Provider {
         let refund = self
             .books
             .change(key, move |ledger, _| ledger.refund(key, refund_key, amount));
-        let payment = self.answer(refund.await?).await?;
+        let done = refund.await?;
+        let refund = convert::refund(refund_key, amount, &done);
         Ok(pb::RefundResponse {
-            payment: Some(payment),
-            refund: Some(convert::refund(refund_key, amount)),
+            payment: Some(self.answer(done).await?),
+            refund: Some(refund),
         })
     }
 

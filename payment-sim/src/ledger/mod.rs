@@ -47,7 +47,7 @@ pub enum Deed {
         /// When.
         at: Millis,
     },
-    /// A part of it was given back.
+    /// A part of it was given back, or could not be.
     Refund {
         /// Its key.
         key: Uuid,
@@ -67,7 +67,8 @@ pub struct Payment {
     pub created_at: Millis,
     /// None if it was voided before it was asked for.
     pub asked: Option<Asked>,
-    /// What is given back of it, in the order in which it was.
+    /// The refunds that were asked for, in the order in which they were: made all of them, or
+    /// all declined.
     pub refunds: Vec<(Uuid, Amount)>,
     state: Decided,
 }
@@ -163,10 +164,20 @@ impl Payment {
     /// How much was given back, in minor units.
     #[must_use]
     pub fn refunded(&self) -> i64 {
+        if self.declines_refunds() {
+            return 0;
+        }
         self.refunds
             .iter()
             .map(|(_, part)| part.minor_units())
             .sum()
+    }
+
+    /// Whether nothing of it can be given back this way.
+    #[must_use]
+    pub fn declines_refunds(&self) -> bool {
+        self.asked
+            .is_some_and(|asked| asked.token == Token::DeclineRefund)
     }
 }
 
@@ -244,7 +255,7 @@ impl Ledger {
         }
     }
 
-    /// What to do when money is to be given back; nothing if it was.
+    /// What to do when money is to be given back; nothing if that was asked for before.
     ///
     /// # Errors
     ///

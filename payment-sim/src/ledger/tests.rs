@@ -185,6 +185,20 @@ fn no_more_is_refunded_than_was_taken_nor_more_often_than_allowed() {
 }
 
 #[test]
+fn a_declined_refund_gives_nothing_back_and_a_copy_does_nothing() {
+    let mut ledger = Ledger::new(10);
+    authorize(&mut ledger, 1, asked(Token::DeclineRefund, 100), 0).expect("a payment");
+    capture(&mut ledger, 1, 100, 0).expect("captured");
+    assert_eq!(refund(&mut ledger, 1, 50, 70), Ok(true));
+    assert_eq!(refund(&mut ledger, 1, 50, 70), Ok(false));
+    assert_eq!(refund(&mut ledger, 1, 51, 70), Ok(true));
+    let refused = refund(&mut ledger, 1, 52, 101);
+    let (key, left) = (key(1), 100);
+    assert_eq!(refused, Err(Refusal::NotRefundable { key, left }));
+    assert_eq!(ledger.get(key).map(Payment::refunded), Some(0));
+}
+
+#[test]
 fn a_full_ledger_takes_nothing_new() {
     let mut ledger = Ledger::new(1);
     authorize(&mut ledger, 1, asked(Token::Approve, 100), 0).expect("a payment");

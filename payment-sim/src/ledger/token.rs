@@ -25,16 +25,21 @@ pub enum Token {
     LostAnswer,
     /// `decline-capture`: Authorize is approved, and Capture declined.
     DeclineCapture,
+    /// `decline-refund`: the money is taken, and every Refund declined.
+    DeclineRefund,
     /// `nonsense`: all goes well, but the answers tell of another amount than was asked for,
     /// until the payment is voided.
     Nonsense,
+    /// `nonsense-refund`: all goes well, but whoever has a refund made is told of another amount
+    /// than was asked for; a copy is told right.
+    NonsenseRefund,
 }
 
 /// A text that is no token. Its text is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be \"approve\", \"decline\", \"slow:<duration>\" (up to 1h), \"timeout\", \
-     \"lost-answer\", \"decline-capture\" or \"nonsense\""
+     \"lost-answer\", \"decline-capture\", \"decline-refund\", \"nonsense\" or \"nonsense-refund\""
 )]
 pub struct TokenError;
 
@@ -48,7 +53,9 @@ impl FromStr for Token {
             "timeout" => Self::Timeout,
             "lost-answer" => Self::LostAnswer,
             "decline-capture" => Self::DeclineCapture,
+            "decline-refund" => Self::DeclineRefund,
             "nonsense" => Self::Nonsense,
+            "nonsense-refund" => Self::NonsenseRefund,
             other => {
                 let duration = other.strip_prefix("slow:").ok_or(TokenError)?;
                 let duration = humantime::parse_duration(duration).map_err(|_| TokenError)?;
@@ -72,7 +79,9 @@ impl fmt::Display for Token {
             Self::Timeout => "timeout",
             Self::LostAnswer => "lost-answer",
             Self::DeclineCapture => "decline-capture",
+            Self::DeclineRefund => "decline-refund",
             Self::Nonsense => "nonsense",
+            Self::NonsenseRefund => "nonsense-refund",
         })
     }
 }
@@ -104,7 +113,9 @@ mod tests {
             "timeout",
             "lost-answer",
             "decline-capture",
+            "decline-refund",
             "nonsense",
+            "nonsense-refund",
         ] {
             let token = text.parse::<Token>().expect(text);
             assert_eq!(token.to_string(), text);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use payment::{DeclineReason, Doubt, Fate, RefundFate, RefundKey, Unsettled};
+use payment::{
+    Attempt, DeclineReason, Doubt, Fate, PaymentClient, RefundFate, RefundKey, Unsettled,
+};
 use proto::payment::v1::PaymentState;
 use system_tests::process::Process;
 use tokio::time::Instant;
@@ -170,6 +172,47 @@ async fn nonsense_is_never_taken_for_money() {
     assert_eq!(only_payment_of(&provider).await, (PaymentState::Voided, 0));
 }
 
+/// A payment that was taken under a token.
+async fn taken(client: &PaymentClient, steer: &str) -> Attempt {
+    let attempt = an_attempt();
+    let approved = client.authorize(&attempt, &token(steer), soon()).await;
+    assert_eq!(approved, Ok(Fate::Approved), "{steer}");
+    assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+    attempt
+}
+
+#[tokio::test]
+async fn a_declined_refund_gives_nothing_back() {
+    let provider = a_provider().await;
+    let client = client_of(&provider);
+    let attempt = taken(&client, "decline-refund").await;
+    let refund = RefundKey(Uuid::now_v7());
+    for _ in 0..2 {
+        let declined = client.refund(&attempt, refund, euros(12_00), soon()).await;
+        assert_eq!(declined, Ok(RefundFate::Declined));
+    }
+    assert_eq!(
+        only_payment_of(&provider).await,
+        (PaymentState::Captured, 12_50)
+    );
+}
+
+#[tokio::test]
+async fn nonsense_about_a_refund_is_not_believed_until_a_copy_is_told_right() {
+    let provider = a_provider().await;
+    let client = client_of(&provider);
+    let attempt = taken(&client, "nonsense-refund").await;
+    let refund = RefundKey(Uuid::now_v7());
+    let ask = || client.refund(&attempt, refund, euros(12_00), soon());
+    let nonsense = Doubt::Nonsense("another amount refunded");
+    assert_eq!(ask().await, Err(Unsettled::Unresolved(nonsense)));
+    assert_eq!(ask().await, Ok(RefundFate::Refunded));
+    assert_eq!(
+        only_payment_of(&provider).await,
+        (PaymentState::Captured, 50)
+    );
+}
+
 #[tokio::test]
 async fn an_unknown_token_is_refused_and_the_tokens_are_named() {
     let provider = a_provider().await;
@@ -179,7 +222,12 @@ async fn an_unknown_token_is_refused_and_the_tokens_are_named() {
         panic!("{refused:?}");
     };
     assert_eq!(code, Code::InvalidArgument);
-    for named in ["approve", "slow:<duration>", "nonsense"] {
+    for named in [
+        "approve",
+        "slow:<duration>",
+        "decline-refund",
+        "nonsense-refund",
+    ] {
         assert!(message.contains(named), "{message}");
     }
     assert_eq!(books_of(&provider).await, []);

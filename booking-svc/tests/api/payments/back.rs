@@ -5,9 +5,12 @@ use std::time::Duration;
 use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, PaymentState};
 use proto::money::v1::Money;
 use proto::payment::v1::PaymentState as Told;
-use system_tests::eventually;
+use system_tests::{eventually, invariants};
 
 use super::till::{SETTLED_MAX, Till, granted, state};
+
+const DECLINED_AT_ONCE: &str =
+    "SELECT count(*) FROM booking.refunds WHERE state = 'DECLINED' AND looks = 1";
 
 fn units(money: &Option<Money>) -> i64 {
     money.as_ref().map_or(0, |money| money.minor_units)
@@ -73,6 +76,63 @@ async fn a_cancelled_show_gives_back_what_was_paid_for_it_as_soon_as_the_provide
     till.settled(&paid.booking_id, PaymentState::Refunded).await;
     assert_eq!(till.only().await, (Told::Captured, 0));
     till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_is_declined_is_told_so_and_not_tried_again() {
+    let till = Till::open().await;
+    let show = till.stage.a_show(3).await;
+    let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
+    let paid = granted(till.pay(&held.booking_id, "decline-refund").await);
+    let id = &paid.booking_id;
+
+    // A part, which leaves the rest sold, and then that.
+    for (labels, declined) in [(vec!["A-2"], 1), (vec![], 2)] {
+        cancel(&till, id, &labels).await;
+        eventually(SETTLED_MAX, "it is declined", async || {
+            till.stage.count(DECLINED_AT_ONCE).await == declined
+        })
+        .await;
+        let told = till.stage.get(id).await;
+        assert_eq!(state(&told), PaymentState::RefundDeclined);
+        assert_eq!(units(&told.refund_due), declined * 1250);
+        let payment = told.payment.expect("set");
+        assert_eq!(units(&payment.amount), 2 * 1250);
+        assert_eq!(payment.refunded_amount, None);
+        assert_eq!(payment.refund_due_amount, None);
+    }
+    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+
+    // It is their turn again; what is due behind them is done, and they are left alone.
+    let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
+    till.stage.run(due).await;
+    let other = till.stage.reserve(&show, &["A-3"]).await;
+    granted(till.pay(&other.booking_id, "approve").await);
+    cancel(&till, &other.booking_id, &[]).await;
+    till.settled(&other.booking_id, PaymentState::Refunded)
+        .await;
+    assert_eq!(till.stage.count(DECLINED_AT_ONCE).await, 2);
+    invariants::assert_hold(&till.stage.system.database).await;
+    // Somebody has to see to each.
+    let log = till.booking.log();
+    assert_eq!(log.matches("a refund was declined").count(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn nonsense_about_a_refund_is_not_believed_and_asked_again() {
+    let till = Till::open().await;
+    let show = till.stage.a_show(1).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let paid = granted(till.pay(&held.booking_id, "nonsense-refund").await);
+    let over = cancel(&till, &paid.booking_id, &[]).await;
+    assert_eq!(state(&over), PaymentState::RefundRequired);
+    till.settled(&paid.booking_id, PaymentState::Refunded).await;
+    assert_eq!(till.only().await, (Told::Captured, 0));
+    let looks = "SELECT sum(looks)::bigint FROM booking.refunds";
+    assert_eq!(till.stage.count(looks).await, 2);
+    invariants::assert_hold(&till.stage.system.database).await;
+    let log = till.booking.log();
+    assert_eq!(log.matches("answers nonsense").count(), 1, "{log}");
 }
 
 #[tokio::test]
