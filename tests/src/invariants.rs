@@ -33,37 +33,4 @@ pub async fn broken(owner: &Client, show_id: Option<Uuid>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::postgres;
-
-    /// Two bookings of the seat with the ordinal 0, which neither of them owns.
-    const SOLD_TWICE: &str = "
-        INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)
-        VALUES ('01020304-0506-8000-8000-000000000000', 1, 'ON_SALE', now() + '1 day', '{}', '{}', 1);
-        INSERT INTO booking.bookings
-            (show_id, booking_id, state, version, customer_id, seat_ordinals, seat_prices,
-             seat_tiers, total, currency, created_at, expires_at, confirmed_at)
-        SELECT '01020304-0506-8000-8000-000000000000', id::uuid, 'CONFIRMED', 2, 'ada', '{0}',
-            '{5}', '{VIP}', 5, 'EUR', now(), now() + '1 minute', now()
-        FROM unnest(ARRAY['01020304-0506-8000-8000-000000000001',
-                          '01020304-0506-8000-8000-000000000002']) AS id";
-
-    #[tokio::test]
-    async fn a_new_database_is_in_order() {
-        assert_hold(&postgres::database().await).await;
-    }
-
-    #[tokio::test]
-    #[should_panic(
-        expected = "seats in two live bookings: 1\",\n    \"PENDING or CONFIRMED \
-        bookings that do not own a seat of theirs: 2\",\n    \"bookings whose log has gaps, or \
-        does not lead to their state: 2\",\n    \"sales ahead of the feed's"
-    )]
-    async fn a_seat_that_was_sold_twice_is_noticed() {
-        let database = postgres::database().await;
-        let sold = database.owner().await.batch_execute(SOLD_TWICE).await;
-        sold.expect("the schema alone does not stop it");
-        assert_hold(&database).await;
-    }
-}
+mod tests;
