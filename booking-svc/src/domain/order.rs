@@ -201,17 +201,6 @@ impl Command {
         }
     }
 
-    /// Whether seats were picked for it, or could not be: a copy may be about others.
-    #[must_use]
-    pub fn picks_seats(&self) -> bool {
-        match self {
-            Self::Reserve(Reservation { picks, .. }) => {
-                picks.unmet.is_some() || !picks.ordinals.is_empty()
-            }
-            _ => false,
-        }
-    }
-
     /// The seats whose owners it has to know, by ordinal, beside those that it wants to have.
     #[must_use]
     pub fn looks_at_seats(&self) -> &[u32] {

@@ -2,8 +2,8 @@
 //! write and commit; or in one that writes what is expected to be granted and commits. The next
 //! one's first can be sent behind the COMMIT. The only place that changes a booking.
 //!
-//! Locks are taken in one order by everyone: sales, customers whose places are counted, bookings,
-//! areas, seats, each by ascending key.
+//! Locks are taken in one order by everyone: callers' request ids, sales, customers whose places are
+//! counted, bookings, areas, seats, each by ascending key.
 
 mod areas;
 mod capped;
@@ -124,6 +124,7 @@ impl Connection {
     }
 
     /// Begins a transaction and locks what `orders` touch, behind whatever was sent before.
+    /// Calls under one request id wait for each other by a lock on that, whatever they are about.
     ///
     /// Whether an order is a copy of an earlier one is asked for first only if
     /// `copies_likely`: a COMMIT of these orders may have got lost, or a copy was met. Their
@@ -222,7 +223,11 @@ async fn lock(
 
     // Polled in this order, so sent in this order, and answered after one round trip.
     let begin = client.batch_execute("BEGIN");
-    let lock_sales = async { client.query(&statements.lock_sales, &[&shows]).await };
+    let lock_sales = async {
+        client
+            .query(&statements.lock_sales, &[&shows, &wanted.request_locks])
+            .await
+    };
     let lock_holders = capped::lock(client, statements, &wanted.holders);
     let lock_bookings = async {
         if bookings.is_empty() {
@@ -319,7 +324,6 @@ async fn replays(
         let (key, replay) = refusals::refused(&row)?;
         found.insert(key, replay);
     }
-    // The log is right, should an id have been used for two requests at once.
     for row in granted? {
         let (key, replay) = rows::replay(&row)?;
         found.insert(key, replay);

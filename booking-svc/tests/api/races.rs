@@ -1,6 +1,7 @@
 //! Two verbs at once for the same booking or the same seats: a thousand rounds each, few at a
 //! time. Whatever the order, the outcome is a legal one, and the seats agree with it.
 
+mod bodies;
 mod copies;
 mod expiry;
 mod parts;

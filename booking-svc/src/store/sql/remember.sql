@@ -1,5 +1,5 @@
 -- Refusals that stick. What was granted before is no refusal, and what was refused before stays as
--- it was; a caller who was told otherwise meanwhile has used one id for two requests.
+-- it was.
 INSERT INTO booking.refusals (show_id, request_id, fingerprint, refusal, refused_at)
 SELECT new.show_id, new.request_id, new.fingerprint, new.refusal::jsonb, $5::timestamptz
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])

@@ -1,6 +1,6 @@
-//! Locks that are no row's; and the bookings of those customers whose places are counted.
+//! Customers whose places are counted: their locks, which are no row's, and their bookings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use model::ShowId;
 use service_kit::fingerprint::fingerprint;
@@ -8,21 +8,17 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{Statements, TransactError};
-use crate::domain::{Booking, Customer, Holder, Order};
+use crate::domain::{Booking, Customer, Holder};
 use crate::store::rows;
 
-/// Those whose places orders add to, by the keys of their locks; and the keys of requests of
-/// which copies may share no row, so that one could be granted beside another's refusal.
+/// Those whose places orders add to, by the keys of their locks.
 #[derive(Default)]
-pub(super) struct Holders {
-    counted: BTreeMap<i64, Vec<(ShowId, Holder)>>,
-    requests: BTreeSet<i64>,
-}
+pub(super) struct Holders(BTreeMap<i64, Vec<(ShowId, Holder)>>);
 
 impl Holders {
     pub(super) fn push(&mut self, show_id: ShowId, holder: Holder) {
         let key = lock_key(show_id, &holder);
-        let same_key = self.counted.entry(key).or_default();
+        let same_key = self.0.entry(key).or_default();
         // Two that have the same key wait for each other, which does no harm.
         if !same_key
             .iter()
@@ -32,20 +28,8 @@ impl Holders {
         }
     }
 
-    pub(super) fn push_request(&mut self, order: &Order) {
-        let (show_id, request_id) = (order.show_id.uuid(), order.request_id);
-        let said: [&[u8]; 2] = [show_id.as_bytes(), request_id.as_bytes()];
-        self.requests.insert(fingerprint("request", said));
-    }
-
-    /// The keys of their locks, ascending.
-    fn lock_keys(&self) -> Vec<i64> {
-        let counted = self.counted.keys().copied().collect();
-        (&self.requests | &counted).into_iter().collect()
-    }
-
     fn iter(&self) -> impl Iterator<Item = &(ShowId, Holder)> {
-        self.counted.values().flatten()
+        self.0.values().flatten()
     }
 
     /// Them as the columns that `capped_bookings.sql` takes.
@@ -88,13 +72,13 @@ fn lock_key(show_id: ShowId, holder: &Holder) -> i64 {
     }
 }
 
-/// Has nobody else add to their places, nor decide a copy of one of the requests.
+/// Has nobody else add to their places.
 pub(super) async fn lock(
     client: &Client,
     statements: &Statements,
     holders: &Holders,
 ) -> Result<(), tokio_postgres::Error> {
-    let keys = holders.lock_keys();
+    let keys: Vec<i64> = holders.0.keys().copied().collect();
     if keys.is_empty() {
         return Ok(());
     }

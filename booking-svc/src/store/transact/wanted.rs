@@ -18,6 +18,8 @@ pub(super) struct Wanted<'a> {
     pub(super) places: BTreeMap<(Uuid, &'a str), i64>,
     pub(super) freed: Keys,
     pub(super) requests: Keys,
+    /// The keys of the locks of the callers' request ids, ascending.
+    pub(super) request_locks: Vec<i64>,
     pub(super) holders: Holders,
 }
 
@@ -41,11 +43,13 @@ impl<'a> Wanted<'a> {
             if copies_likely {
                 wanted.requests.push(show_id, order.request_id);
             }
+            if order.repeatable {
+                wanted
+                    .request_locks
+                    .push(lock_key(show_id, order.request_id));
+            }
             if let Some(holder) = order.command.is_capped() {
                 wanted.holders.push(order.show_id, holder);
-            }
-            if order.repeatable && order.command.picks_seats() {
-                wanted.holders.push_request(order);
             }
             if let Some(booking_id) = order.command.booking_id() {
                 wanted.bookings.push(show_id, booking_id.uuid());
@@ -63,6 +67,14 @@ impl<'a> Wanted<'a> {
                 wanted.seats.1.extend(ordinals);
             }
         }
+        wanted.request_locks.sort_unstable();
         wanted
     }
+}
+
+/// The same in every process. Two that are alike wait for each other, which does no harm.
+fn lock_key(show_id: Uuid, request_id: Uuid) -> i64 {
+    let (show_key, _) = show_id.as_u64_pair();
+    let (head, tail) = request_id.as_u64_pair();
+    (show_key ^ head ^ tail).cast_signed()
 }

@@ -24,7 +24,7 @@ fn set(label: &str) -> BTreeSet<String> {
     [label.to_owned()].into()
 }
 
-fn reserves(seat: &str, confirm: bool) -> Ask {
+pub(super) fn reserves(seat: &str, confirm: bool) -> Ask {
     Ask::Reserve {
         labels: set(seat),
         customer: "ann".to_owned(),
@@ -34,7 +34,7 @@ fn reserves(seat: &str, confirm: bool) -> Ask {
     }
 }
 
-fn confirms(held: &Booking, reference: &str) -> Ask {
+pub(super) fn confirms(held: &Booking, reference: &str) -> Ask {
     Ask::Confirm {
         booking: held.booking_id.clone(),
         etag: String::new(),
