@@ -165,3 +165,29 @@ fn why(reason: payment::DeclineReason) -> DeclineReason {
         Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use payment::DeclineReason as Told;
+
+    use super::*;
+
+    #[test]
+    fn a_decline_keeps_its_reason() {
+        for told in [
+            Told::Other,
+            Told::InsufficientFunds,
+            Told::Expired,
+            Told::Incorrect,
+            Told::OverLimit,
+            Told::AuthenticationRequired,
+            Told::SuspectedFraud,
+            Told::CurrencyNotSupported,
+        ] {
+            let Some(Ending::NotTaken(reason)) = ending(Fate::Declined(told)) else {
+                panic!("{told:?} is an end without money");
+            };
+            assert_eq!(format!("{reason:?}"), format!("{told:?}"));
+        }
+    }
+}

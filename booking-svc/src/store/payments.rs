@@ -167,3 +167,6 @@ pub(super) fn record(row: &Row, at: usize) -> Result<PaymentRecord, BadRow> {
         refund_declined: row.get(at + 12),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,7 @@ impl Batch {
         let live = holder.and_then(|holder| self.locked.capped.get(&(order.show_id, holder)));
         let live = live.ok_or(NotGranted::Fault("a customer's bookings were not read"))?;
         let (mut taken, mut in_doubt) = (0, Vec::new());
-        for read in live {
-            // Whatever is locked here is as it stands.
-            let booking = self.locked.bookings.get(&read.booking_id).unwrap_or(read);
+        for booking in live {
             if booking.lapsed(self.now) {
                 in_doubt.push(booking);
             } else if is_live(booking) {

@@ -97,13 +97,11 @@ impl Batch {
     /// money is owed.
     fn take(&mut self, order: &Order, settlement: &Settlement, mut booking: Booking) -> Outcome {
         let state = booking.state;
-        let has_expired = booking.failure_reason == Some(FailureReason::Expired);
         let is_cancelled = self.sale(order.show_id)?.state == SaleState::Cancelled;
         let verb = match state {
             BookingState::Pending if !is_cancelled => Verb::Confirm,
-            BookingState::Failed
-                if has_expired && !is_cancelled && self.has_seats_free(&settlement.retake)? =>
-            {
+            // It has expired: nothing but the show's end fails a booking otherwise.
+            BookingState::Failed if !is_cancelled && self.has_seats_free(&settlement.retake)? => {
                 Verb::Reinstate
             }
             BookingState::Pending | BookingState::Failed => Verb::Repay,

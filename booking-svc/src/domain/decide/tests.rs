@@ -6,6 +6,7 @@ mod cancelled_show;
 mod cap;
 mod change;
 mod choices;
+mod late;
 mod on_sale;
 mod pay;
 mod refusals;

@@ -178,6 +178,9 @@ async fn an_area_that_goes_keeps_its_past_and_may_come_back() {
     desk.apply(&first).await;
     let past = desk.hold_places(show, &[("Pit", 2)]).await;
     desk.cancel(past.booking_id).await;
+    let ended = desk.hold_places(show, &[("Pit", 2)]).await;
+    let owner = desk.database.owner().await;
+    end_hold(&owner, &ended.booking_id.to_string(), 0.0).await;
     let gone = with_areas(next(&first), &[]);
     desk.apply(&gone).await;
     let unknown = desk.reserve_places(show, &[("Pit", 1)]).await;

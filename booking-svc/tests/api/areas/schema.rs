@@ -1,6 +1,7 @@
 //! What the schema refuses of areas, whatever a service asks of it.
 
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 use crate::schema::{booking, refuses, setting};
 
@@ -29,6 +30,15 @@ async fn a_counter_stays_within_its_area() {
     };
     let made = client.batch_execute(&insert("'Floor', 10, 0, 0")).await;
     made.expect("an area");
+    let count = include_str!("../../../src/store/sql/count_areas.sql");
+    let show: Uuid = SHOW.trim_matches('\'').parse().expect("an id");
+    for (from, is_right) in [(1, false), (0, true)] {
+        let (from, to) = (vec![from], vec![from]);
+        let counted = client
+            .query(count, &[&vec![show], &vec!["Floor"], &from, &to])
+            .await;
+        assert_eq!(counted.is_ok(), is_right, "{from:?} were taken");
+    }
     let cases = [
         ("taken = -1", Some("taken_within_capacity")),
         ("taken = 11", Some("taken_within_capacity")),

@@ -27,7 +27,8 @@ fn hold_left(booking: &Booking) -> Duration {
 
 #[tokio::test]
 async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
-    let mut till = Till::open().await;
+    // Time for several answers that do not come.
+    let mut till = Till::with(&["--payment-timeout", "6s"]).await;
     let show = till.stage.a_show(3).await;
     // The worst that an answer can do: it gets lost after the money was held, and taken.
     for (seat, token) in [

@@ -112,6 +112,51 @@ fn orders_of_a_batch_wait_for_the_ends_of_different_holds() {
 }
 
 #[test]
+fn only_the_holds_whose_places_are_wanted_are_ended_and_each_makes_room_once() {
+    let mut world = hall();
+    let sold = world.with_booking(&[], 0, true);
+    world.give_places(sold, &[("Pit", 1)]);
+    let [of_the_pit, of_both] = [-2, -1].map(|ended| world.with_booking(&[], ended, false));
+    world.give_places(of_the_pit, &[("Pit", 1)]);
+    world.give_places(of_both, &[("Floor", 10), ("Pit", 2)]);
+    let outcomes = world.decide(&[
+        world.reserve_places(1, &[], &[("Floor", 10), ("Pit", 4)]),
+        world.reserve_places(2, &[], &[("Floor", 1)]),
+    ]);
+    assert_eq!(outcomes[0], full(&world, &[("Pit", 3)]));
+    assert_eq!(outcomes[1], Err(NotGranted::Lapsed(vec![of_both])));
+
+    // What this batch has ended itself brings nothing more.
+    let booking_id = of_both;
+    let outcomes = world.decide(&[
+        world.order(3, Command::Expire { booking_id }),
+        world.reserve_places(4, &[], &[("Floor", 10)]),
+        world.reserve_places(5, &[], &[("Floor", 1)]),
+    ]);
+    assert!(outcomes[1].is_ok(), "{outcomes:?}");
+    assert_eq!(outcomes[2], full(&world, &[("Floor", 0)]));
+}
+
+#[test]
+fn an_area_that_ends_as_it_was_is_not_written() {
+    let mut world = hall();
+    let booking_id = world.with_booking(&[], 60, false);
+    world.give_places(booking_id, &[("Floor", 3)]);
+    let version = None;
+    let cancel = Command::Cancel {
+        booking_id,
+        version,
+    };
+    let orders = [
+        world.order(1, cancel),
+        world.reserve_places(2, &[], &[("Floor", 3)]),
+    ];
+    let decision = decide(&orders, world.locked(&orders));
+    assert!(decision.outcomes.iter().all(Result::is_ok));
+    assert_eq!(decision.writes.areas, []);
+}
+
+#[test]
 fn where_more_ended_holds_may_be_behind_those_that_are_known_nothing_is_refused() {
     let mut world = hall();
     world.with_areas(&[("Floor", 10), ("Pit", 300)]);

@@ -150,6 +150,15 @@ fn a_hold_that_has_ended_counts_until_it_is_written_that_it_has() {
 }
 
 #[test]
+fn all_the_ended_holds_in_the_way_are_written_at_once() {
+    let mut world = limited_to(3);
+    let mut ended = [0, 1, 2].map(|seat| world.with_booking(&[seat], -1, false));
+    ended.sort_unstable();
+    let outcomes = world.decide(&[reserve(&world, 1, &[3, 4, 5])]);
+    assert_eq!(outcomes, [Err(NotGranted::Lapsed(ended.to_vec()))]);
+}
+
+#[test]
 fn a_limit_that_has_become_lower_takes_nothing_away() {
     let mut world = limited_to(1);
     world.with_booking(&[0, 1, 2], -30, true);

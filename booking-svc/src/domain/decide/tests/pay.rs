@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::world::{NOW, World, confirm};
-use crate::domain::booking::{BookingState, FailureReason, Verb};
+use crate::domain::booking::{BookingState, FailureReason, Transition, Verb};
 use crate::domain::decide::{NotGranted, Outcome, decide};
 use crate::domain::order::{Command, Refusal};
 use crate::domain::payment::{
@@ -15,11 +15,11 @@ use crate::domain::payment::{
 };
 use crate::domain::sale::SaleState;
 
-const KEY: Uuid = Uuid::from_u128(0xb0b);
+pub(super) const KEY: Uuid = Uuid::from_u128(0xb0b);
 const TIMEOUT: Duration = Duration::from_secs(20);
-const NO_FUNDS: Ending = Ending::NotTaken(DeclineReason::InsufficientFunds);
+pub(super) const NO_FUNDS: Ending = Ending::NotTaken(DeclineReason::InsufficientFunds);
 
-fn pay(booking_id: BookingId, key: Uuid) -> Command {
+pub(super) fn pay(booking_id: BookingId, key: Uuid) -> Command {
     Command::Pay {
         booking_id,
         version: None,
@@ -32,7 +32,7 @@ fn pay(booking_id: BookingId, key: Uuid) -> Command {
 }
 
 /// An end of an attempt that began `seconds_left` before its deadline is now.
-fn settle(booking_id: BookingId, ending: Ending, deadline_in: i64) -> Settlement {
+pub(super) fn settle(booking_id: BookingId, ending: Ending, deadline_in: i64) -> Settlement {
     Settlement {
         booking_id,
         key: KEY,
@@ -42,11 +42,11 @@ fn settle(booking_id: BookingId, ending: Ending, deadline_in: i64) -> Settlement
     }
 }
 
-fn in_secs(seconds: i64) -> OffsetDateTime {
+pub(super) fn in_secs(seconds: i64) -> OffsetDateTime {
     NOW + time::Duration::seconds(seconds)
 }
 
-fn run(world: &mut World, id: u128, command: Command) -> (Outcome, PaymentWrites) {
+pub(super) fn run(world: &mut World, id: u128, command: Command) -> (Outcome, PaymentWrites) {
     let orders = [world.order(id, command)];
     let mut decision = decide(&orders, world.locked(&orders));
     let payments = std::mem::take(&mut decision.writes.payments);
@@ -55,7 +55,7 @@ fn run(world: &mut World, id: u128, command: Command) -> (Outcome, PaymentWrites
 }
 
 /// A hold that ends in so many seconds, the time of an attempt that is under way included.
-fn being_paid(world: &mut World, seats: &[u32], expires_in: i64) -> BookingId {
+pub(super) fn being_paid(world: &mut World, seats: &[u32], expires_in: i64) -> BookingId {
     let id = world.with_booking(seats, expires_in, false);
     let booking = world.bookings.get_mut(&id).expect("made");
     booking.payment = Some(Payment {
@@ -66,14 +66,14 @@ fn being_paid(world: &mut World, seats: &[u32], expires_in: i64) -> BookingId {
 }
 
 /// Lets a hold end as the worker would.
-fn expire(world: &mut World, id: BookingId) {
+pub(super) fn expire(world: &mut World, id: BookingId) {
     let booking = world.bookings.get_mut(&id).expect("made");
     booking.expires_at = in_secs(-1);
     let (outcome, _) = run(world, 77, Command::Expire { booking_id: id });
     assert_eq!(outcome.expect("lapsed").state, BookingState::Failed);
 }
 
-fn with_seats(world: &World, mut settlement: Settlement, ordinals: &[u32]) -> Command {
+pub(super) fn with_seats(world: &World, mut settlement: Settlement, ordinals: &[u32]) -> Command {
     settlement.retake = Some(Retake {
         sale: world.on_sale(),
         ordinals: ordinals.to_vec(),
@@ -82,20 +82,25 @@ fn with_seats(world: &World, mut settlement: Settlement, ordinals: &[u32]) -> Co
     Command::Settle(settlement)
 }
 
-fn last_verb(world: &World, id: BookingId, orders: Command) -> Verb {
-    let orders = [world.order(99, orders)];
+fn last_entry(world: &World, id: BookingId, command: Command) -> Transition {
+    let orders = [world.order(99, command)];
     let decision = decide(&orders, world.locked(&orders));
-    let log = decision.writes.transitions;
-    log.iter()
-        .rfind(|entry| entry.booking_id == id)
+    let mut log = decision.writes.transitions.into_iter();
+    log.rfind(|entry| entry.booking_id == id)
         .expect("a transition")
-        .verb
+}
+
+pub(super) fn last_verb(world: &World, id: BookingId, command: Command) -> Verb {
+    last_entry(world, id, command).verb
 }
 
 #[test]
 fn a_hold_is_shielded_for_as_long_as_the_payment_may_take() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 1, false);
+    let before = world.bookings[&held].prior();
+    let entry = last_entry(&world, held, pay(held, KEY));
+    assert_eq!(entry.prior, Some(before), "for copies of what was before");
     let (outcome, payments) = run(&mut world, 1, pay(held, KEY));
     let booking = outcome.expect("it may be paid");
     assert_eq!(booking.state, BookingState::Pending);
@@ -153,6 +158,17 @@ fn nothing_else_happens_to_a_booking_that_is_being_paid() {
 }
 
 #[test]
+fn nobody_pays_for_a_show_that_was_cancelled() {
+    let mut world = World::new();
+    let held = world.with_booking(&[0], 60, false);
+    world.state = SaleState::Cancelled;
+    let (outcome, payments) = run(&mut world, 1, pay(held, KEY));
+    let refusal = Refusal::ShowNotOnSale(held.show(), SaleState::Cancelled, None);
+    assert_eq!(outcome, Err(NotGranted::Refused(refusal)));
+    assert!(payments.is_empty());
+}
+
+#[test]
 fn what_costs_nothing_is_confirmed_without_a_payment_and_what_costs_something_is_not() {
     let mut world = World::new();
     let [free, dear] = [[0], [1]].map(|seats| world.with_booking(&seats, 60, false));
@@ -201,8 +217,11 @@ fn a_decline_leaves_as_much_of_the_hold_as_there_was() {
     for deadline_in in [5, 0, -5] {
         let mut world = World::new();
         let held = being_paid(&mut world, &[0], deadline_in + 10);
-        let settlement = settle(held, NO_FUNDS, deadline_in);
-        let (outcome, payments) = run(&mut world, 1, Command::Settle(settlement));
+        let decline = Command::Settle(settle(held, NO_FUNDS, deadline_in));
+        let before = world.bookings[&held].prior();
+        let entry = last_entry(&world, held, decline.clone());
+        assert_eq!((entry.verb, entry.prior), (Verb::Decline, Some(before)));
+        let (outcome, payments) = run(&mut world, 1, decline);
         let booking = outcome.expect("a decline");
         assert_eq!(booking.state, BookingState::Pending);
         assert_eq!(booking.expires_at, in_secs(10), "deadline {deadline_in}");
@@ -230,73 +249,6 @@ fn tries_do_not_keep_a_hold_for_ever() {
         left: Duration::ZERO,
     };
     assert_eq!(further, Err(NotGranted::Refused(refusal)));
-}
-
-#[test]
-fn an_end_behind_the_hold_comes_again_once_that_is_written() {
-    let mut world = World::new();
-    let held = being_paid(&mut world, &[0], -1);
-    for ending in [Ending::Taken, NO_FUNDS] {
-        let command = Command::Settle(settle(held, ending, -5));
-        let (outcome, payments) = run(&mut world, 1, command);
-        assert_eq!(outcome, Err(NotGranted::Lapsed(vec![held])));
-        assert!(payments.is_empty());
-    }
-}
-
-#[test]
-fn late_money_takes_all_the_seats_back_at_their_price() {
-    let mut world = World::new();
-    let held = being_paid(&mut world, &[0, 1], 30);
-    let before = world.bookings[&held].clone();
-    expire(&mut world, held);
-    let settlement = settle(held, Ending::Taken, -5);
-    let blind = run(&mut world, 1, Command::Settle(settlement.clone())).0;
-    assert_eq!(blind, Err(NotGranted::SaleChanged), "it needs the seats");
-    let command = with_seats(&world, settlement, &[0, 1]);
-    assert_eq!(last_verb(&world, held, command.clone()), Verb::Reinstate);
-    let (outcome, payments) = run(&mut world, 2, command);
-    let booking = outcome.expect("free seats");
-    assert_eq!(booking.state, BookingState::Confirmed);
-    assert_eq!((booking.failed_at, booking.failure_reason), (None, None));
-    assert_eq!(
-        (booking.seats, booking.total),
-        (before.seats, before.total),
-        "frozen"
-    );
-    assert_eq!(booking.refund_due, None);
-    assert!(payments.refunds.is_empty());
-}
-
-#[test]
-fn late_money_for_seats_that_are_gone_is_owed() {
-    let mut world = World::new();
-    let held = being_paid(&mut world, &[0, 1], 30);
-    expire(&mut world, held);
-    world.with_booking(&[1], 60, false);
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0, 1]);
-    assert_eq!(last_verb(&world, held, command.clone()), Verb::Repay);
-    let (outcome, payments) = run(&mut world, 1, command);
-    let booking = outcome.expect("settled");
-    assert_eq!(booking.state, BookingState::Failed);
-    assert_eq!(booking.failure_reason, Some(FailureReason::Expired));
-    assert_eq!(booking.refund_due, Some(booking.total));
-    let [refund] = payments.refunds[..] else {
-        panic!("{payments:?}");
-    };
-    assert_eq!((refund.payment_key, refund.amount), (KEY, booking.total));
-    assert_ne!(refund.key, KEY);
-}
-
-#[test]
-fn late_money_waits_for_lapsed_holds_to_be_written() {
-    let mut world = World::new();
-    let held = being_paid(&mut world, &[0], 30);
-    expire(&mut world, held);
-    let lapsed = world.with_booking(&[0], -1, false);
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0]);
-    let (outcome, _) = run(&mut world, 1, command);
-    assert_eq!(outcome, Err(NotGranted::Lapsed(vec![lapsed])));
 }
 
 #[test]
@@ -347,4 +299,23 @@ fn whatever_gives_up_what_was_paid_here_owes_it_once() {
     let owed: Vec<_> = [payments.refunds, rest.refunds].concat();
     assert_eq!(owed.iter().map(|refund| refund.amount).sum::<i64>(), 2);
     assert_ne!(owed[0].key, owed[1].key);
+}
+
+#[test]
+fn what_was_paid_elsewhere_after_a_decline_here_is_not_given_back_here() {
+    let mut world = World::new();
+    let id = world.with_booking(&[0], -5, true);
+    let booking = world.bookings.get_mut(&id).expect("made");
+    booking.payment = Some(Payment {
+        key: KEY,
+        state: PaymentState::Declined,
+    });
+    let cancel = Command::Cancel {
+        booking_id: id,
+        version: None,
+    };
+    let (outcome, payments) = run(&mut world, 1, cancel);
+    let booking = outcome.expect("live");
+    assert_eq!(booking.refund_due, Some(booking.total));
+    assert!(payments.is_empty());
 }
