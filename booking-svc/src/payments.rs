@@ -217,3 +217,18 @@ fn attempt_of(record: &PaymentRecord) -> Result<Attempt, PayError> {
         amount: amount.map_err(|_| PayError::NoAmount(record.key))?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_have_one_key_and_no_other_call_has_it() {
+        let [show, other_show] = [ShowId::generate(), ShowId::generate()];
+        let [request, other_request] = [Uuid::now_v7(), Uuid::now_v7()];
+        let key = payment_key(show, request);
+        assert_eq!(payment_key(show, request), key);
+        assert_ne!(payment_key(other_show, request), key);
+        assert_ne!(payment_key(show, other_request), key);
+    }
+}

@@ -51,7 +51,7 @@ impl Books {
         let pool = Pool::builder(Manager::new(config, NoTls)).build();
         let show_id = ShowId::generate();
         let (show, booking) = (show_id.uuid(), BookingId::generate(show_id).uuid());
-        let [captured, started] = [1, 2].map(Uuid::from_u128);
+        let [started, captured] = [1, 2].map(Uuid::from_u128);
         let refunds = [3, 4, 5].map(Uuid::from_u128);
         let made = owner
             .execute(ROWS, &[&show, &booking, &captured, &started])

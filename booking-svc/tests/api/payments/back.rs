@@ -136,6 +136,28 @@ async fn nonsense_about_a_refund_is_not_believed_and_asked_again() {
 }
 
 #[tokio::test]
+async fn giving_back_goes_on_after_the_database_has_refused_it() {
+    let till = Till::open().await;
+    let show = till.stage.a_show(1).await;
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let paid = granted(till.pay(&held.booking_id, "approve").await);
+    let right = "UPDATE (looks) ON booking.refunds";
+    let revoke = format!("REVOKE {right} FROM booking_svc");
+    till.stage.run(&revoke).await;
+    cancel(&till, &paid.booking_id, &[]).await;
+    eventually(
+        SETTLED_MAX,
+        "it is told that it is interrupted",
+        async || till.booking.log().contains("was interrupted"),
+    )
+    .await;
+    let grant = format!("GRANT {right} TO booking_svc");
+    till.stage.run(&grant).await;
+    till.settled(&paid.booking_id, PaymentState::Refunded).await;
+    invariants::assert_hold(&till.stage.system.database).await;
+}
+
+#[tokio::test]
 async fn without_a_provider_at_work_nothing_is_known_and_the_hold_stays() {
     let mut till = Till::with(&["--payment-timeout", "2s"]).await;
     let show = till.stage.a_show(1).await;

@@ -30,6 +30,7 @@ async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
     // Time for several answers that do not come.
     let mut till = Till::with(&["--payment-timeout", "6s"]).await;
     let show = till.stage.a_show(3).await;
+    let mut settled = Vec::new();
     // The worst that an answer can do: it gets lost after the money was held, and taken.
     for (seat, token) in [
         ("A-1", "approve"),
@@ -52,12 +53,18 @@ async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
             till.books().await[&payment.payment_key],
             (Told::Captured, 1250)
         );
-        assert_eq!(granted(till.send(request).await), paid, "a copy");
+        assert_eq!(granted(till.send(request.clone()).await), paid, "a copy");
         assert_eq!(till.stage.get(&held.booking_id).await, paid);
         let wanted = [BookingVerb::Reserve, BookingVerb::Pay, BookingVerb::Confirm];
         assert_eq!(till.verbs(&held.booking_id).await, wanted);
+        settled.push((request, paid));
     }
     assert_eq!(till.books().await.len(), 3);
+    till.provider.kill9().await;
+    for (request, paid) in settled {
+        let copy = granted(till.send(request).await);
+        assert_eq!(copy, paid, "nobody has to be asked");
+    }
     assert_eq!(till.stage.labels(&show, SeatStatus::Booked).await.len(), 3);
     till.assert_sound().await;
 }
