@@ -163,7 +163,7 @@ async fn what_is_broken_is_named_by_its_check() {
     for (statement, check) in BREAKS {
         run("BEGIN").await;
         run(statement).await;
-        let show = Uuid::from_u128(0x0102_0304_0506_8000_8000_000000000000);
+        let show = Uuid::from_u128(0x0102_0304_0506_8000_8000_0000_0000_0000);
         for of in [None, Some(show)] {
             let broken = broken(&owner, of).await;
             let is_named = broken.iter().any(|told| told.starts_with(check));
