@@ -253,7 +253,7 @@ async fn begin(
         expectations.saw(&locked);
         return Ok(Begun::Locked(Box::new(locked)));
     };
-    match step(connection.write_expected(&expected), true).await {
+    match step(connection.write_expected(&batch.orders, &expected), true).await {
         Ok((moment, ending)) => {
             expectations.were_right(moment);
             Ok(Begun::Written(expected.at(&batch.orders, moment), ending))

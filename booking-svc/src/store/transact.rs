@@ -96,6 +96,14 @@ impl Statements {
     }
 }
 
+/// What a transaction writes without having locked it before.
+#[derive(Debug, Default)]
+struct Unlocked {
+    sales: ExpectedSales,
+    /// The keys of the locks of the callers' request ids, ascending.
+    request_locks: Vec<i64>,
+}
+
 /// The end of a transaction, which is on its way.
 pub(super) struct Ending(SimpleQueryStream);
 
@@ -164,10 +172,10 @@ impl Connection {
         }
         let (copies, ending) = match now {
             Some(now) if !writes.transitions.is_empty() || !writes.refusals.is_empty() => {
-                let locked = ExpectedSales::new();
+                let unlocked = Unlocked::default();
                 let (copies, written) = join!(
                     replays(client, statements, &doubtful),
-                    write(client, statements, &writes, &locked, now)
+                    write(client, statements, &writes, &unlocked, now)
                 );
                 (copies, written.map(|(ending, _)| ending))
             }
@@ -193,19 +201,27 @@ impl Connection {
     /// nothing is written, and the transaction has ended.
     pub(super) async fn write_expected(
         &self,
+        orders: &[Order],
         expected: &Expected,
     ) -> Result<(OffsetDateTime, Ending), TransactError> {
         let Self { client, statements } = self;
-        let Expected {
-            writes, sales, now, ..
-        } = expected;
+        let unlocked = Unlocked {
+            sales: expected.sales.clone(),
+            request_locks: wanted::request_locks(orders),
+        };
         let (begun, written) = join!(
             client.batch_execute("BEGIN"),
-            write(client, statements, writes, sales, *now)
+            write(
+                client,
+                statements,
+                &expected.writes,
+                &unlocked,
+                expected.now
+            )
         );
         begun?;
         let (ending, moment) = written?;
-        Ok((moment.unwrap_or(*now), Ending(ending)))
+        Ok((moment.unwrap_or(expected.now), Ending(ending)))
     }
 }
 

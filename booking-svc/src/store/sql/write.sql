@@ -10,10 +10,12 @@
 --     it is null, and until when it is as expected. Everything here is compared with what was
 --     locked or expected, so that it does not matter which. What is expected happens at the moment
 --     when it is compared, a little later than $33; but not if it was sent long ago.
--- $44: when the holds of the bookings that have changed end.
+-- $44: when the holds of the bookings that have changed end. $46: the keys of the callers' request
+--     ids, if they were not locked before, in ascending order; see lock_sales.sql.
 WITH moment AS MATERIALIZED (
     SELECT CASE
-        WHEN cardinality($42::uuid[]) = 0 THEN interval '0'
+        WHEN (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($46::bigint[]) AS keys (key)) = 0
+            THEN interval '0'
         ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
     END AS later
 ), sold AS (

@@ -48,9 +48,9 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
             ..Writes::default()
         };
         let now = OffsetDateTime::now_utc();
-        let sales = ExpectedSales::new();
+        let unlocked = Unlocked::default();
         let Connection { client, statements } = &connection;
-        let written = write(client, statements, &writes, &sales, now).await;
+        let written = write(client, statements, &writes, &unlocked, now).await;
         assert_eq!(written.is_ok(), encoded);
         if let Ok((ending, _)) = written {
             Ending(ending).acknowledged().await.expect("it commits");

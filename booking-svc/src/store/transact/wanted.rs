@@ -43,11 +43,6 @@ impl<'a> Wanted<'a> {
             if copies_likely {
                 wanted.requests.push(show_id, order.request_id);
             }
-            if order.repeatable {
-                wanted
-                    .request_locks
-                    .push(lock_key(show_id, order.request_id));
-            }
             if let Some(holder) = order.command.is_capped() {
                 wanted.holders.push(order.show_id, holder);
             }
@@ -67,9 +62,19 @@ impl<'a> Wanted<'a> {
                 wanted.seats.1.extend(ordinals);
             }
         }
-        wanted.request_locks.sort_unstable();
+        wanted.request_locks = request_locks(orders);
         wanted
     }
+}
+
+/// The keys of the locks of the callers' request ids, ascending.
+pub(super) fn request_locks(orders: &[Order]) -> Vec<i64> {
+    let repeatable = orders.iter().filter(|order| order.repeatable);
+    let mut keys: Vec<i64> = repeatable
+        .map(|order| lock_key(order.show_id.uuid(), order.request_id))
+        .collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// The same in every process. Two that are alike wait for each other, which does no harm.

@@ -6,11 +6,10 @@ use futures_util::join;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream};
 
-use super::{Statements, payments};
+use super::{Statements, Unlocked, payments};
 use crate::domain::{
     AreaWrite, Booking, Customer, CustomerId, HeldSeat, RememberedRefusal, Writes,
 };
-use crate::store::expect::ExpectedSales;
 use crate::store::{area_lines, prior, refusals, rows};
 
 /// The column of `write.sql` that is not a check.
@@ -23,7 +22,7 @@ pub(super) async fn write(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
-    unlocked: &ExpectedSales,
+    unlocked: &Unlocked,
     now: OffsetDateTime,
 ) -> Result<(SimpleQueryStream, Option<OffsetDateTime>), tokio_postgres::Error> {
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
@@ -147,7 +146,7 @@ async fn write_most(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
-    unlocked: &ExpectedSales,
+    unlocked: &Unlocked,
     now: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, tokio_postgres::Error> {
     if writes.transitions.is_empty() {
@@ -158,7 +157,7 @@ async fn write_most(
     let changed = &writes.updated;
     let seats = &writes.seats;
     let log = &writes.transitions;
-    let sales: Vec<_> = unlocked.iter().collect();
+    let sales: Vec<_> = unlocked.sales.iter().collect();
     let written = client
         .query_one(
             &statements.write,
@@ -222,6 +221,7 @@ async fn write_most(
                 &column(&sales, |(_, sale)| sale.revision),
                 &column(changed, |(booking, _)| booking.expires_at),
                 &column(&sales, |(_, sale)| sale.until),
+                &unlocked.request_locks,
             ],
         )
         .await?;
