@@ -1,39 +1,32 @@
-//! What customers ask for, and why they do not get it.
+//! What customers ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proto::booking::v1::{
-    Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest,
+    Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, PlaceRequest,
     ReserveSeatsRequest, SwapSeatsRequest,
 };
-use system_tests::errors::{fields, metadata, reason};
 use system_tests::system::reservation;
 use tonic::Status;
-use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
+use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
 /// What a customer asks for. Two that are equal are the same body of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ask {
-    Reserve {
-        labels: BTreeSet<String>,
-        customer: String,
-        hold_seconds: Option<i64>,
-        confirm: bool,
-        reference: String,
-    },
+    Reserve(Reserve),
     Confirm {
         booking: String,
         etag: String,
         reference: String,
     },
-    /// No labels: all of it.
+    /// Nothing given: all of it.
     Cancel {
         booking: String,
         etag: String,
-        labels: BTreeSet<String>,
+        given: Lot,
     },
     Extend {
         booking: String,
@@ -48,31 +41,21 @@ pub(crate) enum Ask {
     },
 }
 
-/// Why a call did nothing, with all that its error must tell.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Refusal {
-    RequestIdReused,
-    UnknownSeats(usize),
-    ShowNotOnSale(String),
-    /// Each seat, and whether it "is held" or "is booked".
-    SeatsUnavailable(BTreeMap<String, String>),
-    HoldExpired(String),
-    BookingState {
-        state: String,
-        since: String,
-        failure_reason: Option<String>,
-    },
-    EtagMismatch(String),
-    NotInBooking(BTreeSet<String>),
-    LifetimeExceeded,
-    SwapCostsMore(i64),
+/// What makes a booking.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Reserve {
+    pub(crate) wanted: Lot,
+    pub(crate) customer: String,
+    pub(crate) hold_seconds: Option<i64>,
+    pub(crate) confirm: bool,
+    pub(crate) reference: String,
 }
 
 impl Ask {
     /// The booking that it is about, unless it makes one, and the etag that it must have.
     pub(crate) fn booking(&self) -> Option<(&str, &str)> {
         match self {
-            Self::Reserve { .. } => None,
+            Self::Reserve(_) => None,
             Self::Confirm { booking, etag, .. }
             | Self::Cancel { booking, etag, .. }
             | Self::Extend { booking, etag, .. }
@@ -83,7 +66,8 @@ impl Ask {
     /// The seats that it wants to have.
     pub(crate) fn wanted(&self) -> Option<&BTreeSet<String>> {
         match self {
-            Self::Reserve { labels: wanted, .. } | Self::Swap { to: wanted, .. } => Some(wanted),
+            Self::Reserve(Reserve { wanted, .. }) => Some(&wanted.seats),
+            Self::Swap { to, .. } => Some(to),
             _ => None,
         }
     }
@@ -99,20 +83,15 @@ impl Ask {
         let list = |labels: &BTreeSet<String>| labels.iter().cloned().collect();
         let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
         let told = match self.clone() {
-            Self::Reserve {
-                labels,
-                customer,
-                hold_seconds,
-                confirm,
-                reference,
-            } => {
-                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            Self::Reserve(asked) => {
+                let labels: Vec<&str> = asked.wanted.seats.iter().map(String::as_str).collect();
                 let request = ReserveSeatsRequest {
-                    hold_duration: hold_seconds.map(seconds),
+                    places: places(&asked.wanted),
+                    hold_duration: asked.hold_seconds.map(seconds),
                     request_id,
-                    confirm,
-                    payment_reference: reference,
-                    ..reservation(show_id, &labels, &customer)
+                    confirm: asked.confirm,
+                    payment_reference: asked.reference,
+                    ..reservation(show_id, &labels, &asked.customer)
                 };
                 client.reserve_seats(request).await?.into_inner().booking
             }
@@ -133,15 +112,15 @@ impl Ask {
             Self::Cancel {
                 booking: booking_id,
                 etag,
-                labels,
+                given,
             } => {
-                let mut request = CancelBookingRequest {
+                let request = CancelBookingRequest {
                     booking_id,
                     request_id,
                     etag,
-                    ..Default::default()
+                    seat_labels: list(&given.seats),
+                    places: places(&given),
                 };
-                request.seat_labels = list(&labels);
                 client.cancel_booking(request).await?.into_inner().booking
             }
             Self::Extend {
@@ -177,33 +156,10 @@ impl Ask {
     }
 }
 
-impl Refusal {
-    /// What an error says; none if it is none that a call may end with here.
-    pub(crate) fn read(status: &Status) -> Option<Self> {
-        let told = |name: &str| metadata(status).get(name).cloned();
-        let failure = status.get_details_precondition_failure();
-        let subjects = || {
-            let violations = failure.iter().flat_map(|failure| &failure.violations);
-            violations.map(|v| (v.subject.clone(), v.description.clone()))
-        };
-        Some(match reason(status).as_str() {
-            "REQUEST_ID_REUSED" => Self::RequestIdReused,
-            "UNKNOWN_SEATS" => Self::UnknownSeats(fields(status).len()),
-            "SHOW_NOT_ON_SALE" => Self::ShowNotOnSale(told("state")?),
-            "SEATS_UNAVAILABLE" => Self::SeatsUnavailable(subjects().collect()),
-            "HOLD_EXPIRED" => Self::HoldExpired(told("expire_time")?),
-            "BOOKING_STATE" => Self::BookingState {
-                state: told("state")?,
-                since: told("since_time")?,
-                failure_reason: told("failure_reason"),
-            },
-            "ETAG_MISMATCH" => Self::EtagMismatch(told("etag")?),
-            "SEATS_NOT_IN_BOOKING" => {
-                Self::NotInBooking(subjects().map(|(label, _)| label).collect())
-            }
-            "HOLD_LIFETIME_EXCEEDED" => Self::LifetimeExceeded,
-            "SWAP_COSTS_MORE" => Self::SwapCostsMore(told("minor_units")?.parse().ok()?),
-            _ => return None,
-        })
-    }
+fn places(lot: &Lot) -> Vec<PlaceRequest> {
+    let place = PlaceRequest {
+        area: AREA.to_owned(),
+        quantity: lot.places,
+    };
+    (lot.places > 0).then_some(place).into_iter().collect()
 }

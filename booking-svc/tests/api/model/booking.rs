@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use proto::booking::v1::booking::Customer;
-use proto::booking::v1::{Booking as Told, BookingLine, BookingState, CancelReason, FailureReason};
-use proto::money::v1::Money;
+use proto::booking::v1::{
+    AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason,
+};
 use service_kit::wire;
 use time::OffsetDateTime;
 
-use super::ask::{Ask, Refusal};
-use super::hall::{Instant, SECOND, SECTION, cost, priced};
+use super::ask::Ask;
+use super::hall::{Instant, SECOND};
+use super::refusal::Refusal;
+use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, SECTION, cost, money, priced};
 
 /// The longest that a hold goes on since it was made.
 const LIFETIME_MAX: i64 = 1_800 * SECOND;
@@ -21,7 +24,7 @@ pub(super) struct Booking {
     pub(super) customer: String,
     pub(super) state: BookingState,
     pub(super) version: i32,
-    pub(super) seats: BTreeSet<String>,
+    pub(super) has: Lot,
     /// What it cost when it was confirmed.
     paid: i64,
     pub(super) created: Instant,
@@ -68,10 +71,6 @@ impl Booking {
 
     /// The booking as an answer tells it.
     pub(super) fn told(&self, show_id: &str) -> Told {
-        let money = |minor_units| Money {
-            minor_units,
-            currency_code: "EUR".to_owned(),
-        };
         let line = |label: &String| {
             let (tier, price) = priced(label).expect("it has seats of the hall");
             BookingLine {
@@ -85,7 +84,7 @@ impl Booking {
         let time = |at: Instant| wire::timestamp(instant(at));
         // Paid once, when it was confirmed; what it does not cost any more is owed.
         let kept = match self.state {
-            BookingState::Confirmed => cost(&self.seats),
+            BookingState::Confirmed => self.has.cost(),
             _ => 0,
         };
         let owed = self.paid - kept;
@@ -95,8 +94,9 @@ impl Booking {
             customer: Some(Customer::CustomerId(self.customer.clone())),
             state: self.state.into(),
             failure_reason: self.failure_reason.into(),
-            lines: self.seats.iter().map(line).collect(),
-            total: Some(money(cost(&self.seats))),
+            lines: self.has.seats.iter().map(line).collect(),
+            area_lines: self.area_line().into_iter().collect(),
+            total: Some(money(self.has.cost())),
             create_time: Some(time(self.created)),
             expire_time: Some(time(self.expires)),
             confirm_time: self.confirmed.map(time),
@@ -113,19 +113,23 @@ impl Booking {
 }
 
 impl Booking {
-    pub(super) fn hold(
-        id: &str,
-        customer: &str,
-        seats: &BTreeSet<String>,
-        now: Instant,
-        hold: i64,
-    ) -> Self {
+    fn area_line(&self) -> Option<AreaLine> {
+        let Lot { places, .. } = self.has;
+        (places > 0).then(|| AreaLine {
+            area: AREA.to_owned(),
+            quantity: places,
+            price_tier: PLACE_TIER.to_owned(),
+            price: Some(money(PLACE_PRICE)),
+        })
+    }
+
+    pub(super) fn hold(id: &str, customer: &str, wanted: &Lot, now: Instant, hold: i64) -> Self {
         Self {
             id: id.to_owned(),
             customer: customer.to_owned(),
             state: BookingState::Pending,
             version: 1,
-            seats: seats.clone(),
+            has: wanted.clone(),
             paid: 0,
             created: now,
             expires: now + hold,
@@ -141,7 +145,7 @@ impl Booking {
     pub(super) fn confirm(&mut self, now: Instant, reference: &str) {
         self.state = BookingState::Confirmed;
         self.confirmed = Some(now);
-        self.paid = cost(&self.seats);
+        self.paid = self.has.cost();
         reference.clone_into(&mut self.reference);
     }
 
@@ -155,6 +159,11 @@ impl Booking {
         self.state = BookingState::Failed;
         self.failed = Some(at);
         self.failure_reason = reason;
+    }
+
+    fn misses(&self, given: &BTreeSet<String>) -> Option<Refusal> {
+        let missing: BTreeSet<_> = given.difference(&self.has.seats).cloned().collect();
+        (!missing.is_empty()).then_some(Refusal::NotInBooking(missing))
     }
 
     /// The objections to what is asked of a booking that lie in the self.
@@ -180,12 +189,13 @@ impl Booking {
             objections.push(Refusal::EtagMismatch(self.etag()));
         }
         match ask {
-            Ask::Cancel { labels: given, .. } | Ask::Swap { from: given, .. } => {
-                let missing: BTreeSet<_> = given.difference(&self.seats).cloned().collect();
-                if !missing.is_empty() {
-                    objections.push(Refusal::NotInBooking(missing));
+            Ask::Cancel { given, .. } => {
+                objections.extend(self.misses(&given.seats));
+                if given.places > self.has.places {
+                    objections.push(Refusal::PlacesNotInBooking(self.has.places));
                 }
             }
+            Ask::Swap { from, .. } => objections.extend(self.misses(from)),
             Ask::Extend { hold_seconds, .. } => {
                 let ends = self.expires.max(now + hold_seconds * SECOND);
                 if ends > (self.created + LIFETIME_MAX).max(self.expires) {

@@ -1,6 +1,5 @@
 //! Customers who do whatever comes to their mind, all at once, and write down what they saw.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
@@ -14,10 +13,10 @@ use tonic::Status;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::ask::{Ask, Refusal};
-use super::dice::Dice;
-use super::hall::all_labels;
+use super::ask::Ask;
 use super::history::{Call, History, Look, Move, now};
+use super::ideas::Ideas;
+use super::refusal::Refusal;
 use crate::stage::{Bookings, move_hold};
 
 /// How many there are.
@@ -26,8 +25,6 @@ pub(super) const CUSTOMERS: usize = 8;
 const STEPS: usize = 5;
 /// How many of the newest bookings and calls are disputed.
 const RECENT: usize = 8;
-/// The longest hold there is, in seconds: too long for one that is extended.
-const HOLD_SECONDS_MAX: usize = 1_800;
 
 /// How they reach the system.
 #[derive(Debug, Clone)]
@@ -77,11 +74,10 @@ pub(super) async fn run(
     let cancel = cancel.as_ref();
     let customers = (0..CUSTOMERS).map(|number| {
         let mut customer = Customer {
-            name: format!("customer-{number}"),
             show_id,
             client: doors.bookings[number % doors.bookings.len()].clone(),
             doors,
-            dice: Dice::new(seed, number),
+            ideas: Ideas::of(number, seed),
             shared: &shared,
         };
         async move {
@@ -102,20 +98,19 @@ pub(super) async fn run(
 }
 
 struct Customer<'a> {
-    name: String,
     show_id: &'a str,
     client: Bookings,
     doors: &'a Doors,
-    dice: Dice,
+    ideas: Ideas,
     shared: &'a Shared,
 }
 
 impl Customer<'_> {
     async fn act(&mut self) -> Result<(), String> {
-        match self.dice.below(100) {
+        match self.ideas.dice.below(100) {
             0..82 => {
                 let ask = self.make_up();
-                let request_id = self.dice.percent(75).then(|| self.dice.uuid());
+                let request_id = self.ideas.request_id();
                 self.call(ask, request_id).await
             }
             82..90 => self.repeat().await,
@@ -128,10 +123,10 @@ impl Customer<'_> {
     /// A call that was sent before, perhaps this moment, or another under its id.
     async fn repeat(&mut self) -> Result<(), String> {
         let sent = self.shared.with(|known| known.sent.clone());
-        let Some((id, ask)) = self.dice.pick_recent(&sent, RECENT) else {
+        let Some((id, ask)) = self.ideas.dice.pick_recent(&sent, RECENT) else {
             return self.look().await;
         };
-        let ask = if self.dice.percent(70) {
+        let ask = if self.ideas.dice.percent(70) {
             ask
         } else {
             self.make_up()
@@ -184,8 +179,8 @@ impl Customer<'_> {
         let Some(booking) = self.a_booking() else {
             return Ok(());
         };
-        let within = *self.dice.pick(&[16, 1_000]);
-        let millis = i32::try_from(self.dice.below(within)).expect("it is small");
+        let within = *self.ideas.dice.pick(&[16, 1_000]);
+        let millis = i32::try_from(self.ideas.dice.below(within)).expect("it is small");
         let from_now = f64::from(millis - 4) / 1_000.0;
         let moved = move_hold(&self.doors.owner, &booking.booking_id, from_now).await;
         let ended = now() + 1;
@@ -209,121 +204,16 @@ impl Customer<'_> {
         swept.map(drop).map_err(told)
     }
 
-    /// One that somebody was told of; mostly one that was alive then.
+    /// One that somebody was told of.
     fn a_booking(&mut self) -> Option<Told> {
-        let mut bookings = self.shared.with(|known| known.bookings.clone());
-        if self.dice.percent(80) {
-            bookings.retain(|told| told.cancel_time.is_none() && told.fail_time.is_none());
-        }
-        self.dice.pick_recent(&bookings, RECENT)
+        let bookings = self.shared.with(|known| known.bookings.clone());
+        self.ideas.a_booking(bookings, RECENT)
     }
 
     /// Something to ask for.
     fn make_up(&mut self) -> Ask {
-        let verb = self.dice.below(100);
         let booking = self.a_booking();
-        let (Some(booking), 35..) = (booking, verb) else {
-            return self.make_up_reserve();
-        };
-        let etag = self.make_up_etag(&booking);
-        let own: Vec<String> = booking
-            .lines
-            .into_iter()
-            .map(|line| line.seat_label)
-            .collect();
-        let booking = booking.booking_id;
-        match verb {
-            35..57 => Ask::Confirm {
-                booking,
-                etag,
-                reference: self.make_up_reference(),
-            },
-            57..68 => Ask::Cancel {
-                booking,
-                etag,
-                labels: [].into(),
-            },
-            68..78 => Ask::Cancel {
-                booking,
-                etag,
-                labels: self.some_of(&own, 2),
-            },
-            78..87 => Ask::Extend {
-                booking,
-                etag,
-                hold_seconds: self.make_up_hold(),
-            },
-            _ => {
-                let from = self.some_of(&own, 2);
-                let to = self.labels(from.len());
-                Ask::Swap {
-                    booking,
-                    etag,
-                    from,
-                    to,
-                }
-            }
-        }
-    }
-
-    fn make_up_reserve(&mut self) -> Ask {
-        let count = 1 + self.dice.below(3);
-        let confirm = self.dice.percent(25);
-        Ask::Reserve {
-            labels: self.labels(count),
-            customer: self.name.clone(),
-            hold_seconds: self.dice.percent(50).then(|| self.make_up_hold()),
-            confirm,
-            reference: if confirm {
-                self.make_up_reference()
-            } else {
-                String::new()
-            },
-        }
-    }
-
-    fn make_up_etag(&mut self, booking: &Told) -> String {
-        match self.dice.below(10) {
-            0..6 => String::new(),
-            6..9 => booking.etag.clone(),
-            _ => format!("v{}", 1 + self.dice.below(4)),
-        }
-    }
-
-    fn make_up_reference(&mut self) -> String {
-        let number = self.dice.below(6);
-        if number < 4 {
-            String::new()
-        } else {
-            format!("paid-{number}")
-        }
-    }
-
-    fn make_up_hold(&mut self) -> i64 {
-        let seconds = match self.dice.below(10) {
-            0..5 => 10 + self.dice.below(10),
-            5..8 => 10 + self.dice.below(HOLD_SECONDS_MAX - 9),
-            _ => HOLD_SECONDS_MAX,
-        };
-        i64::try_from(seconds).expect("it is small")
-    }
-
-    /// Some of a booking's own, and now and then another.
-    fn some_of(&mut self, own: &[String], most: usize) -> BTreeSet<String> {
-        if self.dice.percent(10) {
-            return self.labels(1);
-        }
-        let count = 1 + self.dice.below(most);
-        self.dice.some(own, count).into_iter().collect()
-    }
-
-    /// So many of the hall, and now and then one that it does not have.
-    fn labels(&mut self, count: usize) -> BTreeSet<String> {
-        let mut labels = self.dice.some(&all_labels(), count);
-        if self.dice.percent(2) {
-            labels[0] = "Z-9".to_owned();
-        }
-        labels.into_iter().collect()
+        self.ideas.make_up(booking)
     }
 }
 

@@ -7,19 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::booking::v1::{BookingState, CancelReason, FailureReason};
 use uuid::Uuid;
 
-use super::ask::{Ask, Refusal};
+use super::ask::{Ask, Reserve};
 use super::booking::Booking;
+use super::refusal::Refusal;
+use super::show::{CAPACITY, priced};
 
-/// The rows of the hall, each with the name of its price tier and the price of a seat.
-pub(super) const ROWS: [(&str, &str, i64); 3] = [
-    ("A", "Front", 2_000),
-    ("B", "Back", 1_200),
-    ("C", "Back", 1_200),
-];
-/// How many seats a row has.
-pub(super) const SEATS_PER_ROW: i32 = 4;
-/// The section that they are all in.
-pub(super) const SECTION: &str = "Stalls";
 /// How long a hold lasts if nobody says.
 const HOLD_DEFAULT: i64 = 120 * SECOND;
 
@@ -35,34 +27,6 @@ pub(super) struct Hall {
     /// What was granted under each request id.
     pub(super) granted: HashMap<Uuid, Ask>,
     pub(super) cancelled: bool,
-}
-
-/// The tier and the price of a seat; none if there is no such seat.
-pub(super) fn priced(label: &str) -> Option<(&'static str, i64)> {
-    let (row, number) = label.split_once('-')?;
-    let number: i32 = number.parse().ok()?;
-    let (_, tier, price) = ROWS.iter().find(|(name, ..)| *name == row)?;
-    (1..=SEATS_PER_ROW)
-        .contains(&number)
-        .then_some((tier, *price))
-}
-
-/// Every label of the hall.
-pub(super) fn all_labels() -> Vec<String> {
-    let row = |(name, ..): &(&str, &str, i64)| {
-        let name = (*name).to_owned();
-        (1..=SEATS_PER_ROW).map(move |number| format!("{name}-{number}"))
-    };
-    ROWS.iter().flat_map(row).collect()
-}
-
-/// What seats cost.
-pub(super) fn cost(labels: &BTreeSet<String>) -> i64 {
-    labels
-        .iter()
-        .filter_map(|label| priced(label))
-        .map(|(_, price)| price)
-        .sum()
 }
 
 fn unknown(labels: &BTreeSet<String>) -> usize {
@@ -84,8 +48,28 @@ impl Hall {
 
     /// The live booking that has a seat.
     pub(super) fn owner(&self, label: &str, now: Instant) -> Option<&Booking> {
-        let has_it = |b: &&Booking| b.is_live(now) && b.seats.contains(label);
+        let has_it = |b: &&Booking| b.is_live(now) && b.has.seats.contains(label);
         self.bookings.values().find(has_it)
+    }
+
+    /// How many places of the area those bookings have that are live and in a state.
+    pub(super) fn places(&self, state: BookingState, now: Instant) -> i32 {
+        let counts = |b: &&Booking| b.is_live(now) && b.state == state;
+        self.bookings
+            .values()
+            .filter(counts)
+            .map(|b| b.has.places)
+            .sum()
+    }
+
+    /// How many places of the area nobody has.
+    pub(super) fn free_places(&self, now: Instant) -> i32 {
+        let taken = [BookingState::Pending, BookingState::Confirmed];
+        CAPACITY
+            - taken
+                .map(|state| self.places(state, now))
+                .iter()
+                .sum::<i32>()
     }
 
     /// Every reason there is at this moment to refuse what is asked. The contract does not say
@@ -99,6 +83,12 @@ impl Hall {
             let taken = self.taken(wanted, now);
             if !taken.is_empty() {
                 objections.push(Refusal::SeatsUnavailable(taken));
+            }
+        }
+        if let Ask::Reserve(Reserve { wanted, .. }) = ask {
+            let free = self.free_places(now);
+            if free < wanted.places {
+                objections.push(Refusal::AreaFull(free));
             }
         }
         let sells = !matches!(ask, Ask::Cancel { .. } | Ask::Extend { .. });
@@ -131,16 +121,16 @@ impl Hall {
     /// Does what is asked, to which there is no objection; the verb that the log must name. A
     /// booking that is made gets this id.
     pub(super) fn carry_out(&mut self, ask: &Ask, now: Instant, id: &str) -> &'static str {
-        if let Ask::Reserve {
-            labels,
+        if let Ask::Reserve(Reserve {
+            wanted,
             customer,
             hold_seconds,
             confirm,
             reference,
-        } = ask
+        }) = ask
         {
             let hold = hold_seconds.map_or(HOLD_DEFAULT, |seconds| seconds * SECOND);
-            let mut booking = Booking::hold(id, customer, labels, now, hold);
+            let mut booking = Booking::hold(id, customer, wanted, now, hold);
             if *confirm {
                 booking.confirm(now, reference);
             }
@@ -150,17 +140,21 @@ impl Hall {
         let booking = self.bookings.get_mut(id).expect("it was looked at before");
         booking.version += 1;
         match ask {
-            Ask::Reserve { .. } => unreachable!("it was made above"),
+            Ask::Reserve(_) => unreachable!("it was made above"),
             Ask::Confirm { reference, .. } => {
                 booking.confirm(now, reference);
                 "CONFIRM"
             }
-            Ask::Cancel { labels, .. } if labels.is_empty() || *labels == booking.seats => {
+            Ask::Cancel { given, .. } if given.is_empty() || *given == booking.has => {
                 booking.cancel(now, CancelReason::Customer);
                 "CANCEL"
             }
-            Ask::Cancel { labels, .. } => {
-                booking.seats.retain(|label| !labels.contains(label));
+            Ask::Cancel { given, .. } => {
+                booking
+                    .has
+                    .seats
+                    .retain(|label| !given.seats.contains(label));
+                booking.has.places -= given.places;
                 "RELEASE"
             }
             Ask::Extend { hold_seconds, .. } => {
@@ -168,8 +162,8 @@ impl Hall {
                 "EXTEND"
             }
             Ask::Swap { from, to, .. } => {
-                booking.seats.retain(|label| !from.contains(label));
-                booking.seats.extend(to.iter().cloned());
+                booking.has.seats.retain(|label| !from.contains(label));
+                booking.has.seats.extend(to.iter().cloned());
                 "SWAP"
             }
         }

@@ -8,8 +8,10 @@ use proto::booking::v1::Booking as Told;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::ask::{Ask, Refusal};
+use super::ask::Ask;
 use super::hall::Instant;
+use super::refusal::Refusal;
+use super::show::Lot;
 
 /// Numbers what is logged, and notes when a sale is cancelled: the database's own word for the
 /// order within a transaction, and for the one change that leaves no entry in the log.
@@ -185,7 +187,8 @@ impl fmt::Display for History {
 }
 
 fn brief(told: &Told) -> String {
-    let labels: Vec<_> = told.lines.iter().map(|line| &*line.seat_label).collect();
+    let Lot { seats, places } = Lot::of(told);
+    let seats: Vec<_> = seats.into_iter().collect();
     let Told {
         booking_id, etag, ..
     } = told;
@@ -195,7 +198,7 @@ fn brief(told: &Told) -> String {
         .as_str_name()
         .trim_start_matches("BOOKING_STATE_");
     format!(
-        "{booking_id} {etag} {state} {} owed {owed:?}",
-        labels.join(",")
+        "{booking_id} {etag} {state} {} and {places} places, owed {owed:?}",
+        seats.join(",")
     )
 }

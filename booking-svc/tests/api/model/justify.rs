@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::{Booking as Told, BookingState};
 
-use super::ask::Refusal;
+use super::ask::{Ask, Reserve};
 use super::booking::Booking;
 use super::hall::{Hall, Instant};
 use super::history::{Call, History};
+use super::refusal::Refusal;
 use super::replay::Moment;
 
 /// Every refusal and every read of a history has its moment.
@@ -17,7 +18,7 @@ pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), Strin
         let Err(refusal) = &call.outcome else {
             continue;
         };
-        let justified = is_justified(call, refusal, moments)
+        let justified = is_justified(call, refusal, history, moments)
             || repeats_a_refusal(call, refusal, history, moments);
         if !justified {
             return Err(format!("refused without a reason: {call:?}"));
@@ -63,7 +64,7 @@ fn times(hall: &Hall, from: Instant, to: Instant) -> Vec<Instant> {
         .collect()
 }
 
-fn is_justified(call: &Call, refusal: &Refusal, moments: &[Moment]) -> bool {
+fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Moment]) -> bool {
     let met = met(call.began, call.ended, moments);
     // Seats that somebody had while the call was under way, and how.
     let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
@@ -91,6 +92,7 @@ fn is_justified(call: &Call, refusal: &Refusal, moments: &[Moment]) -> bool {
                         .iter()
                         .all(|(label, how)| taken.contains(&(label.clone(), how.clone())))
             }
+            Refusal::AreaFull(left) => area_is_full(call, *left, hall, now, history),
             _ => hall.objections(&call.ask, now).contains(refusal),
         })
     })
@@ -105,6 +107,25 @@ fn held_for_a_while(hall: &Hall, wanted: &BTreeSet<String>, now: Instant) -> Vec
         .filter(|label| hall.owner(label, now).is_some())
         .map(held)
         .collect()
+}
+
+/// Whether too few places were left. Those of holds that have ended count as gone to whoever else
+/// wants them, until their end is written down.
+fn area_is_full(call: &Call, left: i32, hall: &Hall, now: Instant, history: &History) -> bool {
+    let free = hall.free_places(now);
+    let has_ended = |b: &&Booking| b.state == BookingState::Pending && b.expires <= now;
+    let places = |ask: &Ask| match ask {
+        Ask::Reserve(Reserve { wanted, .. }) => wanted.places,
+        _ => 0,
+    };
+    let ended = hall.bookings.values().filter(has_ended);
+    let others = history.calls.iter().filter(|other| {
+        !std::ptr::eq(*other, call) && other.began <= call.ended && call.began <= other.ended
+    });
+    let is_in_doubt = ended.map(|b| b.has.places).sum::<i32>() > 0;
+    let promised = others.map(|other| places(&other.ask)).sum::<i32>();
+    (0..places(&call.ask)).contains(&left)
+        && (left == free || is_in_doubt && left < free && free - left <= promised)
 }
 
 /// Whether a call repeats an earlier one under its id that was refused, or is about another
@@ -128,7 +149,7 @@ fn repeats_a_refusal(
             && first.began <= call.ended
             && sticks(why)
             && expected == refusal
-            && is_justified(first, why, moments)
+            && is_justified(first, why, history, moments)
     })
 }
 

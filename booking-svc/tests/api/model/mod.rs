@@ -14,38 +14,38 @@ pub(crate) mod ask;
 mod booking;
 mod customers;
 mod dice;
+mod end;
 mod hall;
 mod history;
+mod ideas;
 mod justify;
+pub(crate) mod refusal;
 mod replay;
+mod seen;
+pub(crate) mod show;
 
-use std::collections::BTreeMap;
 use std::env;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use proto::booking::v1::{Booking as Told, BookingState, ListBookingsRequest, Seat, SeatStatus};
-use proto::catalog::v1::create_show_request::Seats;
-use proto::catalog::v1::{CreateShowRequest, PriceTier, RowName};
 use proto::expiry::v1::RunOnceRequest;
-use proto::money::v1::Money;
 use system_tests::errors::describe;
-use system_tests::{eventually, invariants, system};
+use system_tests::{eventually, invariants};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::booking::Booking;
 use self::customers::Doors;
 use self::dice::Dice;
-use self::hall::{Instant, ROWS, SEATS_PER_ROW, SECTION};
-use self::history::{History, now};
-use self::replay::{Moment, replay};
+use self::end::End;
+use self::history::History;
+use self::replay::replay;
+use self::seen::Seen;
 use crate::stage::{Stage, assert_faultless};
 
 /// How many runs there are if nobody says.
-const RUNS: u64 = 200;
+pub(crate) const RUNS: u64 = 200;
 /// How many runs have a database of their own: the worker's sweeps read over all of them.
 const RUNS_PER_DATABASE: u64 = 250;
 /// How many shows are open at once.
@@ -118,7 +118,8 @@ async fn in_one_database(seeds: Range<u64>, seen: &mut Seen) {
 
 /// One show from its creation to the last check.
 async fn run(stage: &Stage, doors: &Doors, seed: u64) -> History {
-    let created = stage.system.catalog_client().create_show(a_hall()).await;
+    let request = show::described();
+    let created = stage.system.catalog_client().create_show(request).await;
     let show = created
         .expect("a show")
         .into_inner()
@@ -168,184 +169,5 @@ async fn check(
     match &*invariants::broken(&doors.owner, Some(show_id)).await {
         [] => Ok(()),
         broken => Err(format!("{broken:#?}")),
-    }
-}
-
-/// The show as the services show it in the end, when only holds still lapse.
-struct End {
-    began: Instant,
-    ended: Instant,
-    bookings: Vec<Told>,
-    seats: Vec<Seat>,
-}
-
-impl End {
-    async fn of(stage: &Stage, show_id: &str) -> Self {
-        let began = now();
-        let bookings = all_bookings(stage, show_id).await;
-        let seats = stage.system.seats(show_id).await;
-        let ended = now() + 1;
-        Self {
-            began,
-            ended,
-            bookings,
-            seats,
-        }
-    }
-
-    fn agrees_with(&self, moments: &[Moment]) -> Result<(), String> {
-        let (began, ended) = (self.began, self.ended);
-        let last = &moments.last().expect("there is a first").hall;
-        let ids: Vec<_> = self.bookings.iter().map(|told| &told.booking_id).collect();
-        let expected: Vec<_> = last.bookings.keys().collect();
-        if ids != expected {
-            return Err(format!("{ids:?}, where the model has {expected:?}"));
-        }
-        let wrong = |told: &&Told| !justify::was_so(told, began, ended, moments);
-        if let Some(told) = self.bookings.iter().find(wrong) {
-            let expected = &last.bookings[&told.booking_id];
-            return Err(format!("{told:?}, where the model has {expected:?}"));
-        }
-        let labels: Vec<_> = self.seats.iter().map(|seat| seat.label.clone()).collect();
-        if labels != hall::all_labels() {
-            return Err(format!("the hall has {labels:?}"));
-        }
-        for seat in &self.seats {
-            let met = justify::met(began, ended, moments);
-            let expected = met.iter().flat_map(|(Moment { hall, .. }, times)| {
-                times.iter().map(|at| status(hall.owner(&seat.label, *at)))
-            });
-            let expected: Vec<_> = expected.collect();
-            if !expected.contains(&seat.status()) {
-                return Err(format!("{seat:?}, where the model has {expected:?}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn status(owner: Option<&Booking>) -> SeatStatus {
-    match owner.map(|owner| owner.state) {
-        None => SeatStatus::Available,
-        Some(BookingState::Pending) => SeatStatus::Held,
-        Some(_) => SeatStatus::Booked,
-    }
-}
-
-async fn all_bookings(stage: &Stage, show_id: &str) -> Vec<Told> {
-    let request = ListBookingsRequest {
-        show_id: show_id.to_owned(),
-        page_size: 1_000,
-        ..Default::default()
-    };
-    let page = stage.client().list_bookings(request).await;
-    let page = page.expect("a page").into_inner();
-    assert_eq!(page.next_page_token, "", "it has few bookings");
-    page.bookings
-}
-
-fn a_hall() -> CreateShowRequest {
-    let mut layout = system::layout(SEATS_PER_ROW);
-    layout.sections[0].rows[0].names = Some(system::names(ROWS.map(|(name, ..)| name)));
-    let tier = |name: &str, price, rows: Vec<&str>| PriceTier {
-        name: name.to_owned(),
-        price: Some(Money {
-            minor_units: price,
-            currency_code: "EUR".to_owned(),
-        }),
-        rows: rows
-            .into_iter()
-            .map(|row| RowName {
-                section: SECTION.to_owned(),
-                row: row.to_owned(),
-            })
-            .collect(),
-        ..Default::default()
-    };
-    let (front, back) = (ROWS[0], ROWS[1]);
-    CreateShowRequest {
-        seats: Some(Seats::Layout(layout)),
-        seat_price: None,
-        price_tiers: vec![
-            tier(front.1, front.2, vec![front.0]),
-            tier(back.1, back.2, vec![]),
-        ],
-        ..system::show(1)
-    }
-}
-
-/// What happened in all runs, by kind: a check that never sees something proves nothing of it.
-#[derive(Debug, Default)]
-struct Seen(BTreeMap<String, usize>);
-
-impl Seen {
-    fn add(&mut self, history: &History) {
-        let mut count = |kind: String| *self.0.entry(kind).or_default() += 1;
-        for entry in &history.log {
-            count(entry.verb.clone());
-        }
-        for call in &history.calls {
-            match &call.outcome {
-                Ok(_) => count("granted".to_owned()),
-                Err(refusal) => {
-                    let name = format!("{refusal:?}");
-                    let end = name
-                        .find(|c: char| !c.is_alphanumeric())
-                        .unwrap_or(name.len());
-                    count(name[..end].to_owned());
-                }
-            }
-        }
-        let copies = history
-            .calls
-            .iter()
-            .filter(|call| call.outcome.is_ok())
-            .count()
-            - history
-                .log
-                .iter()
-                .filter(|entry| !matches!(&*entry.verb, "EXPIRE" | "VOID"))
-                .count();
-        *self.0.entry("copies".to_owned()).or_default() += copies;
-    }
-
-    fn join(&mut self, other: Self) {
-        for (kind, count) in other.0 {
-            *self.0.entry(kind).or_default() += count;
-        }
-    }
-
-    /// Many runs meet everything.
-    fn assert_enough(&self, runs: u64) {
-        const KINDS: [&str; 20] = [
-            "RESERVE",
-            "SELL",
-            "CONFIRM",
-            "CANCEL",
-            "RELEASE",
-            "EXTEND",
-            "SWAP",
-            "EXPIRE",
-            "VOID",
-            "copies",
-            "RequestIdReused",
-            "UnknownSeats",
-            "ShowNotOnSale",
-            "SeatsUnavailable",
-            "HoldExpired",
-            "BookingState",
-            "EtagMismatch",
-            "NotInBooking",
-            "LifetimeExceeded",
-            "SwapCostsMore",
-        ];
-        let missed: Vec<_> = KINDS
-            .iter()
-            .filter(|kind| !self.0.contains_key(**kind))
-            .collect();
-        assert!(
-            runs < RUNS || missed.is_empty(),
-            "never seen: {missed:?} of {self:?}"
-        );
     }
 }

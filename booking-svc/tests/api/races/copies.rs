@@ -11,7 +11,8 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::{ROUNDS, assert_both, granted, rounds, swap};
-use crate::model::ask::Ask;
+use crate::model::ask::{Ask, Reserve};
+use crate::model::show::Lot;
 use crate::stage::{Bookings, Stage, assert_quiet};
 
 /// How many seats each round has to itself.
@@ -24,14 +25,17 @@ fn set(label: &str) -> BTreeSet<String> {
     [label.to_owned()].into()
 }
 
+fn seats(seats: BTreeSet<String>) -> Lot {
+    Lot { seats, places: 0 }
+}
+
 pub(super) fn reserves(seat: &str, confirm: bool) -> Ask {
-    Ask::Reserve {
-        labels: set(seat),
+    Ask::Reserve(Reserve {
+        wanted: seats(set(seat)),
         customer: "ann".to_owned(),
-        hold_seconds: None,
         confirm,
-        reference: String::new(),
-    }
+        ..Reserve::default()
+    })
 }
 
 pub(super) fn confirms(held: &Booking, reference: &str) -> Ask {
@@ -46,7 +50,7 @@ fn cancels(held: &Booking, labels: BTreeSet<String>) -> Ask {
     Ask::Cancel {
         booking: held.booking_id.clone(),
         etag: String::new(),
-        labels,
+        given: seats(labels),
     }
 }
 

@@ -1,0 +1,182 @@
+//! What comes to a customer's mind.
+
+use std::collections::BTreeSet;
+
+use proto::booking::v1::Booking as Told;
+use uuid::Uuid;
+
+use super::ask::{Ask, Reserve};
+use super::dice::Dice;
+use super::show::{CAPACITY, Lot, all_labels};
+
+/// The longest hold there is, in seconds: too long for one that is extended.
+const HOLD_SECONDS_MAX: usize = 1_800;
+
+/// A customer's mind.
+#[derive(Debug)]
+pub(super) struct Ideas {
+    name: String,
+    pub(super) dice: Dice,
+}
+
+impl Ideas {
+    /// The mind of one customer of a run.
+    pub(super) fn of(number: usize, seed: u64) -> Self {
+        Self {
+            name: format!("customer-{number}"),
+            dice: Dice::new(seed, number),
+        }
+    }
+
+    /// An id to call under, mostly.
+    pub(super) fn request_id(&mut self) -> Option<Uuid> {
+        self.dice.percent(75).then(|| self.dice.uuid())
+    }
+
+    /// One of these; mostly one that was alive when somebody was told of it.
+    pub(super) fn a_booking(&mut self, mut told: Vec<Told>, recent: usize) -> Option<Told> {
+        if self.dice.percent(80) {
+            told.retain(|told| told.cancel_time.is_none() && told.fail_time.is_none());
+        }
+        self.dice.pick_recent(&told, recent)
+    }
+
+    /// Something to ask for, perhaps of this booking.
+    pub(super) fn make_up(&mut self, booking: Option<Told>) -> Ask {
+        let verb = self.dice.below(100);
+        let (Some(booking), 35..) = (booking, verb) else {
+            return Ask::Reserve(self.reserve());
+        };
+        let etag = self.etag(&booking);
+        let own = Lot::of(&booking);
+        let booking = booking.booking_id;
+        match verb {
+            35..57 => Ask::Confirm {
+                booking,
+                etag,
+                reference: self.reference(),
+            },
+            57..68 => Ask::Cancel {
+                booking,
+                etag,
+                given: Lot::default(),
+            },
+            68..78 => Ask::Cancel {
+                booking,
+                etag,
+                given: self.a_part_of(&own),
+            },
+            78..87 => Ask::Extend {
+                booking,
+                etag,
+                hold_seconds: self.hold(),
+            },
+            _ => {
+                let from = self.some_of(&own.seats, 2);
+                let to = self.labels(from.len());
+                Ask::Swap {
+                    booking,
+                    etag,
+                    from,
+                    to,
+                }
+            }
+        }
+    }
+
+    fn reserve(&mut self) -> Reserve {
+        let confirm = self.dice.percent(25);
+        Reserve {
+            wanted: self.lot(),
+            customer: self.name.clone(),
+            hold_seconds: self.dice.percent(50).then(|| self.hold()),
+            confirm,
+            reference: if confirm {
+                self.reference()
+            } else {
+                String::new()
+            },
+        }
+    }
+
+    /// Seats, places, or both.
+    fn lot(&mut self) -> Lot {
+        let kind = self.dice.below(10);
+        let count = 1 + self.dice.below(3);
+        Lot {
+            seats: if kind < 7 {
+                self.labels(count)
+            } else {
+                BTreeSet::new()
+            },
+            places: if kind < 5 { 0 } else { self.places() },
+        }
+    }
+
+    /// A few places, and now and then more than there are.
+    fn places(&mut self) -> i32 {
+        if self.dice.percent(3) {
+            return CAPACITY + 1;
+        }
+        1 + i32::try_from(self.dice.below(3)).expect("it is small")
+    }
+
+    fn etag(&mut self, booking: &Told) -> String {
+        match self.dice.below(10) {
+            0..6 => String::new(),
+            6..9 => booking.etag.clone(),
+            _ => format!("v{}", 1 + self.dice.below(4)),
+        }
+    }
+
+    fn reference(&mut self) -> String {
+        let number = self.dice.below(6);
+        if number < 4 {
+            String::new()
+        } else {
+            format!("paid-{number}")
+        }
+    }
+
+    fn hold(&mut self) -> i64 {
+        let seconds = match self.dice.below(10) {
+            0..5 => 10 + self.dice.below(10),
+            5..8 => 10 + self.dice.below(HOLD_SECONDS_MAX - 9),
+            _ => HOLD_SECONDS_MAX,
+        };
+        i64::try_from(seconds).expect("it is small")
+    }
+
+    /// Seats or places or both of what a booking has, and now and then others.
+    fn a_part_of(&mut self, own: &Lot) -> Lot {
+        let with_places = own.places > 0 && self.dice.percent(60);
+        let with_seats = !with_places || !own.seats.is_empty() && self.dice.percent(30);
+        Lot {
+            seats: if with_seats {
+                self.some_of(&own.seats, 2)
+            } else {
+                BTreeSet::new()
+            },
+            places: if with_places { self.places() } else { 0 },
+        }
+    }
+
+    /// Some of a booking's own, and now and then another.
+    fn some_of(&mut self, own: &BTreeSet<String>, most: usize) -> BTreeSet<String> {
+        if own.is_empty() || self.dice.percent(10) {
+            return self.labels(1);
+        }
+        let count = 1 + self.dice.below(most);
+        let own: Vec<_> = own.iter().cloned().collect();
+        self.dice.some(&own, count).into_iter().collect()
+    }
+
+    /// So many of the hall, and now and then one that it does not have.
+    fn labels(&mut self, count: usize) -> BTreeSet<String> {
+        let mut labels = self.dice.some(&all_labels(), count);
+        if self.dice.percent(2) {
+            labels[0] = "Z-9".to_owned();
+        }
+        labels.into_iter().collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! Why customers do not get what they ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use system_tests::errors::{fields, metadata, reason};
+use tonic::Status;
+use tonic_types::StatusExt as _;
+
+use super::show::AREA;
+
+/// Why a call did nothing, with all that its error must tell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refusal {
+    RequestIdReused,
+    UnknownSeats(usize),
+    ShowNotOnSale(String),
+    /// Each seat, and whether it "is held" or "is booked".
+    SeatsUnavailable(BTreeMap<String, String>),
+    HoldExpired(String),
+    BookingState {
+        state: String,
+        since: String,
+        failure_reason: Option<String>,
+    },
+    EtagMismatch(String),
+    NotInBooking(BTreeSet<String>),
+    /// How many places the booking has.
+    PlacesNotInBooking(i32),
+    /// How many places are left.
+    AreaFull(i32),
+    LifetimeExceeded,
+    SwapCostsMore(i64),
+}
+
+impl Refusal {
+    /// What an error says; none if it is none that a call may end with here.
+    pub(crate) fn read(status: &Status) -> Option<Self> {
+        let told = |name: &str| metadata(status).get(name).cloned();
+        let failure = status.get_details_precondition_failure();
+        let subjects = || {
+            let violations = failure.iter().flat_map(|failure| &failure.violations);
+            violations.map(|v| (v.subject.clone(), v.description.clone()))
+        };
+        Some(match reason(status).as_str() {
+            "REQUEST_ID_REUSED" => Self::RequestIdReused,
+            "UNKNOWN_SEATS" => Self::UnknownSeats(fields(status).len()),
+            "SHOW_NOT_ON_SALE" => Self::ShowNotOnSale(told("state")?),
+            "SEATS_UNAVAILABLE" => Self::SeatsUnavailable(subjects().collect()),
+            "HOLD_EXPIRED" => Self::HoldExpired(told("expire_time")?),
+            "BOOKING_STATE" => Self::BookingState {
+                state: told("state")?,
+                since: told("since_time")?,
+                failure_reason: told("failure_reason"),
+            },
+            "ETAG_MISMATCH" => Self::EtagMismatch(told("etag")?),
+            "SEATS_NOT_IN_BOOKING" => match subjects().next()? {
+                (area, has) if area == AREA => Self::PlacesNotInBooking(first_number(&has)?),
+                _ => Self::NotInBooking(subjects().map(|(label, _)| label).collect()),
+            },
+            "AREA_FULL" => {
+                let left = told("left")?.parse().ok()?;
+                let (area, says) = subjects().next()?;
+                (area == AREA && first_number(&says)? == left).then_some(Self::AreaFull(left))?
+            }
+            "HOLD_LIFETIME_EXCEEDED" => Self::LifetimeExceeded,
+            "SWAP_COSTS_MORE" => Self::SwapCostsMore(told("minor_units")?.parse().ok()?),
+            _ => return None,
+        })
+    }
+}
+
+fn first_number(text: &str) -> Option<i32> {
+    text.split(' ').find_map(|word| word.parse().ok())
+}
