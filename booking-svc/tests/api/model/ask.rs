@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{
     Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, PlaceRequest,
     ReserveSeatsRequest, SwapSeatsRequest,
@@ -45,7 +46,7 @@ pub(crate) enum Ask {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reserve {
     pub(crate) wanted: Lot,
-    pub(crate) customer: String,
+    pub(crate) customer: Option<Customer>,
     pub(crate) hold_seconds: Option<i64>,
     pub(crate) confirm: bool,
     pub(crate) reference: String,
@@ -91,7 +92,8 @@ impl Ask {
                     request_id,
                     confirm: asked.confirm,
                     payment_reference: asked.reference,
-                    ..reservation(show_id, &labels, &asked.customer)
+                    customer: asked.customer,
+                    ..reservation(show_id, &labels, "")
                 };
                 client.reserve_seats(request).await?.into_inner().booking
             }

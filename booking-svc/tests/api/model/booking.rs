@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 
 use proto::booking::v1::booking::Customer;
+use proto::booking::v1::reserve_seats_request::Customer as Name;
 use proto::booking::v1::{
     AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason,
 };
 use service_kit::wire;
 use time::OffsetDateTime;
 
-use super::ask::Ask;
+use super::ask::{Ask, Reserve};
 use super::hall::{Instant, SECOND};
 use super::refusal::Refusal;
-use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, SECTION, cost, money, priced};
+use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, SECTION, Terms, cost, money, priced};
 
+/// How long a hold lasts if nobody says.
+const HOLD_DEFAULT: i64 = 120 * SECOND;
 /// The longest that a hold goes on since it was made.
 const LIFETIME_MAX: i64 = 1_800 * SECOND;
 
@@ -21,7 +24,7 @@ const LIFETIME_MAX: i64 = 1_800 * SECOND;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Booking {
     pub(super) id: String,
-    pub(super) customer: String,
+    pub(super) customer: Name,
     pub(super) state: BookingState,
     pub(super) version: i32,
     pub(super) has: Lot,
@@ -61,16 +64,16 @@ impl Booking {
     }
 
     /// The booking as a read at this moment shows it.
-    pub(super) fn seen_at(&self, show_id: &str, now: Instant) -> Told {
+    pub(super) fn seen_at(&self, terms: &Terms, now: Instant) -> Told {
         let mut seen = self.clone();
         if seen.state == BookingState::Pending && seen.has_expired(now) {
             seen.fail(self.expires, FailureReason::Expired);
         }
-        seen.told(show_id)
+        seen.told(terms)
     }
 
     /// The booking as an answer tells it.
-    pub(super) fn told(&self, show_id: &str) -> Told {
+    pub(super) fn told(&self, terms: &Terms) -> Told {
         let line = |label: &String| {
             let (tier, price) = priced(label).expect("it has seats of the hall");
             BookingLine {
@@ -90,8 +93,12 @@ impl Booking {
         let owed = self.paid - kept;
         let mut told = Told {
             booking_id: self.id.clone(),
-            show_id: show_id.to_owned(),
-            customer: Some(Customer::CustomerId(self.customer.clone())),
+            show_id: terms.show_id.clone(),
+            customer: Some(match self.customer.clone() {
+                Name::CustomerId(id) => Customer::CustomerId(id),
+                Name::Email(email) => Customer::Email(email),
+            }),
+            linked_customer_id: terms.linked(&self.customer).unwrap_or_default().to_owned(),
             state: self.state.into(),
             failure_reason: self.failure_reason.into(),
             lines: self.has.seats.iter().map(line).collect(),
@@ -123,16 +130,17 @@ impl Booking {
         })
     }
 
-    pub(super) fn hold(id: &str, customer: &str, wanted: &Lot, now: Instant, hold: i64) -> Self {
+    pub(super) fn hold(id: &str, asked: &Reserve, now: Instant) -> Self {
+        let hold = asked.hold_seconds.map(|seconds| seconds * SECOND);
         Self {
             id: id.to_owned(),
-            customer: customer.to_owned(),
+            customer: asked.customer.clone().expect("everybody says who they are"),
             state: BookingState::Pending,
             version: 1,
-            has: wanted.clone(),
+            has: asked.wanted.clone(),
             paid: 0,
             created: now,
-            expires: now + hold,
+            expires: now + hold.unwrap_or(HOLD_DEFAULT),
             confirmed: None,
             cancelled: None,
             failed: None,

@@ -16,7 +16,9 @@ use uuid::Uuid;
 use super::ask::Ask;
 use super::history::{Call, History, Look, Move, now};
 use super::ideas::Ideas;
+use super::people::Person;
 use super::refusal::Refusal;
+use super::show::Terms;
 use crate::stage::{Bookings, move_hold};
 
 /// How many there are.
@@ -31,12 +33,13 @@ const RECENT: usize = 8;
 pub(super) struct Doors {
     /// Of each replica.
     pub(super) bookings: Vec<Bookings>,
+    pub(super) people: Arc<[Person]>,
     pub(super) worker: ExpiryServiceClient<Channel>,
     pub(super) owner: Arc<Client>,
 }
 
 /// What they know of each other's doings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// Every booking that somebody was told of, as of then.
     bookings: Vec<Told>,
@@ -58,26 +61,23 @@ impl Shared {
 /// be cancelled while they are at it, by `cancel`.
 pub(super) async fn run(
     doors: &Doors,
-    show_id: &str,
+    terms: &Arc<Terms>,
     seed: u64,
     cancel: Option<impl AsyncFn()>,
 ) -> (History, Result<(), String>) {
-    let history = History {
-        show_id: show_id.to_owned(),
-        ..History::default()
-    };
     let known = Known {
-        history,
-        ..Known::default()
+        bookings: Vec::new(),
+        sent: Vec::new(),
+        history: History::of(terms),
     };
     let shared = Shared(Mutex::new(known));
     let cancel = cancel.as_ref();
     let customers = (0..CUSTOMERS).map(|number| {
         let mut customer = Customer {
-            show_id,
+            show_id: &terms.show_id,
             client: doors.bookings[number % doors.bookings.len()].clone(),
             doors,
-            ideas: Ideas::of(number, seed),
+            ideas: Ideas::of(number, seed, terms),
             shared: &shared,
         };
         async move {
@@ -92,7 +92,7 @@ pub(super) async fn run(
     });
     let acted = try_join_all(customers).await.map(drop);
     (
-        shared.with(|known| std::mem::take(&mut known.history)),
+        shared.with(|known| std::mem::replace(&mut known.history, History::of(terms))),
         acted,
     )
 }

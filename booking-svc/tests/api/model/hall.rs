@@ -3,17 +3,15 @@
 //! seat is free if no live booking lists it, and that is looked up anew each time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use proto::booking::v1::{BookingState, CancelReason, FailureReason};
 use uuid::Uuid;
 
-use super::ask::{Ask, Reserve};
+use super::ask::Ask;
 use super::booking::Booking;
 use super::refusal::Refusal;
-use super::show::{CAPACITY, priced};
-
-/// How long a hold lasts if nobody says.
-const HOLD_DEFAULT: i64 = 120 * SECOND;
+use super::show::{CAPACITY, Terms, priced};
 
 /// In microseconds since 1970, as exact as the database's clock.
 pub(super) type Instant = i64;
@@ -22,7 +20,7 @@ pub(super) const SECOND: i64 = 1_000_000;
 /// The show and its bookings at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Hall {
-    pub(super) show_id: String,
+    pub(super) terms: Arc<Terms>,
     pub(super) bookings: BTreeMap<String, Booking>,
     /// What was granted under each request id.
     pub(super) granted: HashMap<Uuid, Ask>,
@@ -37,9 +35,9 @@ fn unknown(labels: &BTreeSet<String>) -> usize {
 }
 
 impl Hall {
-    pub(super) fn new(show_id: &str) -> Self {
+    pub(super) fn new(terms: &Arc<Terms>) -> Self {
         Self {
-            show_id: show_id.to_owned(),
+            terms: Arc::clone(terms),
             bookings: BTreeMap::new(),
             granted: HashMap::new(),
             cancelled: false,
@@ -85,11 +83,12 @@ impl Hall {
                 objections.push(Refusal::SeatsUnavailable(taken));
             }
         }
-        if let Ask::Reserve(Reserve { wanted, .. }) = ask {
+        if let Ask::Reserve(asked) = ask {
             let free = self.free_places(now);
-            if free < wanted.places {
+            if free < asked.wanted.places {
                 objections.push(Refusal::AreaFull(free));
             }
+            objections.extend(self.too_many(asked, now));
         }
         let sells = !matches!(ask, Ask::Cancel { .. } | Ask::Extend { .. });
         if sells && self.cancelled {
@@ -121,21 +120,13 @@ impl Hall {
     /// Does what is asked, to which there is no objection; the verb that the log must name. A
     /// booking that is made gets this id.
     pub(super) fn carry_out(&mut self, ask: &Ask, now: Instant, id: &str) -> &'static str {
-        if let Ask::Reserve(Reserve {
-            wanted,
-            customer,
-            hold_seconds,
-            confirm,
-            reference,
-        }) = ask
-        {
-            let hold = hold_seconds.map_or(HOLD_DEFAULT, |seconds| seconds * SECOND);
-            let mut booking = Booking::hold(id, customer, wanted, now, hold);
-            if *confirm {
-                booking.confirm(now, reference);
+        if let Ask::Reserve(asked) = ask {
+            let mut booking = Booking::hold(id, asked, now);
+            if asked.confirm {
+                booking.confirm(now, &asked.reference);
             }
             self.bookings.insert(id.to_owned(), booking);
-            return if *confirm { "SELL" } else { "RESERVE" };
+            return if asked.confirm { "SELL" } else { "RESERVE" };
         }
         let booking = self.bookings.get_mut(id).expect("it was looked at before");
         booking.version += 1;

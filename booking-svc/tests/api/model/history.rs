@@ -2,6 +2,7 @@
 //! log of changes, as the database has it.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use proto::booking::v1::Booking as Told;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::ask::Ask;
 use super::hall::Instant;
 use super::refusal::Refusal;
-use super::show::Lot;
+use super::show::{Lot, Terms};
 
 /// Numbers what is logged, and notes when a sale is cancelled: the database's own word for the
 /// order within a transaction, and for the one change that leaves no entry in the log.
@@ -86,9 +87,9 @@ pub(super) struct Entry {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct History {
-    pub(super) show_id: String,
+    pub(super) terms: Arc<Terms>,
     pub(super) calls: Vec<Call>,
     pub(super) looks: Vec<Look>,
     pub(super) moves: Vec<Move>,
@@ -112,9 +113,21 @@ pub(super) fn now() -> Instant {
 }
 
 impl History {
+    /// Of a show of which nothing has happened yet.
+    pub(super) fn of(terms: &Arc<Terms>) -> Self {
+        Self {
+            terms: Arc::clone(terms),
+            calls: Vec::new(),
+            looks: Vec::new(),
+            moves: Vec::new(),
+            log: Vec::new(),
+            cancelled_at: None,
+        }
+    }
+
     /// Reads what the database has of it.
     pub(super) async fn read_log(&mut self, owner: &Client) {
-        let show_id: Uuid = self.show_id.parse().expect("a show's id");
+        let show_id: Uuid = self.terms.show_id.parse().expect("a show's id");
         let rows = owner.query(LOG, &[&show_id]).await.expect("the log");
         let entry = |row: &tokio_postgres::Row| Entry {
             booking: row.get(0),

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::ask::{Ask, Reserve};
 use super::dice::Dice;
-use super::show::{CAPACITY, Lot, all_labels};
+use super::people::Person;
+use super::show::{CAPACITY, Lot, Terms, all_labels};
 
 /// The longest hold there is, in seconds: too long for one that is extended.
 const HOLD_SECONDS_MAX: usize = 1_800;
@@ -15,15 +16,15 @@ const HOLD_SECONDS_MAX: usize = 1_800;
 /// A customer's mind.
 #[derive(Debug)]
 pub(super) struct Ideas {
-    name: String,
+    person: Person,
     pub(super) dice: Dice,
 }
 
 impl Ideas {
     /// The mind of one customer of a run.
-    pub(super) fn of(number: usize, seed: u64) -> Self {
+    pub(super) fn of(number: usize, seed: u64, terms: &Terms) -> Self {
         Self {
-            name: format!("customer-{number}"),
+            person: terms.people[number % terms.people.len()].clone(),
             dice: Dice::new(seed, number),
         }
     }
@@ -88,7 +89,7 @@ impl Ideas {
         let confirm = self.dice.percent(25);
         Reserve {
             wanted: self.lot(),
-            customer: self.name.clone(),
+            customer: Some(self.dice.pick(&self.person.names).clone()),
             hold_seconds: self.dice.percent(50).then(|| self.hold()),
             confirm,
             reference: if confirm {

@@ -1,7 +1,7 @@
 //! The check of a history, second part: whatever was refused or read must have been so at a
 //! moment between the call and its answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::booking::v1::{Booking as Told, BookingState};
 
@@ -9,6 +9,7 @@ use super::ask::{Ask, Reserve};
 use super::booking::Booking;
 use super::hall::{Hall, Instant};
 use super::history::{Call, History};
+use super::people;
 use super::refusal::Refusal;
 use super::replay::Moment;
 
@@ -65,35 +66,62 @@ fn times(hall: &Hall, from: Instant, to: Instant) -> Vec<Instant> {
 }
 
 fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Moment]) -> bool {
-    let met = met(call.began, call.ended, moments);
+    let mut met = met(call.began, call.ended, moments);
+    let granted = |moment: &Moment| {
+        let id = call.request_id.as_ref();
+        id.and_then(|id| moment.hall.granted.get(id)).cloned()
+    };
+    if *refusal == Refusal::RequestIdReused {
+        let other = |(moment, _): &(&Moment, _)| granted(moment).is_some_and(|a| a != call.ask);
+        return met.iter().any(other);
+    }
+    // Two things under one id at once are not kept apart: each gets an answer of its own.
+    let began_alone = met.first().is_some_and(|(moment, _)| granted(moment).is_none());
+    met.retain(|(moment, _)| match granted(moment) {
+        None => true,
+        Some(ask) => began_alone && ask != call.ask,
+    });
+    let at_once = |is_so: &dyn Fn(&Hall, Instant) -> bool| {
+        met.iter()
+            .any(|(moment, times)| times.iter().any(|at| is_so(&moment.hall, *at)))
+    };
+    match (refusal, &call.ask) {
+        (Refusal::SeatsUnavailable(told), ask) => are_unavailable(told, ask, &met),
+        (Refusal::AreaFull(left), Ask::Reserve(asked)) => {
+            at_once(&|hall, now| area_is_full(call, asked, *left, hall, now, history))
+        }
+        (Refusal::TooManyPlaces { limit, taken, left }, Ask::Reserve(asked)) => {
+            Some(*limit) == history.terms.places_max
+                && *left == (limit - taken).max(0)
+                && taken + asked.wanted.count() > *limit
+                && people::was_counted(asked, *taken, &met)
+        }
+        (_, ask) => at_once(&|hall, now| hall.objections(ask, now).contains(refusal)),
+    }
+}
+
+/// Whether these seats were taken, and all others free. A seat's owner is read without a lock, so
+/// what is told of that may be of an earlier moment than the rest: which seats are free is not.
+fn are_unavailable(
+    told: &BTreeMap<String, String>,
+    ask: &Ask,
+    met: &[(&Moment, Vec<Instant>)],
+) -> bool {
+    let Some(wanted) = ask.wanted() else {
+        return false;
+    };
     // Seats that somebody had while the call was under way, and how.
     let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
-    met.into_iter().any(|(Moment { hall, .. }, times)| {
-        let granted = call.request_id.and_then(|id| hall.granted.get(&id));
-        if let Some(ask) = granted {
-            return *ask != call.ask && *refusal == Refusal::RequestIdReused;
-        }
-        times.into_iter().any(|now| match refusal {
-            // A seat's owner is read without a lock, so what is told of that may be of an
-            // earlier moment than the rest: which seats are free is not.
-            Refusal::SeatsUnavailable(told) => {
-                let Some(wanted) = call.ask.wanted() else {
-                    return false;
-                };
-                taken.extend(hall.taken(wanted, now));
-                taken.extend(held_for_a_while(hall, wanted, now));
-                let free = |label: &&String| hall.owner(label, now).is_none();
-                wanted
-                    .iter()
-                    .filter(|label| !told.contains_key(*label))
-                    .all(|label| free(&label))
-                    && !told.is_empty()
-                    && told
-                        .iter()
-                        .all(|(label, how)| taken.contains(&(label.clone(), how.clone())))
-            }
-            Refusal::AreaFull(left) => area_is_full(call, *left, hall, now, history),
-            _ => hall.objections(&call.ask, now).contains(refusal),
+    met.iter().any(|(Moment { hall, .. }, times)| {
+        times.iter().any(|now| {
+            taken.extend(hall.taken(wanted, *now));
+            taken.extend(held_for_a_while(hall, wanted, *now));
+            let free = |label: &&String| hall.owner(label, *now).is_none();
+            let mut others = wanted.iter().filter(|label| !told.contains_key(*label));
+            let mut told = told.iter();
+            others.all(|label| free(&label))
+                && told.len() > 0
+                && told.all(|(label, how)| taken.contains(&(label.clone(), how.clone())))
         })
     })
 }
@@ -111,21 +139,29 @@ fn held_for_a_while(hall: &Hall, wanted: &BTreeSet<String>, now: Instant) -> Vec
 
 /// Whether too few places were left. Those of holds that have ended count as gone to whoever else
 /// wants them, until their end is written down.
-fn area_is_full(call: &Call, left: i32, hall: &Hall, now: Instant, history: &History) -> bool {
+fn area_is_full(
+    call: &Call,
+    asked: &Reserve,
+    left: i32,
+    hall: &Hall,
+    now: Instant,
+    history: &History,
+) -> bool {
     let free = hall.free_places(now);
     let has_ended = |b: &&Booking| b.state == BookingState::Pending && b.expires <= now;
-    let places = |ask: &Ask| match ask {
-        Ask::Reserve(Reserve { wanted, .. }) => wanted.places,
-        _ => 0,
-    };
     let ended = hall.bookings.values().filter(has_ended);
-    let others = history.calls.iter().filter(|other| {
-        !std::ptr::eq(*other, call) && other.began <= call.ended && call.began <= other.ended
-    });
     let is_in_doubt = ended.map(|b| b.has.places).sum::<i32>() > 0;
-    let promised = others.map(|other| places(&other.ask)).sum::<i32>();
-    (0..places(&call.ask)).contains(&left)
-        && (left == free || is_in_doubt && left < free && free - left <= promised)
+    let promised = history.calls.iter().map(|other| match &other.ask {
+        Ask::Reserve(others) if are_at_once(call, other) => others.wanted.places,
+        _ => 0,
+    });
+    (0..asked.wanted.places).contains(&left)
+        && (left == free || is_in_doubt && left < free && free - left <= promised.sum())
+}
+
+/// Whether these are two, and each began before the other had ended.
+fn are_at_once(call: &Call, other: &Call) -> bool {
+    !std::ptr::eq(call, other) && call.began <= other.ended && other.began <= call.ended
 }
 
 /// Whether a call repeats an earlier one under its id that was refused, or is about another
@@ -193,7 +229,7 @@ pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Mom
             let is_so = |booking: &Booking| {
                 times
                     .iter()
-                    .any(|now| booking.seen_at(&hall.show_id, *now) == *seen)
+                    .any(|now| booking.seen_at(&hall.terms, *now) == *seen)
             };
             booking.is_some_and(is_so)
         })

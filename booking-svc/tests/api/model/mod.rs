@@ -19,7 +19,8 @@ mod hall;
 mod history;
 mod ideas;
 mod justify;
-pub(crate) mod refusal;
+mod people;
+mod refusal;
 mod replay;
 mod seen;
 pub(crate) mod show;
@@ -42,6 +43,7 @@ use self::end::End;
 use self::history::History;
 use self::replay::replay;
 use self::seen::Seen;
+use self::show::Terms;
 use crate::stage::{Stage, assert_faultless};
 
 /// How many runs there are if nobody says.
@@ -90,6 +92,7 @@ async fn in_one_database(seeds: Range<u64>, seen: &mut Seen) {
     let (mut process, other) = stage.another().await;
     let doors = Doors {
         bookings: vec![stage.client(), other],
+        people: people::of(&stage).await.into(),
         worker: stage.system.worker_client(0),
         owner: Arc::new(stage.system.database.owner().await),
     };
@@ -118,17 +121,19 @@ async fn in_one_database(seeds: Range<u64>, seen: &mut Seen) {
 
 /// One show from its creation to the last check.
 async fn run(stage: &Stage, doors: &Doors, seed: u64) -> History {
-    let request = show::described();
+    let limit = Dice::new(seed, usize::MAX - 1).below(8);
+    let places_max = (limit > 3).then(|| i32::try_from(limit).expect("it is small"));
+    let request = show::described(places_max);
     let created = stage.system.catalog_client().create_show(request).await;
-    let show = created
-        .expect("a show")
-        .into_inner()
-        .show
-        .expect("set")
-        .show_id;
+    let created = created.expect("a show").into_inner().show;
+    let terms = Arc::new(Terms {
+        show_id: created.expect("set").show_id,
+        people: Arc::clone(&doors.people),
+        places_max,
+    });
     let cancelled = Dice::new(seed, usize::MAX).percent(15);
-    let cancel = cancelled.then_some(async || stage.cancel_show(&show).await);
-    let acting = customers::run(doors, &show, seed, cancel);
+    let cancel = cancelled.then_some(async || stage.cancel_show(&terms.show_id).await);
+    let acting = customers::run(doors, &terms, seed, cancel);
     let Ok((mut history, acted)) = timeout(RUN_MAX, acting).await else {
         panic!("seed {seed}: not within {RUN_MAX:?}");
     };
@@ -148,7 +153,7 @@ async fn check(
     history: &mut History,
     cancelled: bool,
 ) -> Result<(), String> {
-    let show = history.show_id.clone();
+    let show = history.terms.show_id.clone();
     if cancelled {
         let wound_up = format!(
             "SELECT count(*) FROM booking.sales WHERE show_id = '{show}' AND wound_up_at IS NULL"

@@ -28,6 +28,11 @@ pub(crate) enum Refusal {
     PlacesNotInBooking(i32),
     /// How many places are left.
     AreaFull(i32),
+    TooManyPlaces {
+        limit: i32,
+        taken: i32,
+        left: i32,
+    },
     LifetimeExceeded,
     SwapCostsMore(i64),
 }
@@ -62,6 +67,11 @@ impl Refusal {
                 let (area, says) = subjects().next()?;
                 (area == AREA && first_number(&says)? == left).then_some(Self::AreaFull(left))?
             }
+            "PLACES_PER_CUSTOMER_EXCEEDED" => Self::TooManyPlaces {
+                limit: told("limit")?.parse().ok()?,
+                taken: told("taken")?.parse().ok()?,
+                left: told("left")?.parse().ok()?,
+            },
             "HOLD_LIFETIME_EXCEEDED" => Self::LifetimeExceeded,
             "SWAP_COSTS_MORE" => Self::SwapCostsMore(told("minor_units")?.parse().ok()?),
             _ => return None,

@@ -50,7 +50,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
     changes.sort_by_key(|(at, _)| *at);
 
     let told = Answers::of(history)?;
-    let mut hall = Hall::new(&history.show_id);
+    let mut hall = Hall::new(&history.terms);
     let first = Moment {
         hall: hall.clone(),
         changed: None,
@@ -181,7 +181,7 @@ fn enter(
                 ));
             }
             let verb = hall.carry_out(&author.ask, *at, id);
-            let expected = hall.bookings[id].told(&hall.show_id);
+            let expected = hall.bookings[id].told(&hall.terms);
             let moved = history
                 .moves
                 .iter()

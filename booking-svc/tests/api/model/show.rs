@@ -1,12 +1,15 @@
 //! The show that is booked: what it has, and what that costs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proto::booking::v1::Booking as Told;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{Area, CreateShowRequest, PriceTier, RowName};
 use proto::money::v1::Money;
 use system_tests::system;
+
+use super::people::Person;
 
 /// The rows of the hall, each with the name of its price tier and the price of a seat.
 const ROWS: [(&str, &str, i64); 3] = [
@@ -26,6 +29,15 @@ pub(super) const CAPACITY: i32 = 6;
 pub(super) const PLACE_TIER: &str = "Standing";
 /// The price of a place.
 pub(super) const PLACE_PRICE: i64 = 700;
+
+/// What is known of a show and its people before anything happens.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) show_id: String,
+    pub(super) people: Arc<[Person]>,
+    /// The most seats and places of one customer; none: any number.
+    pub(super) places_max: Option<i32>,
+}
 
 /// Seats, and so many places in the area.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,6 +61,11 @@ impl Lot {
 
     pub(super) fn is_empty(&self) -> bool {
         self.seats.is_empty() && self.places == 0
+    }
+
+    /// How many seats and places it is.
+    pub(super) fn count(&self) -> i32 {
+        i32::try_from(self.seats.len()).expect("it is small") + self.places
     }
 
     /// What it costs.
@@ -93,8 +110,8 @@ pub(super) fn money(minor_units: i64) -> Money {
     }
 }
 
-/// What creates it.
-pub(super) fn described() -> CreateShowRequest {
+/// What creates it, if one customer may have so many seats and places.
+pub(super) fn described(places_max: Option<i32>) -> CreateShowRequest {
     let mut layout = system::layout(SEATS_PER_ROW);
     layout.sections[0].rows[0].names = Some(system::names(ROWS.map(|(name, ..)| name)));
     layout.areas = vec![Area {
@@ -115,6 +132,7 @@ pub(super) fn described() -> CreateShowRequest {
     CreateShowRequest {
         seats: Some(Seats::Layout(layout)),
         seat_price: None,
+        places_per_customer_max: places_max.unwrap_or(0),
         price_tiers: vec![
             PriceTier {
                 rows: vec![first_row],

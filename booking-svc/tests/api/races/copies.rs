@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use proto::booking::v1::Booking;
+use proto::booking::v1::reserve_seats_request::Customer;
 use system_tests::errors::assert_error;
 use system_tests::system::{get, reserve};
 use tonic::{Code, Status};
@@ -32,7 +33,7 @@ fn seats(seats: BTreeSet<String>) -> Lot {
 pub(super) fn reserves(seat: &str, confirm: bool) -> Ask {
     Ask::Reserve(Reserve {
         wanted: seats(set(seat)),
-        customer: "ann".to_owned(),
+        customer: Some(Customer::CustomerId("ann".to_owned())),
         confirm,
         ..Reserve::default()
     })

@@ -1,0 +1,98 @@
+//! Who books: fewer people than customers, each by any name of theirs, and how many places a show
+//! lets one of them have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::booking::v1::reserve_seats_request::Customer as Name;
+
+use super::ask::Reserve;
+use super::booking::Booking;
+use super::hall::{Hall, Instant};
+use super::refusal::Refusal;
+use super::replay::Moment;
+use super::show::Terms;
+use crate::customers::{by, client_of, new};
+use crate::stage::Stage;
+
+/// How many of them are customers of CustomerService.
+const LINKED: usize = 3;
+
+/// Somebody who books.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    pub(super) names: Vec<Name>,
+    /// The id as a customer of CustomerService.
+    linked: Option<String>,
+}
+
+/// Those whom a system knows, and one whom it does not.
+pub(super) async fn of(stage: &Stage) -> Vec<Person> {
+    let stranger = Person {
+        names: vec![Name::CustomerId("stranger".to_owned())],
+        linked: None,
+    };
+    let mut people = vec![stranger];
+    let mut customers = client_of(&stage.system.booking);
+    for number in 0..LINKED {
+        let email = format!("person-{number}@example.org");
+        let id = new(&mut customers, by(&email)).await.customer_id;
+        people.push(Person {
+            names: vec![Name::Email(email), Name::CustomerId(id.clone())],
+            linked: Some(id),
+        });
+    }
+    people
+}
+
+impl Terms {
+    /// The customer of CustomerService that goes by a name.
+    pub(super) fn linked(&self, name: &Name) -> Option<&str> {
+        let person = self.people.iter().find(|p| p.names.contains(name))?;
+        person.linked.as_deref()
+    }
+
+    fn are_one(&self, name: &Name, other: &Name) -> bool {
+        name == other || self.linked(name).is_some() && self.linked(name) == self.linked(other)
+    }
+}
+
+impl Hall {
+    /// How many seats and places each live booking has that is a person's, whatever the name.
+    fn had_by(&self, name: &Name, now: Instant) -> BTreeMap<&str, i32> {
+        let is_own = |b: &&Booking| b.is_live(now) && self.terms.are_one(&b.customer, name);
+        let own = self.bookings.values().filter(is_own);
+        own.map(|b| (&*b.id, b.has.count())).collect()
+    }
+
+    /// That a person would have more than the show lets one have.
+    pub(super) fn too_many(&self, asked: &Reserve, now: Instant) -> Option<Refusal> {
+        let limit = self.terms.places_max?;
+        let taken: i32 = self.had_by(asked.customer.as_ref()?, now).values().sum();
+        (taken + asked.wanted.count() > limit).then_some(Refusal::TooManyPlaces {
+            limit,
+            taken,
+            left: (limit - taken).max(0),
+        })
+    }
+}
+
+/// Whether a person can have been found to have so many. Their bookings are not locked: each is
+/// counted as it was at some moment of the call, while others give up what they have.
+pub(super) fn was_counted(asked: &Reserve, taken: i32, met: &[(&Moment, Vec<Instant>)]) -> bool {
+    let Some(name) = &asked.customer else {
+        return false;
+    };
+    let seen = met.iter().flat_map(|(moment, times)| {
+        let seen_at = |at: &Instant| moment.hall.had_by(name, *at);
+        times.iter().map(seen_at)
+    });
+    let seen: Vec<_> = seen.collect();
+    let ids: BTreeSet<&str> = seen.iter().flat_map(BTreeMap::keys).copied().collect();
+    let (mut least, mut most) = (0, 0);
+    for id in ids {
+        let counts = seen.iter().map(|had| had.get(id).copied().unwrap_or(0));
+        least += counts.clone().min().unwrap_or(0);
+        most += counts.max().unwrap_or(0);
+    }
+    (least..=most).contains(&taken)
+}
