@@ -11,6 +11,7 @@ use system_tests::system::reservation;
 use tonic::Status;
 use uuid::Uuid;
 
+use super::choice::{self, Choice};
 use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
@@ -46,13 +47,41 @@ pub(crate) enum Ask {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reserve {
     pub(crate) wanted: Lot,
+    /// Seats that are to be chosen beside those.
+    pub(crate) choices: Vec<Choice>,
     pub(crate) customer: Option<Customer>,
     pub(crate) hold_seconds: Option<i64>,
     pub(crate) confirm: bool,
     pub(crate) reference: String,
 }
 
+impl Reserve {
+    /// How many seats and places it is.
+    pub(super) fn count(&self) -> i32 {
+        let chosen: usize = self.choices.iter().map(|choice| choice.count).sum();
+        self.wanted.count() + i32::try_from(chosen).expect("it is small")
+    }
+}
+
 impl Ask {
+    /// The same with the seats by label that were chosen, as somebody was told of them; none if
+    /// they are not what was asked for.
+    pub(super) fn with_chosen(&self, told: &Told) -> Option<Self> {
+        let Self::Reserve(asked) = self else {
+            return Some(self.clone());
+        };
+        let mut named = asked.clone();
+        let choices = std::mem::take(&mut named.choices);
+        if !choices.is_empty() {
+            let all = Lot::of(told).seats;
+            if !choice::are_met(&choices, &(&all - &named.wanted.seats)) {
+                return None;
+            }
+            named.wanted.seats.extend(all);
+        }
+        Some(Self::Reserve(named))
+    }
+
     /// The booking that it is about, unless it makes one, and the etag that it must have.
     pub(crate) fn booking(&self) -> Option<(&str, &str)> {
         match self {
@@ -88,6 +117,7 @@ impl Ask {
                 let labels: Vec<&str> = asked.wanted.seats.iter().map(String::as_str).collect();
                 let request = ReserveSeatsRequest {
                     places: places(&asked.wanted),
+                    choices: asked.choices.iter().map(Choice::asked).collect(),
                     hold_duration: asked.hold_seconds.map(seconds),
                     request_id,
                     confirm: asked.confirm,

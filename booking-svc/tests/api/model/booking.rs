@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::ask::{Ask, Reserve};
 use super::hall::{Instant, SECOND};
 use super::refusal::Refusal;
-use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, SECTION, Terms, cost, money, priced};
+use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, Terms, cost, money, row_of};
 
 /// How long a hold lasts if nobody says.
 const HOLD_DEFAULT: i64 = 120 * SECOND;
@@ -75,13 +75,13 @@ impl Booking {
     /// The booking as an answer tells it.
     pub(super) fn told(&self, terms: &Terms) -> Told {
         let line = |label: &String| {
-            let (tier, price) = priced(label).expect("it has seats of the hall");
+            let row = row_of(label).expect("it has seats of the hall");
             BookingLine {
                 seat_label: label.clone(),
-                section: SECTION.to_owned(),
-                row: label.split('-').next().unwrap_or_default().to_owned(),
-                price_tier: tier.to_owned(),
-                price: Some(money(price)),
+                section: row.section.to_owned(),
+                row: row.name.to_owned(),
+                price_tier: row.tier.to_owned(),
+                price: Some(money(row.price)),
             }
         };
         let time = |at: Instant| wire::timestamp(instant(at));

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::ask::Ask;
 use super::booking::Booking;
 use super::refusal::Refusal;
-use super::show::{CAPACITY, Terms, priced};
+use super::show::{CAPACITY, Terms, all_labels, row_of};
 
 /// In microseconds since 1970, as exact as the database's clock.
 pub(super) type Instant = i64;
@@ -30,7 +30,7 @@ pub(super) struct Hall {
 fn unknown(labels: &BTreeSet<String>) -> usize {
     labels
         .iter()
-        .filter(|label| priced(label).is_none())
+        .filter(|label| row_of(label).is_none())
         .count()
 }
 
@@ -48,6 +48,12 @@ impl Hall {
     pub(super) fn owner(&self, label: &str, now: Instant) -> Option<&Booking> {
         let has_it = |b: &&Booking| b.is_live(now) && b.has.seats.contains(label);
         self.bookings.values().find(has_it)
+    }
+
+    /// The seats that nobody has.
+    pub(super) fn free_seats(&self, now: Instant) -> BTreeSet<String> {
+        let is_free = |label: &String| self.owner(label, now).is_none();
+        all_labels().into_iter().filter(is_free).collect()
     }
 
     /// How many places of the area those bookings have that are live and in a state.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::{Booking as Told, Seating};
 use uuid::Uuid;
 
 use super::ask::{Ask, Reserve};
+use super::choice::Choice;
 use super::dice::Dice;
 use super::people::Person;
 use super::show::{CAPACITY, Lot, Terms, all_labels};
@@ -87,8 +88,19 @@ impl Ideas {
 
     fn reserve(&mut self) -> Reserve {
         let confirm = self.dice.percent(25);
+        let choices = if self.dice.percent(25) {
+            (0..1 + self.dice.below(2)).map(|_| self.choice()).collect()
+        } else {
+            Vec::new()
+        };
+        let only_chosen = !choices.is_empty() && self.dice.percent(60);
         Reserve {
-            wanted: self.lot(),
+            wanted: if only_chosen {
+                Lot::default()
+            } else {
+                self.lot()
+            },
+            choices,
             customer: Some(self.dice.pick(&self.person.names).clone()),
             hold_seconds: self.dice.percent(50).then(|| self.hold()),
             confirm,
@@ -111,6 +123,19 @@ impl Ideas {
                 BTreeSet::new()
             },
             places: if kind < 5 { 0 } else { self.places() },
+        }
+    }
+
+    fn choice(&mut self) -> Choice {
+        let seatings = [Seating::Best, Seating::Together, Seating::Any];
+        let sections = [None, None, Some("Stalls"), Some("Balcony")];
+        let tiers = [None, None, Some("Front"), Some("Back")];
+        Choice {
+            count: 1 + self.dice.below(3),
+            seating: *self.dice.pick(&seatings),
+            section: *self.dice.pick(&sections),
+            tier: *self.dice.pick(&tiers),
+            price_max: self.dice.percent(10).then_some(1_500),
         }
     }
 

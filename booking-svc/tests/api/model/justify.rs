@@ -7,6 +7,7 @@ use proto::booking::v1::{Booking as Told, BookingState};
 
 use super::ask::{Ask, Reserve};
 use super::booking::Booking;
+use super::choice;
 use super::hall::{Hall, Instant};
 use super::history::{Call, History};
 use super::people;
@@ -76,7 +77,9 @@ fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Mo
         return met.iter().any(other);
     }
     // Two things under one id at once are not kept apart: each gets an answer of its own.
-    let began_alone = met.first().is_some_and(|(moment, _)| granted(moment).is_none());
+    let began_alone = met
+        .first()
+        .is_some_and(|(moment, _)| granted(moment).is_none());
     met.retain(|(moment, _)| match granted(moment) {
         None => true,
         Some(ask) => began_alone && ask != call.ask,
@@ -93,9 +96,16 @@ fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Mo
         (Refusal::TooManyPlaces { limit, taken, left }, Ask::Reserve(asked)) => {
             Some(*limit) == history.terms.places_max
                 && *left == (limit - taken).max(0)
-                && taken + asked.wanted.count() > *limit
+                && taken + asked.count() > *limit
                 && people::was_counted(asked, *taken, &met)
         }
+        (
+            Refusal::ChoiceUnavailable {
+                choice,
+                largest_party,
+            },
+            Ask::Reserve(asked),
+        ) => choice::was_unavailable(asked, *choice, *largest_party, &met),
         (_, ask) => at_once(&|hall, now| hall.objections(ask, now).contains(refusal)),
     }
 }

@@ -12,6 +12,7 @@
 
 pub(crate) mod ask;
 mod booking;
+mod choice;
 mod customers;
 mod dice;
 mod end;

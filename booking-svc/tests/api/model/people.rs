@@ -68,7 +68,7 @@ impl Hall {
     pub(super) fn too_many(&self, asked: &Reserve, now: Instant) -> Option<Refusal> {
         let limit = self.terms.places_max?;
         let taken: i32 = self.had_by(asked.customer.as_ref()?, now).values().sum();
-        (taken + asked.wanted.count() > limit).then_some(Refusal::TooManyPlaces {
+        (taken + asked.count() > limit).then_some(Refusal::TooManyPlaces {
             limit,
             taken,
             left: (limit - taken).max(0),

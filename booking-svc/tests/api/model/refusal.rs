@@ -28,6 +28,11 @@ pub(crate) enum Refusal {
     PlacesNotInBooking(i32),
     /// How many places are left.
     AreaFull(i32),
+    /// Which choice of the call, and for how many it could be met.
+    ChoiceUnavailable {
+        choice: usize,
+        largest_party: usize,
+    },
     TooManyPlaces {
         limit: i32,
         taken: i32,
@@ -66,6 +71,14 @@ impl Refusal {
                 let left = told("left")?.parse().ok()?;
                 let (area, says) = subjects().next()?;
                 (area == AREA && first_number(&says)? == left).then_some(Self::AreaFull(left))?
+            }
+            "CHOICE_UNAVAILABLE" => {
+                let choice = told("choice")?.parse().ok()?;
+                let (path, _) = subjects().next()?;
+                (path == format!("choices[{choice}]")).then_some(Self::ChoiceUnavailable {
+                    choice,
+                    largest_party: told("largest_party")?.parse().ok()?,
+                })?
             }
             "PLACES_PER_CUSTOMER_EXCEEDED" => Self::TooManyPlaces {
                 limit: told("limit")?.parse().ok()?,

@@ -165,8 +165,8 @@ fn enter(
         "VOID" => hall.void(id, *at).map(|()| "VOID")?,
         _ => {
             let told = answers.to(entry)?;
-            let in_time = |call: &&Call| (call.began..=call.ended).contains(at);
-            let Some(author) = told.iter().map(|(call, _)| *call).find(in_time) else {
+            let in_time = |(call, _): &&(&Call, _)| (call.began..=call.ended).contains(at);
+            let Some((author, first_told)) = told.iter().find(in_time).copied() else {
                 return Err(format!("nobody under way was told of {entry:?}: {told:?}"));
             };
             if author.ask.booking().is_some_and(|(of, _)| of != id) {
@@ -174,13 +174,16 @@ fn enter(
                     "{entry:?} is about another booking than {author:?}"
                 ));
             }
-            let objections = hall.objections(&author.ask, *at);
+            let Some(ask) = author.ask.with_chosen(first_told) else {
+                return Err(format!("chosen was what nobody asked for: {author:?}"));
+            };
+            let objections = hall.objections(&ask, *at);
             if !objections.is_empty() {
                 return Err(format!(
                     "{author:?} is in the log in spite of {objections:?}"
                 ));
             }
-            let verb = hall.carry_out(&author.ask, *at, id);
+            let verb = hall.carry_out(&ask, *at, id);
             let expected = hall.bookings[id].told(&hall.terms);
             let moved = history
                 .moves

@@ -48,7 +48,7 @@ impl Seen {
 
     /// Many runs meet everything.
     pub(super) fn assert_enough(&self, runs: u64) {
-        const KINDS: [&str; 23] = [
+        const KINDS: [&str; 24] = [
             "RESERVE",
             "SELL",
             "CONFIRM",
@@ -69,6 +69,7 @@ impl Seen {
             "NotInBooking",
             "PlacesNotInBooking",
             "AreaFull",
+            "ChoiceUnavailable",
             "TooManyPlaces",
             "LifetimeExceeded",
             "SwapCostsMore",

@@ -5,22 +5,53 @@ use std::sync::Arc;
 
 use proto::booking::v1::Booking as Told;
 use proto::catalog::v1::create_show_request::Seats;
-use proto::catalog::v1::{Area, CreateShowRequest, PriceTier, RowName};
+use proto::catalog::v1::series::Series as Kind;
+use proto::catalog::v1::{
+    Area, CreateShowRequest, NumberSeries, PriceTier, RowBlock, RowName, Section, Series,
+};
 use proto::money::v1::Money;
 use system_tests::system;
 
 use super::people::Person;
 
-/// The rows of the hall, each with the name of its price tier and the price of a seat.
-const ROWS: [(&str, &str, i64); 3] = [
-    ("A", "Front", 2_000),
-    ("B", "Back", 1_200),
-    ("C", "Back", 1_200),
+/// A row of the hall.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) tier: &'static str,
+    /// Of a seat.
+    pub(super) price: i64,
+    /// The number of the last seat before an aisle.
+    aisle_after: i32,
+}
+
+/// The rows.
+const ROWS: [Row; 3] = [
+    Row {
+        section: "Stalls",
+        name: "A",
+        tier: "Front",
+        price: 2_000,
+        aisle_after: SEATS_PER_ROW,
+    },
+    Row {
+        section: "Stalls",
+        name: "B",
+        tier: "Back",
+        price: 1_200,
+        aisle_after: SEATS_PER_ROW,
+    },
+    Row {
+        section: "Balcony",
+        name: "C",
+        tier: "Back",
+        price: 1_200,
+        aisle_after: 2,
+    },
 ];
-/// How many seats a row has.
+/// How many seats each of them has.
 const SEATS_PER_ROW: i32 = 4;
-/// The section that they are all in.
-pub(super) const SECTION: &str = "Stalls";
 /// The area beside them.
 pub(super) const AREA: &str = "Floor";
 /// How many places that has.
@@ -74,31 +105,43 @@ impl Lot {
     }
 }
 
-/// The tier and the price of a seat; none if there is no such seat.
-pub(super) fn priced(label: &str) -> Option<(&'static str, i64)> {
-    let (row, number) = label.split_once('-')?;
+fn parts_of(label: &str) -> Option<(&'static Row, i32)> {
+    let (name, number) = label.split_once('-')?;
     let number: i32 = number.parse().ok()?;
-    let (_, tier, price) = ROWS.iter().find(|(name, ..)| *name == row)?;
+    let row = ROWS.iter().find(|row| row.name == name)?;
     (1..=SEATS_PER_ROW)
         .contains(&number)
-        .then_some((tier, *price))
+        .then_some((row, number))
+}
+
+/// The row of a seat; none if there is no such seat.
+pub(super) fn row_of(label: &str) -> Option<&'static Row> {
+    parts_of(label).map(|(row, _)| row)
+}
+
+/// Whether the second seat is the next one behind the first, and no aisle is between.
+pub(super) fn are_beside(first: &str, second: &str) -> bool {
+    let (Some((row, number)), Some((other, next))) = (parts_of(first), parts_of(second)) else {
+        return false;
+    };
+    row.name == other.name && number + 1 == next && number != row.aisle_after
 }
 
 /// Every label of the hall.
 pub(super) fn all_labels() -> Vec<String> {
-    let row = |(name, ..): &(&str, &str, i64)| {
-        let name = (*name).to_owned();
+    let seats = |row: &Row| {
+        let name = row.name;
         (1..=SEATS_PER_ROW).map(move |number| format!("{name}-{number}"))
     };
-    ROWS.iter().flat_map(row).collect()
+    ROWS.iter().flat_map(seats).collect()
 }
 
 /// What seats cost.
 pub(super) fn cost(labels: &BTreeSet<String>) -> i64 {
     labels
         .iter()
-        .filter_map(|label| priced(label))
-        .map(|(_, price)| price)
+        .filter_map(|label| row_of(label))
+        .map(|row| row.price)
         .sum()
 }
 
@@ -112,8 +155,8 @@ pub(super) fn money(minor_units: i64) -> Money {
 
 /// What creates it, if one customer may have so many seats and places.
 pub(super) fn described(places_max: Option<i32>) -> CreateShowRequest {
-    let mut layout = system::layout(SEATS_PER_ROW);
-    layout.sections[0].rows[0].names = Some(system::names(ROWS.map(|(name, ..)| name)));
+    let mut layout = system::layout(1);
+    layout.sections = vec![section("Stalls"), section("Balcony")];
     layout.areas = vec![Area {
         name: AREA.to_owned(),
         capacity: CAPACITY,
@@ -124,10 +167,10 @@ pub(super) fn described(places_max: Option<i32>) -> CreateShowRequest {
         price: Some(money(price)),
         ..Default::default()
     };
-    let (front, back) = (ROWS[0], ROWS[1]);
+    let (front, back) = (&ROWS[0], &ROWS[1]);
     let first_row = RowName {
-        section: SECTION.to_owned(),
-        row: front.0.to_owned(),
+        section: front.section.to_owned(),
+        row: front.name.to_owned(),
     };
     CreateShowRequest {
         seats: Some(Seats::Layout(layout)),
@@ -136,14 +179,38 @@ pub(super) fn described(places_max: Option<i32>) -> CreateShowRequest {
         price_tiers: vec![
             PriceTier {
                 rows: vec![first_row],
-                ..tier(front.1, front.2)
+                ..tier(front.tier, front.price)
             },
-            tier(back.1, back.2),
+            tier(back.tier, back.price),
             PriceTier {
                 areas: vec![AREA.to_owned()],
                 ..tier(PLACE_TIER, PLACE_PRICE)
             },
         ],
         ..system::show(1)
+    }
+}
+
+fn section(name: &str) -> Section {
+    let rows = ROWS.iter().filter(|row| row.section == name);
+    let described = rows.map(|row| RowBlock {
+        names: Some(system::names([row.name])),
+        runs: [(1, row.aisle_after), (row.aisle_after + 1, SEATS_PER_ROW)]
+            .into_iter()
+            .filter(|(first, last)| first <= last)
+            .map(|(first, last)| Series {
+                series: Some(Kind::Numbers(NumberSeries {
+                    first,
+                    last,
+                    ..Default::default()
+                })),
+            })
+            .collect(),
+        ..Default::default()
+    });
+    Section {
+        name: name.to_owned(),
+        rows: described.collect(),
+        ..Default::default()
     }
 }
