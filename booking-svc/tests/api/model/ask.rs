@@ -12,6 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::choice::{self, Choice};
+use super::refusal::Refusal;
 use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
@@ -22,7 +23,7 @@ pub(crate) enum Ask {
     Confirm {
         booking: String,
         etag: String,
-        reference: String,
+        paid: Paid,
     },
     /// Nothing given: all of it.
     Cancel {
@@ -41,6 +42,15 @@ pub(crate) enum Ask {
         from: BTreeSet<String>,
         to: BTreeSet<String>,
     },
+}
+
+/// How a booking is paid.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Paid {
+    /// Elsewhere, and what the money is known by there, which may be nothing.
+    Elsewhere(String),
+    /// Here, with this token.
+    Here(&'static str),
 }
 
 /// What makes a booking.
@@ -93,6 +103,34 @@ impl Ask {
         }
     }
 
+    /// What it is paid with here.
+    pub(super) fn token(&self) -> Option<&'static str> {
+        match self {
+            Self::Confirm {
+                paid: Paid::Here(token),
+                ..
+            } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// What it is refused for whatever the show is like, where one pays or where one does not.
+    pub(super) fn refused_at(&self, pays: bool) -> Option<Refusal> {
+        let unpaid = match self {
+            Self::Reserve(asked) => asked.confirm,
+            Self::Confirm {
+                paid: Paid::Elsewhere(reference),
+                ..
+            } => !reference.is_empty(),
+            _ => false,
+        };
+        if self.token().is_some() && !pays {
+            Some(Refusal::PaymentNotOffered)
+        } else {
+            (unpaid && pays).then_some(Refusal::PaymentRequired)
+        }
+    }
+
     /// The seats that it wants to have.
     pub(crate) fn wanted(&self) -> Option<&BTreeSet<String>> {
         match self {
@@ -130,7 +168,7 @@ impl Ask {
             Self::Confirm {
                 booking: booking_id,
                 etag,
-                reference,
+                paid,
             } => {
                 let mut request = ConfirmBookingRequest {
                     booking_id,
@@ -138,7 +176,10 @@ impl Ask {
                     etag,
                     ..Default::default()
                 };
-                request.payment_reference = reference;
+                match paid {
+                    Paid::Elsewhere(reference) => request.payment_reference = reference,
+                    Paid::Here(token) => request.payment_token = token.to_owned(),
+                }
                 client.confirm_booking(request).await?.into_inner().booking
             }
             Self::Cancel {

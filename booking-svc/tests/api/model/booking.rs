@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use proto::booking::v1::booking::Customer;
 use proto::booking::v1::reserve_seats_request::Customer as Name;
 use proto::booking::v1::{
-    AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason,
+    AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason, PaymentState,
 };
 use service_kit::wire;
 use time::OffsetDateTime;
 
 use super::ask::{Ask, Reserve};
 use super::hall::{Instant, SECOND};
+use super::payments::Attempt;
 use super::refusal::Refusal;
 use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, Terms, cost, money, row_of};
 
@@ -38,6 +39,8 @@ pub(super) struct Booking {
     failure_reason: FailureReason,
     cancel_reason: CancelReason,
     reference: String,
+    /// The newest attempt to pay it.
+    pub(super) payment: Option<Attempt>,
 }
 
 impl Booking {
@@ -63,7 +66,46 @@ impl Booking {
         ended.unwrap_or(self.created)
     }
 
-    /// The booking as a read at this moment shows it.
+    /// What is owed of what was paid once, when it was confirmed, or too late.
+    pub(super) fn owed(&self) -> i64 {
+        let kept = match self.state {
+            BookingState::Confirmed => self.has.cost(),
+            _ => 0,
+        };
+        self.paid - kept
+    }
+
+    /// Whether an attempt to pay it is under way.
+    pub(super) fn is_being_paid(&self) -> bool {
+        let attempt = self.payment.as_ref();
+        attempt.is_some_and(|attempt| attempt.state == PaymentState::Started)
+    }
+
+    /// Whether its hold has ended, and that is written down.
+    pub(super) fn was_let_lapse(&self) -> bool {
+        self.failure_reason == FailureReason::Expired
+    }
+
+    /// When its hold ends, as error metadata writes it.
+    pub(super) fn expires_text(&self) -> String {
+        text(self.expires)
+    }
+
+    pub(super) fn why_it_failed(&self) -> String {
+        name(self.failure_reason.as_str_name(), "FAILURE_REASON_")
+    }
+
+    /// The objection that it is in a state in which nothing more becomes of it.
+    pub(super) fn is_in_another_state(&self) -> Refusal {
+        let failed = self.state == BookingState::Failed;
+        Refusal::BookingState {
+            state: name(self.state.as_str_name(), "BOOKING_STATE_"),
+            since: text(self.since()),
+            failure_reason: failed.then(|| self.why_it_failed()),
+        }
+    }
+
+    /// The booking as a read at this moment shows it, but for its payment.
     pub(super) fn seen_at(&self, terms: &Terms, now: Instant) -> Told {
         let mut seen = self.clone();
         if seen.state == BookingState::Pending && seen.has_expired(now) {
@@ -72,7 +114,7 @@ impl Booking {
         seen.told(terms)
     }
 
-    /// The booking as an answer tells it.
+    /// The booking as an answer tells it, but for its payment.
     pub(super) fn told(&self, terms: &Terms) -> Told {
         let line = |label: &String| {
             let row = row_of(label).expect("it has seats of the hall");
@@ -85,12 +127,7 @@ impl Booking {
             }
         };
         let time = |at: Instant| wire::timestamp(instant(at));
-        // Paid once, when it was confirmed; what it does not cost any more is owed.
-        let kept = match self.state {
-            BookingState::Confirmed => self.has.cost(),
-            _ => 0,
-        };
-        let owed = self.paid - kept;
+        let owed = self.owed();
         let mut told = Told {
             booking_id: self.id.clone(),
             show_id: terms.show_id.clone(),
@@ -147,6 +184,7 @@ impl Booking {
             failure_reason: FailureReason::Unspecified,
             cancel_reason: CancelReason::Unspecified,
             reference: String::new(),
+            payment: None,
         }
     }
 
@@ -155,6 +193,13 @@ impl Booking {
         self.confirmed = Some(now);
         self.paid = self.has.cost();
         reference.clone_into(&mut self.reference);
+        self.failed = None;
+        self.failure_reason = FailureReason::Unspecified;
+    }
+
+    /// The money was taken, but the booking had ended.
+    pub(super) fn pay_too_late(&mut self) {
+        self.paid = self.has.cost();
     }
 
     pub(super) fn cancel(&mut self, now: Instant, reason: CancelReason) {
@@ -175,7 +220,13 @@ impl Booking {
     }
 
     /// The objections to what is asked of a booking that lie in the self.
-    pub(super) fn objections(&self, ask: &Ask, etag: &str, now: Instant) -> Vec<Refusal> {
+    pub(super) fn objections(
+        &self,
+        ask: &Ask,
+        etag: &str,
+        pays: bool,
+        now: Instant,
+    ) -> Vec<Refusal> {
         if self.has_expired(now) {
             return vec![Refusal::HoldExpired(text(self.expires))];
         }
@@ -184,19 +235,21 @@ impl Booking {
         if !(self.state == BookingState::Pending
             || self.state == BookingState::Confirmed && may_be_confirmed)
         {
-            let name = |name: &str, prefix| name.trim_start_matches(prefix).to_owned();
-            let failed = self.state == BookingState::Failed;
-            let why = self.failure_reason.as_str_name();
-            objections.push(Refusal::BookingState {
-                state: name(self.state.as_str_name(), "BOOKING_STATE_"),
-                since: text(self.since()),
-                failure_reason: failed.then(|| name(why, "FAILURE_REASON_")),
-            });
+            objections.push(self.is_in_another_state());
+        }
+        if let Some(attempt) = self.payment.as_ref().filter(|_| self.is_being_paid()) {
+            objections.push(Refusal::PaymentPending(attempt.key.to_string()));
         }
         if !etag.is_empty() && etag != self.etag() {
             objections.push(Refusal::EtagMismatch(self.etag()));
         }
         match ask {
+            Ask::Confirm { .. } if ask.token().is_some() => {
+                if self.payment.is_some() && now > self.created + LIFETIME_MAX {
+                    objections.push(Refusal::LifetimeExceeded);
+                }
+            }
+            Ask::Confirm { .. } if pays => objections.push(Refusal::PaymentRequired),
             Ask::Cancel { given, .. } => {
                 objections.extend(self.misses(&given.seats));
                 if given.places > self.has.places {
@@ -231,4 +284,8 @@ pub(super) fn instant(at: Instant) -> OffsetDateTime {
 /// A time as error metadata writes it.
 fn text(at: Instant) -> String {
     wire::rfc3339(instant(at))
+}
+
+fn name(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_owned()
 }

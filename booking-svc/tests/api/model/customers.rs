@@ -31,8 +31,8 @@ const RECENT: usize = 8;
 /// How they reach the system.
 #[derive(Debug, Clone)]
 pub(super) struct Doors {
-    /// Of each replica.
-    pub(super) bookings: Vec<Bookings>,
+    /// Of a replica that takes no money, and of one that sells nothing without.
+    pub(super) bookings: [Bookings; 2],
     pub(super) people: Arc<[Person]>,
     pub(super) worker: ExpiryServiceClient<Channel>,
     pub(super) owner: Arc<Client>,
@@ -73,11 +73,14 @@ pub(super) async fn run(
     let shared = Shared(Mutex::new(known));
     let cancel = cancel.as_ref();
     let customers = (0..CUSTOMERS).map(|number| {
+        // Each person comes through both.
+        let pays = (number + number / doors.people.len()) % 2 == 1;
         let mut customer = Customer {
             show_id: &terms.show_id,
-            client: doors.bookings[number % doors.bookings.len()].clone(),
+            client: doors.bookings[usize::from(pays)].clone(),
+            pays,
             doors,
-            ideas: Ideas::of(number, seed, terms),
+            ideas: Ideas::of(number, pays, seed, terms),
             shared: &shared,
         };
         async move {
@@ -100,6 +103,7 @@ pub(super) async fn run(
 struct Customer<'a> {
     show_id: &'a str,
     client: Bookings,
+    pays: bool,
     doors: &'a Doors,
     ideas: Ideas,
     shared: &'a Shared,
@@ -110,7 +114,7 @@ impl Customer<'_> {
         match self.ideas.dice.below(100) {
             0..82 => {
                 let ask = self.make_up();
-                let request_id = self.ideas.request_id();
+                let request_id = self.ideas.request_id(&ask);
                 self.call(ask, request_id).await
             }
             82..90 => self.repeat().await,
@@ -150,6 +154,7 @@ impl Customer<'_> {
         let call = Call {
             ask,
             request_id,
+            pays: self.pays,
             began,
             ended,
             outcome,
@@ -176,17 +181,17 @@ impl Customer<'_> {
 
     /// Has a hold end about now, before, during or after the next calls, or somewhat later.
     async fn let_lapse(&mut self) -> Result<(), String> {
-        let Some(booking) = self.a_booking() else {
+        let Some(booking) = self.one_being_paid().or_else(|| self.a_booking_id()) else {
             return Ok(());
         };
         let within = *self.ideas.dice.pick(&[16, 1_000]);
         let millis = i32::try_from(self.ideas.dice.below(within)).expect("it is small");
         let from_now = f64::from(millis - 4) / 1_000.0;
-        let moved = move_hold(&self.doors.owner, &booking.booking_id, from_now).await;
+        let moved = move_hold(&self.doors.owner, &booking, from_now).await;
         let ended = now() + 1;
         if let Some(moved) = moved {
             let moved = Move {
-                booking: booking.booking_id,
+                booking,
                 version: moved.version,
                 created: moved.created_at,
                 expires: moved.expires_at,
@@ -208,6 +213,24 @@ impl Customer<'_> {
     fn a_booking(&mut self) -> Option<Told> {
         let bookings = self.shared.with(|known| known.bookings.clone());
         self.ideas.a_booking(bookings, RECENT)
+    }
+
+    fn a_booking_id(&mut self) -> Option<String> {
+        self.a_booking().map(|booking| booking.booking_id)
+    }
+
+    /// Mostly one that somebody waits for to be paid, if there is one.
+    fn one_being_paid(&mut self) -> Option<String> {
+        let waited_for = self.shared.with(|known| {
+            let answered = |id| known.history.calls.iter().any(|c| c.request_id == Some(id));
+            let sent = known.sent.iter();
+            let waited_for = sent.filter(|(id, ask)| ask.token().is_some() && !answered(*id));
+            let bookings = waited_for.filter_map(|(_, ask)| Some(ask.booking()?.0.to_owned()));
+            bookings.collect::<Vec<_>>()
+        });
+        let is_wanted = self.ideas.dice.percent(70);
+        let picked = self.ideas.dice.pick_recent(&waited_for, RECENT);
+        picked.filter(|_| is_wanted)
     }
 
     /// Something to ask for.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use proto::booking::v1::{BookingState, CancelReason, FailureReason};
 use uuid::Uuid;
 
-use super::ask::Ask;
+use super::ask::{Ask, Paid};
 use super::booking::Booking;
+use super::payments::Tried;
 use super::refusal::Refusal;
 use super::show::{CAPACITY, Terms, all_labels, row_of};
 
@@ -24,6 +25,8 @@ pub(super) struct Hall {
     pub(super) bookings: BTreeMap<String, Booking>,
     /// What was granted under each request id.
     pub(super) granted: HashMap<Uuid, Ask>,
+    /// What was tried to pay under each.
+    pub(super) tried: HashMap<Uuid, Tried>,
     pub(super) cancelled: bool,
 }
 
@@ -40,6 +43,7 @@ impl Hall {
             terms: Arc::clone(terms),
             bookings: BTreeMap::new(),
             granted: HashMap::new(),
+            tried: HashMap::new(),
             cancelled: false,
         }
     }
@@ -76,9 +80,16 @@ impl Hall {
                 .sum::<i32>()
     }
 
-    /// Every reason there is at this moment to refuse what is asked. The contract does not say
+    /// How many places those holds have that have ended, but are not written down as such.
+    pub(super) fn ended_places(&self, now: Instant) -> i32 {
+        let has_ended = |b: &&Booking| b.state == BookingState::Pending && b.expires <= now;
+        let ended = self.bookings.values().filter(has_ended);
+        ended.map(|b| b.has.places).sum()
+    }
+
+    /// Every reason there is at this moment to refuse what is asked, where one pays or not. The contract does not say
     /// which of several is told.
-    pub(super) fn objections(&self, ask: &Ask, now: Instant) -> Vec<Refusal> {
+    pub(super) fn objections(&self, ask: &Ask, pays: bool, now: Instant) -> Vec<Refusal> {
         let mut objections = Vec::new();
         if let Some(wanted) = ask.wanted() {
             if unknown(wanted) > 0 {
@@ -102,7 +113,7 @@ impl Hall {
         }
         if let Some((id, etag)) = ask.booking() {
             let booking = &self.bookings[id];
-            objections.extend(booking.objections(ask, etag, now));
+            objections.extend(booking.objections(ask, etag, pays, now));
         }
         objections
     }
@@ -138,8 +149,11 @@ impl Hall {
         booking.version += 1;
         match ask {
             Ask::Reserve(_) => unreachable!("it was made above"),
-            Ask::Confirm { reference, .. } => {
-                booking.confirm(now, reference);
+            Ask::Confirm { paid, .. } => {
+                match paid {
+                    Paid::Elsewhere(reference) => booking.confirm(now, reference),
+                    Paid::Here(_) => unreachable!("that is an attempt"),
+                }
                 "CONFIRM"
             }
             Ask::Cancel { given, .. } if given.is_empty() || *given == booking.has => {

@@ -39,6 +39,13 @@ const LOG: &str = "
     WHERE show_id = $1
     ORDER BY made_at, number";
 
+const PAYMENTS: &str = "
+    SELECT payment_key, booking_id::text, amount,
+        (extract(epoch FROM started_at) * 1000000)::bigint,
+        (extract(epoch FROM deadline_at) * 1000000)::bigint, decline_reason
+    FROM booking.payments
+    WHERE show_id = $1";
+
 const CANCELLED: &str = "
     SELECT (extract(epoch FROM min(at)) * 1000000)::bigint
     FROM public.cancellations
@@ -49,6 +56,8 @@ const CANCELLED: &str = "
 pub(super) struct Call {
     pub(super) ask: Ask,
     pub(super) request_id: Option<Uuid>,
+    /// Whether it was made where one pays.
+    pub(super) pays: bool,
     pub(super) began: Instant,
     pub(super) ended: Instant,
     pub(super) outcome: Result<Told, Refusal>,
@@ -86,6 +95,18 @@ pub(super) struct Entry {
     pub(super) request_id: Uuid,
 }
 
+/// An attempt to pay, as it is on record.
+#[derive(Debug, Clone)]
+pub(super) struct Paid {
+    pub(super) key: Uuid,
+    pub(super) booking: String,
+    pub(super) amount: i64,
+    pub(super) started: Instant,
+    pub(super) deadline: Instant,
+    /// Why no money was taken; none if it was.
+    pub(super) reason: Option<String>,
+}
+
 /// What happened.
 #[derive(Debug, Clone)]
 pub(super) struct History {
@@ -95,6 +116,10 @@ pub(super) struct History {
     pub(super) moves: Vec<Move>,
     /// In the order in which they were made.
     pub(super) log: Vec<Entry>,
+    pub(super) payments: Vec<Paid>,
+    /// How much the provider must have kept of each attempt, by its key, once all that is owed
+    /// has been given back.
+    pub(super) money: Vec<(Uuid, i64)>,
     /// When the booking service took the show off sale for good.
     pub(super) cancelled_at: Option<Instant>,
 }
@@ -121,6 +146,8 @@ impl History {
             looks: Vec::new(),
             moves: Vec::new(),
             log: Vec::new(),
+            payments: Vec::new(),
+            money: Vec::new(),
             cancelled_at: None,
         }
     }
@@ -139,6 +166,16 @@ impl History {
             request_id: row.get(6),
         };
         self.log = rows.iter().map(entry).collect();
+        let rows = owner.query(PAYMENTS, &[&show_id]).await;
+        let paid = |row: &tokio_postgres::Row| Paid {
+            key: row.get(0),
+            booking: row.get(1),
+            amount: row.get(2),
+            started: row.get(3),
+            deadline: row.get(4),
+            reason: row.get(5),
+        };
+        self.payments = rows.expect("the payments").iter().map(paid).collect();
         let row = owner.query_one(CANCELLED, &[&show_id]).await;
         self.cancelled_at = row.expect("a time or none").get(0);
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use proto::booking::v1::{Booking as Told, Seating};
 use uuid::Uuid;
 
-use super::ask::{Ask, Reserve};
+use super::ask::{Ask, Paid, Reserve};
 use super::choice::Choice;
 use super::dice::Dice;
+use super::payments::TOKENS;
 use super::people::Person;
 use super::show::{CAPACITY, Lot, Terms, all_labels};
 
@@ -18,21 +19,24 @@ const HOLD_SECONDS_MAX: usize = 1_800;
 #[derive(Debug)]
 pub(super) struct Ideas {
     person: Person,
+    pays: bool,
     pub(super) dice: Dice,
 }
 
 impl Ideas {
     /// The mind of one customer of a run.
-    pub(super) fn of(number: usize, seed: u64, terms: &Terms) -> Self {
+    pub(super) fn of(number: usize, pays: bool, seed: u64, terms: &Terms) -> Self {
         Self {
             person: terms.people[number % terms.people.len()].clone(),
+            pays,
             dice: Dice::new(seed, number),
         }
     }
 
-    /// An id to call under, mostly.
-    pub(super) fn request_id(&mut self) -> Option<Uuid> {
-        self.dice.percent(75).then(|| self.dice.uuid())
+    /// An id to call under, mostly; who pays here always has one.
+    pub(super) fn request_id(&mut self, ask: &Ask) -> Option<Uuid> {
+        let needs_one = ask.token().is_some();
+        (needs_one || self.dice.percent(75)).then(|| self.dice.uuid())
     }
 
     /// One of these; mostly one that was alive when somebody was told of it.
@@ -56,7 +60,7 @@ impl Ideas {
             35..57 => Ask::Confirm {
                 booking,
                 etag,
-                reference: self.reference(),
+                paid: self.paid(),
             },
             57..68 => Ask::Cancel {
                 booking,
@@ -87,7 +91,7 @@ impl Ideas {
     }
 
     fn reserve(&mut self) -> Reserve {
-        let confirm = self.dice.percent(25);
+        let confirm = self.dice.percent(if self.pays { 3 } else { 25 });
         let choices = if self.dice.percent(25) {
             (0..1 + self.dice.below(2)).map(|_| self.choice()).collect()
         } else {
@@ -153,6 +157,19 @@ impl Ideas {
             6..9 => booking.etag.clone(),
             _ => format!("v{}", 1 + self.dice.below(4)),
         }
+    }
+
+    /// As one does there, and now and then not.
+    fn paid(&mut self) -> Paid {
+        if self.dice.percent(5) == self.pays {
+            return Paid::Elsewhere(self.reference());
+        }
+        let few = if self.dice.percent(90) {
+            5
+        } else {
+            TOKENS.len()
+        };
+        Paid::Here(*self.dice.pick::<&str>(&TOKENS[..few]))
     }
 
     fn reference(&mut self) -> String {

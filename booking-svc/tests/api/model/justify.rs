@@ -3,23 +3,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::booking::v1::{Booking as Told, BookingState};
+use proto::booking::v1::Booking as Told;
 
 use super::ask::{Ask, Reserve};
 use super::booking::Booking;
 use super::choice;
 use super::hall::{Hall, Instant};
 use super::history::{Call, History};
-use super::people;
 use super::refusal::Refusal;
 use super::replay::Moment;
+use super::{payments, people};
 
 /// Every refusal and every read of a history has its moment.
 pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), String> {
+    let last = &moments.last().expect("there is a first").hall;
+    payments::were_told(history, last)?;
     for call in &history.calls {
-        let Err(refusal) = &call.outcome else {
+        if let Some(refusal) = call.ask.refused_at(call.pays) {
+            if call.outcome != Err(refusal) {
+                return Err(format!("not refused at this door: {call:?}"));
+            }
             continue;
+        }
+        let refusal = match &call.outcome {
+            Err(refusal) => refusal,
+            Ok(told) if payments::was_so(told, call.began, call.ended, moments) => continue,
+            Ok(_) => return Err(format!("told of a payment that never was so: {call:?}")),
         };
+        if payments::tried(call, last).is_some() {
+            continue;
+        }
         let justified = is_justified(call, refusal, history, moments)
             || repeats_a_refusal(call, refusal, history, moments);
         if !justified {
@@ -106,7 +119,7 @@ fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Mo
             },
             Ask::Reserve(asked),
         ) => choice::was_unavailable(asked, *choice, *largest_party, &met),
-        (_, ask) => at_once(&|hall, now| hall.objections(ask, now).contains(refusal)),
+        (_, ask) => at_once(&|hall, now| hall.objections(ask, call.pays, now).contains(refusal)),
     }
 }
 
@@ -158,15 +171,16 @@ fn area_is_full(
     history: &History,
 ) -> bool {
     let free = hall.free_places(now);
-    let has_ended = |b: &&Booking| b.state == BookingState::Pending && b.expires <= now;
-    let ended = hall.bookings.values().filter(has_ended);
-    let is_in_doubt = ended.map(|b| b.has.places).sum::<i32>() > 0;
+    let is_in_doubt = hall.ended_places(now) > 0;
+    let returns = hall.bookings.values().filter(|b| b.is_being_paid());
+    let returns: i32 = returns.map(|b| b.has.places).sum();
     let promised = history.calls.iter().map(|other| match &other.ask {
         Ask::Reserve(others) if are_at_once(call, other) => others.wanted.places,
         _ => 0,
     });
     (0..asked.wanted.places).contains(&left)
-        && (left == free || is_in_doubt && left < free && free - left <= promised.sum())
+        && (left == free
+            || is_in_doubt && left < free && free - left <= returns + promised.sum::<i32>())
 }
 
 /// Whether these are two, and each began before the other had ended.
@@ -192,6 +206,7 @@ fn repeats_a_refusal(
             &Refusal::RequestIdReused
         };
         shares_id(first, call)
+            && first.ask.refused_at(first.pays).is_none()
             && first.began <= call.ended
             && sticks(why)
             && expected == refusal
@@ -202,7 +217,8 @@ fn repeats_a_refusal(
 /// What begins under an id after a refusal of it was told is refused in the same way; or as
 /// another thing, if others used the id at the same time.
 fn stays_refused(refused: &Call, history: &History) -> Result<(), String> {
-    let others = |call: &&Call| shares_id(call, refused);
+    let others =
+        |call: &&Call| shares_id(call, refused) && call.ask.refused_at(call.pays).is_none();
     let mut others = history.calls.iter().filter(others);
     let disputed = others.clone().any(|call| call.ask != refused.ask);
     let differs = |call: &&Call| {
@@ -223,11 +239,18 @@ fn shares_id(one: &Call, other: &Call) -> bool {
 
 /// Whether a refusal is one that is remembered.
 fn sticks(refusal: &Refusal) -> bool {
-    !matches!(refusal, Refusal::RequestIdReused | Refusal::UnknownSeats(_))
+    !matches!(
+        refusal,
+        Refusal::RequestIdReused | Refusal::UnknownSeats(_) | Refusal::PaymentRequired
+    )
 }
 
-/// Whether a booking was like this at a moment of a read.
+/// Whether a booking was like this at a moment of a read, and its payment at one too.
 pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Moment]) -> bool {
+    if !payments::was_so(seen, began, ended, moments) {
+        return false;
+    }
+    let seen = payments::without_payment(seen);
     // Only the booking's own: others may have been written in another order than decided.
     let id = Some(&seen.booking_id);
     let own = |moment: &&Moment| moment.changed.as_ref() == id;
@@ -239,7 +262,7 @@ pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Mom
             let is_so = |booking: &Booking| {
                 times
                     .iter()
-                    .any(|now| booking.seen_at(&hall.terms, *now) == *seen)
+                    .any(|now| booking.seen_at(&hall.terms, *now) == seen)
             };
             booking.is_some_and(is_so)
         })

@@ -20,6 +20,7 @@ mod hall;
 mod history;
 mod ideas;
 mod justify;
+mod payments;
 mod people;
 mod refusal;
 mod replay;
@@ -45,6 +46,7 @@ use self::history::History;
 use self::replay::replay;
 use self::seen::Seen;
 use self::show::Terms;
+use crate::payments::till::{SETTLED_MAX, Till};
 use crate::stage::{Stage, assert_faultless};
 
 /// How many runs there are if nobody says.
@@ -83,22 +85,23 @@ async fn random_customers_against_the_model() {
         in_one_database(seed + from..seed + until, &mut seen).await;
         from = until;
     }
-    println!("{seen:?}");
+    println!("{:?}", seen.kinds);
     seen.assert_enough(runs);
 }
 
 async fn in_one_database(seeds: Range<u64>, seen: &mut Seen) {
-    let mut stage = Stage::with_workers(1).await;
+    let stage = Stage::with_workers(1).await;
     history::note_order(&stage.owner).await;
-    let (mut process, other) = stage.another().await;
+    let mut till = Till::on(stage, &["--payment-timeout", payments::TIMEOUT]).await;
+    let stage = &till.stage;
     let doors = Doors {
-        bookings: vec![stage.client(), other],
-        people: people::of(&stage).await.into(),
+        bookings: [stage.client(), till.client.clone()],
+        people: people::of(stage).await.into(),
         worker: stage.system.worker_client(0),
         owner: Arc::new(stage.system.database.owner().await),
     };
     let workers = (0..AT_ONCE).map(|worker| {
-        let (stage, doors, seeds) = (&stage, &doors, seeds.clone());
+        let (doors, seeds) = (&doors, seeds.clone());
         async move {
             let mut seen = Seen::default();
             for seed in seeds.filter(|seed| seed % AT_ONCE == worker) {
@@ -107,17 +110,20 @@ async fn in_one_database(seeds: Range<u64>, seen: &mut Seen) {
             seen
         }
     });
+    let mut here = Seen::default();
     for of_worker in join_all(workers).await {
-        seen.join(of_worker);
+        here.join(of_worker);
     }
+    payments::assert_balanced(&till, &here.money).await;
+    seen.join(here);
     for process in [
-        &mut process,
-        &mut stage.system.booking,
-        &mut stage.system.workers[0],
+        &mut till.booking,
+        &mut till.stage.system.booking,
+        &mut till.stage.system.workers[0],
     ] {
         assert_faultless(process);
     }
-    invariants::assert_hold(&stage.system.database).await;
+    invariants::assert_hold(&till.stage.system.database).await;
 }
 
 /// One show from its creation to the last check.
@@ -164,6 +170,13 @@ async fn check(
         })
         .await;
     }
+    let under_way = format!(
+        "SELECT count(*) FROM booking.payments WHERE show_id = '{show}' AND settled_at IS NULL"
+    );
+    eventually(SETTLED_MAX, "all payments are settled", async || {
+        stage.count(&under_way).await == 0
+    })
+    .await;
     let swept = doors.worker.clone().run_once(RunOnceRequest {}).await;
     swept.map_err(|status| describe(&status))?;
     let end = End::of(stage, &show).await;
@@ -171,6 +184,8 @@ async fn check(
     let moments = replay(history)?;
     justify::justify(history, &moments)?;
     end.agrees_with(&moments)?;
+    let last = moments.last().expect("there is a first");
+    history.money = last.hall.money();
     let show_id = show.parse().expect("a show's id");
     match &*invariants::broken(&doors.owner, Some(show_id)).await {
         [] => Ok(()),

@@ -38,11 +38,31 @@ pub(crate) enum Refusal {
         taken: i32,
         left: i32,
     },
+    PaymentNotOffered,
+    PaymentRequired,
+    /// By its key.
+    PaymentPending(String),
+    PaymentUnavailable,
+    PaymentDeclined {
+        reason: String,
+        expires: String,
+    },
+    /// Why the booking had failed.
+    PaymentTooLate(String),
     LifetimeExceeded,
     SwapCostsMore(i64),
 }
 
 impl Refusal {
+    /// The same but for when a hold ends or has ended.
+    pub(super) fn without_times(&self) -> Self {
+        let mut same = self.clone();
+        if let Self::HoldExpired(at) | Self::PaymentDeclined { expires: at, .. } = &mut same {
+            at.clear();
+        }
+        same
+    }
+
     /// What an error says; none if it is none that a call may end with here.
     pub(crate) fn read(status: &Status) -> Option<Self> {
         let told = |name: &str| metadata(status).get(name).cloned();
@@ -85,6 +105,15 @@ impl Refusal {
                 taken: told("taken")?.parse().ok()?,
                 left: told("left")?.parse().ok()?,
             },
+            "PAYMENT_NOT_OFFERED" => Self::PaymentNotOffered,
+            "PAYMENT_REQUIRED" => Self::PaymentRequired,
+            "PAYMENT_PENDING" => Self::PaymentPending(told("payment_key")?),
+            "PAYMENT_UNAVAILABLE" => Self::PaymentUnavailable,
+            "PAYMENT_DECLINED" => Self::PaymentDeclined {
+                reason: told("decline_reason")?,
+                expires: told("expire_time")?,
+            },
+            "PAYMENT_TOO_LATE" => Self::PaymentTooLate(told("failure_reason")?),
             "HOLD_LIFETIME_EXCEEDED" => Self::LifetimeExceeded,
             "SWAP_COSTS_MORE" => Self::SwapCostsMore(told("minor_units")?.parse().ok()?),
             _ => return None,

@@ -3,6 +3,7 @@
 //! what they were told.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use proto::booking::v1::{Booking as Told, BookingState};
 use uuid::Uuid;
@@ -10,11 +11,12 @@ use uuid::Uuid;
 use super::ask::Ask;
 use super::hall::{Hall, Instant};
 use super::history::{Call, Entry, History, Move};
+use super::payments;
 
 /// The show from one change to the next.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
-    pub(super) hall: Hall,
+    pub(super) hall: Arc<Hall>,
     /// The booking that the change was made to; none of the show.
     pub(super) changed: Option<String>,
     /// When the change was made: nobody can have seen it before.
@@ -52,7 +54,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
     let told = Answers::of(history)?;
     let mut hall = Hall::new(&history.terms);
     let first = Moment {
-        hall: hall.clone(),
+        hall: Arc::new(hall.clone()),
         changed: None,
         at: Instant::MIN,
         seen: Instant::MIN,
@@ -81,7 +83,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
             }
         };
         moments.push(Moment {
-            hall: hall.clone(),
+            hall: Arc::new(hall.clone()),
             changed,
             at,
             seen,
@@ -163,6 +165,8 @@ fn enter(
     let verb = match &*entry.verb {
         "EXPIRE" => hall.expire(id, *at).map(|()| "EXPIRE")?,
         "VOID" => hall.void(id, *at).map(|()| "VOID")?,
+        "PAY" => hall.begin_attempt(entry, history)?,
+        _ if hall.is_end_of_attempt(entry) => hall.end_attempt(entry, history)?,
         _ => {
             let told = answers.to(entry)?;
             let in_time = |(call, _): &&(&Call, _)| (call.began..=call.ended).contains(at);
@@ -177,7 +181,7 @@ fn enter(
             let Some(ask) = author.ask.with_chosen(first_told) else {
                 return Err(format!("chosen was what nobody asked for: {author:?}"));
             };
-            let objections = hall.objections(&ask, *at);
+            let objections = hall.objections(&ask, author.pays, *at);
             if !objections.is_empty() {
                 return Err(format!(
                     "{author:?} is in the log in spite of {objections:?}"
@@ -243,7 +247,7 @@ fn is_told(
         expected.create_time = told.create_time;
         expected.expire_time = told.expire_time;
     }
-    if expected == *told {
+    if expected == payments::without_payment(told) {
         Ok(())
     } else {
         Err(format!(

@@ -1,17 +1,23 @@
 //! What happened in all runs, by kind: a check that never sees something proves nothing of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
 
 use super::RUNS;
 use super::history::History;
 
 /// How often each kind of thing happened.
 #[derive(Debug, Default)]
-pub(super) struct Seen(BTreeMap<String, usize>);
+pub(super) struct Seen {
+    pub(super) kinds: BTreeMap<String, usize>,
+    /// What the payment provider must have kept, by the keys of the attempts.
+    pub(super) money: BTreeMap<Uuid, i64>,
+}
 
 impl Seen {
     pub(super) fn add(&mut self, history: &History) {
-        let mut count = |kind: String| *self.0.entry(kind).or_default() += 1;
+        let mut count = |kind: String| *self.kinds.entry(kind).or_default() += 1;
         for entry in &history.log {
             count(entry.verb.clone());
         }
@@ -27,28 +33,29 @@ impl Seen {
                 }
             }
         }
-        let copies = history
+        self.money.extend(history.money.iter().copied());
+        let granted = history
             .calls
             .iter()
-            .filter(|call| call.outcome.is_ok())
-            .count()
-            - history
-                .log
-                .iter()
-                .filter(|entry| !matches!(&*entry.verb, "EXPIRE" | "VOID"))
-                .count();
-        *self.0.entry("copies".to_owned()).or_default() += copies;
+            .filter_map(|call| call.outcome.as_ref().ok());
+        let versions: BTreeSet<_> = granted
+            .clone()
+            .map(|told| (&told.booking_id, &told.etag))
+            .collect();
+        let copies = granted.count() - versions.len();
+        *self.kinds.entry("copies".to_owned()).or_default() += copies;
     }
 
     pub(super) fn join(&mut self, other: Self) {
-        for (kind, count) in other.0 {
-            *self.0.entry(kind).or_default() += count;
+        self.money.extend(other.money);
+        for (kind, count) in other.kinds {
+            *self.kinds.entry(kind).or_default() += count;
         }
     }
 
     /// Many runs meet everything.
     pub(super) fn assert_enough(&self, runs: u64) {
-        const KINDS: [&str; 24] = [
+        const KINDS: [&str; 33] = [
             "RESERVE",
             "SELL",
             "CONFIRM",
@@ -58,6 +65,10 @@ impl Seen {
             "SWAP",
             "EXPIRE",
             "VOID",
+            "PAY",
+            "DECLINE",
+            "REINSTATE",
+            "REPAY",
             "copies",
             "RequestIdReused",
             "UnknownSeats",
@@ -73,14 +84,20 @@ impl Seen {
             "TooManyPlaces",
             "LifetimeExceeded",
             "SwapCostsMore",
+            "PaymentNotOffered",
+            "PaymentRequired",
+            "PaymentPending",
+            "PaymentDeclined",
+            "PaymentTooLate",
         ];
         let missed: Vec<_> = KINDS
             .iter()
-            .filter(|kind| !self.0.contains_key(**kind))
+            .filter(|kind| !self.kinds.contains_key(**kind))
             .collect();
         assert!(
             runs < RUNS || missed.is_empty(),
-            "never seen: {missed:?} of {self:?}"
+            "never seen: {missed:?} of {:?}",
+            self.kinds
         );
     }
 }

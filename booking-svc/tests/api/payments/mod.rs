@@ -5,4 +5,4 @@ mod confirm;
 mod late;
 mod races;
 mod reads;
-mod till;
+pub(crate) mod till;

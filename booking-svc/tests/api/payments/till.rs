@@ -45,7 +45,11 @@ impl Till {
 
     /// The same with other arguments for booking-svc.
     pub(crate) async fn with(arguments: &[&str]) -> Self {
-        let stage = Stage::start().await;
+        Self::on(Stage::start().await, arguments).await
+    }
+
+    /// The same with what there is beside it.
+    pub(crate) async fn on(stage: Stage, arguments: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a folder");
         let file = state.path().join("ledger");
         let file = file.to_str().expect("a path of text");
@@ -148,18 +152,23 @@ pub(crate) fn granted(outcome: Result<Booking, Status>) -> Booking {
 async fn books_of(provider: &Process) -> HashMap<String, (provider::PaymentState, i64)> {
     let client = PaymentProviderClient::connect(provider.url()).await;
     let mut client = client.expect("a connection");
-    let request = ListPaymentsRequest {
+    let units = |money: &Option<Money>| money.as_ref().map_or(0, |money| money.minor_units);
+    let mut books = HashMap::new();
+    let mut request = ListPaymentsRequest {
         page_size: 1_000,
         ..Default::default()
     };
-    let page = client.list_payments(request).await.expect("a page");
-    let units = |money: &Option<Money>| money.as_ref().map_or(0, |money| money.minor_units);
-    let payments = page.into_inner().payments.into_iter();
-    payments
-        .map(|payment| {
+    loop {
+        let page = client.list_payments(request.clone()).await.expect("a page");
+        let page = page.into_inner();
+        books.extend(page.payments.into_iter().map(|payment| {
             let kept = units(&payment.captured_amount) - units(&payment.refunded_amount);
             let state = payment.state();
             (payment.payment_key, (state, kept))
-        })
-        .collect()
+        }));
+        if page.next_page_token.is_empty() {
+            return books;
+        }
+        request.page_token = page.next_page_token;
+    }
 }

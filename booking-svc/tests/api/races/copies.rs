@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::{ROUNDS, assert_both, granted, rounds, swap};
-use crate::model::ask::{Ask, Reserve};
+use crate::model::ask::{Ask, Paid, Reserve};
 use crate::model::show::Lot;
 use crate::stage::{Bookings, Stage, assert_quiet};
 
@@ -43,7 +43,7 @@ pub(super) fn confirms(held: &Booking, reference: &str) -> Ask {
     Ask::Confirm {
         booking: held.booking_id.clone(),
         etag: String::new(),
-        reference: reference.to_owned(),
+        paid: Paid::Elsewhere(reference.to_owned()),
     }
 }
 
