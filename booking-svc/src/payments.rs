@@ -186,6 +186,7 @@ impl Payments {
                     });
                     retake = Some(Retake {
                         sale,
+                        holder: booking.holder(),
                         ordinals,
                         places: places.collect(),
                     });

@@ -237,6 +237,13 @@ impl Command {
                 let capped = wanted.sale.terms.places_per_customer_max.is_some();
                 capped.then(|| Holder::of(&wanted.customer, wanted.linked_customer))
             }
+            Self::Settle(Settlement {
+                retake: Some(retake),
+                ..
+            }) => {
+                let capped = retake.sale.terms.places_per_customer_max.is_some();
+                capped.then(|| retake.holder.clone())
+            }
             _ => None,
         }
     }

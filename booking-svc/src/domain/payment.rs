@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::named;
+use super::cap::Holder;
 use super::places::Places;
 use super::sale::Sale;
 
@@ -106,6 +107,8 @@ pub struct Settlement {
 pub struct Retake {
     /// The show, as it was looked up.
     pub sale: Arc<Sale>,
+    /// Who is counted for it.
+    pub holder: Holder,
     /// The ordinals of the booking's seats, ascending.
     pub ordinals: Vec<u32>,
     /// The booking's places, by area.

@@ -7,7 +7,8 @@
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::{Booking, BookingState};
-use crate::domain::order::{Order, Refusal, Reservation};
+use crate::domain::order::{Order, Refusal};
+use crate::domain::sale::Sale;
 
 /// The most holds that have ended which an order comes again for at a time, as many as the seats
 /// of a booking could belong to.
@@ -18,10 +19,10 @@ impl Batch {
     pub(super) fn has_room(
         &self,
         order: &Order,
-        wanted: &Reservation,
+        sale: &Sale,
         places: usize,
     ) -> Result<(), NotGranted> {
-        let Some(limit) = wanted.sale.terms.places_per_customer_max else {
+        let Some(limit) = sale.terms.places_per_customer_max else {
             return Ok(());
         };
         let holder = order.command.is_capped();

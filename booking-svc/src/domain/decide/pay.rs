@@ -93,15 +93,18 @@ impl Batch {
         self.transition(order, Verb::Decline, Some(state), booking, Some(prior))
     }
 
-    /// The booking is sold, even if its hold has ended, as long as its seats are there; else the
-    /// money is owed.
+    /// The booking is sold, even if its hold has ended, as long as its customer can have its seats
+    /// and places; else the money is owed.
     fn take(&mut self, order: &Order, settlement: &Settlement, mut booking: Booking) -> Outcome {
         let state = booking.state;
         let is_cancelled = self.sale(order.show_id)?.state == SaleState::Cancelled;
         let verb = match state {
             BookingState::Pending if !is_cancelled => Verb::Confirm,
             // It has expired: nothing but the show's end fails a booking otherwise.
-            BookingState::Failed if !is_cancelled && self.has_seats_free(&settlement.retake)? => {
+            BookingState::Failed
+                if !is_cancelled
+                    && self.can_return(order, &booking, settlement.retake.as_ref())? =>
+            {
                 Verb::Reinstate
             }
             BookingState::Pending | BookingState::Failed => Verb::Repay,
@@ -133,19 +136,29 @@ impl Batch {
         self.transition(order, verb, Some(state), booking, None)
     }
 
-    /// Whether a booking that has lost its seats and places can have them back.
-    fn has_seats_free(&mut self, retake: &Option<Retake>) -> Result<bool, NotGranted> {
+    /// Whether a booking that has lost its seats and places can have them back: they are free, and
+    /// not more than its customer may have by now.
+    fn can_return(
+        &mut self,
+        order: &Order,
+        booking: &Booking,
+        retake: Option<&Retake>,
+    ) -> Result<bool, NotGranted> {
         // The sale is looked up, and the seats are locked, only when they are needed.
         let Retake {
             sale,
             ordinals,
             places,
-        } = retake.as_ref().ok_or(NotGranted::SaleChanged)?;
+            ..
+        } = retake.ok_or(NotGranted::SaleChanged)?;
         if self.sale(sale.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
         }
-        let are_free = self.seats_are_free(sale, ordinals, &[]);
-        match are_free.and_then(|()| self.places_are_free(sale, places)) {
+        let can_return = self
+            .has_room(order, sale, booking.place_count())
+            .and_then(|()| self.seats_are_free(sale, ordinals, &[]))
+            .and_then(|()| self.places_are_free(sale, places));
+        match can_return {
             Ok(()) => Ok(true),
             Err(NotGranted::Refused(_)) => Ok(false),
             Err(other) => Err(other),

@@ -30,7 +30,7 @@ impl Batch {
                 Refusal::TooManyPlaces(max)
             }));
         }
-        self.has_room(order, wanted, count as usize)?;
+        self.has_room(order, sale, count as usize)?;
         if let Some(unmet) = picks.unmet {
             return Err(refused(Refusal::ChoiceUnavailable(sale.show_id, unmet)));
         }

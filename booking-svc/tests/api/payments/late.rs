@@ -1,6 +1,7 @@
 //! Money that is taken after the hold has ended.
 
 use proto::booking::v1::{BookingState, BookingVerb, FailureReason, PaymentState};
+use proto::catalog::v1::CreateShowRequest;
 use proto::payment::v1::PaymentState as Told;
 use system_tests::errors::{assert_refused, metadata};
 use tonic::{Code, Status};
@@ -73,6 +74,29 @@ async fn money_for_seats_that_are_gone_is_given_back() {
     let log = till.verbs(&held.booking_id).await;
     assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Repay]);
     assert_eq!(till.only().await, (Told::Captured, 0));
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn money_for_more_than_a_customer_may_have_by_then_is_given_back() {
+    let mut till = Till::open().await;
+    let capped = CreateShowRequest {
+        places_per_customer_max: 2,
+        ..system_tests::system::show(3)
+    };
+    let show = till.stage.create(capped).await;
+    let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
+    let outcome = pay_late(&till, &held.booking_id, async {
+        till.stage.buy(&show, &["A-3"]).await;
+    });
+    let status = assert_refused(outcome.await, Code::FailedPrecondition, "PAYMENT_TOO_LATE");
+    assert_eq!(metadata(&status)["failure_reason"], "EXPIRED");
+    till.settled(&held.booking_id, PaymentState::Refunded).await;
+
+    // With less of its own the same customer gets them back.
+    let held = till.stage.reserve(&show, &["A-1"]).await;
+    let paid = granted(pay_late(&till, &held.booking_id, async {}).await);
+    assert_eq!(paid.state(), BookingState::Confirmed);
     till.assert_sound().await;
 }
 

@@ -67,6 +67,19 @@ fn late_money_for_seats_that_are_gone_is_owed() {
 }
 
 #[test]
+fn late_money_for_more_than_its_customer_may_have_by_now_is_owed() {
+    for (limit, verb) in [(2, Verb::Repay), (3, Verb::Reinstate)] {
+        let mut world = World::new();
+        Arc::make_mut(&mut world.sale).terms.places_per_customer_max = Some(limit);
+        let held = being_paid(&mut world, &[0, 1], 30);
+        expire(&mut world, held);
+        world.with_booking(&[2], 60, false);
+        let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0, 1]);
+        assert_eq!(last_verb(&world, held, command), verb, "{limit}");
+    }
+}
+
+#[test]
 fn late_money_waits_for_lapsed_holds_to_be_written() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], 30);

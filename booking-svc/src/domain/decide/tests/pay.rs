@@ -1,5 +1,6 @@
 //! Paying: what an attempt does to a hold, and what its end does, whenever that comes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::BookingId;
@@ -76,6 +77,7 @@ pub(super) fn expire(world: &mut World, id: BookingId) {
 pub(super) fn with_seats(world: &World, mut settlement: Settlement, ordinals: &[u32]) -> Command {
     settlement.retake = Some(Retake {
         sale: world.on_sale(),
+        holder: world.bookings[&settlement.booking_id].holder(),
         ordinals: ordinals.to_vec(),
         places: Vec::new(),
     });
