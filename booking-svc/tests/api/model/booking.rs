@@ -245,9 +245,8 @@ impl Booking {
         }
         match ask {
             Ask::Confirm { .. } if ask.token().is_some() => {
-                if self.payment.is_some() && now > self.created + LIFETIME_MAX {
-                    objections.push(Refusal::LifetimeExceeded);
-                }
+                let is_too_old = self.payment.is_some() && now > self.created + LIFETIME_MAX;
+                objections.extend(is_too_old.then_some(Refusal::LifetimeExceeded));
             }
             Ask::Confirm { .. } if pays => objections.push(Refusal::PaymentRequired),
             Ask::Cancel { given, .. } => {

@@ -112,13 +112,13 @@ struct Customer<'a> {
 impl Customer<'_> {
     async fn act(&mut self) -> Result<(), String> {
         match self.ideas.dice.below(100) {
-            0..82 => {
+            0..80 => {
                 let ask = self.make_up();
                 let request_id = self.ideas.request_id(&ask);
                 self.call(ask, request_id).await
             }
-            82..90 => self.repeat().await,
-            90..95 => self.let_lapse().await,
+            80..88 => self.repeat().await,
+            88..95 => self.let_lapse().await,
             95..97 => self.look().await,
             _ => self.sweep().await,
         }
@@ -179,28 +179,35 @@ impl Customer<'_> {
         Ok(())
     }
 
-    /// Has a hold end about now, before, during or after the next calls, or somewhat later.
+    /// Has a hold end about now, before, during or after the next calls, or somewhat later; and
+    /// mostly calls at once for what that decides.
     async fn let_lapse(&mut self) -> Result<(), String> {
-        let Some(booking) = self.one_being_paid().or_else(|| self.a_booking_id()) else {
+        let paid = self.one_being_paid();
+        let is_paid = paid.is_some();
+        let Some(booking) = paid.or_else(|| self.a_booking()) else {
             return Ok(());
         };
-        let within = *self.ideas.dice.pick(&[16, 1_000]);
+        let within = *self.ideas.dice.pick(&[16, 64, 1_000]);
         let millis = i32::try_from(self.ideas.dice.below(within)).expect("it is small");
         let from_now = f64::from(millis - 4) / 1_000.0;
-        let moved = move_hold(&self.doors.owner, &booking, from_now).await;
+        let moved = move_hold(&self.doors.owner, &booking.booking_id, from_now).await;
         let ended = now() + 1;
-        if let Some(moved) = moved {
-            let moved = Move {
-                booking,
-                version: moved.version,
-                created: moved.created_at,
-                expires: moved.expires_at,
-                at: moved.at,
-                ended,
-            };
-            self.shared.with(|known| known.history.moves.push(moved));
+        let Some(moved) = moved else { return Ok(()) };
+        let moved = Move {
+            booking: booking.booking_id.clone(),
+            version: moved.version,
+            created: moved.created_at,
+            expires: moved.expires_at,
+            at: moved.at,
+            ended,
+        };
+        self.shared.with(|known| known.history.moves.push(moved));
+        if self.ideas.dice.percent(if is_paid { 60 } else { 20 }) {
+            return Ok(());
         }
-        Ok(())
+        let ask = self.ideas.at_the_end_of(&booking);
+        let request_id = self.ideas.request_id(&ask);
+        self.call(ask, request_id).await
     }
 
     async fn sweep(&mut self) -> Result<(), String> {
@@ -215,18 +222,17 @@ impl Customer<'_> {
         self.ideas.a_booking(bookings, RECENT)
     }
 
-    fn a_booking_id(&mut self) -> Option<String> {
-        self.a_booking().map(|booking| booking.booking_id)
-    }
-
     /// Mostly one that somebody waits for to be paid, if there is one.
-    fn one_being_paid(&mut self) -> Option<String> {
+    fn one_being_paid(&mut self) -> Option<Told> {
         let waited_for = self.shared.with(|known| {
             let answered = |id| known.history.calls.iter().any(|c| c.request_id == Some(id));
             let sent = known.sent.iter();
             let waited_for = sent.filter(|(id, ask)| ask.token().is_some() && !answered(*id));
-            let bookings = waited_for.filter_map(|(_, ask)| Some(ask.booking()?.0.to_owned()));
-            bookings.collect::<Vec<_>>()
+            let told = waited_for.filter_map(|(_, ask)| {
+                let (id, _) = ask.booking()?;
+                known.bookings.iter().rfind(|told| told.booking_id == id)
+            });
+            told.cloned().collect::<Vec<_>>()
         });
         let is_wanted = self.ideas.dice.percent(70);
         let picked = self.ideas.dice.pick_recent(&waited_for, RECENT);

@@ -105,7 +105,8 @@ impl Hall {
             if free < asked.wanted.places {
                 objections.push(Refusal::AreaFull(free));
             }
-            objections.extend(self.too_many(asked, now));
+            let name = asked.customer.as_ref();
+            objections.extend(name.and_then(|name| self.too_many(name, asked.count(), now)));
         }
         let sells = !matches!(ask, Ask::Cancel { .. } | Ask::Extend { .. });
         if sells && self.cancelled {

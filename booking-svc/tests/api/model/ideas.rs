@@ -10,7 +10,7 @@ use super::choice::Choice;
 use super::dice::Dice;
 use super::payments::TOKENS;
 use super::people::Person;
-use super::show::{CAPACITY, Lot, Terms, all_labels};
+use super::show::{CAPACITY, Lot, Terms, all_labels, row_of};
 
 /// The longest hold there is, in seconds: too long for one that is extended.
 const HOLD_SECONDS_MAX: usize = 1_800;
@@ -62,24 +62,33 @@ impl Ideas {
                 etag,
                 paid: self.paid(),
             },
-            57..68 => Ask::Cancel {
+            57..67 => Ask::Cancel {
                 booking,
                 etag,
                 given: Lot::default(),
             },
-            68..78 => Ask::Cancel {
+            67..76 => Ask::Cancel {
                 booking,
                 etag,
                 given: self.a_part_of(&own),
             },
-            78..87 => Ask::Extend {
+            76..83 => Ask::Extend {
                 booking,
                 etag,
                 hold_seconds: self.hold(),
             },
+            _ if own.seats.is_empty() => Ask::Cancel {
+                booking,
+                etag,
+                given: self.a_part_of(&own),
+            },
             _ => {
                 let from = self.some_of(&own.seats, 2);
-                let to = self.labels(from.len());
+                let to = if self.dice.percent(30) {
+                    self.dear_ones(from.len())
+                } else {
+                    self.labels(from.len())
+                };
                 Ask::Swap {
                     booking,
                     etag,
@@ -88,6 +97,22 @@ impl Ideas {
                 }
             }
         }
+    }
+
+    /// What goes one way before the end of a hold, and another way after.
+    pub(super) fn at_the_end_of(&mut self, booking: &Told) -> Ask {
+        if self.dice.percent(30) {
+            return Ask::Confirm {
+                booking: booking.booking_id.clone(),
+                etag: String::new(),
+                paid: self.paid(),
+            };
+        }
+        Ask::Reserve(Reserve {
+            wanted: Lot::of(booking),
+            choices: Vec::new(),
+            ..self.reserve()
+        })
     }
 
     fn reserve(&mut self) -> Reserve {
@@ -164,12 +189,9 @@ impl Ideas {
         if self.dice.percent(5) == self.pays {
             return Paid::Elsewhere(self.reference());
         }
-        let few = if self.dice.percent(90) {
-            5
-        } else {
-            TOKENS.len()
-        };
-        Paid::Here(*self.dice.pick::<&str>(&TOKENS[..few]))
+        let all = TOKENS.len();
+        let few = if self.dice.percent(90) { all - 2 } else { all };
+        Paid::Here(self.dice.pick::<&str>(&TOKENS[..few]))
     }
 
     fn reference(&mut self) -> String {
@@ -212,6 +234,13 @@ impl Ideas {
         let count = 1 + self.dice.below(most);
         let own: Vec<_> = own.iter().cloned().collect();
         self.dice.some(&own, count).into_iter().collect()
+    }
+
+    /// So many of those that cost most.
+    fn dear_ones(&mut self, count: usize) -> BTreeSet<String> {
+        let mut labels = all_labels();
+        labels.retain(|label| row_of(label).is_some_and(|row| row.tier == "Front"));
+        self.dice.some(&labels, count).into_iter().collect()
     }
 
     /// So many of the hall, and now and then one that it does not have.

@@ -24,10 +24,11 @@ use crate::payments::till::{SETTLED_MAX, Till};
 /// How long an attempt may take, as the services are told.
 pub(super) const TIMEOUT: &str = "2s";
 const TIMEOUT_MICROS: Instant = 2 * SECOND;
-/// What the simulated provider is told to do, the last of them for as long as it may.
-pub(super) const TOKENS: [&str; 7] = [
+/// What the simulated provider is told to do. The last two take as long as they can.
+pub(super) const TOKENS: [&str; 8] = [
     "approve",
     "slow:150ms",
+    "slow:300ms",
     "lost-answer",
     "decline",
     "decline-capture",
@@ -223,7 +224,7 @@ impl Hall {
             }
             None if booking.was_let_lapse()
                 && !self.cancelled
-                && self.can_return(&booking, entry) =>
+                && self.can_return(&booking, entry, history) =>
             {
                 booking.confirm(at, "");
                 "REINSTATE"
@@ -243,13 +244,29 @@ impl Hall {
         Ok(verb)
     }
 
-    /// Whether the seats and places of a booking that has lost them can be had again. Where holds
-    /// with places have ended and that is not written down, others may be before it.
-    fn can_return(&self, booking: &Booking, entry: &Entry) -> bool {
-        let are_free = self.taken(&booking.has.seats, entry.at).is_empty()
-            && self.free_places(entry.at) >= booking.has.places;
-        let is_in_doubt = booking.has.places > 0 && self.ended_places(entry.at) > 0;
-        are_free && !(is_in_doubt && entry.verb == "REPAY")
+    /// Whether a booking that has lost its seats and places can have them back.
+    fn can_return(&self, booking: &Booking, entry: &Entry, history: &History) -> bool {
+        let (has, at) = (&booking.has, entry.at);
+        let are_free = self.taken(&has.seats, at).is_empty() && self.free_places(at) >= has.places;
+        let have_room = self.too_many(&booking.customer, has.count(), at).is_none();
+        are_free && have_room && !(entry.verb == "REPAY" && self.is_in_doubt(booking, at, history))
+    }
+
+    /// Whether somebody else may be before it, where holds with places have ended and that is not
+    /// written down; or its person has more than this, who gives something up at that moment.
+    fn is_in_doubt(&self, booking: &Booking, at: Instant, history: &History) -> bool {
+        let is_own = |id: &str| {
+            self.terms
+                .are_one(&self.bookings[id].customer, &booking.customer)
+        };
+        let gives_up = |call: &Call| match &call.ask {
+            Ask::Cancel { booking, .. } => {
+                (call.began..=call.ended).contains(&at) && is_own(booking)
+            }
+            _ => false,
+        };
+        booking.has.places > 0 && self.ended_places(at) > 0
+            || self.terms.places_max.is_some() && history.calls.iter().any(gives_up)
     }
 
     /// What those are told who tried to pay a booking, now that the attempt has ended.

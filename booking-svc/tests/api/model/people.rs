@@ -51,7 +51,7 @@ impl Terms {
         person.linked.as_deref()
     }
 
-    fn are_one(&self, name: &Name, other: &Name) -> bool {
+    pub(super) fn are_one(&self, name: &Name, other: &Name) -> bool {
         name == other || self.linked(name).is_some() && self.linked(name) == self.linked(other)
     }
 }
@@ -65,10 +65,10 @@ impl Hall {
     }
 
     /// That a person would have more than the show lets one have.
-    pub(super) fn too_many(&self, asked: &Reserve, now: Instant) -> Option<Refusal> {
+    pub(super) fn too_many(&self, name: &Name, more: i32, now: Instant) -> Option<Refusal> {
         let limit = self.terms.places_max?;
-        let taken: i32 = self.had_by(asked.customer.as_ref()?, now).values().sum();
-        (taken + asked.count() > limit).then_some(Refusal::TooManyPlaces {
+        let taken: i32 = self.had_by(name, now).values().sum();
+        (taken + more > limit).then_some(Refusal::TooManyPlaces {
             limit,
             taken,
             left: (limit - taken).max(0),
