@@ -22,7 +22,8 @@ impl Bookings {
         let record = match booked.booking.payment {
             Some(payment) => {
                 let show_id = booked.booking.booking_id.show();
-                self.store.payment(show_id, payment.key).await?
+                // Boxed: every call would carry the future of a look-up that few make.
+                Box::pin(self.store.payment(show_id, payment.key)).await?
             }
             None => None,
         };

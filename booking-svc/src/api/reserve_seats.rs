@@ -21,7 +21,7 @@ impl Bookings {
         let wanted = parse_reserve(request.into_inner(), self.limits)?;
         let booked = self.verbs.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
-            booking: Some(booked.into()),
+            booking: Some(self.tell(booked).await?),
         })
     }
 }

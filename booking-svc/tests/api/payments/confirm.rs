@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::booking::v1::{
     Booking, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
-    ExtendHoldRequest, PaymentState, SeatStatus, SwapSeatsRequest,
+    ExtendHoldRequest, PaymentState, ReserveSeatsRequest, SeatStatus, SwapSeatsRequest,
 };
 use proto::payment::v1::PaymentState as Told;
 use service_kit::wire;
@@ -13,6 +13,7 @@ use system_tests::errors::{assert_error, assert_refused, fields, metadata, subje
 use system_tests::eventually;
 use system_tests::system::{confirm, reservation, reserve};
 use tonic::Code;
+use uuid::Uuid;
 
 use super::till::{SETTLED_MAX, Till, granted, paying, state};
 use crate::stage::text_of;
@@ -301,5 +302,25 @@ async fn what_costs_nothing_is_not_paid() {
         assert_eq!(granted(till.send(request).await), confirmed);
     }
     assert!(till.books().await.is_empty());
+    till.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_reserve_tells_the_payment_as_it_stands() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(1).await;
+    let request = ReserveSeatsRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..reservation(&show, &["A-1"], "ann")
+    };
+    let mut client = till.client.clone();
+    let held = client.reserve_seats(request.clone()).await;
+    let held = held.expect("a free seat").into_inner().booking;
+    let held = held.expect("the answer has the booking");
+    let paid = granted(till.pay(&held.booking_id, "approve").await);
+    let copy = client.reserve_seats(request).await;
+    let copy = copy.expect("the same").into_inner().booking;
+    let payment = paid.payment;
+    assert_eq!(copy, Some(Booking { payment, ..held }));
     till.assert_sound().await;
 }
