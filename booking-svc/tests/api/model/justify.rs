@@ -245,12 +245,9 @@ fn sticks(refusal: &Refusal) -> bool {
     )
 }
 
-/// Whether a booking was like this at a moment of a read, and its payment at one too.
+/// Whether a booking was like this at a moment of a read, and its payment too.
 pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Moment]) -> bool {
-    if !payments::was_so(seen, began, ended, moments) {
-        return false;
-    }
-    let seen = payments::without_payment(seen);
+    let all_else = payments::without_payment(seen);
     // Only the booking's own: others may have been written in another order than decided.
     let id = Some(&seen.booking_id);
     let own = |moment: &&Moment| moment.changed.as_ref() == id;
@@ -260,9 +257,9 @@ pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Mom
         .any(|(Moment { hall, .. }, times)| {
             let booking = hall.bookings.get(&seen.booking_id);
             let is_so = |booking: &Booking| {
-                times
-                    .iter()
-                    .any(|now| booking.seen_at(&hall.terms, *now) == seen)
+                let mut times = times.iter();
+                payments::is_so(seen, booking)
+                    && times.any(|now| booking.seen_at(&hall.terms, *now) == all_else)
             };
             booking.is_some_and(is_so)
         })

@@ -102,17 +102,22 @@ fn normal(told: &Payment) -> Payment {
     normal
 }
 
-/// Whether a booking's payment was as it is told at a moment of the call or the read that tells
-/// it. It is read after the booking, and told as it stands then.
+/// Whether a booking's payment is as it is told.
+pub(super) fn is_so(told: &Told, booking: &Booking) -> bool {
+    let attempt = booking.payment.as_ref();
+    let expected = attempt.map(|attempt| attempt.told(booking.owed()));
+    told.payment.as_ref().map(normal) == expected
+}
+
+/// Whether a booking's payment was as it is told at a moment of the call that is answered with
+/// it, which looks it up as it stands then.
 pub(super) fn was_so(told: &Told, began: Instant, ended: Instant, moments: &[Moment]) -> bool {
     let id = Some(&told.booking_id);
     let own = |moment: &&Moment| moment.changed.as_ref() == id;
     let own: Vec<Moment> = moments.iter().filter(own).cloned().collect();
-    let payment = told.payment.as_ref().map(normal);
     met(began, ended, &own).into_iter().any(|(moment, _)| {
         let booking = moment.hall.bookings.get(&told.booking_id);
-        let so = booking.and_then(|b| Some(b.payment.as_ref()?.told(b.owed())));
-        so == payment
+        booking.is_some_and(|booking| is_so(told, booking))
     })
 }
 
