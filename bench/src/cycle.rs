@@ -61,7 +61,7 @@ struct Theirs {
     per_second: f64,
 }
 
-pub(crate) async fn run(stand: &Stand, args: CycleArgs, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(stand: &mut Stand, args: CycleArgs, report: &mut Report) -> Result<()> {
     let length = Duration::from_secs(args.seconds.into());
     report.line(format!("creating {SHOWS} shows of {SEATS} seats"));
     let shows = stand.create_shows(SHOWS, SEATS).await?;

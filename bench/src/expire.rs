@@ -20,7 +20,7 @@ const CLIENTS: u32 = 64;
 const ROUNDS: u32 = 3;
 const LOAD_LENGTH: Duration = Duration::from_secs(8);
 
-pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(stand: &mut Stand, report: &mut Report) -> Result<()> {
     let shows = stand.create_shows(SHOWS, SEATS).await?;
     for workers in [1, 2] {
         let mut rates = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     beside_load(stand, &shows, report).await
 }
 
-async fn make_holds(stand: &Stand) -> Result<()> {
+async fn make_holds(stand: &mut Stand) -> Result<()> {
     stand.reset().await?;
     let owner = stand.owner().await?;
     owner
@@ -89,7 +89,7 @@ async fn wait_until_drained(owner: &tokio_postgres::Client) -> Result<()> {
 }
 
 /// A `cycle` load without and with 100,000 holds being drained beside it.
-async fn beside_load(stand: &Stand, shows: &[String], report: &mut Report) -> Result<()> {
+async fn beside_load(stand: &mut Stand, shows: &[String], report: &mut Report) -> Result<()> {
     let mut kept = Vec::new();
     for _ in 0..ROUNDS {
         let mut rates = [0.0; 2];

@@ -1,16 +1,18 @@
--- Shows of 1,000 seats and 1,000 old bookings each, $1 of them, with their logs. Run without
--- foreign keys' triggers: what is inserted is right.
+-- Shows of 1,000 seats and 1,000 old bookings each, $1 of them, with their logs, all like the show $2.
+-- Run without triggers: what is inserted is right.
 WITH shows AS (
-    INSERT INTO booking.sales (show_id, revision, state, start_at, layout, seat_count)
+    INSERT INTO booking.sales (
+        show_id, revision, state, start_at, layout, numbering, prices, seat_count
+    )
     SELECT
         encode(
             substr(uuid_send(gen_random_uuid()), 1, 6) || '\x8000'::bytea || '\x8000000000000000'::bytea,
             'hex'
         )::uuid,
-        1000000000 + n, 'ON_SALE', now() + interval '1 year',
-        '{"currency":"EUR","sections":[{"name":"General","price":1250,"rows":[{"name":"","seats":1000}]}]}',
-        1000
-    FROM generate_series(1, $1::bigint) AS n
+        1000000000 + n, 'ON_SALE', now() + interval '1 year', model.layout, model.numbering,
+        model.prices, model.seat_count
+    FROM generate_series(1, $1::bigint) AS n, booking.sales AS model
+    WHERE model.show_id = $2::text::uuid
     RETURNING show_id
 ), seats AS (
     INSERT INTO booking.show_seats (show_id, ordinal)
@@ -18,7 +20,7 @@ WITH shows AS (
 ), bookings AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, failure_reason, version, customer_id, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at, failed_at
+        seat_tiers, total, currency, created_at, expires_at, failed_at
     )
     SELECT
         show_id,
@@ -28,7 +30,7 @@ WITH shows AS (
             'hex'
         )::uuid,
         'FAILED', 'EXPIRED', 2, 'customer-' || n, ARRAY[n - 1, n % 1000]::integer[],
-        ARRAY[1250, 1250]::bigint[], 2500, 'EUR',
+        ARRAY[1250, 1250]::bigint[], ARRAY['General', 'General'], 2500, 'EUR',
         now() - interval '1 day', now() - interval '1 day' + interval '2 minutes',
         now() - interval '1 day' + interval '2 minutes'
     FROM shows, generate_series(1, 1000::bigint) AS n

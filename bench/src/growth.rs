@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
+use proto::booking::v1::ListSeatsRequest;
+use proto::booking::v1::booking_service_client::BookingServiceClient;
 use serde_json::json;
+use tokio_postgres::types::ToSql;
 
 use crate::load::{self, Pairs, Seen};
 use crate::report::Report;
@@ -17,6 +21,8 @@ const SHOWS_AT_ONCE: i64 = 100;
 /// A cycle updates two seats and a booking.
 const UPDATES_PER_CYCLE: u64 = 3;
 const UPDATES: u64 = 1_000_000;
+/// How many shows are looked at at once.
+const LOOKS_AT_ONCE: usize = 256;
 
 /// How to run it.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -34,13 +40,14 @@ pub(crate) struct GrowthArgs {
     pub(crate) up_to: u32,
 }
 
-pub(crate) async fn run(stand: &Stand, args: GrowthArgs, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report) -> Result<()> {
     let length = Duration::from_secs(args.seconds.into());
     let mut medians = Vec::new();
-    let mut made = 0;
+    let model = stand.create_shows(1, SEATS_PER_SHOW).await?.remove(0);
+    let mut made = 1;
     for power in 5..=args.up_to {
         let shows = 10_i64.pow(power) / i64::from(SEATS_PER_SHOW);
-        grow(stand, shows - made).await?;
+        grow(stand, &model, shows - made).await?;
         made = shows;
         let ids = show_ids(stand).await?;
         let mut rates = Vec::new();
@@ -72,7 +79,7 @@ pub(crate) async fn run(stand: &Stand, args: GrowthArgs, report: &mut Report) ->
 }
 
 /// The cycle after a million updates that no VACUUM by hand came after.
-async fn worn(stand: &Stand, length: Duration, fresh: f64, report: &mut Report) -> Result<()> {
+async fn worn(stand: &mut Stand, length: Duration, fresh: f64, report: &mut Report) -> Result<()> {
     let pairs = free_pairs(stand, &show_ids(stand).await?).await?;
     let mut updates = 0;
     while updates < UPDATES {
@@ -90,14 +97,15 @@ async fn worn(stand: &Stand, length: Duration, fresh: f64, report: &mut Report) 
     Ok(())
 }
 
-async fn grow(stand: &Stand, mut shows: i64) -> Result<()> {
+async fn grow(stand: &Stand, model: &String, mut shows: i64) -> Result<()> {
     let owner = stand.owner().await?;
     owner
         .batch_execute("SET session_replication_role = replica")
         .await?;
     while shows > 0 {
         let portion = shows.min(SHOWS_AT_ONCE);
-        owner.execute(include_str!("grow.sql"), &[&portion]).await?;
+        let wanted: [&(dyn ToSql + Sync); 2] = [&portion, model];
+        owner.execute(include_str!("grow.sql"), &wanted).await?;
         shows -= portion;
     }
     Ok(())
@@ -113,7 +121,7 @@ async fn show_ids(stand: &Stand) -> Result<Vec<String>> {
 }
 
 /// Frees every seat, so that all pairs can be sold again.
-async fn free_pairs(stand: &Stand, shows: &[String]) -> Result<Pairs> {
+async fn free_pairs(stand: &mut Stand, shows: &[String]) -> Result<Pairs> {
     stand
         .owner()
         .await?
@@ -129,7 +137,28 @@ async fn free_pairs(stand: &Stand, shows: &[String]) -> Result<Pairs> {
                  SELECT FROM booking.transitions AS t WHERE t.show_id = b.show_id AND t.booking_id = b.booking_id AND t.version = b.version)",
         )
         .await?;
+    stand.restart_booking().await?;
+    look_at(stand, shows).await?;
     Ok(Pairs::shuffled(shows, SEATS_PER_SHOW))
+}
+
+/// Has booking-svc know every show, as it does after a while.
+async fn look_at(stand: &Stand, shows: &[String]) -> Result<()> {
+    let channels = connect(&stand.booking_endpoint()?, 1).await?;
+    let channel = channels.first().context("one connection")?;
+    let look = |show: &String| {
+        let request = ListSeatsRequest {
+            show_id: show.clone(),
+            page_size: 1,
+            ..Default::default()
+        };
+        let mut client = BookingServiceClient::new(channel.clone());
+        async move { client.list_seats(request).await }
+    };
+    for some in shows.chunks(LOOKS_AT_ONCE) {
+        try_join_all(some.iter().map(look)).await?;
+    }
+    Ok(())
 }
 
 async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> {

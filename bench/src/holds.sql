@@ -1,10 +1,10 @@
 -- Holds that ended within a minute, a minute ago, on every pair of the first $1 pairs of each
 -- show, with what belongs to them. `pair` is named in the end of a hold so that each has its
--- own. Run without foreign keys' triggers: what is inserted is right.
+-- own. Run without triggers: what is inserted is right.
 WITH made AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, seat_ordinals, seat_prices,
-        total, currency, created_at, expires_at
+        seat_tiers, total, currency, created_at, expires_at
     )
     SELECT
         s.show_id,
@@ -14,7 +14,7 @@ WITH made AS (
             'hex'
         )::uuid,
         'PENDING', 1, 'customer', ARRAY[pair * 2, pair * 2 + 1]::integer[], ARRAY[1250, 1250]::bigint[],
-        2500, 'EUR', ends - interval '2 minutes', ends
+        ARRAY['General', 'General'], 2500, 'EUR', ends - interval '2 minutes', ends
     FROM booking.sales AS s, generate_series(0, $1::bigint - 1) AS pair,
         LATERAL (SELECT now() - interval '1 minute' - random() * interval '1 minute' + pair * interval '0' AS ends) AS hold
     RETURNING show_id, booking_id, seat_ordinals

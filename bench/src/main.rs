@@ -81,12 +81,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let stand = Stand::start(arguments.postgres, arguments.lanes).await?;
+    let mut stand = Stand::start(arguments.postgres, arguments.lanes).await?;
     let mut report = Report::default();
     report.machine(&stand.postgres_version());
     let name = match arguments.what {
         What::Cycle(args) => {
-            cycle::run(&stand, args, &mut report).await?;
+            cycle::run(&mut stand, args, &mut report).await?;
             "cycle"
         }
         What::Stampede(args) => {
@@ -106,11 +106,11 @@ async fn run(arguments: Arguments) -> Result<()> {
             "read"
         }
         What::Expire => {
-            expire::run(&stand, &mut report).await?;
+            expire::run(&mut stand, &mut report).await?;
             "expire"
         }
         What::Growth(args) => {
-            growth::run(&stand, args, &mut report).await?;
+            growth::run(&mut stand, args, &mut report).await?;
             "growth"
         }
         What::Idle => {

@@ -37,6 +37,7 @@ pub(crate) struct Stand {
     folder: PathBuf,
     binaries: PathBuf,
     booking: Service,
+    booking_arguments: Vec<String>,
     catalog: Service,
     cluster: Cluster,
 }
@@ -80,6 +81,7 @@ impl Stand {
             folder,
             binaries: binaries_folder,
             booking,
+            booking_arguments: more,
             catalog,
             cluster,
         })
@@ -164,7 +166,7 @@ impl Stand {
     }
 
     /// Forgets every booking, as if none had ever been made.
-    pub(crate) async fn reset(&self) -> Result<()> {
+    pub(crate) async fn reset(&mut self) -> Result<()> {
         // Without the checks of foreign keys: what is inserted is right, and there is much.
         self.owner()
             .await?
@@ -176,7 +178,19 @@ impl Stand {
                  UPDATE booking.show_areas SET taken = 0",
             )
             .await?;
+        self.restart_booking().await?;
         self.quiesce().await
+    }
+
+    /// Has booking-svc begin anew: what it remembers is not so any more.
+    pub(crate) async fn restart_booking(&mut self) -> Result<()> {
+        self.booking.child.kill().await?;
+        let profile = std::env::current_exe()?;
+        let profile = profile.parent().context("this program lies in no folder")?;
+        let url = self.cluster.url("booking_svc", DATABASE);
+        let more = &self.booking_arguments;
+        self.booking = Service::start(profile, &self.folder, "booking-svc", &url, more).await?;
+        Ok(())
     }
 
     /// Leaves no work behind that the next round would pay for.

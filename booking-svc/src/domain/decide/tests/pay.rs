@@ -1,6 +1,5 @@
 //! Paying: what an attempt does to a hold, and what its end does, whenever that comes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::BookingId;
