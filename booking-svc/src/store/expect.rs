@@ -25,7 +25,7 @@ use crate::domain::{
 /// The most holds that are remembered; the half of them that are older are forgotten at once.
 const HOLDS_MAX: usize = 32_768;
 /// The most seats that are told apart, in words of 64; then all are forgotten.
-const SEAT_WORDS_MAX: usize = 1 << 20;
+const SEAT_WORDS_MAX: usize = 1 << 18;
 /// How long a look at the database's clock serves.
 const CLOCK_MAX: Duration = Duration::from_secs(60);
 /// How much of the time since then is left out, one part of so many: clocks drift apart by less,
