@@ -10,8 +10,8 @@ use crate::stand::{Stand, show_starts_at, venue};
 
 /// With those that are there already.
 const SHOWS: u32 = 10_000;
-/// As few that they do not wait for each other, but for what they ask for.
-const CLIENTS: usize = 4;
+/// One alone, and as many as keep two cores busy.
+const CLIENTS: [usize; 2] = [1, 4];
 /// One show of so many is cancelled.
 const CANCEL_EACH: usize = 10;
 
@@ -28,9 +28,10 @@ pub(crate) async fn run(stand: &Stand, shows: u32, report: &mut Report) -> Resul
         client.cancel_show(request).await?;
     }
     stand.quiesce().await?;
-    for (name, request) in filters() {
+    let cases = CLIENTS.map(|clients| filters().map(|filter| (clients, filter)));
+    for (clients, (name, request)) in cases.into_iter().flatten() {
         let name = format!("ListShows of {SHOWS} shows, {name}");
-        measure(&name, CLIENTS, report, |_| {
+        measure(&name, clients, report, |_| {
             let mut client = CatalogServiceClient::new(catalog.clone());
             let request = request.clone();
             async move { client.list_shows(request).await.map(drop) }

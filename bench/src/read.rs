@@ -112,7 +112,7 @@ where
         latency.p50_us, latency.p99_us, latency.p999_us
     ));
     report.figures(
-        name,
+        &format!("{name}, {clients} clients"),
         &json!({ "per_second": per_second, "latency": latency }),
     );
     Ok(())
