@@ -158,11 +158,11 @@ impl Expectations {
         }
     }
 
-    /// Notes that all was as expected, at a moment by the database's clock.
-    pub(super) fn were_right(&self, moment: OffsetDateTime) {
+    /// Notes that all was as expected, and what the database's clock was then.
+    pub(super) fn were_right(&self, clock: OffsetDateTime) {
         let mut state = self.state();
         state.misses = 0;
-        state.clock = Some(Clock::at(moment));
+        state.clock = Some(Clock::at(clock));
     }
 
     /// Notes that not all of it was: what these orders rest on is forgotten, and the next

@@ -254,9 +254,10 @@ async fn begin(
         return Ok(Begun::Locked(Box::new(locked)));
     };
     match step(connection.write_expected(&batch.orders, &expected), true).await {
-        Ok((moment, ending)) => {
-            expectations.were_right(moment);
-            Ok(Begun::Written(expected.at(&batch.orders, moment), ending))
+        Ok((written, ending)) => {
+            expectations.were_right(written.clock);
+            let outcomes = expected.at(&batch.orders, written.moment);
+            Ok(Begun::Written(outcomes, ending))
         }
         Err(trouble @ (Trouble::ConnectionLost { .. } | Trouble::CopyMet)) => Err(trouble),
         Err(trouble) => {

@@ -17,13 +17,12 @@ use std::iter;
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
 use service_kit::postgres;
-use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
 use self::wanted::{Keys, Wanted};
-use self::write::write;
+use self::write::{Written, write};
 use super::expect::{Expected, ExpectedSales};
 use super::refusals;
 use super::rows::{self, BadRow};
@@ -203,7 +202,7 @@ impl Connection {
         &self,
         orders: &[Order],
         expected: &Expected,
-    ) -> Result<(OffsetDateTime, Ending), TransactError> {
+    ) -> Result<(Written, Ending), TransactError> {
         let Self { client, statements } = self;
         let unlocked = Unlocked {
             sales: expected.sales.clone(),
@@ -220,8 +219,12 @@ impl Connection {
             )
         );
         begun?;
-        let (ending, moment) = written?;
-        Ok((moment.unwrap_or(expected.now), Ending(ending)))
+        let (ending, written) = written?;
+        let unknown = Written {
+            moment: expected.now,
+            clock: expected.now,
+        };
+        Ok((written.unwrap_or(unknown), Ending(ending)))
     }
 }
 

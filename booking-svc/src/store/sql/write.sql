@@ -112,4 +112,5 @@ SELECT
     booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22)),
     -- A copy of what was refused is not granted.
     booking.expect_no_refusal($25, $31),
-    $33::timestamptz + (SELECT later FROM moment)
+    $33::timestamptz + (SELECT later FROM moment),
+    clock_timestamp()

@@ -12,19 +12,29 @@ use crate::domain::{
 };
 use crate::store::{area_lines, prior, refusals, rows};
 
-/// The column of `write.sql` that is not a check.
+/// The columns of `write.sql` that are no checks.
 const MOMENT: usize = 4;
+const CLOCK: usize = 5;
+
+/// When a batch was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Written {
+    /// The time that its changes have.
+    pub(in crate::store) moment: OffsetDateTime,
+    /// The database's clock when that was done.
+    pub(in crate::store) clock: OffsetDateTime,
+}
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
-/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, by
-/// the database's clock, if anything was granted.
+/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, if
+/// anything was granted.
 pub(super) async fn write(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
     unlocked: &Unlocked,
     now: OffsetDateTime,
-) -> Result<(SimpleQueryStream, Option<OffsetDateTime>), tokio_postgres::Error> {
+) -> Result<(SimpleQueryStream, Option<Written>), tokio_postgres::Error> {
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
     let failed = AtomicBool::new(false);
@@ -50,11 +60,11 @@ pub(super) async fn write(
     let (counted, written, rewritten, paid, remembered, sent) =
         join!(count, write, rewrite, payments, remember, commit);
     counted?;
-    let moment = written?;
+    let written = written?;
     rewritten?;
     paid?;
     remembered?;
-    Ok((sent?, moment))
+    Ok((sent?, written))
 }
 
 /// Runs a statement, and notes at once if it has failed.
@@ -148,7 +158,7 @@ async fn write_most(
     writes: &Writes,
     unlocked: &Unlocked,
     now: OffsetDateTime,
-) -> Result<Option<OffsetDateTime>, tokio_postgres::Error> {
+) -> Result<Option<Written>, tokio_postgres::Error> {
     if writes.transitions.is_empty() {
         return Ok(None);
     }
@@ -225,7 +235,10 @@ async fn write_most(
             ],
         )
         .await?;
-    Ok(Some(written.get(MOMENT)))
+    Ok(Some(Written {
+        moment: written.get(MOMENT),
+        clock: written.get(CLOCK),
+    }))
 }
 
 /// The bookings of which more has changed than the state.
