@@ -103,7 +103,8 @@ impl Payments {
         let state = match asking.await {
             Ok(RefundFate::Refunded) => RefundState::Refunded,
             Ok(RefundFate::Declined) => {
-                tracing::error!(%key, %booking_id, "a refund was declined: somebody has to see to it");
+                // No fault of ours.
+                tracing::warn!(%key, %booking_id, "a refund was declined: somebody has to see to it");
                 RefundState::Declined
             }
             Err(error) => {
