@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use futures_util::future::try_join_all;
-use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::{ReserveSeatsRequest, SeatChoice};
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
@@ -14,14 +13,14 @@ use proto::catalog::v1::{
     CreateShowRequest, NameList, NumberSeries, RowBlock, SeatLayout, Section, Series, ShowType,
 };
 use proto::money::v1::Money;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use crate::load::{self, Random};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
-use crate::stand::{Stand, connect, show_starts_at};
+use crate::stand::{Stand, show_starts_at};
 use crate::stats::{Latency, Spread, micros, ratio};
+use crate::wire::Wire;
 
 const SECTIONS: u32 = 20;
 const ROWS: u32 = 25;
@@ -57,15 +56,15 @@ struct Seen {
 
 pub(crate) async fn run(stand: &Stand, args: BestArgs, report: &mut Report) -> Result<()> {
     let pgbench = Pgbench::find(stand)?;
-    let channels = connect(&stand.booking_endpoint()?, 8).await?;
+    let wires = stand.wires(8).await?;
     let (mut ours, mut theirs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=args.rounds {
         let show = an_arena(stand, round).await?;
         stand.quiesce().await?;
         let began = Instant::now();
         let clients = (0..args.clients).map(|number| {
-            let channel = channels[number as usize % channels.len()].clone();
-            let task = tokio::spawn(fill(channel, show.clone(), number));
+            let wire = wires[number as usize % wires.len()].clone();
+            let task = tokio::spawn(fill(wire, show.clone(), number));
             async move { task.await? }
         });
         let seen = try_join_all(clients)
@@ -117,8 +116,7 @@ pub(crate) async fn run(stand: &Stand, args: BestArgs, report: &mut Report) -> R
 }
 
 /// Takes the best seats for one party after another until none is left.
-async fn fill(channel: Channel, show: String, number: u32) -> Result<Seen> {
-    let mut client = BookingServiceClient::new(channel);
+async fn fill(wire: Wire, show: String, number: u32) -> Result<Seen> {
     let mut random = Random::new();
     let mut seen = Seen::default();
     let mut largest = PARTY_MAX;
@@ -133,7 +131,7 @@ async fn fill(channel: Channel, show: String, number: u32) -> Result<Seen> {
             ..load::reservation(&show, &[], number)
         };
         let began = Instant::now();
-        let reserved = client.reserve_seats(request).await;
+        let reserved = wire.reserve_seats(&request).await;
         seen.calls.push(micros(began.elapsed()));
         match reserved {
             Ok(_) => {

@@ -10,7 +10,7 @@ use crate::cpu::{self, Cpu};
 use crate::load::{self, Pairs};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
-use crate::stand::{Stand, connect};
+use crate::stand::Stand;
 use crate::stats::{Latency, Spread};
 
 const SHOWS: u32 = 1_000;
@@ -128,12 +128,12 @@ async fn measure(
     connections: u32,
 ) -> Result<Ours> {
     let pairs = Pairs::shuffled(shows, SEATS);
-    let channels = connect(&stand.booking_endpoint()?, connections.min(clients)).await?;
+    let wires = stand.wires(connections.min(clients)).await?;
     // Connections, plans and caches as they are after a moment of work.
-    load::cycles(&channels, clients, Duration::from_secs(1), &pairs).await?;
+    load::cycles(&wires, clients, Duration::from_secs(1), &pairs).await?;
     let load_before = cpu::load_average();
     let before = stand.cpu();
-    let seen = load::cycles(&channels, clients, length, &pairs).await?;
+    let seen = load::cycles(&wires, clients, length, &pairs).await?;
     let used = stand.cpu().since(before);
     ensure!(
         seen.errors.is_empty(),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::load::{self, Pairs};
 use crate::report::Report;
-use crate::stand::{Stand, connect};
+use crate::stand::Stand;
 use crate::stats::{self, Spread};
 
 const SHOWS: u32 = 1_000;
@@ -97,14 +97,14 @@ async fn beside_load(stand: &mut Stand, shows: &[String], report: &mut Report) -
             make_holds(stand).await?;
             // Seats that no stale hold has.
             let pairs = Pairs::shuffled_from(shows, 201, SEATS);
-            let channels = connect(&stand.booking_endpoint()?, 8).await?;
-            load::cycles(&channels, CLIENTS, Duration::from_secs(1), &pairs).await?;
+            let wires = stand.wires(8).await?;
+            load::cycles(&wires, CLIENTS, Duration::from_secs(1), &pairs).await?;
             let worker = if with_worker {
                 Some(stand.start_worker().await?)
             } else {
                 None
             };
-            let seen = load::cycles(&channels, CLIENTS, LOAD_LENGTH, &pairs).await?;
+            let seen = load::cycles(&wires, CLIENTS, LOAD_LENGTH, &pairs).await?;
             ensure!(
                 seen.errors.is_empty(),
                 "errors where none may be: {:?}",

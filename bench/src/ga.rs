@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::{PlaceRequest, ReserveSeatsRequest};
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
@@ -14,14 +13,14 @@ use proto::catalog::v1::{Area, CreateShowRequest, SeatLayout, ShowType};
 use proto::money::v1::Money;
 use serde::Serialize;
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use crate::load::{self, Random};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
-use crate::stand::{Stand, connect};
+use crate::stand::Stand;
 use crate::stats::{Latency, Spread, micros};
+use crate::wire::Wire;
 
 const PLACES: u32 = 50_000;
 /// The most places of an order; the least is 1.
@@ -163,15 +162,15 @@ async fn create_show(stand: &Stand) -> Result<String> {
 }
 
 async fn sell_out(stand: &Stand, args: GaArgs, show: &str) -> Result<(Duration, Seen)> {
-    let channels = connect(&stand.booking_endpoint()?, args.connections).await?;
+    let wires = stand.wires(args.connections).await?;
     let total = Arc::new(Mutex::new(Seen::default()));
     let began = Instant::now();
     let clients: Vec<_> = (0..args.clients)
         .map(|number| {
-            let channel = channels[number as usize % channels.len()].clone();
+            let wire = wires[number as usize % wires.len()].clone();
             let (show, total) = (show.to_owned(), Arc::clone(&total));
             tokio::spawn(async move {
-                let seen = buy(channel, number, show).await?;
+                let seen = buy(wire, number, show).await?;
                 total
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -189,8 +188,7 @@ async fn sell_out(stand: &Stand, args: GaArgs, show: &str) -> Result<(Duration, 
 }
 
 /// Takes places until there are none.
-async fn buy(channel: Channel, number: u32, show: String) -> Result<Seen> {
-    let mut client = BookingServiceClient::new(channel);
+async fn buy(wire: Wire, number: u32, show: String) -> Result<Seen> {
     let mut random = Random::new();
     let mut seen = Seen::default();
     let mut left = PLACES;
@@ -205,7 +203,7 @@ async fn buy(channel: Channel, number: u32, show: String) -> Result<Seen> {
             ..load::reservation(&show, &[], number)
         };
         let began = Instant::now();
-        let outcome = client.reserve_seats(request).await;
+        let outcome = wire.reserve_seats(&request).await;
         seen.calls.push(micros(began.elapsed()));
         match outcome {
             Ok(_) => {

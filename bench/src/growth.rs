@@ -162,9 +162,9 @@ async fn look_at(stand: &Stand, shows: &[String]) -> Result<()> {
 }
 
 async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> {
-    let channels = connect(&stand.booking_endpoint()?, 8).await?;
-    load::cycles(&channels, CLIENTS, Duration::from_secs(1), pairs).await?;
-    let seen = load::cycles(&channels, CLIENTS, length, pairs).await?;
+    let wires = stand.wires(8).await?;
+    load::cycles(&wires, CLIENTS, Duration::from_secs(1), pairs).await?;
+    let seen = load::cycles(&wires, CLIENTS, length, pairs).await?;
     ensure!(
         seen.errors.is_empty(),
         "errors where none may be: {:?}",

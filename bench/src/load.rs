@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{ConfirmBookingRequest, ReserveSeatsRequest};
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::stats::{Latency, micros};
+use crate::wire::Wire;
 
 /// Pairs of adjacent seats, each given out once, in random order.
 #[derive(Debug, Clone)]
@@ -95,10 +94,10 @@ struct Tally {
     errors: BTreeMap<String, u64>,
 }
 
-/// Has `clients` clients reserve and confirm over `channels` for a while, or until every pair
+/// Has `clients` clients reserve and confirm over `wires` for a while, or until every pair
 /// is sold.
 pub(crate) async fn cycles(
-    channels: &[Channel],
+    wires: &[Wire],
     clients: u32,
     length: Duration,
     pairs: &Pairs,
@@ -107,10 +106,10 @@ pub(crate) async fn cycles(
     let total = Arc::new(Mutex::new(Tally::default()));
     let mut tasks = Vec::new();
     for number in 0..clients {
-        let channel = channels[number as usize % channels.len()].clone();
+        let wire = wires[number as usize % wires.len()].clone();
         let (pairs, total) = (pairs.clone(), Arc::clone(&total));
         tasks.push(tokio::spawn(async move {
-            let tally = client(channel, number, began + length, &pairs).await;
+            let tally = client(wire, number, began + length, &pairs).await;
             total
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -131,8 +130,7 @@ pub(crate) async fn cycles(
     })
 }
 
-async fn client(channel: Channel, number: u32, end: Instant, pairs: &Pairs) -> Tally {
-    let mut client = BookingServiceClient::new(channel);
+async fn client(wire: Wire, number: u32, end: Instant, pairs: &Pairs) -> Tally {
     let mut tally = Tally::default();
     while Instant::now() < end {
         let Some((show, seat)) = pairs.take() else {
@@ -140,12 +138,8 @@ async fn client(channel: Channel, number: u32, end: Instant, pairs: &Pairs) -> T
         };
         let request = reservation(show, &[seat, seat + 1], number);
         let began = Instant::now();
-        let booking_id = match client.reserve_seats(request).await {
-            Ok(response) => response
-                .into_inner()
-                .booking
-                .map(|booking| booking.booking_id)
-                .unwrap_or_default(),
+        let booking_id = match wire.reserve_seats(&request).await {
+            Ok(booking_id) => booking_id,
             Err(status) => {
                 tally.error(&status);
                 continue;
@@ -159,8 +153,8 @@ async fn client(channel: Channel, number: u32, end: Instant, pairs: &Pairs) -> T
             request_id,
             ..Default::default()
         };
-        match client.confirm_booking(request).await {
-            Ok(_) => tally.cycles += 1,
+        match wire.confirm_booking(&request).await {
+            Ok(()) => tally.cycles += 1,
             Err(status) => tally.error(&status),
         }
         tally.confirm.push(micros(began.elapsed()));

@@ -17,6 +17,7 @@ mod report;
 mod stampede;
 mod stand;
 mod stats;
+mod wire;
 
 use std::process::ExitCode;
 use std::time::Duration;

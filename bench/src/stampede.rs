@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use proto::booking::v1::ConfirmBookingRequest;
-use proto::booking::v1::booking_service_client::BookingServiceClient;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::load::{self, Random};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
-use crate::stand::{Stand, connect};
+use crate::stand::Stand;
 use crate::stats::{Latency, Spread, micros};
+use crate::wire::Wire;
 
 const SEATS: u32 = 10_000;
 const TAKEN: &str = "FailedPrecondition SEATS_UNAVAILABLE";
@@ -60,7 +59,7 @@ pub(crate) async fn run(stand: &Stand, args: StampedeArgs, report: &mut Report) 
     for round in 1..=args.rounds {
         let show = stand.create_shows(1, SEATS).await?.remove(0);
         stand.quiesce().await?;
-        let channels = connect(&stand.booking_endpoint()?, args.connections).await?;
+        let wires = stand.wires(args.connections).await?;
         let hall = Arc::new(Hall {
             show,
             free: Mutex::new((0..SEATS / 2).collect()),
@@ -69,8 +68,8 @@ pub(crate) async fn run(stand: &Stand, args: StampedeArgs, report: &mut Report) 
         let began = Instant::now();
         let clients: Vec<_> = (0..args.clients)
             .map(|number| {
-                let channel = channels[number as usize % channels.len()].clone();
-                tokio::spawn(buy(channel, number, Arc::clone(&hall)))
+                let wire = wires[number as usize % wires.len()].clone();
+                tokio::spawn(buy(wire, number, Arc::clone(&hall)))
             })
             .collect();
         for client in clients {
@@ -125,16 +124,15 @@ pub(crate) async fn run(stand: &Stand, args: StampedeArgs, report: &mut Report) 
 }
 
 /// Takes pairs until there is none.
-async fn buy(channel: Channel, number: u32, hall: Arc<Hall>) -> Result<()> {
-    let mut client = BookingServiceClient::new(channel);
+async fn buy(wire: Wire, number: u32, hall: Arc<Hall>) -> Result<()> {
     let mut random = Random::new();
     while let Some(pair) = hall.choose(&mut random) {
         let request = load::reservation(&hall.show, &[pair * 2 + 1, pair * 2 + 2], number);
         let began = Instant::now();
-        let reserved = client.reserve_seats(request).await;
+        let reserved = wire.reserve_seats(&request).await;
         hall.saw(began.elapsed());
-        let booking = match reserved {
-            Ok(response) => response.into_inner().booking.unwrap_or_default(),
+        let booking_id = match reserved {
+            Ok(booking_id) => booking_id,
             Err(status) => {
                 let name = load::name(&status);
                 ensure!(
@@ -149,11 +147,11 @@ async fn buy(channel: Channel, number: u32, hall: Arc<Hall>) -> Result<()> {
         hall.taken(pair, None);
         let began = Instant::now();
         let request = ConfirmBookingRequest {
-            booking_id: booking.booking_id,
+            booking_id,
             request_id: Uuid::new_v4().to_string(),
             ..Default::default()
         };
-        client.confirm_booking(request).await?;
+        wire.confirm_booking(&request).await?;
         hall.saw(began.elapsed());
     }
     Ok(())

@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cpu::{self, Cpu};
+use crate::wire::Wire;
 
 const DATABASE: &str = "postgres";
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -116,6 +117,12 @@ impl Stand {
 
     pub(crate) fn booking_endpoint(&self) -> Result<Endpoint> {
         Ok(Endpoint::from_shared(self.booking.url())?.tcp_nodelay(true))
+    }
+
+    /// So many connections for load on booking-svc.
+    pub(crate) async fn wires(&self, count: u32) -> Result<Vec<Wire>> {
+        let opening = (0..count).map(|_| Wire::open(self.booking.address));
+        futures_util::future::try_join_all(opening).await
     }
 
     pub(crate) fn catalog_endpoint(&self) -> Result<Endpoint> {
