@@ -41,7 +41,7 @@ pub(crate) struct GaArgs {
     pub(crate) clients: u32,
 
     /// Over how many connections the clients are spread
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) connections: u32,
 
     /// How many shows are sold out, one after another

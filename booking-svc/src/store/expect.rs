@@ -1,5 +1,6 @@
 //! What this process expects of rows that it has not locked, because it wrote them itself or saw
-//! them under a lock not long ago: seats that nobody has, holds that it made, the database's clock.
+//! them under a lock not long ago: seats that nobody has, areas that have places left, holds that it
+//! made, the database's clock.
 //!
 //! A batch of which all would be granted over what is expected is written without having been
 //! locked: the write locks the rows and compares each with what was expected. If one is not so the
@@ -10,22 +11,25 @@
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::mem::take;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{BookingId, ShowId};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::transact::Written;
 use crate::domain::{
-    Booking, BookingState, Command, Decision, Locked, Order, Outcome, Reservation, SaleRow,
-    SaleState, Writes, decide,
+    AreaKey, AreaRow, AreaWrite, Booking, BookingState, Command, Decision, Locked, Order, Outcome,
+    Reservation, SaleRow, SaleState, Writes, decide,
 };
 
 /// The most holds that are remembered; the half of them that are older are forgotten at once.
 const HOLDS_MAX: usize = 32_768;
 /// The most seats that are told apart, in words of 64; then all are forgotten.
 const SEAT_WORDS_MAX: usize = 1 << 18;
+/// The most areas that are remembered; then all are forgotten.
+const AREAS_MAX: usize = 10_000;
 /// How long a look at the database's clock serves.
 const CLOCK_MAX: Duration = Duration::from_secs(60);
 /// How much of the time since then is left out, one part of so many: clocks drift apart by less,
@@ -53,6 +57,8 @@ pub(super) struct Expected {
     pub(super) outcomes: Vec<Outcome>,
     /// What is to be written, each part with what is expected of it.
     pub(super) writes: Writes,
+    /// The areas of which that takes places, or gives them back, in the order of locks.
+    pub(super) areas: Vec<AreaWrite>,
     /// The sales that it rests on.
     pub(super) sales: ExpectedSales,
     /// The time of it all, or a little earlier.
@@ -60,14 +66,15 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// What has become of `orders`, as it was written at `moment`.
-    pub(super) fn at(self, orders: &[Order], moment: OffsetDateTime) -> Vec<Outcome> {
-        let later = moment - self.now;
+    /// What has become of `orders`, as they were written.
+    pub(super) fn at(self, orders: &[Order], written: Written) -> Vec<Outcome> {
         let mut outcomes = self.outcomes;
         for (order, outcome) in iter::zip(orders, &mut outcomes) {
             let Ok(booking) = outcome else { continue };
             // Nothing but what `rows` lets in.
-            if let Command::Reserve(_) = order.command {
+            let is_new = matches!(order.command, Command::Reserve(_));
+            let later = if is_new { written.made } else { written.moment } - self.now;
+            if is_new {
                 booking.created_at += later;
                 booking.expires_at += later;
             }
@@ -88,6 +95,7 @@ struct State {
     clock: Option<Clock>,
     holds: Holds,
     taken: TakenSeats,
+    areas: HashMap<AreaKey, AreaRow>,
     /// How many batches in a row were tried in vain.
     misses: u32,
     /// How many of the next are not tried.
@@ -105,11 +113,14 @@ impl Expectations {
         let (locked, sales) = state.rows(orders)?;
         let now = locked.now?;
         // Nobody waits for this lock but lanes, which run on the same few threads.
-        let Decision { outcomes, writes } = decide(orders, locked);
-        let is_plain = writes.rewritten.is_empty()
-            && writes.areas.is_empty()
-            && writes.refusals.is_empty()
-            && writes.payments.is_empty();
+        let Decision {
+            outcomes,
+            mut writes,
+        } = decide(orders, locked);
+        // What is counted without having been locked is counted where the seats are given.
+        let areas = take(&mut writes.areas);
+        let is_plain =
+            writes.rewritten.is_empty() && writes.refusals.is_empty() && writes.payments.is_empty();
         if !is_plain || writes.transitions.is_empty() || outcomes.iter().any(Result::is_err) {
             return None;
         }
@@ -118,9 +129,16 @@ impl Expectations {
                 .taken
                 .note(seat.show_id, seat.ordinal, seat.to.is_some());
         }
+        for area in &areas {
+            let key = (area.show_id, Arc::clone(&area.area));
+            if let Some(row) = state.areas.get_mut(&key) {
+                row.taken = area.to;
+            }
+        }
         Some(Expected {
             outcomes,
             writes,
+            areas,
             sales,
             now,
         })
@@ -133,6 +151,10 @@ impl Expectations {
         for ((show_id, ordinal), owner) in &locked.seats {
             state.taken.note(*show_id, *ordinal, owner.is_some());
         }
+        if state.areas.len() + locked.areas.len() > AREAS_MAX {
+            state.areas.clear();
+        }
+        state.areas.extend(locked.areas.clone());
     }
 
     /// Notes what has become of a batch's orders, for good.
@@ -147,10 +169,7 @@ impl Expectations {
             for seat in &booking.seats {
                 state.taken.note(show_id, seat.ordinal, is_live);
             }
-            if booking.state == BookingState::Pending
-                && booking.places.is_empty()
-                && booking.payment.is_none()
-            {
+            if booking.state == BookingState::Pending && booking.payment.is_none() {
                 state.holds.insert(booking.clone());
             } else {
                 state.holds.remove(booking.booking_id);
@@ -171,8 +190,14 @@ impl Expectations {
         let mut state = self.state();
         state.misses = state.misses.saturating_add(1);
         state.rest = 2_u32.saturating_pow(state.misses).min(REST_MAX);
-        for id in orders.iter().filter_map(|order| order.command.booking_id()) {
-            state.holds.remove(id);
+        for order in orders {
+            if let Some(id) = order.command.booking_id() {
+                state.holds.remove(id);
+            }
+            for places in order.command.takes_places() {
+                let key = (order.show_id, Arc::clone(&places.area));
+                state.areas.remove(&key);
+            }
         }
     }
 
@@ -205,6 +230,11 @@ impl State {
                         }
                         locked.seats.insert((show_id, ordinal), None);
                     }
+                    for places in &wanted.places {
+                        let key = (show_id, Arc::clone(&places.area));
+                        let area = *self.areas.get(&key)?;
+                        locked.areas.insert(key, area);
+                    }
                     let (revision, terms) = (wanted.sale.revision, &wanted.sale.terms);
                     let sale = ExpectedSale {
                         revision: Some(revision),
@@ -226,6 +256,12 @@ impl State {
                             .seats
                             .insert((show_id, seat.ordinal), Some(*booking_id));
                     }
+                    for places in &hold.places {
+                        let key = (show_id, Arc::clone(&places.area));
+                        if let Some(area) = self.areas.get(&key) {
+                            locked.areas.insert(key, *area);
+                        }
+                    }
                     locked.bookings.insert(*booking_id, hold);
                     if sales.contains_key(&show_id) {
                         continue;
@@ -245,10 +281,9 @@ impl State {
     }
 }
 
-/// Whether nothing but its seats' rows and its sale's decide on it.
+/// Whether nothing but its seats' and areas' rows and its sale's decide on it.
 fn is_plain(wanted: &Reservation) -> bool {
-    wanted.places.is_empty()
-        && wanted.picks.ordinals.is_empty()
+    wanted.picks.ordinals.is_empty()
         && wanted.picks.unmet.is_none()
         && wanted.around.is_none()
         && wanted.sale.terms.places_per_customer_max.is_none()

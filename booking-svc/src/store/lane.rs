@@ -256,7 +256,7 @@ async fn begin(
     match step(connection.write_expected(&batch.orders, &expected), true).await {
         Ok((written, ending)) => {
             expectations.were_right(written.clock);
-            let outcomes = expected.at(&batch.orders, written.moment);
+            let outcomes = expected.at(&batch.orders, written);
             Ok(Begun::Written(outcomes, ending))
         }
         Err(trouble @ (Trouble::ConnectionLost { .. } | Trouble::CopyMet)) => Err(trouble),

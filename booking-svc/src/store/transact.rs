@@ -22,13 +22,14 @@ use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
 use self::wanted::{Keys, Wanted};
-use self::write::{Written, write};
+pub(super) use self::write::Written;
+use self::write::{WriteStatements, write};
 use super::expect::{Expected, ExpectedSales};
 use super::refusals;
 use super::rows::{self, BadRow};
 use crate::domain::{
-    BookingState, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow, SaleState,
-    decide,
+    AreaWrite, BookingState, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow,
+    SaleState, decide,
 };
 
 /// Why a transaction did not come to its end.
@@ -61,7 +62,7 @@ struct Statements {
     refusals: Statement,
     remember: Statement,
     clock: Statement,
-    write: Statement,
+    write: WriteStatements,
     rewrite: Statement,
     count_areas: Statement,
     payments: Statement,
@@ -85,7 +86,7 @@ impl Statements {
             refusals: client.prepare(include_str!("sql/refusals.sql")).await?,
             remember: client.prepare(include_str!("sql/remember.sql")).await?,
             clock: client.prepare("SELECT clock_timestamp()").await?,
-            write: client.prepare(include_str!("sql/write.sql")).await?,
+            write: WriteStatements::prepare(client).await?,
             rewrite: client.prepare(include_str!("sql/rewrite.sql")).await?,
             count_areas: client.prepare(include_str!("sql/count_areas.sql")).await?,
             payments: client
@@ -101,6 +102,8 @@ struct Unlocked {
     sales: ExpectedSales,
     /// The keys of the locks of the callers' request ids, ascending.
     request_locks: Vec<i64>,
+    /// The areas of which places are taken.
+    areas: Vec<AreaWrite>,
 }
 
 /// The end of a transaction, which is on its way.
@@ -207,6 +210,7 @@ impl Connection {
         let unlocked = Unlocked {
             sales: expected.sales.clone(),
             request_locks: wanted::request_locks(orders),
+            areas: expected.areas.clone(),
         };
         let (begun, written) = join!(
             client.batch_execute("BEGIN"),
@@ -222,6 +226,7 @@ impl Connection {
         let (ending, written) = written?;
         let unknown = Written {
             moment: expected.now,
+            made: expected.now,
             clock: expected.now,
         };
         Ok((written.unwrap_or(unknown), Ending(ending)))

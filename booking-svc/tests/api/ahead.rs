@@ -1,15 +1,18 @@
 //! What is written without having been locked, as it is expected to be granted: when that is so,
 //! and that it comes to the same when something is otherwise.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use proto::booking::v1::{Booking, BookingState, ExtendHoldRequest};
-use system_tests::errors::{assert_error, subjects};
+use proto::booking::v1::{
+    Booking, BookingState, CancelBookingRequest, ExtendHoldRequest, ReserveSeatsRequest,
+};
+use system_tests::errors::{assert_error, metadata, subjects};
 use system_tests::eventually;
 use system_tests::system::{confirm, reservation, reserve};
 use tokio_postgres::Client;
 use tonic::{Code, Status};
 
+use crate::areas::{places, reserve as reserve_places, show_of};
 use crate::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -173,4 +176,123 @@ async fn a_hold_that_ends_while_its_confirm_waits_is_not_confirmed() {
     let status = outcome.expect_err("it has ended");
     assert_error(&status, Code::FailedPrecondition, "HOLD_EXPIRED");
     stage.assert_sound().await;
+}
+
+/// What reserves places of "Floor".
+fn of_floor(show: &str, quantity: i32) -> ReserveSeatsRequest {
+    ReserveSeatsRequest {
+        places: places(&[("Floor", quantity)]),
+        ..reservation(show, &[], "bob")
+    }
+}
+
+/// A stage with a show of "Floor" alone, of which two places are held, so that the service knows it.
+async fn begin_with_floor(capacity: i32) -> (Stage, String, Client) {
+    let stage = Stage::start().await;
+    let show = stage.create(show_of(0, &[("Floor", capacity)])).await;
+    reserve_places(&mut stage.client(), of_floor(&show, 2))
+        .await
+        .expect("free");
+    let holder = stage.system.database.owner().await;
+    (stage, show, holder)
+}
+
+#[tokio::test]
+async fn places_are_counted_without_having_been_locked() {
+    let (mut stage, show, holder) = begin_with_floor(10).await;
+    run(&holder, "BEGIN; SELECT FROM booking.show_areas FOR UPDATE").await;
+    let mut client = stage.client();
+    let meanwhile = async {
+        waits(&stage, true).await;
+        run(
+            &holder,
+            "CREATE TABLE released AS SELECT clock_timestamp() AS at; COMMIT",
+        )
+        .await;
+    };
+    let (held, ()) = tokio::join!(reserve_places(&mut client, of_floor(&show, 3)), meanwhile);
+    let held = held.expect("8 are left");
+    assert_eq!(stage.get(&held.booking_id).await, held);
+    // It is made when it has its places, not when it began to wait for them.
+    let after = "SELECT count(*) FROM booking.bookings AS b, released
+                 WHERE b.created_at > released.at
+                     AND b.expires_at = b.places_held_until
+                     AND b.created_at = (SELECT made_at FROM booking.transitions AS t
+                                         WHERE t.booking_id = b.booking_id)";
+    assert_eq!(stage.count(after).await, 1);
+    assert_eq!(stage.counts(&show).await, [(5, 5, 0)]);
+
+    let confirmed = confirm(&mut stage.client(), &held.booking_id).await;
+    assert_eq!(confirmed.expect("live").state(), BookingState::Confirmed);
+    assert_eq!(stage.counts(&show).await, [(5, 2, 3)]);
+    let held = reserve_places(&mut stage.client(), of_floor(&show, 5)).await;
+    let cancel = CancelBookingRequest {
+        booking_id: held.expect("5 are left").booking_id,
+        ..Default::default()
+    };
+    let cancelled = stage.client().cancel_booking(cancel).await;
+    cancelled.expect("live");
+    assert_eq!(stage.counts(&show).await, [(5, 2, 3)]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn places_that_another_replica_gave_are_not_given_again() {
+    let (mut stage, show, _) = begin_with_floor(10).await;
+    let (_other, mut other) = stage.another().await;
+    let mut left = 8;
+    while left > 0 {
+        let quantity = left.min(3);
+        let theirs = reserve_places(&mut other, of_floor(&show, quantity)).await;
+        theirs.expect("so many are left");
+        left -= quantity;
+        // The first does not know yet.
+        let status = reserve_places(&mut stage.client(), of_floor(&show, left + 1)).await;
+        let status = status.expect_err("one too many");
+        assert_error(&status, Code::FailedPrecondition, "AREA_FULL");
+        assert_eq!(metadata(&status)["left"], left.to_string());
+    }
+    assert_eq!(stage.counts(&show).await, [(0, 10, 0)]);
+    stage.assert_sound().await;
+}
+
+/// Has a reserve wait for what `lock` locks until the show's sales have closed.
+async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeatsRequest) {
+    let stage = Stage::start().await;
+    let mut described = show_of(4, &[("Floor", 10)]);
+    described.sales_close_time = Some((SystemTime::now() + SOON / 2).into());
+    let show = stage.create(described).await;
+    let mut client = stage.client();
+    let first = ReserveSeatsRequest {
+        seat_labels: vec!["A-4".to_owned()],
+        ..of_floor(&show, 1)
+    };
+    reserve_places(&mut client, first).await.expect("on sale");
+    let holder = stage.system.database.owner().await;
+    run(&holder, &format!("BEGIN; {lock}")).await;
+    let meanwhile = async {
+        waits(&stage, true).await;
+        eventually(SOON, "sales close", async || {
+            let closed =
+                "SELECT count(*) FROM booking.sales WHERE sales_close_at < clock_timestamp()";
+            stage.count(closed).await == 1
+        })
+        .await;
+        run(&holder, "COMMIT").await;
+    };
+    let (outcome, ()) = tokio::join!(reserve_places(&mut client, request(&show)), meanwhile);
+    let status = outcome.expect_err("closed");
+    assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+}
+
+#[tokio::test]
+async fn a_sale_that_closes_while_a_reserve_waits_for_a_seat_is_closed_for_it() {
+    let lock = "SELECT FROM booking.show_seats FOR UPDATE";
+    closes_while_waiting(lock, |show| reservation(show, &["A-1"], "bob")).await;
+}
+
+#[tokio::test]
+async fn a_sale_that_closes_while_a_reserve_waits_for_places_is_closed_for_it() {
+    let lock = "SELECT FROM booking.show_areas FOR UPDATE";
+    closes_while_waiting(lock, |show| of_floor(show, 1)).await;
 }

@@ -50,6 +50,15 @@ pub struct AreaWrite {
     pub to: u32,
 }
 
+impl AreaWrite {
+    /// How many more are taken, or if it is less than 0 given back.
+    #[must_use]
+    pub fn quantity(&self) -> i32 {
+        // No area has more places than fit.
+        self.to.cast_signed() - self.from.cast_signed()
+    }
+}
+
 /// The areas that a batch touches.
 #[derive(Debug, Default)]
 pub(super) struct Areas {

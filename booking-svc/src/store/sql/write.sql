@@ -12,10 +12,18 @@
 --     when it is compared, a little later than $33; but not if it was sent long ago.
 -- $44: when the holds of the bookings that have changed end. $46: the keys of the callers' request
 --     ids, if they were not locked before, in ascending order; see lock_sales.sql.
+-- $47 to $49: areas that were not locked before, in the order of locks, and how many places more
+--     are taken of each. How many had been does not matter, as long as there are so many left.
+-- What stands between two marks is left out if it has nothing to do: even that costs.
 WITH moment AS MATERIALIZED (
     SELECT CASE
         WHEN (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($46::bigint[]) AS keys (key)) = 0
             THEN interval '0'
+        ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
+    END AS later
+), made AS MATERIALIZED (
+    SELECT CASE
+        WHEN cardinality($42::uuid[]) = 0 THEN interval '0'
         ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
     END AS later
 ), sold AS (
@@ -27,7 +35,9 @@ WITH moment AS MATERIALIZED (
         AND (SELECT later FROM moment) < interval '5 s'
     ORDER BY expected.show_id
     FOR KEY SHARE OF s
-), inserted AS (
+)
+-- {new
+, inserted AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, email, seat_ordinals, seat_prices,
         total, currency, created_at, expires_at, seat_tiers, confirmed_at, areas, places_held_until,
@@ -36,11 +46,13 @@ WITH moment AS MATERIALIZED (
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
-        new.total, new.currency, $33::timestamptz + (SELECT later FROM moment),
-        new.expires_at + (SELECT later FROM moment),
+        new.total, new.currency, $33::timestamptz + (SELECT later FROM made),
+        new.expires_at + (SELECT later FROM made),
         ($36::text[])[new.first_seat:new.last_seat],
-        new.confirmed_at + (SELECT later FROM moment), new.areas::jsonb,
-        CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN new.expires_at END,
+        new.confirmed_at + (SELECT later FROM made), new.areas::jsonb,
+        CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN
+            new.expires_at + (SELECT later FROM made)
+        END,
         new.linked_customer_id
     FROM unnest(
         $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
@@ -50,7 +62,10 @@ WITH moment AS MATERIALIZED (
         show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
         state, confirmed_at, areas, linked_customer_id
     )
-), changed AS (
+)
+-- new}
+-- {changed
+, changed AS (
     UPDATE booking.bookings AS b
     SET
         state = new.state::booking.booking_state,
@@ -76,7 +91,20 @@ WITH moment AS MATERIALIZED (
         -- Not by =, for which there is an index.
         AND b.expires_at IS NOT DISTINCT FROM new.expires_at
     RETURNING cardinality($42) = 0 OR b.expires_at > clock_timestamp() AS in_time
-), given AS (
+)
+-- changed}
+-- {areas
+, counted AS (
+    UPDATE booking.show_areas AS a
+    SET taken = a.taken + new.quantity
+    FROM unnest($47::uuid[], $48::text[], $49::integer[]) AS new (show_id, area, quantity)
+    WHERE a.show_id = ANY (ARRAY[new.show_id]) AND a.area = new.area
+        AND a.taken + new.quantity <= a.capacity
+    RETURNING 1
+)
+-- areas}
+-- {seats
+, given AS (
     UPDATE booking.show_seats AS s
     SET booking_id = new.booking_id
     FROM unnest($21::uuid[], $22::integer[], $23::uuid[], $24::uuid[])
@@ -84,7 +112,9 @@ WITH moment AS MATERIALIZED (
     WHERE s.show_id = ANY (ARRAY[new.show_id]) AND s.ordinal = new.ordinal
         AND s.booking_id IS NOT DISTINCT FROM new.prior_booking_id
     RETURNING 1
-), logged AS (
+)
+-- seats}
+, logged AS (
     INSERT INTO booking.transitions (
         show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id,
         fingerprint, prior
@@ -92,25 +122,40 @@ WITH moment AS MATERIALIZED (
     SELECT
         new.show_id, new.booking_id, new.version, new.verb::booking.verb,
         new.from_state::booking.booking_state, new.to_state::booking.booking_state,
-        $33::timestamptz + (SELECT later FROM moment), 'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
+        $33::timestamptz + CASE
+            WHEN new.version = 1 THEN (SELECT later FROM made) ELSE (SELECT later FROM moment)
+        END,
+        'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
     FROM unnest(
         $25::uuid[], $26::uuid[], $27::integer[], $28::text[], $29::text[], $30::text[],
         $31::uuid[], $32::bigint[], $39::text[]
     ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint, prior)
 )
 -- One after another, in the order in which everybody locks. A lock may have been waited for: what
--- counts is the time at which it is there.
+-- counts is the time at which it is there. What is new is made when all of them are.
 SELECT
-    booking.expect_rows(
-        'sales expected',
-        (SELECT count(*) FROM sold WHERE clock_timestamp() < coalesce(until, 'infinity')),
-        cardinality($42)
-    ),
+    (SELECT count(*) FROM sold),
+-- {changed
     booking.expect_rows(
         'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($13)
     ),
+-- changed}
+-- {areas
+    booking.expect_rows('areas counted', (SELECT count(*) FROM counted), cardinality($48)),
+-- areas}
+-- {seats
     booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22)),
+-- seats}
+    booking.expect_rows(
+        'sales expected',
+        (
+            SELECT count(*) FROM sold
+            WHERE $33::timestamptz + (SELECT later FROM made) < coalesce(until, 'infinity')
+        ),
+        cardinality($42)
+    ),
     -- A copy of what was refused is not granted.
     booking.expect_no_refusal($25, $31),
-    $33::timestamptz + (SELECT later FROM moment),
-    clock_timestamp()
+    $33::timestamptz + (SELECT later FROM moment) AS moment,
+    $33::timestamptz + (SELECT later FROM made) AS made,
+    clock_timestamp() AS clock

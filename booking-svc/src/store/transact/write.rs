@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::join;
 use time::OffsetDateTime;
-use tokio_postgres::{Client, SimpleQueryStream};
+use tokio_postgres::{Client, SimpleQueryStream, Statement};
 
 use super::{Statements, Unlocked, payments};
 use crate::domain::{
@@ -12,17 +12,75 @@ use crate::domain::{
 };
 use crate::store::{area_lines, prior, refusals, rows};
 
-/// The columns of `write.sql` that are no checks.
-const MOMENT: usize = 4;
-const CLOCK: usize = 5;
-
 /// When a batch was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Written {
     /// The time that its changes have.
     pub(in crate::store) moment: OffsetDateTime,
+    /// The time that what is new in it has.
+    pub(in crate::store) made: OffsetDateTime,
     /// The database's clock when that was done.
     pub(in crate::store) clock: OffsetDateTime,
+}
+
+/// `write.sql`, whole and without what many batches do not need: each part costs a batch, even if
+/// it has nothing to do there.
+#[derive(Debug, Clone)]
+pub(super) struct WriteStatements {
+    all: Statement,
+    without_areas: Statement,
+    pub(super) only_new: Statement,
+    only_changed: Statement,
+}
+
+impl WriteStatements {
+    pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        let all = client.prepare(include_str!("../sql/write.sql")).await?;
+        // All take the same parameters; what is left out does not tell their types.
+        let without = async |parts: &[&str]| {
+            let text = without(include_str!("../sql/write.sql"), parts);
+            client.prepare_typed(&text, all.params()).await
+        };
+        Ok(Self {
+            without_areas: without(&["areas"]).await?,
+            only_new: without(&["areas", "changed"]).await?,
+            only_changed: without(&["areas", "new", "seats"]).await?,
+            all,
+        })
+    }
+
+    fn of(&self, writes: &Writes, unlocked: &Unlocked) -> &Statement {
+        if !unlocked.areas.is_empty() {
+            &self.all
+        } else if writes.updated.is_empty() {
+            &self.only_new
+        } else if writes.inserted.is_empty() && writes.seats.is_empty() {
+            &self.only_changed
+        } else {
+            &self.without_areas
+        }
+    }
+}
+
+/// A statement without the parts that are marked so: `-- {name` and `-- name}`, each on a line.
+pub(super) fn without(statement: &str, parts: &[&str]) -> String {
+    let mut left_out = None;
+    let mut text = String::with_capacity(statement.len());
+    for line in statement.lines() {
+        let opens = line
+            .strip_prefix("-- {")
+            .filter(|part| parts.contains(part));
+        let closes = line
+            .strip_prefix("-- ")
+            .and_then(|mark| mark.strip_suffix('}'));
+        left_out = left_out.or(opens);
+        if left_out.is_none() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        left_out = left_out.filter(|part| closes != Some(*part));
+    }
+    text
 }
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
@@ -168,9 +226,10 @@ async fn write_most(
     let seats = &writes.seats;
     let log = &writes.transitions;
     let sales: Vec<_> = unlocked.sales.iter().collect();
+    let areas = &unlocked.areas;
     let written = client
         .query_one(
-            &statements.write,
+            statements.write.of(writes, unlocked),
             &[
                 &column(new, |booking| booking.booking_id.show().uuid()),
                 &column(new, |booking| booking.booking_id.uuid()),
@@ -232,12 +291,16 @@ async fn write_most(
                 &column(changed, |(booking, _)| booking.expires_at),
                 &column(&sales, |(_, sale)| sale.until),
                 &unlocked.request_locks,
+                &column(areas, |area| area.show_id.uuid()),
+                &column(areas, |area| &*area.area),
+                &column(areas, AreaWrite::quantity),
             ],
         )
         .await?;
     Ok(Some(Written {
-        moment: written.get(MOMENT),
-        clock: written.get(CLOCK),
+        moment: written.get("moment"),
+        made: written.get("made"),
+        clock: written.get("clock"),
     }))
 }
 

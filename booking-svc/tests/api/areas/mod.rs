@@ -35,14 +35,14 @@ fn layout_of(seats: i32, areas: &[(&str, i32)]) -> SeatLayout {
 }
 
 /// What creates a show of them, for 12.50 EUR each.
-fn show_of(seats: i32, areas: &[(&str, i32)]) -> CreateShowRequest {
+pub(crate) fn show_of(seats: i32, areas: &[(&str, i32)]) -> CreateShowRequest {
     CreateShowRequest {
         seats: Some(Seats::Layout(layout_of(seats, areas))),
         ..system::show(1)
     }
 }
 
-fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
+pub(crate) fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
     let place = |&(area, quantity): &(&str, i32)| PlaceRequest {
         area: area.to_owned(),
         quantity,
@@ -54,13 +54,14 @@ fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
 fn cart(show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(wanted),
-        // So that the same cart can be asked for again.
-        request_id: String::new(),
         ..reservation(show, labels, "ann")
     }
 }
 
-async fn reserve(client: &mut Bookings, request: ReserveSeatsRequest) -> Result<Booking, Status> {
+pub(crate) async fn reserve(
+    client: &mut Bookings,
+    request: ReserveSeatsRequest,
+) -> Result<Booking, Status> {
     let response = client.reserve_seats(request).await?.into_inner();
     Ok(response.booking.expect("the answer has the booking"))
 }
@@ -105,7 +106,7 @@ impl Stage {
     }
 
     /// How many places of each area are available, held and booked.
-    async fn counts(&self, show: &str) -> Vec<(i32, i32, i32)> {
+    pub(crate) async fn counts(&self, show: &str) -> Vec<(i32, i32, i32)> {
         let areas = self.areas(show).await.into_iter();
         areas
             .map(|area| (area.available, area.held, area.booked))
