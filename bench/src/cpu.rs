@@ -25,6 +25,15 @@ impl Cpu {
             client_s: self.client_s - before.client_s,
         }
     }
+
+    /// What each of `count` took of it.
+    pub(crate) fn each(self, count: f64) -> Self {
+        Self {
+            service_s: self.service_s / count,
+            database_s: self.database_s / count,
+            client_s: self.client_s / count,
+        }
+    }
 }
 
 /// CPU seconds of a process and of its children that have ended; 0 where there is no /proc.

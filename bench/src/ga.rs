@@ -15,6 +15,7 @@ use serde::Serialize;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
+use crate::cpu::Cpu;
 use crate::load::{self, Random};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
@@ -69,6 +70,8 @@ struct Round {
     per_second: f64,
     calls: Latency,
     errors: BTreeMap<String, u64>,
+    /// CPU for an order.
+    cpu: Cpu,
     /// The best that pgbench did in the same round, and how.
     pgbench: f64,
     pgbench_script: String,
@@ -80,7 +83,9 @@ pub(crate) async fn run(stand: &Stand, args: GaArgs, report: &mut Report) -> Res
     for number in 1..=args.rounds {
         let show = create_show(stand).await?;
         stand.quiesce().await?;
+        let before = stand.cpu();
         let (elapsed, seen) = sell_out(stand, args, &show).await?;
+        let cpu = stand.cpu().since(before).each(seen.granted.into());
         ensure!(
             seen.places == PLACES,
             "{} places were sold of {PLACES}",
@@ -93,18 +98,23 @@ pub(crate) async fn run(stand: &Stand, args: GaArgs, report: &mut Report) -> Res
             per_second: f64::from(seen.granted) / elapsed.as_secs_f64(),
             calls: Latency::of(seen.calls),
             errors: seen.errors,
+            cpu,
             pgbench: theirs,
             pgbench_script: script,
         };
         report.line(format!(
             "round {number}: {} orders, sold out in {:.2} s: {:.0} orders/s; calls p50 {} p99 {} \
-             max {} us; errors {:?}; pgbench {}: {:.0} orders/s",
+             max {} us; CPU us an order: service {:.1}, database {:.1}, client {:.1}; errors {:?}; \
+             pgbench {}: {:.0} orders/s",
             seen.granted,
             round.seconds,
             round.per_second,
             round.calls.p50_us,
             round.calls.p99_us,
             round.calls.max_us,
+            round.cpu.service_s * 1e6,
+            round.cpu.database_s * 1e6,
+            round.cpu.client_s * 1e6,
             round.errors,
             round.pgbench_script,
             round.pgbench,

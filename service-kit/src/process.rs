@@ -8,6 +8,7 @@ use std::num::NonZeroU16;
 use std::thread::available_parallelism;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
 use crate::args::{Command, LogArgs, ServerArgs, exit_with};
 use crate::{Shutdown, health, telemetry};
@@ -82,9 +83,13 @@ fn on_threads<F: Future>(threads: Option<NonZeroU16>, work: F) -> std::io::Resul
         Some(threads) => threads.get().into(),
         None => (available_parallelism()?.get() / 2).max(1),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()?;
+    // One thread needs no scheduler for many, which runs what was woken last first: each answer
+    // would be written to its connection alone, where now all that are ready go out together.
+    let mut runtime = if threads == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    let runtime = runtime.worker_threads(threads).enable_all().build()?;
     Ok(runtime.block_on(work))
 }

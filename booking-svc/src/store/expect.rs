@@ -313,16 +313,18 @@ impl Clock {
     }
 }
 
-/// Holds that this process made or changed last, in two halves by age.
+/// Holds that this process made or changed last, in two halves by age. Boxed, as maps move what they
+/// have when they grow.
 #[derive(Debug, Default)]
 struct Holds {
-    young: HashMap<BookingId, Booking>,
-    old: HashMap<BookingId, Booking>,
+    young: HashMap<BookingId, Box<Booking>>,
+    old: HashMap<BookingId, Box<Booking>>,
 }
 
 impl Holds {
     fn get(&self, id: BookingId) -> Option<&Booking> {
-        self.young.get(&id).or_else(|| self.old.get(&id))
+        let hold = self.young.get(&id).or_else(|| self.old.get(&id));
+        hold.map(|hold| &**hold)
     }
 
     fn insert(&mut self, hold: Booking) {
@@ -330,7 +332,7 @@ impl Holds {
             self.old = take(&mut self.young);
         }
         self.old.remove(&hold.booking_id);
-        self.young.insert(hold.booking_id, hold);
+        self.young.insert(hold.booking_id, Box::new(hold));
     }
 
     fn remove(&mut self, id: BookingId) {

@@ -2,7 +2,7 @@
 -- $1 to $11, $36 to $38, $40: bookings that are new. $3, $4 and $36 hold the seats of all of them,
 --     one after another; $5 and $6 are the first and the last place of each one's own. Nobody
 --     can name a booking in the batch that makes it, so they are as they were made.
--- $40 is empty unless one of them has places, so that it costs the others nothing.
+-- A column that would be null in every row is empty, so that it costs nothing.
 -- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
 -- $21 to $24: seats that have changed hands, by the owner that was locked.
 -- $25 to $32, $39: the log. $33: the time of it all.

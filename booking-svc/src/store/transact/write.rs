@@ -176,15 +176,6 @@ impl<'a> SeatColumns<'a> {
     }
 }
 
-/// The places of bookings; nothing where none has any.
-fn places<'a>(bookings: impl Iterator<Item = &'a Booking> + Clone) -> Vec<Option<String>> {
-    if bookings.clone().all(|booking| booking.places.is_empty()) {
-        return Vec::new();
-    }
-    let places = bookings.map(|booking| area_lines::to_json(&booking.places));
-    places.collect()
-}
-
 /// Counts what was taken of areas and given back.
 async fn count(
     client: &Client,
@@ -237,11 +228,11 @@ async fn write_most(
                 &held.prices,
                 &held.first,
                 &held.last,
-                &column(new, |booking| match &booking.customer {
+                &sparse(new, |booking| match &booking.customer {
                     Customer::Id(id) => Some(id.as_str()),
                     Customer::Email(_) => None,
                 }),
-                &column(new, |booking| match &booking.customer {
+                &sparse(new, |booking| match &booking.customer {
                     Customer::Id(_) => None,
                     Customer::Email(email) => Some(email.as_str()),
                 }),
@@ -252,44 +243,44 @@ async fn write_most(
                 &column(changed, |(booking, _)| booking.booking_id.uuid()),
                 &column(changed, |(_, prior_version)| *prior_version),
                 &column(changed, |(booking, _)| booking.state.as_str()),
-                &column(changed, |(booking, _)| {
+                &sparse(changed, |(booking, _)| {
                     booking.failure_reason.map(|reason| reason.as_str())
                 }),
                 &column(changed, |(booking, _)| booking.version),
-                &column(changed, |(booking, _)| booking.confirmed_at),
-                &column(changed, |(booking, _)| booking.cancelled_at),
-                &column(changed, |(booking, _)| booking.failed_at),
+                &sparse(changed, |(booking, _)| booking.confirmed_at),
+                &sparse(changed, |(booking, _)| booking.cancelled_at),
+                &sparse(changed, |(booking, _)| booking.failed_at),
                 &column(seats, |seat| seat.show_id.uuid()),
                 &column(seats, |seat| rows::ordinal(seat.ordinal)),
-                &column(seats, |seat| seat.from.map(|owner| owner.uuid())),
-                &column(seats, |seat| seat.to.map(|owner| owner.uuid())),
+                &sparse(seats, |seat| seat.from.map(|owner| owner.uuid())),
+                &sparse(seats, |seat| seat.to.map(|owner| owner.uuid())),
                 &column(log, |transition| transition.booking_id.show().uuid()),
                 &column(log, |transition| transition.booking_id.uuid()),
                 &column(log, |transition| transition.version),
                 &column(log, |transition| transition.verb.as_str()),
-                &column(log, |transition| {
+                &sparse(log, |transition| {
                     transition.from.map(|state| state.as_str())
                 }),
                 &column(log, |transition| transition.to.as_str()),
                 &column(log, |transition| transition.request_id),
                 &column(log, |transition| transition.fingerprint),
                 &now,
-                &column(changed, |(booking, _)| booking.refund_due),
-                &column(changed, |(booking, _)| {
+                &sparse(changed, |(booking, _)| booking.refund_due),
+                &sparse(changed, |(booking, _)| {
                     booking.cancel_reason.map(|reason| reason.as_str())
                 }),
                 &held.tiers,
                 &column(new, |booking| booking.state.as_str()),
-                &column(new, |booking| booking.confirmed_at),
-                &column(log, |transition| {
+                &sparse(new, |booking| booking.confirmed_at),
+                &sparse(log, |transition| {
                     transition.prior.as_ref().map(prior::to_json)
                 }),
-                &places(new.iter()),
-                &column(new, |booking| booking.linked_customer.map(CustomerId::uuid)),
+                &sparse(new, |booking| area_lines::to_json(&booking.places)),
+                &sparse(new, |booking| booking.linked_customer.map(CustomerId::uuid)),
                 &column(&sales, |(show_id, _)| show_id.uuid()),
-                &column(&sales, |(_, sale)| sale.revision),
+                &sparse(&sales, |(_, sale)| sale.revision),
                 &column(changed, |(booking, _)| booking.expires_at),
-                &column(&sales, |(_, sale)| sale.until),
+                &sparse(&sales, |(_, sale)| sale.until),
                 &unlocked.request_locks,
                 &column(areas, |area| area.show_id.uuid()),
                 &column(areas, |area| &*area.area),
@@ -356,7 +347,9 @@ async fn rewrite(
                 &column(rewritten, |(booking, _)| {
                     rows::place(booking.stranded.len())
                 }),
-                &places(rewritten.iter().map(|(booking, _)| booking)),
+                &sparse(rewritten, |(booking, _)| {
+                    area_lines::to_json(&booking.places)
+                }),
                 &column(rewritten, |(booking, _)| {
                     booking.payment.map(|payment| payment.key)
                 }),
@@ -397,4 +390,14 @@ async fn remember(
 /// One value of each row, as an array parameter.
 pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
+}
+
+/// The same of what few rows have: nothing at all if none has it, which is null for each where the
+/// columns become rows, and costs nothing.
+fn sparse<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> Option<T>) -> Vec<Option<T>> {
+    let values = column(rows, value);
+    if values.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    values
 }
