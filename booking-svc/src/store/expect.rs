@@ -190,14 +190,8 @@ impl Expectations {
         let mut state = self.state();
         state.misses = state.misses.saturating_add(1);
         state.rest = 2_u32.saturating_pow(state.misses).min(REST_MAX);
-        for order in orders {
-            if let Some(id) = order.command.booking_id() {
-                state.holds.remove(id);
-            }
-            for places in order.command.takes_places() {
-                let key = (order.show_id, Arc::clone(&places.area));
-                state.areas.remove(&key);
-            }
+        for id in orders.iter().filter_map(|order| order.command.booking_id()) {
+            state.holds.remove(id);
         }
     }
 

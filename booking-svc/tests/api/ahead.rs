@@ -256,6 +256,18 @@ async fn places_that_another_replica_gave_are_not_given_again() {
     stage.assert_sound().await;
 }
 
+#[tokio::test]
+async fn places_that_are_for_sale_no_more_are_not_given() {
+    let (stage, show, holder) = begin_with_floor(10).await;
+    // As if the layout had less by now, and holds that have ended had had the rest.
+    let less = "UPDATE booking.show_areas SET capacity = 4, overhang = 6";
+    run(&holder, less).await;
+    let status = reserve_places(&mut stage.client(), of_floor(&show, 3)).await;
+    let status = status.expect_err("2 are left");
+    assert_error(&status, Code::FailedPrecondition, "AREA_FULL");
+    assert_eq!(metadata(&status)["left"], "2");
+}
+
 /// Has a reserve wait for what `lock` locks until the show's sales have closed.
 async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeatsRequest) {
     let stage = Stage::start().await;
@@ -269,15 +281,22 @@ async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeats
     };
     reserve_places(&mut client, first).await.expect("on sale");
     let holder = stage.system.database.owner().await;
+    let close_within = async |seconds| {
+        let closing = format!(
+            "SELECT count(*) FROM booking.sales
+             WHERE sales_close_at < clock_timestamp() + interval '{seconds} s'"
+        );
+        eventually(SOON, "sales close", async || {
+            stage.count(&closing).await == 1
+        })
+        .await;
+    };
+    // No lock is waited for much longer.
+    close_within(1).await;
     run(&holder, &format!("BEGIN; {lock}")).await;
     let meanwhile = async {
         waits(&stage, true).await;
-        eventually(SOON, "sales close", async || {
-            let closed =
-                "SELECT count(*) FROM booking.sales WHERE sales_close_at < clock_timestamp()";
-            stage.count(closed).await == 1
-        })
-        .await;
+        close_within(0).await;
         run(&holder, "COMMIT").await;
     };
     let (outcome, ()) = tokio::join!(reserve_places(&mut client, request(&show)), meanwhile);
