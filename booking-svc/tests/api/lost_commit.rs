@@ -206,17 +206,20 @@ async fn each_verb_is_answered_and_done_once_without_a_request_id() {
     stage.assert_sound().await;
 }
 
-/// Two hundred orders at once, of whose COMMITs some are lost; how many still were to be.
+/// More orders than one transaction decides.
+const ORDERS: i32 = 600;
+
+/// So many orders at once, of whose COMMITs some are lost; how many still were to be.
 async fn many_at_once(losses: usize, with_next: bool) -> usize {
     let mut stage = Stage::start().await;
-    let show = stage.a_show(201).await;
+    let show = stage.a_show(ORDERS + 1).await;
     let (mut process, mut client, line) = behind_a_line(&stage).await;
-    reserve(&mut client, &show, &["A-201"], "bob")
+    reserve(&mut client, &show, &[&format!("A-{}", ORDERS + 1)], "bob")
         .await
         .expect("a free seat");
     line.faults.with_next.store(with_next, Ordering::SeqCst);
     line.lose(losses);
-    let orders = (1..=200).map(|n| {
+    let orders = (1..=ORDERS).map(|n| {
         let (mut client, show) = (client.clone(), show.clone());
         async move { reserve(&mut client, &show, &[&format!("A-{n}")], "ann").await }
     });
@@ -226,8 +229,8 @@ async fn many_at_once(losses: usize, with_next: bool) -> usize {
     }
     let still_to_lose = line.still_to_lose();
     line.lose(0);
-    assert_eq!(stage.count(BOOKINGS).await, 201);
-    assert_eq!(stage.count(STEPS).await, 201);
+    assert_eq!(stage.count(BOOKINGS).await, i64::from(ORDERS) + 1);
+    assert_eq!(stage.count(STEPS).await, i64::from(ORDERS) + 1);
     assert_quiet(&mut process);
     stage.assert_sound().await;
     still_to_lose
