@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use crate::cpu::{self, Cpu};
+use crate::cpu;
 use crate::load::{self, Pairs};
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
@@ -134,26 +134,22 @@ async fn measure(
     let load_before = cpu::load_average();
     let before = stand.cpu();
     let seen = load::cycles(&wires, clients, length, &pairs).await?;
-    let used = stand.cpu().since(before);
+    // As many as the rate is made of.
+    let cycles = seen.per_second() * seen.elapsed.as_secs_f64();
+    let used = stand.cpu().since(before).each(cycles);
     ensure!(
         seen.errors.is_empty(),
         "errors where none may be: {:?}",
         seen.errors
     );
-    let each = |seconds: f64| seconds * 1e6 / (seen.per_second() * seen.elapsed.as_secs_f64());
-    let Cpu {
-        service_s,
-        database_s,
-        client_s,
-    } = used;
     Ok(Ours {
         clients,
         per_second: seen.per_second(),
         reserve: seen.reserve,
         confirm: seen.confirm,
-        service_us: each(service_s),
-        database_us: each(database_s),
-        client_us: each(client_s),
+        service_us: used.service_s * 1e6,
+        database_us: used.database_s * 1e6,
+        client_us: used.client_s * 1e6,
         resident_mib: stand.resident_mib().0,
         load_before,
     })

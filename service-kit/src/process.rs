@@ -84,7 +84,7 @@ fn on_threads<F: Future>(threads: Option<NonZeroU16>, work: F) -> std::io::Resul
         None => (available_parallelism()?.get() / 2).max(1),
     };
     // One thread needs no scheduler for many, which runs what was woken last first: each answer
-    // would be written to its connection alone, where now all that are ready go out together.
+    // would go out on its connection alone, and not with all others that are ready.
     let mut runtime = if threads == 1 {
         Builder::new_current_thread()
     } else {

@@ -102,7 +102,7 @@ struct Unlocked {
     sales: ExpectedSales,
     /// The keys of the locks of the callers' request ids, ascending.
     request_locks: Vec<i64>,
-    /// The areas of which places are taken.
+    /// The areas of which places are taken or given back, in the order of locks.
     areas: Vec<AreaWrite>,
 }
 

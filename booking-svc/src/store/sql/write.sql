@@ -134,6 +134,7 @@ WITH moment AS MATERIALIZED (
 -- One after another, in the order in which everybody locks. A lock may have been waited for: what
 -- counts is the time at which it is there. What is new is made when all of them are.
 SELECT
+    -- Locks them; whether they are as expected is told when all is locked.
     (SELECT count(*) FROM sold),
 -- {changed
     booking.expect_rows(
