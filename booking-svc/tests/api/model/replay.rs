@@ -170,7 +170,9 @@ fn enter(
         _ => {
             let told = answers.to(entry)?;
             let in_time = |(call, _): &&(&Call, _)| (call.began..=call.ended).contains(at);
-            let Some((author, first_told)) = told.iter().find(in_time).copied() else {
+            // Of copies at both doors one was let in where one need not pay, if that is asked here.
+            let in_time = told.iter().filter(in_time).copied();
+            let Some((author, first_told)) = in_time.min_by_key(|(call, _)| call.pays) else {
                 return Err(format!("nobody under way was told of {entry:?}: {told:?}"));
             };
             if author.ask.booking().is_some_and(|(of, _)| of != id) {
