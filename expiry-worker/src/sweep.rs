@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool};
-use futures_util::{FutureExt as _, join};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, join};
 use service_kit::postgres::{self, DbError};
 use service_kit::sqlstate::{Failure, classify};
 use time::OffsetDateTime;
@@ -21,6 +22,15 @@ use uuid::Uuid;
 const ATTEMPTS_MAX: u32 = 5;
 /// The longest a batch may take before its connection is given up.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How many batches are under way at once when there is more than one to do. With two of them the
+/// database still waits now and then, for its disk or for the worker.
+const BATCHES_AT_ONCE: usize = 3;
+
+/// How long it rests after a batch beside which somebody bought, in that batch's own time.
+const RESTS: u32 = 2;
+/// The longest it does: the batch may have waited for locks.
+const REST_MAX: Duration = Duration::from_millis(200);
 
 /// How many bookings a step reads over at the most, unless more end at the same instant.
 const STEP_BOOKINGS: i64 = 20_000;
@@ -63,6 +73,8 @@ struct Batch {
     bookings: u64,
     /// When the hold of the last of them ended.
     last: OffsetDateTime,
+    /// Whether somebody bought meanwhile.
+    has_buyers: bool,
 }
 
 /// The bookings of a batch, as arrays for its statements.
@@ -135,16 +147,35 @@ impl Sweeper {
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<OffsetDateTime, DbError> {
+        // The first tells whether there are more.
+        let mut at_once = 1;
         while !stop.is_cancelled() {
             let (now, step_end) = self.step(from).await?;
             let until = step_end.unwrap_or(now);
-            while let Some(batch) = self.batch_on_its_own(from, until).await? {
-                *failed += batch.bookings;
-                if batch.bookings < u64::from(self.batch_max) || stop.is_cancelled() {
+            loop {
+                let began = Instant::now();
+                let done = self.batches(at_once, from, until, failed).await?;
+                if stop.is_cancelled() {
                     break;
                 }
+                let Some((last, has_buyers)) = done else {
+                    if at_once == 1 {
+                        break;
+                    }
+                    // What one of them had locked and let go again is left.
+                    at_once = 1;
+                    continue;
+                };
                 // Others may have ended at the same instant.
-                from = batch.last - Duration::from_micros(1);
+                from = last - Duration::from_micros(1);
+                at_once = BATCHES_AT_ONCE.min(self.pool.status().max_size);
+                if has_buyers {
+                    // They go first: who wants the seats of what is stale has them without this, and
+                    // who reads it is told what it is.
+                    at_once = 1;
+                    let rest = (began.elapsed() * RESTS).min(REST_MAX);
+                    stop.run_until_cancelled(tokio::time::sleep(rest)).await;
+                }
             }
             from = until;
             if step_end.is_none() {
@@ -180,6 +211,35 @@ impl Sweeper {
         let row = client.query_one(&statement, &[&looks.seen_until]).await?;
         let seconds: Option<f64> = row.get(0);
         Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)))
+    }
+
+    /// So many batches at once, each of what the others have not locked. If all were full, so that there
+    /// may be more: where the first of them ended, and whether somebody bought meanwhile.
+    async fn batches(
+        &self,
+        at_once: usize,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+        failed: &mut u64,
+    ) -> Result<Option<(OffsetDateTime, bool)>, DbError> {
+        let batches = (0..at_once).map(|_| self.batch_on_its_own(from, until));
+        let mut running: FuturesUnordered<_> = batches.collect();
+        let mut all = Ok(Some((until, false)));
+        while let Some(done) = running.next().await {
+            match done {
+                Ok(batch) => {
+                    *failed += batch.map_or(0, |batch| batch.bookings);
+                    let full = batch.filter(|batch| batch.bookings >= u64::from(self.batch_max));
+                    // Not the last: a batch whose turn came again may have left some of its first.
+                    all = all.map(|all| {
+                        let ((last, has_buyers), full) = all.zip(full)?;
+                        Some((last.min(full.last), has_buyers || full.has_buyers))
+                    });
+                }
+                Err(error) => all = Err(error),
+            }
+        }
+        all
     }
 
     /// In a task of its own: a caller that goes away must not leave a transaction half done on
@@ -250,13 +310,20 @@ impl Sweeper {
         let log_expiry = client
             .prepare_cached(include_str!("sql/log_expiry.sql"))
             .await?;
+        let buyers = client
+            .prepare_cached(include_str!("sql/buyers.sql"))
+            .await?;
 
         let limit = i64::from(self.batch_max);
-        let (begun, rows) = join!(client.batch_execute("BEGIN"), async {
-            client.query(&lock_stale, &[&from, &until, &limit]).await
-        });
+        let (begun, rows, buyers) = join!(
+            client.batch_execute("BEGIN"),
+            async { client.query(&lock_stale, &[&from, &until, &limit]).await },
+            // In the midst of it: after its COMMIT is when theirs has been flushed too.
+            client.query_one(&buyers, &[])
+        );
         begun?;
         let rows = rows?;
+        let has_buyers = buyers?.get(0);
         let Some(last) = rows.last() else {
             client.batch_execute("ROLLBACK").await?;
             return Ok(None);
@@ -264,6 +331,7 @@ impl Sweeper {
         let batch = Batch {
             bookings: rows.len() as u64,
             last: last.get(4),
+            has_buyers,
         };
         let stale = Stale::from_rows(&rows);
         // What cannot be encoded is never sent, so the server would commit the rest: COMMIT

@@ -14,6 +14,7 @@ macro_rules! statements {
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_key() {
     let all = statements![
+        "buyers",
         "fail_bookings",
         "free_places",
         "free_seats",
@@ -44,7 +45,9 @@ async fn every_statement_finds_its_rows_by_key() {
             let plan = plan(&client, name, statement).await;
             let told = || format!("{name} on {state} tables:\n{plan}");
             for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
-                assert!(!plan.contains(slow), "{slow}: {}", told());
+                // The databases of a server are few.
+                let slow_is_well = name == "buyers" && slow == "Seq Scan";
+                assert!(slow_is_well || !plan.contains(slow), "{slow}: {}", told());
             }
             let wanted = indexes.iter().find(|(of, _)| *of == name);
             if let Some((_, index)) = wanted {

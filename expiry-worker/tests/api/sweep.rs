@@ -270,6 +270,39 @@ async fn a_connection_that_is_cut_between_two_statements_undoes_the_whole_batch(
 }
 
 #[tokio::test]
+async fn three_batches_are_under_way_at_once_unless_somebody_buys() {
+    let hall = Hall::new(14).await;
+    let buyer = hall.database.owner().await;
+    // Another database's buyers are none of ours; its tables may have the same numbers.
+    let elsewhere = Hall::new(1).await;
+    elsewhere
+        .run("BEGIN; SELECT FROM booking.sales FOR KEY SHARE")
+        .await;
+    for (seat, buys) in [(0, false), (7, true)] {
+        hall.stale(seat, 7).await;
+        if buys {
+            let order = "BEGIN; SELECT FROM booking.sales FOR KEY SHARE";
+            buyer.batch_execute(order).await.expect("ours");
+        }
+        let sweeper = hall.sweeper(2);
+        let mut failed = 0;
+        let stop = CancellationToken::new();
+        let swept = sweeper.run_once(&stop, &mut failed).await;
+        swept.expect("a sweep");
+        assert_eq!(failed, 7);
+        let connections = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND usename = 'expiry_worker'";
+        let wanted = if buys { 1 } else { 3 };
+        // Those of the sweep before are on their way out.
+        eventually(SOON, "the connections are counted", async || {
+            hall.count(connections).await == wanted
+        })
+        .await;
+    }
+    hall.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_leaves_no_transaction_half_done() {
     let hall = Hall::new(5).await;
     hall.stale(0, 5).await;
