@@ -30,6 +30,9 @@ const HOLDS_MAX: usize = 32_768;
 const SEAT_WORDS_MAX: usize = 1 << 18;
 /// The most areas that are remembered; then all are forgotten.
 const AREAS_MAX: usize = 10_000;
+/// How long after places of an area were given back its places are not counted last: more may be
+/// given back, each of which would break a batch.
+const GIVEN_BACK_REST: Duration = Duration::from_secs(10);
 /// How long a look at the database's clock serves.
 const CLOCK_MAX: Duration = Duration::from_secs(60);
 /// How much of the time since then is left out, one part of so many: clocks drift apart by less,
@@ -59,6 +62,9 @@ pub(super) struct Expected {
     pub(super) writes: Writes,
     /// The areas of which that takes places, or gives them back, in the order of locks.
     pub(super) areas: Vec<AreaWrite>,
+    /// Whether those can be counted when all else has been done: nobody seems to give any back, and
+    /// there is nothing to do behind them in the order of locks.
+    pub(super) counted_last: bool,
     /// The sales that it rests on.
     pub(super) sales: ExpectedSales,
     /// The time of it all, or a little earlier.
@@ -95,7 +101,7 @@ struct State {
     clock: Option<Clock>,
     holds: Holds,
     taken: TakenSeats,
-    areas: HashMap<AreaKey, AreaRow>,
+    areas: HashMap<AreaKey, ExpectedArea>,
     /// How many batches in a row were tried in vain.
     misses: u32,
     /// How many of the next are not tried.
@@ -129,16 +135,24 @@ impl Expectations {
                 .taken
                 .note(seat.show_id, seat.ordinal, seat.to.is_some());
         }
+        let mut counted_last =
+            !areas.is_empty() && writes.updated.is_empty() && writes.seats.is_empty();
         for area in &areas {
             let key = (area.show_id, Arc::clone(&area.area));
-            if let Some(row) = state.areas.get_mut(&key) {
-                row.taken = area.to;
+            if let Some(expected) = state.areas.get_mut(&key) {
+                let taken = area.to;
+                expected.see(AreaRow {
+                    taken,
+                    ..expected.row
+                });
+                counted_last &= !expected.is_given_back();
             }
         }
         Some(Expected {
             outcomes,
             writes,
             areas,
+            counted_last,
             sales,
             now,
         })
@@ -154,7 +168,11 @@ impl Expectations {
         if state.areas.len() + locked.areas.len() > AREAS_MAX {
             state.areas.clear();
         }
-        state.areas.extend(locked.areas.clone());
+        for (key, row) in &locked.areas {
+            let expected = state.areas.entry(key.clone());
+            let expected = expected.or_insert(ExpectedArea::new(*row));
+            expected.see(*row);
+        }
     }
 
     /// Notes what has become of a batch's orders, for good.
@@ -226,8 +244,8 @@ impl State {
                     }
                     for places in &wanted.places {
                         let key = (show_id, Arc::clone(&places.area));
-                        let area = *self.areas.get(&key)?;
-                        locked.areas.insert(key, area);
+                        let row = self.areas.get(&key)?.row;
+                        locked.areas.insert(key, row);
                     }
                     let (revision, terms) = (wanted.sale.revision, &wanted.sale.terms);
                     let sale = ExpectedSale {
@@ -253,7 +271,7 @@ impl State {
                     for places in &hold.places {
                         let key = (show_id, Arc::clone(&places.area));
                         if let Some(area) = self.areas.get(&key) {
-                            locked.areas.insert(key, *area);
+                            locked.areas.insert(key, area.row);
                         }
                     }
                     locked.bookings.insert(*booking_id, hold);
@@ -281,6 +299,34 @@ fn is_plain(wanted: &Reservation) -> bool {
         && wanted.picks.unmet.is_none()
         && wanted.around.is_none()
         && wanted.sale.terms.places_per_customer_max.is_none()
+}
+
+/// An area, as it is expected.
+#[derive(Debug, Clone, Copy)]
+struct ExpectedArea {
+    row: AreaRow,
+    /// When places of it were given back last, as far as that was noticed.
+    given_back_at: Option<Instant>,
+}
+
+impl ExpectedArea {
+    fn new(row: AreaRow) -> Self {
+        let given_back_at = None;
+        Self { row, given_back_at }
+    }
+
+    fn see(&mut self, row: AreaRow) {
+        if row.taken < self.row.taken {
+            self.given_back_at = Some(Instant::now());
+        }
+        self.row = row;
+    }
+
+    /// Whether places of it were given back not long ago.
+    fn is_given_back(&self) -> bool {
+        let since = self.given_back_at.map(|at| at.elapsed());
+        since.is_some_and(|since| since < GIVEN_BACK_REST)
+    }
 }
 
 /// The database's clock, by the last look at it.

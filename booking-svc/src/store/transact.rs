@@ -104,6 +104,8 @@ struct Unlocked {
     request_locks: Vec<i64>,
     /// The areas of which places are taken or given back, in the order of locks.
     areas: Vec<AreaWrite>,
+    /// Whether those are locked when all else has been done.
+    counted_last: bool,
 }
 
 /// The end of a transaction, which is on its way.
@@ -211,6 +213,7 @@ impl Connection {
             sales: expected.sales.clone(),
             request_locks: wanted::request_locks(orders),
             areas: expected.areas.clone(),
+            counted_last: expected.counted_last,
         };
         let (begun, written) = join!(
             client.batch_execute("BEGIN"),

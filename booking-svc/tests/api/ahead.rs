@@ -197,29 +197,42 @@ async fn begin_with_floor(capacity: i32) -> (Stage, String, Client) {
     (stage, show, holder)
 }
 
-#[tokio::test]
-async fn places_are_counted_without_having_been_locked() {
-    let (mut stage, show, holder) = begin_with_floor(10).await;
+/// Reserves 3 places while somebody has their counter, who does `meanwhile` with it and lets it go;
+/// tells whether the booking was made before that.
+async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> (Booking, bool) {
+    let holder = stage.system.database.owner().await;
     run(&holder, "BEGIN; SELECT FROM booking.show_areas FOR UPDATE").await;
     let mut client = stage.client();
-    let meanwhile = async {
-        waits(&stage, true).await;
-        run(
-            &holder,
-            "CREATE TABLE released AS SELECT clock_timestamp() AS at; COMMIT",
-        )
-        .await;
+    let release = async {
+        waits(stage, true).await;
+        let released = "CREATE TABLE released AS SELECT clock_timestamp() AS at";
+        run(&holder, &format!("{meanwhile}; {released}; COMMIT")).await;
     };
-    let (held, ()) = tokio::join!(reserve_places(&mut client, of_floor(&show, 3)), meanwhile);
-    let held = held.expect("8 are left");
+    let (held, ()) = tokio::join!(reserve_places(&mut client, of_floor(show, 3)), release);
+    let held = held.expect("so many are left");
     assert_eq!(stage.get(&held.booking_id).await, held);
-    // It is made when it has its places, not when it began to wait for them.
-    let after = "SELECT count(*) FROM booking.bookings AS b, released
-                 WHERE b.created_at > released.at
-                     AND b.expires_at = b.places_held_until
-                     AND b.created_at = (SELECT made_at FROM booking.transitions AS t
-                                         WHERE t.booking_id = b.booking_id)";
-    assert_eq!(stage.count(after).await, 1);
+    let id = &held.booking_id;
+    let before = format!(
+        "SELECT count(*) FROM booking.bookings AS b, released
+         WHERE booking_id = '{id}' AND b.created_at < released.at"
+    );
+    let before = stage.count(&before).await == 1;
+    let at_once = format!(
+        "SELECT count(*) FROM booking.bookings AS b JOIN booking.transitions AS t USING (booking_id)
+         WHERE booking_id = '{id}' AND t.made_at = b.created_at
+             AND b.expires_at = b.places_held_until"
+    );
+    assert_eq!(stage.count(&at_once).await, 1);
+    run(&holder, "DROP TABLE released").await;
+    (held, before)
+}
+
+#[tokio::test]
+async fn places_are_counted_without_having_been_locked() {
+    let (mut stage, show, _) = begin_with_floor(10).await;
+    // Whoever waits for the counter has made the booking by then.
+    let (held, before) = made_before_release(&mut stage, &show, "SELECT").await;
+    assert!(before);
     assert_eq!(stage.counts(&show).await, [(5, 5, 0)]);
 
     let confirmed = confirm(&mut stage.client(), &held.booking_id).await;
@@ -233,6 +246,28 @@ async fn places_are_counted_without_having_been_locked() {
     let cancelled = stage.client().cancel_booking(cancel).await;
     cancelled.expect("live");
     assert_eq!(stage.counts(&show).await, [(5, 2, 3)]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_has_places_is_not_made_before_they_were_given_back() {
+    let (mut stage, show, _) = begin_with_floor(20).await;
+    let given_back = "UPDATE booking.show_areas SET taken = taken + 5;
+                      UPDATE booking.show_areas SET taken = taken - 5";
+    let (_, before) = made_before_release(&mut stage, &show, given_back).await;
+    assert!(
+        !before,
+        "it may have been in the way of what was given back"
+    );
+    // After what was in vain the next two are locked first. For a while more may be given back, so
+    // that nothing is made before it is certain that none was.
+    for _ in 0..2 {
+        let held = reserve_places(&mut stage.client(), of_floor(&show, 1)).await;
+        held.expect("so many are left");
+    }
+    let (_, before) = made_before_release(&mut stage, &show, "SELECT").await;
+    assert!(!before);
+    assert_eq!(stage.counts(&show).await, [(10, 10, 0)]);
     stage.assert_sound().await;
 }
 

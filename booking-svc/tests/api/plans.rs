@@ -143,7 +143,15 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
             &["customer_requests_by_age", "customer_requests_pkey"],
         ),
         ("update_customer", &["customers_pkey", "customers_by_email"]),
-        ("write", &["sales_pkey", "bookings_pkey", "show_seats_pkey"]),
+        (
+            "write",
+            &[
+                "sales_pkey",
+                "bookings_pkey",
+                "show_areas_pkey",
+                "show_seats_pkey",
+            ],
+        ),
     ];
     let database = postgres::database().await;
     let owner = database.owner().await;

@@ -48,6 +48,8 @@ pub struct AreaWrite {
     pub from: u32,
     /// How many are.
     pub to: u32,
+    /// Whether any were given back, however many were taken.
+    pub gives_back: bool,
 }
 
 impl AreaWrite {
@@ -65,6 +67,8 @@ pub(super) struct Areas {
     rows: HashMap<AreaKey, AreaRow>,
     /// What had been taken of those of which the batch has taken or given back.
     before: BTreeMap<AreaKey, u32>,
+    /// Those of which it has given back.
+    given_back: HashSet<AreaKey>,
     ended: HashMap<ShowId, Vec<EndedHold>>,
     /// Those of them whose end an order of this batch waits for.
     awaited: HashSet<BookingId>,
@@ -92,6 +96,9 @@ impl Areas {
     fn set(&mut self, key: AreaKey, taken: u32) {
         if let Some(row) = self.rows.get_mut(&key) {
             let before = std::mem::replace(&mut row.taken, taken);
+            if taken < before {
+                self.given_back.insert(key.clone());
+            }
             self.before.entry(key).or_insert(before);
         }
     }
@@ -131,16 +138,23 @@ impl Areas {
     }
 
     pub(super) fn into_writes(self) -> Vec<AreaWrite> {
-        let Self { rows, before, .. } = self;
+        let Self {
+            rows,
+            before,
+            given_back,
+            ..
+        } = self;
         let write = |((show_id, area), from): (AreaKey, u32)| {
             let key = (show_id, area);
             let to = rows.get(&key).map_or(from, |row| row.taken);
+            let gives_back = given_back.contains(&key);
             let (show_id, area) = key;
-            (from != to).then_some(AreaWrite {
+            (from != to || gives_back).then_some(AreaWrite {
                 show_id,
                 area,
                 from,
                 to,
+                gives_back,
             })
         };
         before.into_iter().filter_map(write).collect()

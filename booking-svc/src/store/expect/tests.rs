@@ -63,3 +63,21 @@ fn seats_are_forgotten_when_there_are_too_many() {
     assert!(!taken.contains(first, ordinal) && taken.contains(last, 0));
     assert_eq!(taken.words, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_places_were_given_back_is_remembered_for_a_while() {
+    let row = |taken| AreaRow {
+        capacity: 100,
+        taken,
+    };
+    let mut area = ExpectedArea::new(row(5));
+    for taken in [5, 6, 100] {
+        area.see(row(taken));
+        assert!(!area.is_given_back());
+    }
+    area.see(row(99));
+    area.see(row(100));
+    assert!(area.is_given_back());
+    advance(GIVEN_BACK_REST).await;
+    assert!(!area.is_given_back());
+}

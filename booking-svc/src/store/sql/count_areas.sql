@@ -1,9 +1,11 @@
 -- Areas of which places were taken or given back, by the number that was read under their locks.
+-- given_back grows by itself if less are taken than before: here it is that places were given back, but
+-- no fewer taken. See write.sql, where they are counted last.
 WITH counted AS (
     UPDATE booking.show_areas AS a
-    SET taken = new.taken
-    FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::integer[])
-        AS new (show_id, area, prior_taken, taken)
+    SET taken = new.taken, given_back = a.given_back + new.gives_back::integer
+    FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::integer[], $5::boolean[])
+        AS new (show_id, area, prior_taken, taken, gives_back)
     WHERE a.show_id = ANY (ARRAY[new.show_id]) AND a.area = new.area AND a.taken = new.prior_taken
     RETURNING 1
 )

@@ -14,6 +14,9 @@
 --     ids, if they were not locked before, in ascending order; see lock_sales.sql.
 -- $47 to $49: areas that were not locked before, in the order of locks, and how many places more
 --     are taken of each. How many had been does not matter, as long as there are so many left.
+--     They can be counted last, when all has been written: a counter that everybody wants is then
+--     locked for no longer than that takes, but for the COMMIT. But what is made is older than that
+--     lock then, which is in order only if no place was given back between: see given_back.
 -- What stands between two marks is left out if it has nothing to do: even that costs.
 WITH moment AS MATERIALIZED (
     SELECT CASE
@@ -62,6 +65,9 @@ WITH moment AS MATERIALIZED (
         show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
         state, confirmed_at, areas, linked_customer_id
     )
+-- {counted last
+    RETURNING 1
+-- counted last}
 )
 -- new}
 -- {changed
@@ -100,6 +106,13 @@ WITH moment AS MATERIALIZED (
     FROM unnest($47::uuid[], $48::text[], $49::integer[]) AS new (show_id, area, quantity)
     WHERE a.show_id = ANY (ARRAY[new.show_id]) AND a.area = new.area
         AND a.taken + new.quantity <= a.capacity
+-- {counted last
+        -- What it was when the statement began: unlike the row it is not read again under the lock.
+        AND a.given_back = (
+            SELECT seen.given_back FROM booking.show_areas AS seen
+            WHERE seen.show_id = new.show_id AND seen.area = new.area
+        )
+-- counted last}
     RETURNING 1
 )
 -- areas}
@@ -130,17 +143,27 @@ WITH moment AS MATERIALIZED (
         $25::uuid[], $26::uuid[], $27::integer[], $28::text[], $29::text[], $30::text[],
         $31::uuid[], $32::bigint[], $39::text[]
     ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint, prior)
+-- {counted last
+    RETURNING 1
+-- counted last}
 )
 -- One after another, in the order in which everybody locks. A lock may have been waited for: what
--- counts is the time at which it is there. What is new is made when all of them are.
+-- counts is the time at which it is there. What is new is made when all of them are, or else all but
+-- those of the counters.
 SELECT
     -- Locks them; whether they are as expected is told when all is locked.
     (SELECT count(*) FROM sold),
+    -- A copy of what was refused is not granted.
+    booking.expect_no_refusal($25, $31),
 -- {changed
     booking.expect_rows(
         'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($13)
     ),
 -- changed}
+-- {counted last
+    (SELECT count(*) FROM inserted),
+    (SELECT count(*) FROM logged),
+-- counted last}
 -- {areas
     booking.expect_rows('areas counted', (SELECT count(*) FROM counted), cardinality($48)),
 -- areas}
@@ -151,12 +174,12 @@ SELECT
         'sales expected',
         (
             SELECT count(*) FROM sold
-            WHERE $33::timestamptz + (SELECT later FROM made) < coalesce(until, 'infinity')
+            -- What is new is made before it closes, and counted.
+            WHERE greatest($33::timestamptz + (SELECT later FROM made), clock_timestamp())
+                < coalesce(until, 'infinity')
         ),
         cardinality($42)
     ),
-    -- A copy of what was refused is not granted.
-    booking.expect_no_refusal($25, $31),
     $33::timestamptz + (SELECT later FROM moment) AS moment,
     $33::timestamptz + (SELECT later FROM made) AS made,
     clock_timestamp() AS clock

@@ -28,6 +28,8 @@ pub(in crate::store) struct Written {
 #[derive(Debug, Clone)]
 pub(super) struct WriteStatements {
     all: Statement,
+    /// For what is new and has no seats.
+    counted_last: Statement,
     without_areas: Statement,
     pub(super) only_new: Statement,
     only_changed: Statement,
@@ -35,22 +37,26 @@ pub(super) struct WriteStatements {
 
 impl WriteStatements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let all = client.prepare(include_str!("../sql/write.sql")).await?;
+        let all = without(include_str!("../sql/write.sql"), &["counted last"]);
+        let all = client.prepare(&all).await?;
         // All take the same parameters; what is left out does not tell their types.
         let without = async |parts: &[&str]| {
             let text = without(include_str!("../sql/write.sql"), parts);
             client.prepare_typed(&text, all.params()).await
         };
         Ok(Self {
-            without_areas: without(&["areas"]).await?,
-            only_new: without(&["areas", "changed"]).await?,
-            only_changed: without(&["areas", "new", "seats"]).await?,
+            counted_last: without(&["changed", "seats"]).await?,
+            without_areas: without(&["counted last", "areas"]).await?,
+            only_new: without(&["counted last", "areas", "changed"]).await?,
+            only_changed: without(&["counted last", "areas", "new", "seats"]).await?,
             all,
         })
     }
 
     fn of(&self, writes: &Writes, unlocked: &Unlocked) -> &Statement {
-        if !unlocked.areas.is_empty() {
+        if unlocked.counted_last {
+            &self.counted_last
+        } else if !unlocked.areas.is_empty() {
             &self.all
         } else if writes.updated.is_empty() {
             &self.only_new
@@ -194,6 +200,7 @@ async fn count(
                 &column(areas, |area| &*area.area),
                 &column(areas, |area| number(area.from)),
                 &column(areas, |area| number(area.to)),
+                &column(areas, |area| area.gives_back),
             ],
         )
         .await;

@@ -35,10 +35,20 @@ async fn a_counter_stays_within_its_area() {
     for (from, is_right) in [(1, false), (0, true)] {
         let (from, to) = (vec![from], vec![from]);
         let counted = client
-            .query(count, &[&vec![show], &vec!["Floor"], &from, &to])
+            .query(
+                count,
+                &[&vec![show], &vec!["Floor"], &from, &to, &vec![true]],
+            )
             .await;
         assert_eq!(counted.is_ok(), is_right, "{from:?} were taken");
     }
+    // Whoever counts last looks at that. As many were taken as given back.
+    let given_back = async || {
+        let query = "SELECT given_back FROM booking.show_areas";
+        let row = client.query_one(query, &[]).await.expect("the area");
+        row.get::<_, i64>(0)
+    };
+    assert_eq!(given_back().await, 1);
     let cases = [
         ("taken = -1", Some("taken_within_capacity")),
         ("taken = 11", Some("taken_within_capacity")),
@@ -66,6 +76,7 @@ async fn a_counter_stays_within_its_area() {
     refuses(&worker, below, &SqlState::CHECK_VIOLATION, None).await;
     let back = worker.batch_execute("UPDATE booking.show_areas SET taken = taken - 10");
     back.await.expect("what it is there for");
+    assert_eq!(given_back().await, 11);
     for (client, statement) in [
         (&worker, "UPDATE booking.show_areas SET capacity = 11"),
         (

@@ -138,7 +138,7 @@ fn only_the_holds_whose_places_are_wanted_are_ended_and_each_makes_room_once() {
 }
 
 #[test]
-fn an_area_that_ends_as_it_was_is_not_written() {
+fn that_places_were_given_back_is_written_though_as_many_were_taken() {
     let mut world = hall();
     let booking_id = world.with_booking(&[], 60, false);
     world.give_places(booking_id, &[("Floor", 3)]);
@@ -153,7 +153,14 @@ fn an_area_that_ends_as_it_was_is_not_written() {
     ];
     let decision = decide(&orders, world.locked(&orders));
     assert!(decision.outcomes.iter().all(Result::is_ok));
-    assert_eq!(decision.writes.areas, []);
+    let [area] = &decision.writes.areas[..] else {
+        panic!("{:?}", decision.writes.areas);
+    };
+    assert_eq!((area.from, area.to, area.gives_back), (3, 3, true));
+
+    let orders = [world.reserve_places(3, &[], &[("Floor", 1)])];
+    let decision = decide(&orders, world.locked(&orders));
+    assert!(!decision.writes.areas[0].gives_back);
 }
 
 #[test]
