@@ -70,6 +70,8 @@ impl WriteStatements {
 
 /// A statement without the parts that are marked so: `-- {name` and `-- name}`, each on a line.
 pub(super) fn without(statement: &str, parts: &[&str]) -> String {
+    let marked = |part: &&str| statement.contains(&format!("-- {{{part}\n"));
+    debug_assert!(parts.iter().all(marked), "no such part: {parts:?}");
     let mut left_out = None;
     let mut text = String::with_capacity(statement.len());
     for line in statement.lines() {
