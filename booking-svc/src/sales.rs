@@ -15,7 +15,7 @@ use crate::store::{Applied, Store, StoreError};
 /// How many shows may be asked of the catalog at once. More wait, as long as their callers.
 const CATALOG_CALLS_MAX: usize = 16;
 /// The most bytes of sales in memory.
-const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const CACHE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const CACHED_SALES_EXPECTED: usize = 1_000;
 
 /// Finds and keeps sales.

@@ -10,6 +10,7 @@ mod capped;
 mod payments;
 mod wanted;
 mod write;
+mod write_rows;
 
 use std::collections::HashMap;
 use std::iter;

@@ -1,38 +1,37 @@
 -- Everything that a batch writes, as one statement: each statement costs, whatever its size.
--- $1 to $11, $36 to $38, $40: bookings that are new. $3, $4 and $36 hold the seats of all of them,
---     one after another; $5 and $6 are the first and the last place of each one's own. Nobody
---     can name a booking in the batch that makes it, so they are as they were made.
--- A column that would be null in every row is empty, so that it costs nothing.
--- $12 to $20, $34, $35: bookings that have changed, by the version that was locked.
--- $21 to $24: seats that have changed hands, by the owner that was locked.
--- $25 to $32, $39: the log. $33: the time of it all.
--- $42, $43, $45: sales that were not locked before, by the revision that is expected, or by any if
---     it is null, and until when it is as expected. Everything here is compared with what was
---     locked or expected, so that it does not matter which. What is expected happens at the moment
---     when it is compared, a little later than $33; but not if it was sent long ago.
--- $44: when the holds of the bookings that have changed end. $46: the keys of the callers' request
---     ids, if they were not locked before, in ascending order; see lock_sales.sql.
--- $47 to $49: areas that were not locked before, in the order of locks, and how many places more
---     are taken of each. How many had been does not matter, as long as there are so many left.
+-- $1: bookings that are new. Nobody can name a booking in the batch that makes it, so they are as
+--     they were made.
+-- $2: bookings that have changed, by the version that was locked, and the end of their holds.
+-- $3: seats that have changed hands, by the owner that was locked.
+-- $4: the log. $7: the time of it all. $9, $10: the shows and the request ids of the log.
+-- $5: sales that were not locked before, by the revision that is expected, or by any if it is null,
+--     and until when it is as expected. Everything here is compared with what was locked or
+--     expected, so that it does not matter which. What is expected happens at the moment when it is
+--     compared, a little later than $7; but not if it was sent long ago.
+-- $6: areas that were not locked before, in the order of locks, and how many places more are taken
+--     of each. How many had been does not matter, as long as there are so many left.
 --     They can be counted last, when all has been written: a counter that everybody wants is then
 --     locked for no longer than that takes, but for the COMMIT. But what is made is older than that
 --     lock then, which is in order only if no place was given back between: see given_back.
+-- $8: the keys of the callers' request ids, if they were not locked before, in ascending order; see
+--     lock_sales.sql.
+-- Each is an array of rows rather than one for each column: what becomes rows of more than one array
+-- is put together out of as many, which costs a small batch more than all else here.
 -- What stands between two marks is left out if it has nothing to do: even that costs.
 WITH moment AS MATERIALIZED (
     SELECT CASE
-        WHEN (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($46::bigint[]) AS keys (key)) = 0
+        WHEN (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($8::bigint[]) AS keys (key)) = 0
             THEN interval '0'
-        ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
+        ELSE greatest(clock_timestamp() - $7::timestamptz, interval '0')
     END AS later
 ), made AS MATERIALIZED (
     SELECT CASE
-        WHEN cardinality($42::uuid[]) = 0 THEN interval '0'
-        ELSE greatest(clock_timestamp() - $33::timestamptz, interval '0')
+        WHEN cardinality($5::booking.expected_sale[]) = 0 THEN interval '0'
+        ELSE greatest(clock_timestamp() - $7::timestamptz, interval '0')
     END AS later
 ), sold AS (
     SELECT expected.until
-    FROM unnest($42::uuid[], $43::bigint[], $45::timestamptz[])
-        AS expected (show_id, revision, until)
+    FROM unnest($5::booking.expected_sale[]) AS expected
     JOIN booking.sales AS s ON s.show_id = ANY (ARRAY[expected.show_id])
     WHERE s.revision = coalesce(expected.revision, s.revision) AND s.state <> 'CANCELLED'
         AND (SELECT later FROM moment) < interval '5 s'
@@ -48,23 +47,14 @@ WITH moment AS MATERIALIZED (
     )
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
-        ($3::integer[])[new.first_seat:new.last_seat], ($4::bigint[])[new.first_seat:new.last_seat],
-        new.total, new.currency, $33::timestamptz + (SELECT later FROM made),
-        new.expires_at + (SELECT later FROM made),
-        ($36::text[])[new.first_seat:new.last_seat],
-        new.confirmed_at + (SELECT later FROM made), new.areas::jsonb,
+        new.seat_ordinals, new.seat_prices, new.total, new.currency,
+        $7::timestamptz + (SELECT later FROM made), new.expires_at + (SELECT later FROM made),
+        new.seat_tiers, new.confirmed_at + (SELECT later FROM made), new.areas::jsonb,
         CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN
             new.expires_at + (SELECT later FROM made)
         END,
         new.linked_customer_id
-    FROM unnest(
-        $1::uuid[], $2::uuid[], $5::integer[], $6::integer[], $7::text[], $8::text[],
-        $9::bigint[], $10::text[], $11::timestamptz[], $37::text[], $38::timestamptz[], $40::text[],
-        $41::uuid[]
-    ) AS new (
-        show_id, booking_id, first_seat, last_seat, customer_id, email, total, currency, expires_at,
-        state, confirmed_at, areas, linked_customer_id
-    )
+    FROM unnest($1::booking.new_booking[]) AS new
 -- {counted last
     RETURNING 1
 -- counted last}
@@ -84,26 +74,19 @@ WITH moment AS MATERIALIZED (
         cancel_reason = new.cancel_reason::booking.cancel_reason,
         -- It has ended, or is sold.
         places_held_until = NULL
-    FROM unnest(
-        $12::uuid[], $13::uuid[], $14::integer[], $15::text[], $16::text[], $17::integer[],
-        $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $34::bigint[], $35::text[],
-        $44::timestamptz[]
-    ) AS new (
-        show_id, booking_id, prior_version, state, failure_reason, version,
-        confirmed_at, cancelled_at, failed_at, refund_due, cancel_reason, expires_at
-    )
+    FROM unnest($2::booking.changed_booking[]) AS new
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id
         AND b.version = new.prior_version
         -- Not by =, for which there is an index.
         AND b.expires_at IS NOT DISTINCT FROM new.expires_at
-    RETURNING cardinality($42) = 0 OR b.expires_at > clock_timestamp() AS in_time
+    RETURNING cardinality($5) = 0 OR b.expires_at > clock_timestamp() AS in_time
 )
 -- changed}
 -- {areas
 , counted AS (
     UPDATE booking.show_areas AS a
     SET taken = a.taken + new.quantity
-    FROM unnest($47::uuid[], $48::text[], $49::integer[]) AS new (show_id, area, quantity)
+    FROM unnest($6::booking.counted_area[]) AS new
     WHERE a.show_id = ANY (ARRAY[new.show_id]) AND a.area = new.area
         AND a.taken + new.quantity <= a.capacity
 -- {counted last
@@ -120,8 +103,7 @@ WITH moment AS MATERIALIZED (
 , given AS (
     UPDATE booking.show_seats AS s
     SET booking_id = new.booking_id
-    FROM unnest($21::uuid[], $22::integer[], $23::uuid[], $24::uuid[])
-        AS new (show_id, ordinal, prior_booking_id, booking_id)
+    FROM unnest($3::booking.given_seat[]) AS new
     WHERE s.show_id = ANY (ARRAY[new.show_id]) AND s.ordinal = new.ordinal
         AND s.booking_id IS NOT DISTINCT FROM new.prior_booking_id
     RETURNING 1
@@ -135,14 +117,11 @@ WITH moment AS MATERIALIZED (
     SELECT
         new.show_id, new.booking_id, new.version, new.verb::booking.verb,
         new.from_state::booking.booking_state, new.to_state::booking.booking_state,
-        $33::timestamptz + CASE
+        $7::timestamptz + CASE
             WHEN new.version = 1 THEN (SELECT later FROM made) ELSE (SELECT later FROM moment)
         END,
         'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
-    FROM unnest(
-        $25::uuid[], $26::uuid[], $27::integer[], $28::text[], $29::text[], $30::text[],
-        $31::uuid[], $32::bigint[], $39::text[]
-    ) AS new (show_id, booking_id, version, verb, from_state, to_state, request_id, fingerprint, prior)
+    FROM unnest($4::booking.new_transition[]) AS new
 -- {counted last
     RETURNING 1
 -- counted last}
@@ -154,10 +133,10 @@ SELECT
     -- Locks them; whether they are as expected is told when all is locked.
     (SELECT count(*) FROM sold),
     -- A copy of what was refused is not granted.
-    booking.expect_no_refusal($25, $31),
+    booking.expect_no_refusal($9::uuid[], $10::uuid[]),
 -- {changed
     booking.expect_rows(
-        'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($13)
+        'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($2)
     ),
 -- changed}
 -- {counted last
@@ -165,21 +144,21 @@ SELECT
     (SELECT count(*) FROM logged),
 -- counted last}
 -- {areas
-    booking.expect_rows('areas counted', (SELECT count(*) FROM counted), cardinality($48)),
+    booking.expect_rows('areas counted', (SELECT count(*) FROM counted), cardinality($6)),
 -- areas}
 -- {seats
-    booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($22)),
+    booking.expect_rows('seats given', (SELECT count(*) FROM given), cardinality($3)),
 -- seats}
     booking.expect_rows(
         'sales expected',
         (
             SELECT count(*) FROM sold
             -- What is new is made before it closes, and counted.
-            WHERE greatest($33::timestamptz + (SELECT later FROM made), clock_timestamp())
+            WHERE greatest($7::timestamptz + (SELECT later FROM made), clock_timestamp())
                 < coalesce(until, 'infinity')
         ),
-        cardinality($42)
+        cardinality($5)
     ),
-    $33::timestamptz + (SELECT later FROM moment) AS moment,
-    $33::timestamptz + (SELECT later FROM made) AS made,
+    $7::timestamptz + (SELECT later FROM moment) AS moment,
+    $7::timestamptz + (SELECT later FROM made) AS made,
     clock_timestamp() AS clock

@@ -6,11 +6,12 @@ use futures_util::join;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 
-use super::{Statements, Unlocked, payments};
-use crate::domain::{
-    AreaWrite, Booking, Customer, CustomerId, HeldSeat, RememberedRefusal, Writes,
+use super::write_rows::{
+    ChangedBooking, CountedArea, GivenSeat, NewBooking, NewTransition, SaleLine,
 };
-use crate::store::{area_lines, prior, refusals, rows};
+use super::{Statements, Unlocked, payments};
+use crate::domain::{AreaWrite, Booking, HeldSeat, RememberedRefusal, Writes};
+use crate::store::{area_lines, refusals, rows};
 
 /// When a batch was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,80 +221,27 @@ async fn write_most(
     if writes.transitions.is_empty() {
         return Ok(None);
     }
-    let new = &writes.inserted;
-    let held = SeatColumns::of(new.iter());
-    let changed = &writes.updated;
-    let seats = &writes.seats;
+    let new: Vec<_> = writes.inserted.iter().map(NewBooking::from).collect();
+    let changed: Vec<_> = writes.updated.iter().map(ChangedBooking::from).collect();
+    let seats: Vec<_> = writes.seats.iter().map(GivenSeat::from).collect();
     let log = &writes.transitions;
-    let sales: Vec<_> = unlocked.sales.iter().collect();
-    let areas = &unlocked.areas;
+    let lines: Vec<_> = log.iter().map(NewTransition::from).collect();
+    let sales: Vec<_> = unlocked.sales.iter().map(SaleLine::from).collect();
+    let areas: Vec<_> = unlocked.areas.iter().map(CountedArea::from).collect();
     let written = client
         .query_one(
             statements.write.of(writes, unlocked),
             &[
-                &column(new, |booking| booking.booking_id.show().uuid()),
-                &column(new, |booking| booking.booking_id.uuid()),
-                &held.ordinals,
-                &held.prices,
-                &held.first,
-                &held.last,
-                &sparse(new, |booking| match &booking.customer {
-                    Customer::Id(id) => Some(id.as_str()),
-                    Customer::Email(_) => None,
-                }),
-                &sparse(new, |booking| match &booking.customer {
-                    Customer::Id(_) => None,
-                    Customer::Email(email) => Some(email.as_str()),
-                }),
-                &column(new, |booking| booking.total),
-                &column(new, |booking| booking.currency.as_str()),
-                &column(new, |booking| booking.expires_at),
-                &column(changed, |(booking, _)| booking.booking_id.show().uuid()),
-                &column(changed, |(booking, _)| booking.booking_id.uuid()),
-                &column(changed, |(_, prior_version)| *prior_version),
-                &column(changed, |(booking, _)| booking.state.as_str()),
-                &sparse(changed, |(booking, _)| {
-                    booking.failure_reason.map(|reason| reason.as_str())
-                }),
-                &column(changed, |(booking, _)| booking.version),
-                &sparse(changed, |(booking, _)| booking.confirmed_at),
-                &sparse(changed, |(booking, _)| booking.cancelled_at),
-                &sparse(changed, |(booking, _)| booking.failed_at),
-                &column(seats, |seat| seat.show_id.uuid()),
-                &column(seats, |seat| rows::ordinal(seat.ordinal)),
-                &sparse(seats, |seat| seat.from.map(|owner| owner.uuid())),
-                &sparse(seats, |seat| seat.to.map(|owner| owner.uuid())),
-                &column(log, |transition| transition.booking_id.show().uuid()),
-                &column(log, |transition| transition.booking_id.uuid()),
-                &column(log, |transition| transition.version),
-                &column(log, |transition| transition.verb.as_str()),
-                &sparse(log, |transition| {
-                    transition.from.map(|state| state.as_str())
-                }),
-                &column(log, |transition| transition.to.as_str()),
-                &column(log, |transition| transition.request_id),
-                &column(log, |transition| transition.fingerprint),
+                &new,
+                &changed,
+                &seats,
+                &lines,
+                &sales,
+                &areas,
                 &now,
-                &sparse(changed, |(booking, _)| booking.refund_due),
-                &sparse(changed, |(booking, _)| {
-                    booking.cancel_reason.map(|reason| reason.as_str())
-                }),
-                &held.tiers,
-                &column(new, |booking| booking.state.as_str()),
-                &sparse(new, |booking| booking.confirmed_at),
-                &sparse(log, |transition| {
-                    transition.prior.as_ref().map(prior::to_json)
-                }),
-                &sparse(new, |booking| area_lines::to_json(&booking.places)),
-                &sparse(new, |booking| booking.linked_customer.map(CustomerId::uuid)),
-                &column(&sales, |(show_id, _)| show_id.uuid()),
-                &sparse(&sales, |(_, sale)| sale.revision),
-                &column(changed, |(booking, _)| booking.expires_at),
-                &sparse(&sales, |(_, sale)| sale.until),
                 &unlocked.request_locks,
-                &column(areas, |area| area.show_id.uuid()),
-                &column(areas, |area| &*area.area),
-                &column(areas, AreaWrite::quantity),
+                &column(log, |transition| transition.booking_id.show().uuid()),
+                &column(log, |transition| transition.request_id),
             ],
         )
         .await?;
@@ -356,7 +304,7 @@ async fn rewrite(
                 &column(rewritten, |(booking, _)| {
                     rows::place(booking.stranded.len())
                 }),
-                &sparse(rewritten, |(booking, _)| {
+                &column(rewritten, |(booking, _)| {
                     area_lines::to_json(&booking.places)
                 }),
                 &column(rewritten, |(booking, _)| {
@@ -399,14 +347,4 @@ async fn remember(
 /// One value of each row, as an array parameter.
 pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
-}
-
-/// The same of what few rows have: nothing at all if none has it, which is null for each where the
-/// columns become rows, and costs nothing.
-fn sparse<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> Option<T>) -> Vec<Option<T>> {
-    let values = column(rows, value);
-    if values.iter().all(Option::is_none) {
-        return Vec::new();
-    }
-    values
 }
