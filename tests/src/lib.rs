@@ -8,6 +8,7 @@ pub mod errors;
 pub mod invariants;
 pub mod lifeline;
 pub mod load;
+pub mod machine;
 pub mod postgres;
 pub mod process;
 pub mod system;

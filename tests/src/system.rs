@@ -59,8 +59,17 @@ impl System {
     ///
     /// If one of them does not serve.
     pub async fn start_on(database: TestDatabase, workers: usize) -> Self {
+        Self::start_with(database, workers, &[]).await
+    }
+
+    /// The same with further arguments for booking-svc and the expiry-workers.
+    ///
+    /// # Panics
+    ///
+    /// If one of them does not serve.
+    pub async fn start_with(database: TestDatabase, workers: usize, arguments: &[&str]) -> Self {
         let catalog = start_catalog(&database).await;
-        let booking = start_booking(&database, &catalog).await;
+        let booking = start_booking_with(&database, &catalog, arguments).await;
         let mut system = Self {
             catalog,
             booking,
@@ -68,7 +77,8 @@ impl System {
             database,
         };
         for _ in 0..workers {
-            system.workers.push(start_worker(&system.database).await);
+            let worker = start_worker_with(&system.database, arguments).await;
+            system.workers.push(worker);
         }
         system
     }
@@ -163,19 +173,23 @@ pub async fn start_catalog(database: &TestDatabase) -> Process {
 ///
 /// If it does not serve.
 pub async fn start_booking(database: &TestDatabase, catalog: &Process) -> Process {
-    let url = database.url("booking_svc");
-    let arguments = ["--database-url", &url, "--catalog-url", &catalog.url()];
-    Process::start("booking-svc", &arguments).await
+    start_booking_with(database, catalog, &[]).await
 }
 
-/// An expiry-worker on a database.
-///
-/// # Panics
-///
-/// If it does not serve.
-pub async fn start_worker(database: &TestDatabase) -> Process {
+async fn start_booking_with(
+    database: &TestDatabase,
+    catalog: &Process,
+    arguments: &[&str],
+) -> Process {
+    let (url, catalog) = (database.url("booking_svc"), catalog.url());
+    let all = ["--database-url", &url, "--catalog-url", &catalog];
+    Process::start("booking-svc", &[&all, arguments].concat()).await
+}
+
+async fn start_worker_with(database: &TestDatabase, arguments: &[&str]) -> Process {
     let url = database.url("expiry_worker");
-    Process::start("expiry-worker", &["--database-url", &url]).await
+    let all = ["--database-url", &url];
+    Process::start("expiry-worker", &[&all, arguments].concat()).await
 }
 
 /// A client of one booking-svc among several, on a connection of its own.

@@ -6,6 +6,10 @@ use tokio::time::sleep;
 
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The most of a deadline that one look uses up: what stood still meanwhile may be the machine.
+const LOOK_COUNTS_MAX: Duration = Duration::from_millis(500);
+/// How long the look behind the deadline may take.
+const LAST_LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// Waits until the condition holds.
 ///
@@ -26,14 +30,20 @@ pub async fn eventually_some<T>(
     what: &str,
     mut condition: impl AsyncFnMut() -> Option<T>,
 ) -> T {
-    let start = Instant::now();
+    let mut left = deadline;
     loop {
+        let start = Instant::now();
+        let is_last = left.is_zero();
         // A condition that hangs must not hang the test.
-        let left = deadline.saturating_sub(start.elapsed());
-        match tokio::time::timeout(left, condition()).await {
+        let look_max = if is_last { LAST_LOOK_MAX } else { left };
+        match tokio::time::timeout(look_max, condition()).await {
             Ok(Some(value)) => return value,
-            Ok(None) if start.elapsed() < deadline => sleep(PAUSE).await,
-            Ok(None) | Err(_) => panic!("not within {deadline:?}: {what}"),
+            _ if is_last => panic!("not within {deadline:?}: {what}"),
+            Ok(None) => {
+                sleep(PAUSE).await;
+                left = left.saturating_sub(start.elapsed().min(LOOK_COUNTS_MAX));
+            }
+            Err(_) => left = Duration::ZERO,
         }
     }
 }
@@ -51,6 +61,18 @@ mod tests {
         })
         .await;
         assert_eq!(looks, 3);
+    }
+
+    #[tokio::test]
+    async fn one_that_came_true_while_nobody_could_look_is_seen() {
+        let mut looks = 0;
+        eventually(Duration::from_millis(20), "a second look", async || {
+            looks += 1;
+            std::thread::sleep(Duration::from_millis(40));
+            tokio::task::yield_now().await;
+            looks == 2
+        })
+        .await;
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ use crate::areas::{places, reserve as reserve_places, show_of};
 use crate::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(10);
+/// How long a show is on sale that closes in a test.
+const CLOSES_IN: Duration = Duration::from_secs(8);
 
 /// Waits until booking-svc waits for a lock, in the statement that writes or in one that locks.
 async fn waits(stage: &Stage, writing: bool) {
@@ -159,8 +161,9 @@ async fn a_hold_that_ends_while_its_confirm_waits_is_not_confirmed() {
                  AND expires_at < clock_timestamp() + interval '{seconds} s'"
         )
     };
-    eventually(2 * SOON, "the hold has a second left", async || {
-        stage.count(&ends_within(1)).await == 1
+    // No lock is waited for much longer.
+    eventually(2 * SOON, "the hold has two seconds left", async || {
+        stage.count(&ends_within(2)).await == 1
     })
     .await;
     run(&holder, "BEGIN; SELECT FROM booking.bookings FOR UPDATE").await;
@@ -307,7 +310,7 @@ async fn places_that_are_for_sale_no_more_are_not_given() {
 async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeatsRequest) {
     let stage = Stage::start().await;
     let mut described = show_of(4, &[("Floor", 10)]);
-    described.sales_close_time = Some((SystemTime::now() + SOON / 2).into());
+    described.sales_close_time = Some((SystemTime::now() + CLOSES_IN).into());
     let show = stage.create(described).await;
     let mut client = stage.client();
     let first = ReserveSeatsRequest {
@@ -321,13 +324,13 @@ async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeats
             "SELECT count(*) FROM booking.sales
              WHERE sales_close_at < clock_timestamp() + interval '{seconds} s'"
         );
-        eventually(SOON, "sales close", async || {
+        eventually(2 * SOON, "sales close", async || {
             stage.count(&closing).await == 1
         })
         .await;
     };
     // No lock is waited for much longer.
-    close_within(1).await;
+    close_within(2).await;
     run(&holder, &format!("BEGIN; {lock}")).await;
     let meanwhile = async {
         waits(&stage, true).await;

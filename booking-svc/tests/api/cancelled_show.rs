@@ -252,7 +252,7 @@ async fn no_booking_slips_by_while_others_reserve_and_confirm() {
     let last = bought.iter().map(|(_, last)| *last).max().expect("many");
     let late = last.saturating_duration_since(cancelled);
     assert!(
-        late < SOON,
+        late < 3 * SOON,
         "a reserve was granted {late:?} after the show was cancelled"
     );
 

@@ -291,7 +291,12 @@ async fn the_only_connection_is_always_given_back() {
     let show = stage.a_show(5).await;
     let held = stage.reserve(&show, &["A-1"]).await;
     let (mut process, client) = stage
-        .another_with(&["--database-connections-max", "1"])
+        .another_with(&[
+            "--database-connections-max",
+            "1",
+            "--database-wait-max",
+            "20s",
+        ])
         .await;
     let nobody = model::BookingId::generate(show.parse().expect("an id")).to_string();
     let unknown = model::ShowId::generate().to_string();

@@ -73,10 +73,9 @@ async fn confirm_against_cancel_in_two_processes() {
         let (mut here, mut there) = swap(number, stage.client(), other.clone());
         let label = format!("A-{}", number + 1);
         let held = granted(reserve(&mut here, &show, &[&label], "ann").await);
-        let (confirmed, cancelled) = tokio::join!(
-            confirm(&mut here, &held.booking_id),
-            cancel(&mut there, &held.booking_id),
-        );
+        let confirming = confirm(&mut here, &held.booking_id);
+        let cancelling = cancel(&mut there, &held.booking_id);
+        let (confirmed, cancelled) = in_turns(number / 2, confirming, cancelling).await;
         // Both PENDING and CONFIRMED can be cancelled, so a cancel always succeeds.
         let cancelled = granted(cancelled);
         let now = granted(get(&mut here, &held.booking_id).await);
@@ -113,10 +112,9 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
         let [a, b, c, d] = [seat(1), seat(2), seat(3), seat(4)];
         // Two seats in common; each wants one more of its own.
         let (left, right) = ([&*a, &*b, &*c], [&*d, &*c, &*b]);
-        let (one, two) = tokio::join!(
-            reserve(&mut here, &show, &left, "ann"),
-            reserve(&mut there, &show, &right, "bob"),
-        );
+        let one = reserve(&mut here, &show, &left, "ann");
+        let two = reserve(&mut there, &show, &right, "bob");
+        let (one, two) = in_turns(number, one, two).await;
         let (won, lost, outcome) = match (one, two) {
             (Ok(won), Err(lost)) => (won, lost, "here"),
             (Err(lost), Ok(won)) => (won, lost, "there"),
@@ -134,6 +132,20 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
     assert_eq!(stage.count(owned).await, wanted);
     assert_quiet(&mut process);
     stage.assert_sound().await;
+}
+
+/// What comes of two calls at once, of which the other one is sent first every other round.
+async fn in_turns<A, B>(
+    number: usize,
+    one: impl Future<Output = A>,
+    other: impl Future<Output = B>,
+) -> (A, B) {
+    if number.is_multiple_of(2) {
+        tokio::join!(one, other)
+    } else {
+        let (other, one) = tokio::join!(other, one);
+        (one, other)
+    }
 }
 
 /// The two, or the other way round.

@@ -140,6 +140,7 @@ async fn who_waits_for_a_connection_is_told_when_there_is_none() {
         let client = service.client.clone();
         async move { try_create(&client, hamlet()).await }
     });
+    eventually_blocked(&database, 1).await;
     // A show might be in memory; a list never is.
     eventually(SOON, "calls are refused", async || {
         let list = pb::ListShowsRequest::default();

@@ -109,7 +109,7 @@ async fn another_body_is_refused() {
 #[tokio::test]
 async fn a_copy_that_comes_after_the_start_returns_the_first_result() {
     let (service, _database) = Service::start().await;
-    let start_time = Some((now() + Duration::from_millis(1_500)).into());
+    let start_time = Some((now() + Duration::from_secs(3)).into());
     let request = pb::CreateShowRequest {
         start_time,
         ..hamlet_once()

@@ -1,12 +1,10 @@
 //! Connections that are lost in the worst moment.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
 use system_tests::errors::{assert_refused, has_retry_info};
 use system_tests::{eventually, postgres};
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::proxy::Proxy;
 use crate::support::{
@@ -109,14 +107,11 @@ async fn a_caller_that_leaves_while_a_transaction_begins_leaves_none_open() {
     let first = create(&service.client, hamlet()).await;
 
     proxy.hold_from_next_begin();
-    let mut request = Request::new(hamlet());
-    request.set_timeout(Duration::from_millis(200));
-    service
-        .client
-        .clone()
-        .create_show(request)
-        .await
-        .expect_err("no answer in time");
+    let client = service.client.clone();
+    let leaving = tokio::spawn(async move { try_create(&client, hamlet()).await });
+    eventually(SOON, "its transaction begins", async || proxy.holds()).await;
+    leaving.abort();
+    assert!(leaving.await.expect_err("no answer").is_cancelled());
     proxy.release();
     // What was begun is finished before another call has the connection.
     assert_eq!(get(&service.client, &first.show_id).await, first);

@@ -62,6 +62,11 @@ impl Proxy {
         self.faults.begin_to_hold.store(1, Ordering::SeqCst);
     }
 
+    /// Whether answers are held up.
+    pub(crate) fn holds(&self) -> bool {
+        *self.faults.held.borrow()
+    }
+
     /// From now on nobody hears the database.
     pub(crate) fn hold(&self) {
         self.faults.held.send_replace(true);

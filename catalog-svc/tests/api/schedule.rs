@@ -37,8 +37,8 @@ fn delay(show: &pb::Show, due: Option<prost_types::Timestamp>) -> Duration {
 async fn a_sale_opens_and_closes_in_time_and_the_feed_tells() {
     let (service, _database) = Service::start().await;
     let request = pb::CreateShowRequest {
-        sales_open_time: millis_ahead(1_000),
-        sales_close_time: millis_ahead(2_000),
+        sales_open_time: millis_ahead(5_000),
+        sales_close_time: millis_ahead(9_000),
         ..hamlet()
     };
     let draft = create(&service.client, request).await;
@@ -168,7 +168,7 @@ async fn times_are_changed_while_they_can_still_come() {
         let request = updating(show, &[path]);
         service.client.clone().update_show(request).await
     };
-    let sooner = update(wanted(millis_ahead(300), None), "sales_open_time").await;
+    let sooner = update(wanted(millis_ahead(3_000), None), "sales_open_time").await;
     assert!(sooner.is_ok());
     eventually_in(&service.client, &id, pb::ShowState::OnSale).await;
     let refused = update(wanted(Some(hours_ahead(1)), None), "sales_open_time").await;
@@ -178,7 +178,7 @@ async fn times_are_changed_while_they_can_still_come() {
         Some("ON_SALE")
     );
 
-    let closes = update(wanted(None, millis_ahead(300)), "sales_close_time").await;
+    let closes = update(wanted(None, millis_ahead(3_000)), "sales_close_time").await;
     assert!(closes.is_ok());
     eventually_in(&service.client, &id, pb::ShowState::Closed).await;
     let refused = update(wanted(None, Some(hours_ahead(1))), "sales_close_time").await;

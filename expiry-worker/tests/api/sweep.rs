@@ -323,7 +323,7 @@ async fn a_caller_that_goes_away_leaves_no_transaction_half_done() {
         () = gone => {}
     }
     keeper.batch_execute("ROLLBACK").await.expect("ours");
-    eventually(Duration::from_secs(1), "its batch has ended", async || {
+    eventually(SOON, "its batch has ended", async || {
         let open = "SELECT count(*) FROM booking.bookings WHERE state = 'PENDING'";
         hall.count(open).await == 0 && hall.count(IN_A_TRANSACTION).await == 0
     })

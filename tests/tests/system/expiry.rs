@@ -6,7 +6,7 @@ use proto::booking::v1::{Booking, BookingState, FailureReason, ReserveSeatsReque
 use system_tests::errors::{assert_error, reason};
 use system_tests::invariants::assert_hold;
 use system_tests::system::{System, confirm, get, reservation, reserve};
-use system_tests::{eventually, eventually_some};
+use system_tests::{eventually, eventually_some, machine};
 use tonic::Code;
 
 /// The shortest that the contract allows.
@@ -27,6 +27,7 @@ async fn hold(system: &System, show: &str, label: &str) -> Booking {
 async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
     let system = System::start(2).await;
     let show = system.a_show(i32::try_from(HOLDS).expect("a few")).await;
+    let began = machine::watch();
     let mut held = Vec::new();
     for number in 1..=HOLDS {
         held.push(hold(&system, &show, &format!("A-{number}")).await);
@@ -34,7 +35,7 @@ async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
     let owner = system.database.owner().await;
     let pending = "SELECT count(*) FROM booking.bookings WHERE state = 'PENDING'";
     eventually(
-        HOLD + Duration::from_secs(5),
+        HOLD + Duration::from_secs(15),
         "no hold is left",
         async || {
             let row = owner.query_one(pending, &[]).await.expect("a count");
@@ -51,8 +52,9 @@ async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
     let (entries, bookings, latest): (i64, i64, f64) = (row.get(0), row.get(1), row.get(2));
     let all = i64::try_from(HOLDS).expect("a few");
     assert_eq!((entries, bookings), (all, all));
+    let allowed = 1.0 + machine::stalled(began).as_secs_f64();
     assert!(
-        (0.0..1.0).contains(&latest),
+        (0.0..allowed).contains(&latest),
         "the last was failed {latest} s after its end"
     );
 
@@ -75,12 +77,13 @@ async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
 async fn without_a_worker_a_hold_ends_all_the_same() {
     let system = System::start(0).await;
     let show = system.a_show(2).await;
+    let began = machine::watch();
     let held = hold(&system, &show, "A-1").await;
     let other = hold(&system, &show, "A-2").await;
     let mut client = system.booking_client();
     // Refused until the hold has ended, granted right after.
     let taken = eventually_some(
-        HOLD + Duration::from_secs(2),
+        HOLD + Duration::from_secs(15),
         "the seat is free",
         async || match reserve(&mut client, &show, &["A-1"], "patient").await {
             Ok(booking) => Some(booking),
@@ -95,13 +98,13 @@ async fn without_a_worker_a_hold_ends_all_the_same() {
     let waited = time(taken.create_time).duration_since(ended);
     let waited = waited.expect("not before the hold has ended");
     assert!(
-        waited < Duration::from_secs(1),
+        waited < Duration::from_secs(1) + machine::stalled(began),
         "{waited:?} after the hold had ended"
     );
 
     // The one whose seat was taken, and the one that nobody has touched.
     eventually(
-        Duration::from_secs(2),
+        Duration::from_secs(15),
         "the other hold has ended",
         async || SystemTime::now() > time(other.expire_time),
     )

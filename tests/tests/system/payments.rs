@@ -23,7 +23,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 /// A payment's own deadline: long enough for a step on a busy machine.
-const TIMEOUT: &str = "6s";
+const TIMEOUT: &str = "12s";
 const SETTLED_MAX: Duration = Duration::from_secs(60);
 
 /// A system whose booking-svc has bookings paid.
@@ -194,7 +194,7 @@ impl Till {
 
     /// Has the money taken, and the service killed before it can write that down.
     async fn taken_and_not_written(&mut self) -> (Booking, ConfirmBookingRequest) {
-        let (held, request, answer) = self.begin("slow:1s").await;
+        let (held, request, answer) = self.begin("slow:3s").await;
         let locking = self.system.database.owner().await;
         let lock = "BEGIN; SELECT FROM booking.bookings FOR UPDATE";
         locking.batch_execute(lock).await.expect("a lock");
@@ -207,7 +207,7 @@ impl Till {
     /// Ends the hold, shield and all.
     async fn lapse(&self) {
         let owner = self.system.database.owner().await;
-        let lapse = "UPDATE booking.bookings SET expires_at = clock_timestamp(), \
+        let lapse = "UPDATE booking.bookings SET expires_at = clock_timestamp() - interval '1 s', \
                      created_at = created_at - interval '1 min'";
         owner.batch_execute(lapse).await.expect("a hold");
         self.until(
@@ -240,7 +240,7 @@ async fn killed_while_the_provider_thinks() {
 #[tokio::test]
 async fn killed_between_authorize_and_capture() {
     let mut till = Till::open().await;
-    let (held, request, answer) = till.begin("slow:2s").await;
+    let (held, request, answer) = till.begin("slow:4s").await;
     till.told(PaymentState::Pending, 0).await;
     till.booking.freeze();
     till.told(PaymentState::Approved, 0).await;
@@ -310,7 +310,7 @@ async fn killed_before_anybody_is_told_of_the_ticket() {
 #[tokio::test]
 async fn the_provider_killed_between_authorize_and_capture() {
     let mut till = Till::open().await;
-    let (held, request, answer) = till.begin("slow:2s").await;
+    let (held, request, answer) = till.begin("slow:4s").await;
     till.told(PaymentState::Pending, 0).await;
     till.booking.freeze();
     till.told(PaymentState::Approved, 0).await;
@@ -320,7 +320,11 @@ async fn the_provider_killed_between_authorize_and_capture() {
     // Who waits is told, in time or not; nobody guesses.
     match answer.await.expect("no panic") {
         Ok(booking) => assert_eq!(booking.state(), BookingState::Confirmed),
-        Err(status) => assert_eq!(reason(&status), "PAYMENT_DECLINED"),
+        Err(status) => {
+            let reason = reason(&status);
+            let unsold = ["PAYMENT_DECLINED", "PAYMENT_UNAVAILABLE"];
+            assert!(unsold.contains(&&*reason), "{reason}");
+        }
     }
     till.booking.kill9().await;
     let found = till.settled(&held.booking_id).await;

@@ -9,12 +9,12 @@ use super::{cart, reserve, show_of};
 use crate::stage::{Stage, assert_quiet};
 
 /// Ends every hold of the database.
-const END_ALL: &str = "
+pub(crate) const END_ALL: &str = "
     UPDATE booking.bookings AS b
     SET created_at = b.created_at - moved.by, expires_at = b.expires_at - moved.by,
         places_held_until = b.places_held_until - moved.by
     FROM (
-        SELECT booking_id, expires_at - clock_timestamp() AS by
+        SELECT booking_id, expires_at - clock_timestamp() + interval '1 s' AS by
         FROM booking.bookings WHERE state = 'PENDING'
     ) AS moved
     WHERE b.booking_id = moved.booking_id";

@@ -17,6 +17,7 @@ use system_tests::errors::describe;
 use system_tests::system::{self, reservation};
 use tonic::Status;
 
+pub(crate) use self::ended_holds::END_ALL;
 use crate::stage::{Bookings, Stage};
 
 /// A layout with the seats "A-1" to "A-{seats}", none if 0, and areas of so many places.

@@ -14,15 +14,18 @@ async fn end_hold(till: &Till, booking: &str) {
     till.stage.lapse(booking).await;
 }
 
+/// Pays, and has the provider answer once the hold has ended and `meanwhile` has been done.
 async fn pay_late(
     till: &Till,
     booking: &str,
     meanwhile: impl Future<Output = ()>,
 ) -> Result<proto::booking::v1::Booking, Status> {
-    let paying = till.send(paying(booking, "slow:3s"));
+    till.provider.freeze();
+    let paying = till.send(paying(booking, "approve"));
     let ending = async {
         end_hold(till, booking).await;
         meanwhile.await;
+        till.provider.go_on();
     };
     tokio::join!(paying, ending).0
 }
@@ -105,10 +108,12 @@ async fn money_for_a_show_that_was_cancelled_meanwhile_is_given_back() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
-    let (outcome, ()) = tokio::join!(till.send(paying(&held.booking_id, "slow:3s")), async {
+    till.provider.freeze();
+    let (outcome, ()) = tokio::join!(till.send(paying(&held.booking_id, "approve")), async {
         till.started().await;
         till.stage.cancel_show(&show).await;
         till.stage.settle().await;
+        till.provider.go_on();
     });
     let status = assert_refused(outcome, Code::FailedPrecondition, "PAYMENT_TOO_LATE");
     assert_eq!(metadata(&status)["failure_reason"], "SHOW_CANCELLED");
@@ -120,7 +125,7 @@ async fn money_for_a_show_that_was_cancelled_meanwhile_is_given_back() {
 
 #[tokio::test]
 async fn a_decline_after_the_hold_has_ended_does_not_bring_it_back() {
-    let mut till = Till::with(&["--payment-timeout", "3s"]).await;
+    let mut till = Till::with(&["--payment-timeout", "8s"]).await;
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
     let (outcome, ()) = tokio::join!(

@@ -1,6 +1,7 @@
 //! A payment that succeeds after its hold has ended, against whoever wants the same seats.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,9 +18,8 @@ use crate::stage::move_hold;
 const ROUNDS: u64 = 1_000;
 /// How many rounds go on at once, each with a seat of its own.
 const AT_ONCE: u64 = 16;
-/// How far the rival's reserve is moved to and fro around the end of the payment, in steps.
+/// In so many steps the rival's reserve is moved to and fro around the end of the payment.
 const STEPS: u64 = 16;
-const STEP: Duration = Duration::from_millis(10);
 
 fn outcome(outcome: &Result<Booking, Status>) -> String {
     match outcome {
@@ -28,8 +28,15 @@ fn outcome(outcome: &Result<Booking, Status>) -> String {
     }
 }
 
-/// One seat: its hold ends while it is paid, and somebody else wants it.
-async fn round(till: &Till, show: &str, seat: &str, number: u64) -> (String, String) {
+/// One seat: its hold ends while it is paid, and somebody else wants it. How long the payment
+/// takes here and now is in `pace`, in microseconds: whoever wins makes it harder for itself.
+async fn round(
+    till: &Till,
+    show: &str,
+    seat: &str,
+    number: u64,
+    pace: &AtomicU64,
+) -> (String, String) {
     let held = till.stage.reserve(show, &[seat]).await;
     let id = held.booking_id;
     let late = async {
@@ -39,7 +46,8 @@ async fn round(till: &Till, show: &str, seat: &str, number: u64) -> (String, Str
             wait_for(till, &id, &key).await;
             // It may be paid by now.
             move_hold(&till.stage.owner, &id, 0.0).await;
-            tokio::time::sleep(STEP * u32::try_from(number % STEPS).expect("few")).await;
+            let micros = pace.load(Ordering::Relaxed) * 2 * (number % STEPS) / STEPS;
+            tokio::time::sleep(Duration::from_micros(micros)).await;
             let mut client = till.client.clone();
             loop {
                 let rival = reserve(&mut client, show, &[seat], "rival").await;
@@ -53,13 +61,19 @@ async fn round(till: &Till, show: &str, seat: &str, number: u64) -> (String, Str
     let (paid, rival) = late.await;
     let said = (outcome(&paid), outcome(&rival));
     let now = till.stage.get(&id).await;
+    let paced = |percent: u64| {
+        let change = |micros: u64| Some((micros * percent / 100).clamp(5_000, 2_000_000));
+        let _ = pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    };
     match (&*said.0, &*said.1) {
         ("BOOKING_STATE_CONFIRMED", "SEATS_UNAVAILABLE") => {
             assert_eq!(now.state(), BookingState::Confirmed);
+            paced(95);
         }
         ("PAYMENT_TOO_LATE", "BOOKING_STATE_PENDING") => {
             assert_eq!(now.state(), BookingState::Failed);
             assert_eq!(now.refund_due, now.total);
+            paced(106);
         }
         other => panic!("{other:?} in round {number}"),
     }
@@ -87,10 +101,11 @@ async fn late_money_against_a_new_reserve_of_the_same_seats() {
         .a_show(i32::try_from(ROUNDS).expect("a few"))
         .await;
     let mut seen = BTreeMap::new();
+    let pace = AtomicU64::new(75_000);
     for first in (0..ROUNDS).step_by(usize::try_from(AT_ONCE).expect("few")) {
         let rounds = (first..ROUNDS.min(first + AT_ONCE)).map(|number| {
-            let (till, show) = (&till, &show);
-            async move { round(till, show, &format!("A-{}", number + 1), number).await }
+            let (till, show, pace) = (&till, &show, &pace);
+            async move { round(till, show, &format!("A-{}", number + 1), number, pace).await }
         });
         for said in join_all(rounds).await {
             *seen.entry(said).or_insert(0) += 1;
