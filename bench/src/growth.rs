@@ -22,7 +22,7 @@ const SHOWS_AT_ONCE: i64 = 100;
 const UPDATES_PER_CYCLE: u64 = 3;
 const UPDATES: u64 = 1_000_000;
 /// How many shows are looked at at once.
-const LOOKS_AT_ONCE: usize = 256;
+const LOOKS_AT_ONCE: usize = 32;
 
 /// How to run it.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -55,6 +55,7 @@ pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report
             // The smallest hall sells out before the round is over; it is all sold, then.
             let pairs = free_pairs(stand, &ids).await?;
             stand.quiesce().await?;
+            look_at(stand, &ids).await?;
             let seen = cycles(stand, length, &pairs).await?;
             report.line(format!(
                 "10^{power} seats and bookings, round {round}: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us",
@@ -80,7 +81,9 @@ pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report
 
 /// The cycle after a million updates that no VACUUM by hand came after.
 async fn worn(stand: &mut Stand, length: Duration, fresh: f64, report: &mut Report) -> Result<()> {
-    let pairs = free_pairs(stand, &show_ids(stand).await?).await?;
+    let ids = show_ids(stand).await?;
+    let pairs = free_pairs(stand, &ids).await?;
+    look_at(stand, &ids).await?;
     let mut updates = 0;
     while updates < UPDATES {
         updates += cycles(stand, length, &pairs).await?.cycles * UPDATES_PER_CYCLE;
@@ -138,7 +141,6 @@ async fn free_pairs(stand: &mut Stand, shows: &[String]) -> Result<Pairs> {
         )
         .await?;
     stand.restart_booking().await?;
-    look_at(stand, shows).await?;
     Ok(Pairs::shuffled(shows, SEATS_PER_SHOW))
 }
 
