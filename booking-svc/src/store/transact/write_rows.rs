@@ -1,5 +1,6 @@
 //! What `write.sql` takes: the composite types of migration 23, field by field.
 
+use model::ShowId;
 use postgres_types::ToSql;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,7 +8,6 @@ use uuid::Uuid;
 use crate::domain::{AreaWrite, Booking, Customer, CustomerId, HeldSeat, SeatWrite, Transition};
 use crate::store::expect::ExpectedSale;
 use crate::store::{area_lines, prior, rows};
-use model::ShowId;
 
 /// A booking that is new.
 #[derive(Debug, ToSql)]
