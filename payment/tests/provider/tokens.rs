@@ -148,10 +148,18 @@ async fn slow_is_pending_until_it_is_decided() {
     assert!(start.elapsed() >= Duration::from_millis(1_500));
 
     let undecided = an_attempt();
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let pending = client
-        .authorize(&undecided, &token("slow:1h"), deadline)
-        .await;
+    let no_answer = Err(Unsettled::Unresolved(Doubt::NoAnswer));
+    let mut pending = no_answer.clone();
+    // What counts is the last answer, which a busy machine may hold up.
+    for _ in 0..5 {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        pending = client
+            .authorize(&undecided, &token("slow:1h"), deadline)
+            .await;
+        if pending != no_answer {
+            break;
+        }
+    }
     assert_eq!(pending, Err(Unsettled::Unresolved(Doubt::Pending)));
     assert_eq!(client.void(&undecided, soon()).await, Ok(Fate::Voided));
     let late = client
