@@ -142,6 +142,8 @@ impl Hall {
                 && call.ask.token().is_some()
                 && call.ask.booking().is_some_and(|(of, _)| of == id)
                 && call.pays
+                // Another body under the id, at the same time.
+                && call.outcome != Err(Refusal::RequestIdReused)
                 && self.objections(&call.ask, call.pays, at).is_empty()
         };
         let author = history.calls.iter().find(is_it);
