@@ -16,7 +16,7 @@
 -- $8: the keys of the callers' request ids, if they were not locked before, in ascending order; see
 --     lock_sales.sql.
 -- Each is an array of rows rather than one for each column: what becomes rows of more than one array
--- is put together out of as many, which costs a small batch more than all else here.
+-- is put together out of as many, which costs a batch whatever its size.
 -- What stands between two marks is left out if it has nothing to do: even that costs.
 WITH moment AS MATERIALIZED (
     SELECT CASE
