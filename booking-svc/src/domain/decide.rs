@@ -135,6 +135,18 @@ pub struct Writes {
     pub payments: PaymentWrites,
 }
 
+impl Writes {
+    /// Whether there is nothing but what is written together: what is new or has changed its state,
+    /// seats and the log.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.rewritten.is_empty()
+            && self.areas.is_empty()
+            && self.refusals.is_empty()
+            && self.payments.is_empty()
+    }
+}
+
 /// A seat that has changed hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatWrite {

@@ -1,5 +1,5 @@
-//! The answer to a COMMIT gets lost. What was done is found out by the order's id, whether
-//! the caller sent one or not, and is not done again.
+//! The answer to a COMMIT gets lost, or that to a statement which commits by itself. What was done
+//! is found out by the order's id, whether the caller sent one or not, and is not done again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub(crate) struct Line {
 
 #[derive(Default)]
 struct Faults {
-    /// How many more answers to a COMMIT are lost, each with its connection.
+    /// How many more answers to a COMMIT are lost, or to a write that is one, each with its
+    /// connection.
     lost: AtomicUsize,
     /// Whether only those behind whose COMMIT the next transaction has been sent.
     with_next: AtomicBool,
@@ -68,17 +69,26 @@ impl Line {
 /// How long an answer waits for the next transaction to be sent.
 const NEXT_MAX: Duration = Duration::from_millis(500);
 
+/// What only a lane's connection prepares.
+const WRITE: &[u8] = b"booking.new_transition[]";
+/// How an answer of one row ends, if no transaction is open behind it.
+const ONE_ROW: &[u8] = b"SELECT 1\0Z\0\0\0\x05I";
+
 /// Carries both ways until one side goes, or an answer is lost.
 async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
     let (mut from_near, mut to_near) = near.into_split();
     let (mut from_far, mut to_far) = far.into_split();
     let (begun, mut seen) = watch::channel(0);
+    let is_lane = AtomicBool::new(false);
     let forth = async {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = from_near.read(&mut buffer).await?;
             if length == 0 {
                 return Ok(());
+            }
+            if places(&buffer[..length], WRITE).next().is_some() {
+                is_lane.store(true, Ordering::SeqCst);
             }
             to_far.write_all(&buffer[..length]).await?;
             let begins = places(&buffer[..length], b"BEGIN\0").count();
@@ -93,14 +103,20 @@ async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
             if length == 0 {
                 return Ok(());
             }
-            let mut carried = 0;
-            let rollbacks = places(&buffer[..length], b"ROLLBACK\0").count();
-            for place in places(&buffer[..length], b"COMMIT\0") {
-                ended += 1;
+            let (bytes, mut carried) = (&buffer[..length], 0);
+            let rollbacks = places(bytes, b"ROLLBACK\0").count();
+            let commits = places(bytes, b"COMMIT\0").map(|place| (place, true));
+            let alone = is_lane.load(Ordering::SeqCst);
+            let alone = places(bytes, ONE_ROW)
+                .filter(|place| alone && ends_in_a_time(&bytes[..place - 5]))
+                .map(|place| (place, false));
+            for (place, has_begun) in commits.chain(alone) {
+                ended += usize::from(has_begun);
                 // The answer is 'C', four bytes of length, and the text.
-                to_near.write_all(&buffer[carried..place - 5]).await?;
+                to_near.write_all(&bytes[carried..place - 5]).await?;
                 carried = place - 5;
-                if faults.lose_one(&mut seen, ended).await {
+                let next = has_begun.then_some(ended);
+                if faults.lose_one(&mut seen, next).await {
                     return Ok(());
                 }
             }
@@ -115,19 +131,30 @@ async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
     };
 }
 
+/// Whether a row's last value is of eight bytes, as that of a write is.
+fn ends_in_a_time(row: &[u8]) -> bool {
+    let length = row
+        .len()
+        .checked_sub(12)
+        .map(|place| &row[place..place + 4]);
+    length == Some(&8_i32.to_be_bytes())
+}
+
 fn places(bytes: &[u8], text: &'static [u8]) -> impl Iterator<Item = usize> {
     let windows = bytes.windows(text.len()).enumerate();
     windows.filter_map(move |(place, window)| (window == text).then_some(place))
 }
 
 impl Faults {
-    /// Whether the answer to the COMMIT that was the so many-th end is to be lost.
-    async fn lose_one(&self, begun: &mut watch::Receiver<usize>, ended: usize) -> bool {
+    /// Whether the answer to a COMMIT that was the so many-th end is to be lost, or that to a write
+    /// without one.
+    async fn lose_one(&self, begun: &mut watch::Receiver<usize>, ended: Option<usize>) -> bool {
         let order = Ordering::SeqCst;
         if self.lost.load(order) == 0 {
             return false;
         }
         if self.with_next.load(order) {
+            let Some(ended) = ended else { return false };
             let next = begun.wait_for(|begun| *begun > ended);
             if !matches!(timeout(NEXT_MAX, next).await, Ok(Ok(_))) {
                 return false;

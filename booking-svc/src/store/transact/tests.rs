@@ -67,7 +67,10 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
         let written = write(client, statements, &writes, &unlocked, now).await;
         assert_eq!(written.is_ok(), encoded);
         if let Ok((ending, _)) = written {
-            Ending(ending).acknowledged().await.expect("it commits");
+            Ending(Some(ending))
+                .acknowledged()
+                .await
+                .expect("it commits");
         }
         connection
             .roll_back()

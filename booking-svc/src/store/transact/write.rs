@@ -211,7 +211,7 @@ async fn count(
 }
 
 /// All but what few batches have.
-async fn write_most(
+pub(super) async fn write_most(
     client: &Client,
     statements: &Statements,
     writes: &Writes,
