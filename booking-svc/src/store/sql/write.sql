@@ -48,13 +48,13 @@ WITH moment AS MATERIALIZED (
     SELECT
         new.show_id, new.booking_id, new.state::booking.booking_state, 1, new.customer_id, new.email,
         new.seat_ordinals, new.seat_prices, new.total, new.currency,
-        $7::timestamptz + (SELECT later FROM made), new.expires_at + (SELECT later FROM made),
-        new.seat_tiers, new.confirmed_at + (SELECT later FROM made), new.areas::jsonb,
+        $7::timestamptz + made.later, new.expires_at + made.later,
+        new.seat_tiers, new.confirmed_at + made.later, new.areas::jsonb,
         CASE WHEN new.areas IS NOT NULL AND new.state = 'PENDING' THEN
-            new.expires_at + (SELECT later FROM made)
+            new.expires_at + made.later
         END,
         new.linked_customer_id
-    FROM unnest($1::booking.new_booking[]) AS new
+    FROM made, unnest($1::booking.new_booking[]) AS new
 -- {counted last
     RETURNING 1
 -- counted last}
