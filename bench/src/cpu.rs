@@ -79,6 +79,14 @@ fn parent_of(pid: u32) -> Option<u32> {
         .ok()
 }
 
+/// The machine's memory in MiB; 4 GiB where there is no /proc.
+pub(crate) fn memory_mib() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.map_or(4_096, |kib| kib / 1_024)
+}
+
 /// Resident memory of a process in MiB.
 pub(crate) fn resident_mib(pid: u32) -> f64 {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {

@@ -1,18 +1,22 @@
 //! `growth`: the cycle while the tables grow.
+//!
+//! After a checkpoint each page that is touched goes to the log whole, once, which takes the larger
+//! tables a while: what is had meanwhile is told, and the cycle measured when it is over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use proto::booking::v1::ListSeatsRequest;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use serde_json::json;
+use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use crate::load::{self, Pairs, Seen};
 use crate::report::Report;
 use crate::stand::{Stand, connect};
-use crate::stats::Spread;
+use crate::stats::{self, Spread};
 
 const SEATS_PER_SHOW: u32 = 1_000;
 const CLIENTS: u32 = 64;
@@ -23,6 +27,11 @@ const UPDATES_PER_CYCLE: u64 = 3;
 const UPDATES: u64 = 1_000_000;
 /// How many shows are looked at at once.
 const LOOKS_AT_ONCE: usize = 32;
+/// It is seen after each so long whether pages still go to the log whole.
+const SLICE: Duration = Duration::from_secs(2);
+/// So many of them for a cycle, and fewer, are no more than new pages are.
+const FEW_WHOLE_PAGES: f64 = 1.0;
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
 /// How to run it.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -42,7 +51,7 @@ pub(crate) struct GrowthArgs {
 
 pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report) -> Result<()> {
     let length = Duration::from_secs(args.seconds.into());
-    let mut medians = Vec::new();
+    let (mut medians, mut medians_at_first) = (Vec::new(), Vec::new());
     let model = stand.create_shows(1, SEATS_PER_SHOW).await?.remove(0);
     let mut made = 1;
     for power in 5..=args.up_to {
@@ -50,33 +59,92 @@ pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report
         grow(stand, &model, shows - made).await?;
         made = shows;
         let ids = show_ids(stand).await?;
-        let mut rates = Vec::new();
+        let (mut rates, mut rates_at_first) = (Vec::new(), Vec::new());
         for round in 1..=args.rounds {
             // The smallest hall sells out before the round is over; it is all sold, then.
             let pairs = free_pairs(stand, &ids).await?;
             stand.quiesce().await?;
             look_at(stand, &ids).await?;
+            let settling = settle(stand, &pairs).await?;
             let seen = cycles(stand, length, &pairs).await?;
             report.line(format!(
-                "10^{power} seats and bookings, round {round}: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us",
-                seen.per_second(), seen.reserve.p99_us, seen.confirm.p99_us
+                "10^{power} seats and bookings, round {round}: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us; \
+                 right after the checkpoint {:.0} with {:.1} whole pages each, after {} s {:.1}",
+                seen.per_second(), seen.reserve.p99_us, seen.confirm.p99_us,
+                settling.at_first, settling.pages_at_first, settling.took.as_secs(), settling.pages_at_last
             ));
             rates.push(seen.per_second());
+            rates_at_first.push(settling.at_first);
         }
         let rate = Spread::of(rates);
+        let rate_at_first = Spread::of(rates_at_first);
         report.bar(format!("10^{power}"), rate);
         report.figures(&format!("10^{power}"), &rate);
+        report.figures(
+            &format!("10^{power}, right after a checkpoint"),
+            &rate_at_first,
+        );
         medians.push(rate.median);
+        medians_at_first.push(rate_at_first.median);
     }
-    if let (Some(first), Some(last)) = (medians.first(), medians.last()) {
-        report.line(format!(
-            "ratio of 10^{} to 10^5 seats and bookings: {:.2}",
-            args.up_to,
-            last / first
-        ));
+    for (which, medians) in [
+        ("", &medians),
+        (", right after a checkpoint", &medians_at_first),
+    ] {
+        if let (Some(first), Some(last)) = (medians.first(), medians.last()) {
+            report.line(format!(
+                "ratio of 10^{} to 10^5 seats and bookings{which}: {:.2}",
+                args.up_to,
+                last / first
+            ));
+        }
+    }
+    if let Some(last) = medians.last() {
         worn(stand, length, *last, report).await?;
     }
     stand.check().await
+}
+
+/// How the cycle fared until few pages went to the log whole.
+struct Settling {
+    at_first: f64,
+    pages_at_first: f64,
+    took: Duration,
+    pages_at_last: f64,
+}
+
+/// Has the cycle go on until what it touches is in the log since the last checkpoint.
+async fn settle(stand: &Stand, pairs: &Pairs) -> Result<Settling> {
+    let owner = stand.owner().await?;
+    let began = Instant::now();
+    let mut settling: Option<Settling> = None;
+    loop {
+        let before = whole_pages(&owner).await?;
+        let seen = cycles(stand, SLICE, pairs).await?;
+        let pages = (whole_pages(&owner).await? - before) / stats::of_whole(seen.cycles.max(1));
+        let so_far = Settling {
+            took: began.elapsed(),
+            pages_at_last: pages,
+            ..settling.unwrap_or(Settling {
+                at_first: seen.per_second(),
+                pages_at_first: pages,
+                took: Duration::ZERO,
+                pages_at_last: pages,
+            })
+        };
+        if pages < FEW_WHOLE_PAGES || so_far.took > SETTLED_WITHIN {
+            return Ok(so_far);
+        }
+        settling = Some(so_far);
+    }
+}
+
+/// How many pages have gone to the log whole so far.
+async fn whole_pages(owner: &Client) -> Result<f64> {
+    let row = owner
+        .query_one("SELECT wal_fpi::float8 FROM pg_stat_wal", &[])
+        .await?;
+    Ok(row.get(0))
 }
 
 /// The cycle after a million updates that no VACUUM by hand came after.
@@ -165,7 +233,6 @@ async fn look_at(stand: &Stand, shows: &[String]) -> Result<()> {
 
 async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> {
     let wires = stand.wires(8).await?;
-    load::cycles(&wires, CLIENTS, Duration::from_secs(1), pairs).await?;
     let seen = load::cycles(&wires, CLIENTS, length, pairs).await?;
     ensure!(
         seen.errors.is_empty(),
