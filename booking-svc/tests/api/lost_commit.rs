@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use proto::booking::v1::BookingState;
+use proto::booking::v1::{BookingState, ConfirmBookingRequest};
 use system_tests::errors::{assert_error, describe, has_retry_info};
 use system_tests::process::Process;
 use system_tests::system::{booking_client_of, cancel, confirm, reservation, reserve};
@@ -31,6 +31,8 @@ struct Faults {
     /// How many more answers to a COMMIT are lost, or to a write that is one, each with its
     /// connection.
     lost: AtomicUsize,
+    /// How many of the answers that were lost were to such a write.
+    lost_alone: AtomicUsize,
     /// Whether only those behind whose COMMIT the next transaction has been sent.
     with_next: AtomicBool,
     /// Whether there is no way at all.
@@ -161,7 +163,10 @@ impl Faults {
             }
         }
         let lose = |left: usize| left.checked_sub(1);
-        self.lost.fetch_update(order, order, lose).is_ok()
+        let lost = self.lost.fetch_update(order, order, lose).is_ok();
+        self.lost_alone
+            .fetch_add(usize::from(lost && ended.is_none()), order);
+        lost
     }
 }
 
@@ -229,6 +234,46 @@ async fn each_verb_is_answered_and_done_once_without_a_request_id() {
     assert_eq!(line.still_to_lose(), 0);
     // Two reserves, a lapse, and three of the one that we followed.
     assert_eq!(stage.count(STEPS).await, 6);
+    assert_quiet(&mut process);
+    stage.assert_sound().await;
+}
+
+/// Under a caller's request id a lone order goes ahead, in a statement that commits by itself.
+#[tokio::test]
+async fn what_committed_by_itself_is_answered_and_done_once() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(3).await;
+    let (mut process, mut client, line) = behind_a_line(&stage).await;
+    reserve(&mut client, &show, &["A-3"], "bob")
+        .await
+        .expect("a free seat");
+    let mut order = reservation(&show, &["A-1"], "ann");
+    order.request_id = Uuid::new_v4().to_string();
+    line.lose(1);
+    let held = client.reserve_seats(order).await;
+    let held = held.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let held = held.into_inner().booking.expect("set");
+    assert_eq!(line.still_to_lose(), 0);
+    assert_eq!(stage.get(&held.booking_id).await, held);
+    assert_eq!(stage.count(STEPS).await, 2);
+
+    let mut order = reservation(&show, &["A-2"], "ann");
+    order.request_id = Uuid::new_v4().to_string();
+    let second = client.reserve_seats(order).await.expect("a free seat");
+    let confirmation = ConfirmBookingRequest {
+        booking_id: second.into_inner().booking.expect("set").booking_id,
+        request_id: Uuid::new_v4().to_string(),
+        ..Default::default()
+    };
+    line.lose(1);
+    let confirmed = client.confirm_booking(confirmation).await;
+    let confirmed = confirmed.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let confirmed = confirmed.into_inner().booking.expect("set");
+    assert_eq!(line.still_to_lose(), 0);
+    assert_eq!(confirmed.state(), BookingState::Confirmed);
+    assert_eq!(stage.get(&confirmed.booking_id).await, confirmed);
+    assert_eq!(stage.count(STEPS).await, 4);
+    assert_eq!(line.faults.lost_alone.load(Ordering::SeqCst), 2);
     assert_quiet(&mut process);
     stage.assert_sound().await;
 }
