@@ -28,7 +28,7 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(12);
 const BATCHES_AT_ONCE: usize = 3;
 
 /// How long it rests after a batch beside which somebody bought, in that batch's own time.
-const RESTS: u32 = 2;
+const RESTS: u32 = 4;
 /// The longest it does: the batch may have waited for locks.
 const REST_MAX: Duration = Duration::from_millis(200);
 
