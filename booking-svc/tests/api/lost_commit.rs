@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use proto::booking::v1::{BookingState, ConfirmBookingRequest};
+use proto::booking::v1::{BookingState, ConfirmBookingRequest, ReserveSeatsRequest};
 use system_tests::errors::{assert_error, describe, has_retry_info};
 use system_tests::process::Process;
 use system_tests::system::{booking_client_of, cancel, confirm, reservation, reserve};
@@ -238,17 +238,29 @@ async fn each_verb_is_answered_and_done_once_without_a_request_id() {
     stage.assert_sound().await;
 }
 
+/// A booking-svc behind a line that knows the show, of which it has sold the third seat.
+async fn knowing(stage: &Stage, show: &str) -> (Process, Bookings, Line) {
+    let (process, mut client, line) = behind_a_line(stage).await;
+    reserve(&mut client, show, &["A-3"], "bob")
+        .await
+        .expect("a free seat");
+    (process, client, line)
+}
+
+fn under_an_id(show: &str, seat: &str) -> ReserveSeatsRequest {
+    ReserveSeatsRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..reservation(show, &[seat], "ann")
+    }
+}
+
 /// Under a caller's request id a lone order goes ahead, in a statement that commits by itself.
 #[tokio::test]
 async fn what_committed_by_itself_is_answered_and_done_once() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
-    let (mut process, mut client, line) = behind_a_line(&stage).await;
-    reserve(&mut client, &show, &["A-3"], "bob")
-        .await
-        .expect("a free seat");
-    let mut order = reservation(&show, &["A-1"], "ann");
-    order.request_id = Uuid::new_v4().to_string();
+    let (mut process, mut client, line) = knowing(&stage, &show).await;
+    let order = under_an_id(&show, "A-1");
     line.lose(1);
     let held = client.reserve_seats(order).await;
     let held = held.unwrap_or_else(|status| panic!("{}", describe(&status)));
@@ -257,9 +269,10 @@ async fn what_committed_by_itself_is_answered_and_done_once() {
     assert_eq!(stage.get(&held.booking_id).await, held);
     assert_eq!(stage.count(STEPS).await, 2);
 
-    let mut order = reservation(&show, &["A-2"], "ann");
-    order.request_id = Uuid::new_v4().to_string();
-    let second = client.reserve_seats(order).await.expect("a free seat");
+    let second = client
+        .reserve_seats(under_an_id(&show, "A-2"))
+        .await
+        .expect("a free seat");
     let confirmation = ConfirmBookingRequest {
         booking_id: second.into_inner().booking.expect("set").booking_id,
         request_id: Uuid::new_v4().to_string(),
@@ -322,12 +335,8 @@ async fn so_is_each_of_two_transactions_that_one_loss_meets() {
 async fn an_outcome_that_cannot_be_found_out_is_safe_to_ask_for_again() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
-    let (mut process, mut client, line) = behind_a_line(&stage).await;
-    reserve(&mut client, &show, &["A-3"], "bob")
-        .await
-        .expect("a free seat");
-    let mut order = reservation(&show, &["A-1"], "ann");
-    order.request_id = Uuid::new_v4().to_string();
+    let (mut process, mut client, line) = knowing(&stage, &show).await;
+    let order = under_an_id(&show, "A-1");
     line.lose(1);
     line.faults.down.store(true, Ordering::SeqCst);
     let status = client.reserve_seats(order.clone()).await;
