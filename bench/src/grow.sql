@@ -34,17 +34,28 @@ WITH shows AS (
         now() - interval '1 day', now() - interval '1 day' + interval '2 minutes',
         now() - interval '1 day' + interval '2 minutes'
     FROM shows, generate_series(1, 1000::bigint) AS n
-    RETURNING show_id, booking_id, created_at, failed_at
+    RETURNING show_id, booking_id, created_at, failed_at, seat_ordinals[1] AS place
+), changes AS (
+    SELECT
+        show_id, booking_id, 1 AS version, 'RESERVE'::booking.verb AS verb,
+        NULL::booking.booking_state AS from_state, 'PENDING'::booking.booking_state AS to_state,
+        created_at AS made_at, place
+    FROM bookings
+    UNION ALL
+    SELECT
+        show_id, booking_id, 2, 'EXPIRE', 'PENDING'::booking.booking_state, 'FAILED', failed_at, place
+    FROM bookings
 )
 INSERT INTO booking.transitions (
     show_id, booking_id, version, verb, from_state, to_state, made_at, actor, request_id, fingerprint
 )
 SELECT
-    show_id, booking_id, 1, 'RESERVE'::booking.verb, NULL::booking.booking_state,
-    'PENDING'::booking.booking_state, created_at, 'bench', gen_random_uuid(), 0
-FROM bookings
-UNION ALL
-SELECT
-    show_id, booking_id, 2, 'EXPIRE', 'PENDING'::booking.booking_state, 'FAILED', failed_at, 'bench',
-    gen_random_uuid(), 0
-FROM bookings
+    show_id, booking_id, version, verb, from_state, to_state, made_at, 'bench',
+    -- UUIDs of version 7, as the load has them: those of one time lie together.
+    encode(
+        substr(int8send((extract(epoch FROM made_at) * 1000)::bigint + place), 3) || '\x7000'::bytea
+            || substr(uuid_send(gen_random_uuid()), 9),
+        'hex'
+    )::uuid,
+    0
+FROM changes

@@ -1,4 +1,4 @@
-//! `growth`: the cycle while the tables grow.
+//! `growth`: the cycle with tables of several sizes, each in a database of its own, in turn.
 //!
 //! After a checkpoint each page that is touched goes to the log whole, once, which takes the larger
 //! tables a while: what is had meanwhile is told, and the cycle measured when it is over.
@@ -18,9 +18,12 @@ use crate::report::Report;
 use crate::stand::{Stand, connect};
 use crate::stats::{self, Spread};
 
+/// Rows that are made in the transaction that has emptied their table do not go through the log: the
+/// disk writes them once. What a cycle writes is logged as ever, and as durable.
+pub(crate) const SETTINGS: [(&str, &str); 2] = [("wal_level", "minimal"), ("max_wal_senders", "0")];
+
 const SEATS_PER_SHOW: u32 = 1_000;
 const CLIENTS: u32 = 64;
-/// Shows are made in portions, so that no transaction is without measure.
 const SHOWS_AT_ONCE: i64 = 100;
 /// A cycle updates two seats and a booking.
 const UPDATES_PER_CYCLE: u64 = 3;
@@ -29,8 +32,8 @@ const UPDATES: u64 = 1_000_000;
 const LOOKS_AT_ONCE: usize = 32;
 /// It is seen after each so long whether pages still go to the log whole.
 const SLICE: Duration = Duration::from_secs(2);
-/// So many of them for a cycle, and fewer, are no more than new pages are.
-const FEW_WHOLE_PAGES: f64 = 1.0;
+/// So many of them for a cycle: one in twenty that it touches, which then was not read before either.
+const FEW_WHOLE_PAGES: f64 = 0.3;
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
 /// How to run it.
@@ -49,60 +52,119 @@ pub(crate) struct GrowthArgs {
     pub(crate) up_to: u32,
 }
 
+/// A database with so many seats and bookings, and what was seen there.
+struct Size {
+    power: u32,
+    shows: Vec<String>,
+    pairs: Pairs,
+    rates: Vec<f64>,
+    rates_at_first: Vec<f64>,
+}
+
 pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report) -> Result<()> {
     let length = Duration::from_secs(args.seconds.into());
-    let (mut medians, mut medians_at_first) = (Vec::new(), Vec::new());
-    let model = stand.create_shows(1, SEATS_PER_SHOW).await?.remove(0);
-    let mut made = 1;
-    for power in 5..=args.up_to {
-        let shows = 10_i64.pow(power) / i64::from(SEATS_PER_SHOW);
-        grow(stand, &model, shows - made).await?;
-        made = shows;
-        let ids = show_ids(stand).await?;
-        let (mut rates, mut rates_at_first) = (Vec::new(), Vec::new());
-        for round in 1..=args.rounds {
-            // The smallest hall sells out before the round is over; it is all sold, then.
-            let pairs = free_pairs(stand, &ids).await?;
-            stand.quiesce().await?;
-            look_at(stand, &ids).await?;
-            let settling = settle(stand, &pairs).await?;
-            let seen = cycles(stand, length, &pairs).await?;
-            report.line(format!(
-                "10^{power} seats and bookings, round {round}: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us; \
-                 right after the checkpoint {:.0} with {:.1} whole pages each, after {} s {:.1}",
-                seen.per_second(), seen.reserve.p99_us, seen.confirm.p99_us,
-                settling.at_first, settling.pages_at_first, settling.took.as_secs(), settling.pages_at_last
-            ));
-            rates.push(seen.per_second());
-            rates_at_first.push(settling.at_first);
+    let mut sizes = Vec::new();
+    // The largest first: it would drive the others out of memory.
+    for power in (5..=args.up_to).rev() {
+        sizes.push(Size::make(stand, power).await?);
+    }
+    sizes.reverse();
+    for round in 1..=args.rounds {
+        for size in &mut sizes {
+            let line = size.round(stand, length).await?;
+            report.line(format!("round {round}, {line}"));
         }
-        let rate = Spread::of(rates);
-        let rate_at_first = Spread::of(rates_at_first);
-        report.bar(format!("10^{power}"), rate);
-        report.figures(&format!("10^{power}"), &rate);
-        report.figures(
-            &format!("10^{power}, right after a checkpoint"),
-            &rate_at_first,
+    }
+    for size in &sizes {
+        let name = size.name();
+        let rate = Spread::of(size.rates.iter().copied());
+        let rate_at_first = Spread::of(size.rates_at_first.iter().copied());
+        report.bar(name.clone(), rate);
+        report.figures(&name, &rate);
+        report.figures(&format!("{name}, right after a checkpoint"), &rate_at_first);
+    }
+    for size in sizes.iter().skip(1) {
+        let name = size.name();
+        tell_ratio(&name, &size.rates, &sizes[0].rates, report);
+        tell_ratio(
+            &format!("{name}, right after a checkpoint,"),
+            &size.rates_at_first,
+            &sizes[0].rates_at_first,
+            report,
         );
-        medians.push(rate.median);
-        medians_at_first.push(rate_at_first.median);
     }
-    for (which, medians) in [
-        ("", &medians),
-        (", right after a checkpoint", &medians_at_first),
-    ] {
-        if let (Some(first), Some(last)) = (medians.first(), medians.last()) {
-            report.line(format!(
-                "ratio of 10^{} to 10^5 seats and bookings{which}: {:.2}",
-                args.up_to,
-                last / first
-            ));
+    if let Some(largest) = sizes.last_mut() {
+        worn(stand, length, largest, report).await?;
+    }
+    for size in &sizes {
+        stand.move_to(&size.database()).await?;
+        stand.check().await?;
+    }
+    Ok(())
+}
+
+fn tell_ratio(what: &str, these: &[f64], smallest: &[f64], report: &mut Report) {
+    let by_round = these.iter().zip(smallest).map(|(this, least)| this / least);
+    let ratio = Spread::of(by_round);
+    report.line(format!(
+        "ratio of {what} to 10^5 seats and bookings: {:.2}",
+        ratio.median
+    ));
+    report.line(format!(
+        "  median of the rounds' ratios; {:.2} to {:.2}",
+        ratio.min, ratio.max
+    ));
+}
+
+impl Size {
+    async fn make(stand: &mut Stand, power: u32) -> Result<Self> {
+        stand.move_to(&format!("growth_{power}")).await?;
+        let model = stand.create_shows(1, SEATS_PER_SHOW).await?.remove(0);
+        grow(stand, &model, 10_i64.pow(power) / i64::from(SEATS_PER_SHOW)).await?;
+        let shows = show_ids(stand).await?;
+        Ok(Self {
+            power,
+            pairs: Pairs::shuffled(&shows, SEATS_PER_SHOW),
+            shows,
+            rates: Vec::new(),
+            rates_at_first: Vec::new(),
+        })
+    }
+
+    fn name(&self) -> String {
+        format!("10^{}", self.power)
+    }
+
+    fn database(&self) -> String {
+        format!("growth_{}", self.power)
+    }
+
+    /// Measures the cycle here; what there is to say of it.
+    async fn round(&mut self, stand: &mut Stand, length: Duration) -> Result<String> {
+        stand.move_to(&self.database()).await?;
+        // The smallest hall sells out before its round is over; it is all sold, then.
+        if !self.pairs.are_half_left() {
+            self.pairs = free_pairs(stand, &self.shows).await?;
         }
+        stand.quiesce().await?;
+        look_at(stand, &self.shows).await?;
+        let settling = settle(stand, &self.pairs).await?;
+        let seen = cycles(stand, length, &self.pairs).await?;
+        self.rates.push(seen.per_second());
+        self.rates_at_first.push(settling.at_first);
+        Ok(format!(
+            "{} seats and bookings: {:.0} cycles/s; reserve p99 {} us, confirm p99 {} us; \
+             right after the checkpoint {:.0} with {:.1} whole pages each, after {} s {:.1}",
+            self.name(),
+            seen.per_second(),
+            seen.reserve.p99_us,
+            seen.confirm.p99_us,
+            settling.at_first,
+            settling.pages_at_first,
+            settling.took.as_secs(),
+            settling.pages_at_last
+        ))
     }
-    if let Some(last) = medians.last() {
-        worn(stand, length, *last, report).await?;
-    }
-    stand.check().await
 }
 
 /// How the cycle fared until few pages went to the log whole.
@@ -121,6 +183,10 @@ async fn settle(stand: &Stand, pairs: &Pairs) -> Result<Settling> {
     loop {
         let before = whole_pages(&owner).await?;
         let seen = cycles(stand, SLICE, pairs).await?;
+        ensure!(
+            !pairs.are_gone(),
+            "all was sold while pages went to the log whole"
+        );
         let pages = (whole_pages(&owner).await? - before) / stats::of_whole(seen.cycles.max(1));
         let so_far = Settling {
             took: began.elapsed(),
@@ -148,15 +214,25 @@ async fn whole_pages(owner: &Client) -> Result<f64> {
 }
 
 /// The cycle after a million updates that no VACUUM by hand came after.
-async fn worn(stand: &mut Stand, length: Duration, fresh: f64, report: &mut Report) -> Result<()> {
-    let ids = show_ids(stand).await?;
-    let pairs = free_pairs(stand, &ids).await?;
-    look_at(stand, &ids).await?;
+async fn worn(
+    stand: &mut Stand,
+    length: Duration,
+    size: &mut Size,
+    report: &mut Report,
+) -> Result<()> {
     let mut updates = 0;
     while updates < UPDATES {
-        updates += cycles(stand, length, &pairs).await?.cycles * UPDATES_PER_CYCLE;
+        if size.pairs.are_gone() {
+            size.pairs = free_pairs(stand, &size.shows).await?;
+        }
+        updates += cycles(stand, length, &size.pairs).await?.cycles * UPDATES_PER_CYCLE;
     }
-    let seen = cycles(stand, length, &pairs).await?;
+    if !size.pairs.are_half_left() {
+        size.pairs = free_pairs(stand, &size.shows).await?;
+    }
+    look_at(stand, &size.shows).await?;
+    let seen = cycles(stand, length, &size.pairs).await?;
+    let fresh = Spread::of(size.rates.iter().copied()).median;
     report.line(format!(
         "after {updates} updates without a vacuum by hand: {:.0} cycles/s ({:.2} of before); reserve p99 {} us",
         seen.per_second(), seen.per_second() / fresh, seen.reserve.p99_us
@@ -168,17 +244,26 @@ async fn worn(stand: &mut Stand, length: Duration, fresh: f64, report: &mut Repo
     Ok(())
 }
 
+/// So many shows like `model`, in its place.
 async fn grow(stand: &Stand, model: &String, mut shows: i64) -> Result<()> {
-    let owner = stand.owner().await?;
-    owner
-        .batch_execute("SET session_replication_role = replica")
+    let mut owner = stand.owner().await?;
+    let making = owner.transaction().await?;
+    making
+        .batch_execute(
+            "SET LOCAL session_replication_role = replica;
+             TRUNCATE booking.transitions, booking.bookings, booking.show_seats",
+        )
         .await?;
     while shows > 0 {
         let portion = shows.min(SHOWS_AT_ONCE);
         let wanted: [&(dyn ToSql + Sync); 2] = [&portion, model];
-        owner.execute(include_str!("grow.sql"), &wanted).await?;
+        making.execute(include_str!("grow.sql"), &wanted).await?;
         shows -= portion;
     }
+    let wanted: [&(dyn ToSql + Sync); 1] = [model];
+    let forget = "DELETE FROM booking.sales WHERE show_id = $1::text::uuid";
+    making.execute(forget, &wanted).await?;
+    making.commit().await?;
     Ok(())
 }
 
@@ -208,7 +293,7 @@ async fn free_pairs(stand: &mut Stand, shows: &[String]) -> Result<Pairs> {
                  SELECT FROM booking.transitions AS t WHERE t.show_id = b.show_id AND t.booking_id = b.booking_id AND t.version = b.version)",
         )
         .await?;
-    stand.restart_booking().await?;
+    stand.restart_services().await?;
     Ok(Pairs::shuffled(shows, SEATS_PER_SHOW))
 }
 

@@ -45,6 +45,16 @@ impl Pairs {
         }
     }
 
+    /// Whether at least half of them are left.
+    pub(crate) fn are_half_left(&self) -> bool {
+        2 * self.next.load(Ordering::Relaxed) <= self.order.len()
+    }
+
+    /// Whether none is left.
+    pub(crate) fn are_gone(&self) -> bool {
+        self.next.load(Ordering::Relaxed) >= self.order.len()
+    }
+
     /// The next pair: its show, and the number of its first seat.
     pub(crate) fn take(&self) -> Option<(&str, u32)> {
         let (show, seat) = *self.order.get(self.next.fetch_add(1, Ordering::Relaxed))?;
@@ -146,7 +156,7 @@ async fn client(wire: Wire, number: u32, end: Instant, pairs: &Pairs) -> Tally {
             }
         };
         tally.reserve.push(micros(began.elapsed()));
-        let request_id = Uuid::new_v4().to_string();
+        let request_id = Uuid::now_v7().to_string();
         let began = Instant::now();
         let request = ConfirmBookingRequest {
             booking_id,
@@ -168,7 +178,7 @@ pub(crate) fn reservation(show: &str, seats: &[u32], customer: u32) -> ReserveSe
         show_id: show.to_owned(),
         seat_labels: seats.iter().map(ToString::to_string).collect(),
         customer: Some(Customer::CustomerId(format!("customer-{customer}"))),
-        request_id: Uuid::new_v4().to_string(),
+        request_id: Uuid::now_v7().to_string(),
         ..Default::default()
     }
 }

@@ -82,7 +82,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let mut stand = Stand::start(arguments.postgres, arguments.lanes).await?;
+    let settings = match arguments.what {
+        What::Growth(_) => &growth::SETTINGS[..],
+        _ => &[],
+    };
+    let mut stand = Stand::start(arguments.postgres, arguments.lanes, settings).await?;
     let mut report = Report::default();
     report.machine(&stand.postgres_version());
     let name = match arguments.what {

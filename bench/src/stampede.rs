@@ -148,7 +148,7 @@ async fn buy(wire: Wire, number: u32, hall: Arc<Hall>) -> Result<()> {
         let began = Instant::now();
         let request = ConfirmBookingRequest {
             booking_id,
-            request_id: Uuid::new_v4().to_string(),
+            request_id: Uuid::now_v7().to_string(),
             ..Default::default()
         };
         wire.confirm_booking(&request).await?;

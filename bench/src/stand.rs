@@ -18,6 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::cpu::{self, Cpu};
 use crate::wire::Wire;
 
+/// There in every cluster.
 const DATABASE: &str = "postgres";
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const CREATES_AT_ONCE: usize = 8;
@@ -37,10 +38,16 @@ const SETTINGS: [(&str, &str); 5] = [
 pub(crate) struct Stand {
     folder: PathBuf,
     binaries: PathBuf,
-    booking: Service,
-    booking_arguments: Vec<String>,
-    catalog: Service,
+    /// Which the services work on.
+    database: String,
+    lanes: Option<u16>,
+    services: Services,
     cluster: Cluster,
+}
+
+struct Services {
+    booking: Service,
+    catalog: Service,
 }
 
 struct Service {
@@ -49,13 +56,14 @@ struct Service {
 }
 
 impl Stand {
-    /// Starts PostgreSQL, catalog-svc and booking-svc; `lanes` if it is not the default.
-    pub(crate) async fn start(source: Source, lanes: Option<u16>) -> Result<Self> {
-        let profile = std::env::current_exe()?;
-        let profile = profile
-            .parent()
-            .context("this program lies in no folder")?
-            .to_owned();
+    /// Starts PostgreSQL, catalog-svc and booking-svc; `lanes` if it is not the default, `more`
+    /// settings of the server.
+    pub(crate) async fn start(
+        source: Source,
+        lanes: Option<u16>,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
+        let profile = profile()?;
         let target = profile.parent().unwrap_or(&profile).to_owned();
         let binaries = find_binaries(source, &target.join("postgres")).await?;
         let binaries_folder = binaries.folder().to_owned();
@@ -63,32 +71,37 @@ impl Stand {
         std::fs::create_dir_all(&folder)?;
         let mut options = ClusterOptions::durable(binaries, folder.join("cluster"));
         options.fresh = true;
-        let buffers = ("shared_buffers", format!("{}MB", cpu::memory_mib() / 4));
-        let settings = SETTINGS.map(|(name, value)| (name, value.to_owned()));
-        options.settings = settings
-            .into_iter()
-            .chain([buffers])
-            .map(|(name, value)| (name.to_owned(), value))
+        let buffers = format!("{}MB", cpu::memory_mib() / 4);
+        options.settings = [("shared_buffers", &*buffers)]
+            .iter()
+            .chain(&SETTINGS)
+            .chain(more)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let cluster = Cluster::start(options).await?;
-        migrate(&cluster).await?;
-
-        let catalog_url = cluster.url("catalog_svc", DATABASE);
-        let catalog = Service::start(&profile, &folder, "catalog-svc", &catalog_url, &[]).await?;
-        let mut more = vec!["--catalog-url".to_owned(), catalog.url()];
-        if let Some(lanes) = lanes {
-            more.extend(["--lanes".to_owned(), lanes.to_string()]);
-        }
-        let booking_url = cluster.url("booking_svc", DATABASE);
-        let booking = Service::start(&profile, &folder, "booking-svc", &booking_url, &more).await?;
+        migrate(&cluster, DATABASE).await?;
+        let services = Services::start(&folder, &cluster, DATABASE, lanes).await?;
         Ok(Self {
             folder,
             binaries: binaries_folder,
-            booking,
-            booking_arguments: more,
-            catalog,
+            database: DATABASE.to_owned(),
+            lanes,
+            services,
             cluster,
         })
+    }
+
+    /// Has the services work on another database of the cluster, which is made if it is not there.
+    pub(crate) async fn move_to(&mut self, database: &str) -> Result<()> {
+        let owner = self.owner().await?;
+        let there = "SELECT FROM pg_database WHERE datname = $1";
+        if owner.query_opt(there, &[&database]).await?.is_none() {
+            let create = format!("CREATE DATABASE {database}");
+            owner.batch_execute(&create).await?;
+        }
+        migrate(&self.cluster, database).await?;
+        database.clone_into(&mut self.database);
+        self.restart_services().await
     }
 
     /// Where reports go.
@@ -101,11 +114,11 @@ impl Stand {
     }
 
     pub(crate) fn owner_url(&self) -> String {
-        self.cluster.url("postgres", DATABASE)
+        self.cluster.url("postgres", &self.database)
     }
 
     pub(crate) fn worker_url(&self) -> String {
-        self.cluster.url("expiry_worker", DATABASE)
+        self.cluster.url("expiry_worker", &self.database)
     }
 
     pub(crate) fn postgres_version(&self) -> String {
@@ -119,23 +132,28 @@ impl Stand {
     }
 
     pub(crate) fn booking_endpoint(&self) -> Result<Endpoint> {
-        Ok(Endpoint::from_shared(self.booking.url())?.tcp_nodelay(true))
+        Ok(Endpoint::from_shared(self.services.booking.url())?.tcp_nodelay(true))
     }
 
     /// So many connections for load on booking-svc.
     pub(crate) async fn wires(&self, count: u32) -> Result<Vec<Wire>> {
-        let opening = (0..count).map(|_| Wire::open(self.booking.address));
+        let opening = (0..count).map(|_| Wire::open(self.services.booking.address));
         futures_util::future::try_join_all(opening).await
     }
 
     pub(crate) fn catalog_endpoint(&self) -> Result<Endpoint> {
-        Ok(Endpoint::from_shared(self.catalog.url())?.tcp_nodelay(true))
+        Ok(Endpoint::from_shared(self.services.catalog.url())?.tcp_nodelay(true))
     }
 
     /// CPU that booking-svc, PostgreSQL and this program have used so far.
     pub(crate) fn cpu(&self) -> Cpu {
         Cpu {
-            service_s: self.booking.child.id().map_or(0.0, cpu::of_process),
+            service_s: self
+                .services
+                .booking
+                .child
+                .id()
+                .map_or(0.0, cpu::of_process),
             database_s: self.cluster.postmaster_pid().map_or(0.0, cpu::of_tree),
             client_s: cpu::of_process(std::process::id()),
         }
@@ -144,7 +162,7 @@ impl Stand {
     /// Resident memory of booking-svc and of catalog-svc, in MiB.
     pub(crate) fn resident_mib(&self) -> (f64, f64) {
         let of = |service: &Service| service.child.id().map_or(0.0, cpu::resident_mib);
-        (of(&self.booking), of(&self.catalog))
+        (of(&self.services.booking), of(&self.services.catalog))
     }
 
     /// Creates shows of so many seats through the catalog; their ids, once all are on sale.
@@ -188,18 +206,16 @@ impl Stand {
                  UPDATE booking.show_areas SET taken = 0",
             )
             .await?;
-        self.restart_booking().await?;
+        self.restart_services().await?;
         self.quiesce().await
     }
 
-    /// Has booking-svc begin anew: what it remembers is not so any more.
-    pub(crate) async fn restart_booking(&mut self) -> Result<()> {
-        self.booking.child.kill().await?;
-        let profile = std::env::current_exe()?;
-        let profile = profile.parent().context("this program lies in no folder")?;
-        let url = self.cluster.url("booking_svc", DATABASE);
-        let more = &self.booking_arguments;
-        self.booking = Service::start(profile, &self.folder, "booking-svc", &url, more).await?;
+    /// Has the services begin anew: what they remember is not so any more.
+    pub(crate) async fn restart_services(&mut self) -> Result<()> {
+        self.services.booking.child.kill().await?;
+        self.services.catalog.child.kill().await?;
+        let (cluster, database) = (&self.cluster, &self.database);
+        self.services = Services::start(&self.folder, cluster, database, self.lanes).await?;
         Ok(())
     }
 
@@ -228,16 +244,8 @@ impl Stand {
 
     /// Starts one of the other services on the same database.
     pub(crate) async fn start_worker(&self) -> Result<Worker> {
-        let profile = std::env::current_exe()?;
-        let profile = profile.parent().context("this program lies in no folder")?;
-        let service = Service::start(
-            profile,
-            &self.folder,
-            "expiry-worker",
-            &self.worker_url(),
-            &[],
-        )
-        .await?;
+        let url = self.worker_url();
+        let service = Service::start(&self.folder, "expiry-worker", &url, &[]).await?;
         Ok(Worker(service))
     }
 }
@@ -255,9 +263,9 @@ impl Worker {
     }
 }
 
-async fn migrate(cluster: &Cluster) -> Result<()> {
+async fn migrate(cluster: &Cluster, database: &str) -> Result<()> {
     migrations::up(
-        &cluster.url("postgres", DATABASE),
+        &cluster.url("postgres", database),
         &migrations::Passwords::unchanged(),
         READY_DEADLINE,
     )
@@ -265,17 +273,37 @@ async fn migrate(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-impl Service {
+impl Services {
     async fn start(
-        profile: &Path,
         logs: &Path,
-        name: &str,
-        url: &str,
-        more: &[String],
+        cluster: &Cluster,
+        database: &str,
+        lanes: Option<u16>,
     ) -> Result<Self> {
+        let url = cluster.url("catalog_svc", database);
+        let catalog = Service::start(logs, "catalog-svc", &url, &[]).await?;
+        let mut more = vec!["--catalog-url".to_owned(), catalog.url()];
+        if let Some(lanes) = lanes {
+            more.extend(["--lanes".to_owned(), lanes.to_string()]);
+        }
+        let url = cluster.url("booking_svc", database);
+        let booking = Service::start(logs, "booking-svc", &url, &more).await?;
+        Ok(Self { booking, catalog })
+    }
+}
+
+/// The folder of the binaries of this build.
+fn profile() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("this program lies in no folder")?;
+    Ok(folder.to_owned())
+}
+
+impl Service {
+    async fn start(logs: &Path, name: &str, url: &str, more: &[String]) -> Result<Self> {
         let address = free_address()?;
         let log = std::fs::File::create(logs.join(format!("{name}.log")))?;
-        let child = Command::new(profile.join(name))
+        let child = Command::new(profile()?.join(name))
             .args(["--listen", &address.to_string(), "--database-url", url])
             .args(more)
             .stderr(log)
