@@ -209,14 +209,7 @@ fn summarize(ours: &[Ours], theirs: &[Theirs], report: &mut Report) {
     for script in ["a", "b"] {
         for clients in CLIENTS {
             let ratio = ratio_by_round(ours, theirs, script, clients);
-            report.line(format!(
-                "ratio to pgbench ({script}), {clients} clients: {:.2}",
-                ratio.median
-            ));
-            report.line(format!(
-                "  median of the rounds' ratios; {:.2} to {:.2}",
-                ratio.min, ratio.max
-            ));
+            report.ratio(&format!("to pgbench ({script}), {clients} clients"), ratio);
         }
     }
 }

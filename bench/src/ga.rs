@@ -133,11 +133,7 @@ pub(crate) async fn run(stand: &Stand, args: GaArgs, report: &mut Report) -> Res
         ));
         report.bar(name.to_owned(), spread);
     }
-    report.line(format!("ratio to pgbench, ga: {:.2}", ratio.median));
-    report.line(format!(
-        "  median of the rounds' ratios; {:.2} to {:.2}",
-        ratio.min, ratio.max
-    ));
+    report.ratio("to pgbench, ga", ratio);
     report.figures("ga", &rounds);
     Ok(())
 }

@@ -85,12 +85,13 @@ pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report
     }
     for size in sizes.iter().skip(1) {
         let name = size.name();
-        tell_ratio(&name, &size.rates, &sizes[0].rates, report);
-        tell_ratio(
-            &format!("{name}, right after a checkpoint,"),
-            &size.rates_at_first,
-            &sizes[0].rates_at_first,
-            report,
+        report.ratio(
+            &format!("of {name} to 10^5 seats and bookings"),
+            ratio_by_round(&size.rates, &sizes[0].rates),
+        );
+        report.ratio(
+            &format!("of {name} to 10^5 seats and bookings, right after a checkpoint"),
+            ratio_by_round(&size.rates_at_first, &sizes[0].rates_at_first),
         );
     }
     if let Some(largest) = sizes.last_mut() {
@@ -103,17 +104,8 @@ pub(crate) async fn run(stand: &mut Stand, args: GrowthArgs, report: &mut Report
     Ok(())
 }
 
-fn tell_ratio(what: &str, these: &[f64], smallest: &[f64], report: &mut Report) {
-    let by_round = these.iter().zip(smallest).map(|(this, least)| this / least);
-    let ratio = Spread::of(by_round);
-    report.line(format!(
-        "ratio of {what} to 10^5 seats and bookings: {:.2}",
-        ratio.median
-    ));
-    report.line(format!(
-        "  median of the rounds' ratios; {:.2} to {:.2}",
-        ratio.min, ratio.max
-    ));
+fn ratio_by_round(these: &[f64], smallest: &[f64]) -> Spread {
+    Spread::of(these.iter().zip(smallest).map(|(this, least)| this / least))
 }
 
 impl Size {

@@ -26,6 +26,15 @@ impl Report {
         self.lines.push(line);
     }
 
+    /// Says a ratio, on a line that a script can read, and its range on the next.
+    pub(crate) fn ratio(&mut self, of: &str, ratio: Spread) {
+        self.line(format!("ratio {of}: {:.2}", ratio.median));
+        self.line(format!(
+            "  median of the rounds' ratios; {:.2} to {:.2}",
+            ratio.min, ratio.max
+        ));
+    }
+
     /// Adds figures to the JSON.
     pub(crate) fn figures(&mut self, name: &str, figures: &impl Serialize) {
         self.figures.insert(name.to_owned(), json!(figures));
