@@ -2,15 +2,25 @@
 //! body is refused. Stable across processes and releases, since it is compared with what
 //! another one has stored.
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 
-/// Hashes the parts of a request. Each part is framed by its length, so that ("ab", "c")
-/// and ("a", "bc") differ.
+/// Hashes a request's body: the message without its request id, in one form for all spellings of
+/// it. Protobuf writes each value behind its field's number, so that no value can pass for one of
+/// another field. It writes equal messages of the contract in equal bytes, also in later
+/// releases, whose new fields are not written while they are not set.
 #[must_use]
-pub fn fingerprint<'a>(verb: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> i64 {
+pub fn fingerprint_of_body(verb: &str, body: &impl Message) -> i64 {
+    fingerprint(verb, [body.encode_to_vec().as_slice()])
+}
+
+/// Hashes the parts of a request. Each part is framed by its length, so that ("ab", "c")
+/// and ("a", "bc") differ. The parts must be the same fields in each call of a verb: an optional
+/// one needs a mark of its own.
+#[must_use]
+pub fn fingerprint<'a>(verb: &'a str, parts: impl IntoIterator<Item = &'a [u8]>) -> i64 {
     let mut hash = Sha256::new();
-    hash.update(verb);
-    for part in parts {
+    for part in std::iter::once(verb.as_bytes()).chain(parts) {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
@@ -25,13 +35,14 @@ mod tests {
 
     #[test]
     fn parts_are_framed_and_the_value_is_stable() {
+        assert_ne!(fingerprint("v", []), fingerprint("", [b"v".as_slice()]));
         assert_ne!(
             fingerprint("v", [b"ab".as_slice(), b"c"]),
             fingerprint("v", [b"a".as_slice(), b"bc"])
         );
         assert_eq!(
             fingerprint("reserve", [b"A-1".as_slice()]),
-            -4_604_911_510_188_585_690
+            1_162_400_936_674_504_854
         );
     }
 }

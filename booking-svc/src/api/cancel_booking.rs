@@ -15,7 +15,7 @@ impl Bookings {
         request: Request<pb::CancelBookingRequest>,
     ) -> Result<pb::CancelBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, given_up) = parse_cancel(request.into_inner())?;
+        let (change, given_up) = parse(request.into_inner())?;
         let booked = self.verbs.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
             booking: Some(self.tell(booked).await?),
@@ -24,23 +24,27 @@ impl Bookings {
 }
 
 /// What to change, and the labels and places to give up.
-type Cancel = (Change, (Vec<String>, Vec<Places>));
+pub(super) type Cancel = (Change, (Vec<String>, Vec<Places>));
 
-fn parse_cancel(request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {
+pub(super) fn parse(request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {
     let mut violations = FieldViolations::default();
-    let labels = request.seat_labels;
     let places = parse::places(&request.places, &mut violations);
+    parse::labels("seat_labels", &request.seat_labels, &mut violations);
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
-    let places_said = parse::places_said(&places);
-    let what = parse::sorted(&labels);
-    let what = what
-        .into_iter()
-        .chain(places_said.iter().map(Vec::as_slice));
-    let change = parse::change("cancel", said, what, &mut violations);
-    parse::labels("seat_labels", &labels, &mut violations);
+    let change = parse::change("cancel", said, &body_of(&request), &mut violations);
     let Some(change) = change else {
         return Err(violations.into_error());
     };
     violations.check()?;
-    Ok((change, (labels, places)))
+    Ok((change, (request.seat_labels, places)))
+}
+
+fn body_of(request: &pb::CancelBookingRequest) -> pb::CancelBookingRequest {
+    let mut body = pb::CancelBookingRequest {
+        booking_id: String::new(),
+        request_id: String::new(),
+        ..request.clone()
+    };
+    parse::sort(&mut body.seat_labels, &mut body.places);
+    body
 }

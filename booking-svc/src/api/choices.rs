@@ -18,8 +18,6 @@ const CHOICES_MAX: usize = 10;
 const ACCESSIBLE_MAX: u8 = 8;
 /// The most price tiers of a choice.
 const TIERS_MAX: usize = 50;
-/// Stands in no text of a request, as it is not UTF-8.
-const MARK: u8 = 0xff;
 
 /// For how many people all of them are.
 pub(super) fn seat_count(choices: &[pb::SeatChoice]) -> usize {
@@ -110,32 +108,6 @@ fn money(
         price.currency_code.parse::<model::Currency>(),
     );
     Some((minor_units?, currency?))
-}
-
-/// A choice as bytes, for the hash of a body. What is not said leaves no trace.
-pub(super) fn text(choice: &pb::SeatChoice) -> Vec<u8> {
-    let mut text = vec![MARK];
-    let mut say = |what: &str, value: String| {
-        text.extend([what.as_bytes(), value.as_bytes(), &[MARK]].concat());
-    };
-    say("count", choice.count.to_string());
-    if choice.seating != 0 {
-        say("seating", choice.seating.to_string());
-    }
-    if !choice.section.is_empty() {
-        say("section", choice.section.clone());
-    }
-    for tier in &choice.price_tiers {
-        say("tier", tier.clone());
-    }
-    if let Some(price) = &choice.price_max {
-        say("price", price.minor_units.to_string());
-        say("currency", price.currency_code.clone());
-    }
-    if choice.accessible_count != 0 {
-        say("accessible", choice.accessible_count.to_string());
-    }
-    text
 }
 
 /// INVALID_ARGUMENT for what a show does not have.

@@ -14,7 +14,7 @@ impl Bookings {
         request: Request<pb::ConfirmBookingRequest>,
     ) -> Result<pb::ConfirmBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, paid) = parse_confirm(request.into_inner())?;
+        let (change, paid) = parse(request.into_inner())?;
         let booked = self.verbs.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
             booking: Some(self.tell(booked).await?),
@@ -22,16 +22,15 @@ impl Bookings {
     }
 }
 
-fn parse_confirm(request: pb::ConfirmBookingRequest) -> Result<(Change, Paid), ApiError> {
+pub(super) fn parse(request: pb::ConfirmBookingRequest) -> Result<(Change, Paid), ApiError> {
     let mut violations = FieldViolations::default();
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
-    // What is not said leaves no trace in the hash, so that it is the same in every release.
-    let (verb, more) = match (&*request.payment_token, &*request.payment_reference) {
-        ("", "") => ("confirm", None),
-        ("", reference) => ("confirm", Some(reference.as_bytes())),
-        (token, _) => ("pay", Some(token.as_bytes())),
+    let body = pb::ConfirmBookingRequest {
+        booking_id: String::new(),
+        request_id: String::new(),
+        ..request.clone()
     };
-    let change = parse::change(verb, said, more, &mut violations);
+    let change = parse::change("confirm", said, &body, &mut violations);
     if !request.payment_token.is_empty() && !request.payment_reference.is_empty() {
         violations.add("payment_token", "excludes payment_reference");
     }

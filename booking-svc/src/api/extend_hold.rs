@@ -16,7 +16,7 @@ impl Bookings {
         request: Request<pb::ExtendHoldRequest>,
     ) -> Result<pb::ExtendHoldResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, hold) = parse_extend(&request.into_inner())?;
+        let (change, hold) = parse(&request.into_inner())?;
         let booked = self.verbs.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
             booking: Some(self.tell(booked).await?),
@@ -24,11 +24,15 @@ impl Bookings {
     }
 }
 
-fn parse_extend(request: &pb::ExtendHoldRequest) -> Result<(Change, Duration), ApiError> {
+pub(super) fn parse(request: &pb::ExtendHoldRequest) -> Result<(Change, Duration), ApiError> {
     let mut violations = FieldViolations::default();
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
-    let text = parse::hold_text(request.hold_duration.as_ref());
-    let change = parse::change("extend", said, [text.as_bytes()], &mut violations);
+    let body = pb::ExtendHoldRequest {
+        booking_id: String::new(),
+        request_id: String::new(),
+        ..request.clone()
+    };
+    let change = parse::change("extend", said, &body, &mut violations);
     let hold = match &request.hold_duration {
         Some(asked) => violations.take("hold_duration", parse::hold(asked)),
         None => {

@@ -140,3 +140,6 @@ impl BookingService for Bookings {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use model::{AREAS_MAX, BookingId, ShowId};
+use prost::Message;
 use proto::booking::v1 as pb;
 use service_kit::fingerprint::fingerprint;
 use service_kit::{FieldViolations, wire};
@@ -68,27 +69,24 @@ pub(super) fn email(email: &str, violations: &mut FieldViolations) -> Option<Cus
     email.map(|email| Customer::Email(email.as_str().to_owned()))
 }
 
-/// What every change of a booking says; `more` is what else its body says, for the hash of it.
-pub(super) fn change<'a>(
+/// What every change of a booking says. `body` is the rest of the request, for the hash of it:
+/// without the ids, and with its lists in one order.
+pub(super) fn change(
     verb: &str,
     (booking_id, request_id, etag): (&str, &str, &str),
-    more: impl IntoIterator<Item = &'a [u8]>,
+    body: &impl Message,
     violations: &mut FieldViolations,
 ) -> Option<Change> {
     let id = self::booking_id(booking_id, violations);
     let request_id = self::request_id(request_id, violations);
     let version = self::etag("etag", etag, violations);
     let booking_id = id?;
-    let uuid = booking_id.uuid();
-    let mut body: Vec<&[u8]> = vec![uuid.as_bytes(), etag.as_bytes()];
-    for text in more {
-        body.push(text);
-    }
+    let body = body.encode_to_vec();
     Some(Change {
         booking_id,
         version,
         request_id,
-        fingerprint: fingerprint(verb, body),
+        fingerprint: fingerprint(verb, [booking_id.uuid().as_bytes().as_slice(), &body]),
     })
 }
 
@@ -145,24 +143,12 @@ pub(super) fn place_count(asked: &[pb::PlaceRequest]) -> usize {
     counts.fold(0, usize::saturating_add)
 }
 
-/// Places as bytes in one order, for the hash of a body; nothing if there are none.
-pub(super) fn places_said(places: &[Places]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<_> = places.iter().collect();
-    lines.sort_unstable_by(|one, other| one.area.cmp(&other.area));
-    // No label is empty: what comes behind is no seat.
-    let marker = (!lines.is_empty()).then(Vec::new);
-    let lines = lines.into_iter().flat_map(|places| {
-        let quantity = places.quantity.to_be_bytes().to_vec();
-        [places.area.as_bytes().to_vec(), quantity]
-    });
-    marker.into_iter().chain(lines).collect()
-}
-
-/// Labels in one order, whatever order they came in: the caller has sent the same.
-pub(super) fn sorted(labels: &[String]) -> Vec<&[u8]> {
-    let mut labels: Vec<_> = labels.iter().map(String::as_bytes).collect();
+/// Puts labels and places in one order, whatever order they came in: the caller has sent the same.
+pub(super) fn sort(labels: &mut [String], places: &mut [pb::PlaceRequest]) {
     labels.sort_unstable();
-    labels
+    places.sort_unstable_by(|one, other| {
+        (&one.area, one.quantity).cmp(&(&other.area, other.quantity))
+    });
 }
 
 /// How long a hold is to last.
@@ -175,14 +161,6 @@ pub(super) fn hold(asked: &prost_types::Duration) -> Result<Duration, String> {
         return Err("must be whole milliseconds".to_owned());
     }
     Ok(hold)
-}
-
-/// A hold as bytes, for the hash of a body: one that is not set stays so, whatever the default
-/// becomes.
-pub(super) fn hold_text(hold: Option<&prost_types::Duration>) -> String {
-    hold.map_or(String::new(), |hold| {
-        format!("{}.{}", hold.seconds, hold.nanos)
-    })
 }
 
 /// What money is known by elsewhere, which is optional.

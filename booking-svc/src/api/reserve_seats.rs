@@ -4,12 +4,12 @@ use proto::booking::v1 as pb;
 use proto::booking::v1::reserve_seats_request::Customer as PbCustomer;
 use proto::errors::v1::ErrorReason;
 use service_kit::call::Deadline;
-use service_kit::fingerprint::fingerprint;
+use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, Limits, choices, parse};
-use crate::domain::{Customer, Places};
+use crate::domain::Customer;
 use crate::verbs::Reserve;
 
 impl Bookings {
@@ -18,7 +18,7 @@ impl Bookings {
         request: Request<pb::ReserveSeatsRequest>,
     ) -> Result<pb::ReserveSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let wanted = parse_reserve(request.into_inner(), self.limits)?;
+        let wanted = parse(request.into_inner(), self.limits)?;
         let booked = self.verbs.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
             booking: Some(self.tell(booked).await?),
@@ -26,7 +26,7 @@ impl Bookings {
     }
 }
 
-fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Reserve, ApiError> {
+pub(super) fn parse(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Reserve, ApiError> {
     let seats_max = usize::from(limits.seats_per_booking_max);
     let seat_count = request.seat_labels.len() + choices::seat_count(&request.choices);
     let place_count = parse::place_count(&request.places);
@@ -77,7 +77,7 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
         return Err(violations.into_error());
     };
     violations.check()?;
-    let fingerprint = fingerprint_of(&request, &places, &customer);
+    let fingerprint = fingerprint_of(&request, &customer);
     Ok(Reserve {
         show_id,
         labels: request.seat_labels,
@@ -92,25 +92,18 @@ fn parse_reserve(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Res
     })
 }
 
-/// What is not said leaves no trace in it, so that it is the same in every release.
-fn fingerprint_of(
-    request: &pb::ReserveSeatsRequest,
-    places: &[Places],
-    customer: &Customer,
-) -> i64 {
-    let (kind, customer) = match customer {
-        Customer::Id(id) => ("id", id),
-        Customer::Email(email) => ("email", email),
+/// The show's id is not in it: a request id belongs to one show.
+fn fingerprint_of(request: &pb::ReserveSeatsRequest, customer: &Customer) -> i64 {
+    let customer = match customer {
+        Customer::Id(id) => PbCustomer::CustomerId(id.clone()),
+        Customer::Email(email) => PbCustomer::Email(email.clone()),
     };
-    let hold = parse::hold_text(request.hold_duration.as_ref());
-    let verb = if request.confirm { "sell" } else { "reserve" };
-    let said = [kind.as_bytes(), customer.as_bytes(), hold.as_bytes()];
-    let reference = Some(request.payment_reference.as_bytes()).filter(|text| !text.is_empty());
-    let labels = parse::sorted(&request.seat_labels);
-    let places = parse::places_said(places);
-    let places = places.iter().map(Vec::as_slice);
-    let choices: Vec<_> = request.choices.iter().map(choices::text).collect();
-    let choices = choices.iter().map(Vec::as_slice);
-    let parts = said.into_iter().chain(reference).chain(labels);
-    fingerprint(verb, parts.chain(places).chain(choices))
+    let mut body = pb::ReserveSeatsRequest {
+        show_id: String::new(),
+        request_id: String::new(),
+        customer: Some(customer),
+        ..request.clone()
+    };
+    parse::sort(&mut body.seat_labels, &mut body.places);
+    fingerprint_of_body("reserve", &body)
 }

@@ -9,10 +9,11 @@ use super::{Bookings, SEATS_PER_BOOKING_MAX, parse};
 use crate::verbs::Change;
 
 /// What to swap: the labels of the seats to give, and of those to take.
-struct Swap {
-    change: Change,
-    from: Vec<String>,
-    to: Vec<String>,
+#[derive(Debug)]
+pub(super) struct Swap {
+    pub(super) change: Change,
+    pub(super) from: Vec<String>,
+    pub(super) to: Vec<String>,
 }
 
 impl Bookings {
@@ -21,7 +22,7 @@ impl Bookings {
         request: Request<pb::SwapSeatsRequest>,
     ) -> Result<pb::SwapSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let Swap { change, from, to } = parse_swap(request.into_inner())?;
+        let Swap { change, from, to } = parse(request.into_inner())?;
         let booked = self.verbs.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
             booking: Some(self.tell(booked).await?),
@@ -29,12 +30,11 @@ impl Bookings {
     }
 }
 
-fn parse_swap(request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
+pub(super) fn parse(request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
     let mut violations = FieldViolations::default();
-    let (from, to) = (request.from_seat_labels, request.to_seat_labels);
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
-    let labels = parse::sorted(&from).into_iter().chain(parse::sorted(&to));
-    let change = parse::change("swap", said, labels, &mut violations);
+    let change = parse::change("swap", said, &body_of(&request), &mut violations);
+    let (from, to) = (request.from_seat_labels, request.to_seat_labels);
     let seats_max = usize::from(SEATS_PER_BOOKING_MAX);
     if !(1..=seats_max).contains(&from.len()) {
         violations.add(
@@ -56,4 +56,15 @@ fn parse_swap(request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
     };
     violations.check()?;
     Ok(Swap { change, from, to })
+}
+
+fn body_of(request: &pb::SwapSeatsRequest) -> pb::SwapSeatsRequest {
+    let mut body = pb::SwapSeatsRequest {
+        booking_id: String::new(),
+        request_id: String::new(),
+        ..request.clone()
+    };
+    parse::sort(&mut body.from_seat_labels, &mut []);
+    parse::sort(&mut body.to_seat_labels, &mut []);
+    body
 }

@@ -1,8 +1,7 @@
 //! ListSeatLayouts.
 
-use prost::Message as _;
 use proto::catalog::v1 as pb;
-use service_kit::fingerprint::fingerprint;
+use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations, paging};
 
 use super::{CatalogApi, layout};
@@ -14,7 +13,7 @@ pub(super) async fn handle(
 ) -> Result<pb::ListSeatLayoutsResponse, ApiError> {
     let size = paging::page_size(std::mem::take(&mut request.page_size))?;
     let token = std::mem::take(&mut request.page_token);
-    let query = fingerprint("list_seat_layouts", [request.encode_to_vec().as_slice()]);
+    let query = fingerprint_of_body("list_seat_layouts", &request);
     let after = paging::cursor(query, &token, parse_cursor)?;
     let mut violations = FieldViolations::default();
     let origin = request.derived_from;

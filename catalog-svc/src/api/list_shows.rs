@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use prost::Message as _;
 use proto::catalog::v1 as pb;
-use service_kit::fingerprint::fingerprint;
+use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations, paging};
 use time::OffsetDateTime;
 
@@ -39,7 +38,7 @@ impl Page {
         let token = std::mem::take(&mut request.page_token);
         // A token is not bound to it: pages may be asked for as newer ones are written.
         let min_revision = std::mem::take(&mut request.min_revision);
-        let query = fingerprint("list_shows", [request.encode_to_vec().as_slice()]);
+        let query = fingerprint_of_body("list_shows", &request);
         let after = paging::cursor(query, &token, parse_cursor)?;
 
         let mut violations = FieldViolations::default();

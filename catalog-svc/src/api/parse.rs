@@ -6,7 +6,7 @@ use model::ShowId;
 use prost::Message;
 use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
-use service_kit::fingerprint::fingerprint;
+use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{FieldViolations, wire};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -30,14 +30,13 @@ pub(super) fn request_id(violations: &mut FieldViolations, text: &str) -> Option
 }
 
 /// What a mutation is remembered by, if its caller gave it an id. `body` is the request
-/// without that id: protobuf writes equal messages of these types in equal bytes, also in
-/// later releases, whose new fields are not written while they are not set.
+/// without that id.
 pub(super) fn request_key<M: Mutation>(
     id: Option<Uuid>,
     body: &impl Message,
 ) -> Option<RequestKey> {
     let id = id?;
-    let fingerprint = fingerprint(M::VERB, [body.encode_to_vec().as_slice()]);
+    let fingerprint = fingerprint_of_body(M::VERB, body);
     Some(RequestKey { id, fingerprint })
 }
 

@@ -1,7 +1,7 @@
 //! CreateCustomer.
 
 use proto::booking::v1 as pb;
-use service_kit::fingerprint::fingerprint;
+use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations};
 
 use super::Customers;
@@ -54,11 +54,12 @@ fn parse_create(
 }
 
 fn fingerprint_of(new: &NewCustomer) -> i64 {
-    let parts = [
-        new.email.as_str(),
-        new.display_name.as_str(),
-        new.phone.as_str(),
-        new.external_reference.as_str(),
-    ];
-    fingerprint("create_customer", parts.map(str::as_bytes))
+    let body = pb::CreateCustomerRequest {
+        email: new.email.as_str().to_owned(),
+        display_name: new.display_name.as_str().to_owned(),
+        phone: new.phone.as_str().to_owned(),
+        external_reference: new.external_reference.as_str().to_owned(),
+        request_id: String::new(),
+    };
+    fingerprint_of_body("create_customer", &body)
 }

@@ -4,7 +4,7 @@ mod create_customer;
 mod fields;
 mod get_customer;
 mod list_customers;
-mod update_customer;
+pub(super) mod update_customer;
 
 use proto::booking::v1 as pb;
 use proto::booking::v1::customer_service_server::CustomerService;

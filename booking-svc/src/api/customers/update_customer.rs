@@ -14,7 +14,7 @@ impl Customers {
         &self,
         request: pb::UpdateCustomerRequest,
     ) -> Result<pb::UpdateCustomerResponse, ApiError> {
-        let (update, key) = parse_update(request)?;
+        let (update, key) = parse(request)?;
         let change = CustomerChange::Update(update);
         let changed = self.store.change_customer(&change, key).await?;
         Ok(pb::UpdateCustomerResponse {
@@ -23,7 +23,7 @@ impl Customers {
     }
 }
 
-fn parse_update(
+pub(in crate::api) fn parse(
     request: pb::UpdateCustomerRequest,
 ) -> Result<(CustomerUpdate, Option<RequestKey>), ApiError> {
     let mut violations = FieldViolations::default();
