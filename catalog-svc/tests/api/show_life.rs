@@ -207,6 +207,20 @@ async fn a_repeated_call_returns_the_first_result() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_refused_is_decided_anew() {
+    let (service, _database) = Service::start().await;
+    let show = show_in(&service.client, OnSale).await;
+    let resume = new_request_id();
+    let try_resume = async || call(&service.client, Verb::Resume, &show.show_id, "", &resume).await;
+    assert_refused(try_resume().await, Code::FailedPrecondition, "SHOW_STATE");
+    change(&service.client, Verb::Pause, &show.show_id).await;
+    let resumed = try_resume().await.expect("a show that is on sale again");
+    // From now on there is a first result.
+    change(&service.client, Verb::Pause, &show.show_id).await;
+    assert_eq!(try_resume().await.expect("the first result"), resumed);
+}
+
+#[tokio::test]
 async fn of_many_that_pause_at_once_one_does() {
     let (service, database) = Service::start().await;
     let id = create(&service.client, hamlet()).await.show_id;
