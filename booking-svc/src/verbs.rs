@@ -106,6 +106,9 @@ pub enum VerbError {
     /// Names are no area's: the place of each in the request's `places`, and the name.
     #[error("unknown areas: {0:?}")]
     UnknownAreas(Vec<(usize, String)>),
+    /// A hold is asked for that is longer than the show's holds, which last for this long.
+    #[error("a hold may last for {0:?}")]
+    HoldTooLong(Duration),
     /// Choices, by their places, name what the show does not have.
     #[error("choices of what there is not: {0:?}")]
     Misnamed(Vec<(usize, Misnamed)>),
@@ -251,6 +254,14 @@ fn ordinals(sale: &Sale, field: &'static str, labels: &[String]) -> Result<Vec<u
     }
     ordinals.sort_unstable();
     Ok(ordinals)
+}
+
+/// Whether a caller may ask for such a hold of the sale's show.
+fn check_hold(sale: &Sale, asked: Option<Duration>) -> Result<(), VerbError> {
+    match (asked, sale.terms.hold) {
+        (Some(asked), Some(longest)) if asked > longest => Err(VerbError::HoldTooLong(longest)),
+        _ => Ok(()),
+    }
 }
 
 /// Places in the order of their areas, all of which the sale must have.

@@ -318,6 +318,10 @@ impl From<VerbError> for ApiError {
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }
+            VerbError::HoldTooLong(longest) => Self::invalid_field(
+                "hold_duration",
+                format!("must be at most {longest:?}, as long as the show's holds last"),
+            ),
             VerbError::UnknownAreas(areas) => {
                 let violations = areas.into_iter().map(|(place, area)| {
                     let message = names_nothing("area", &area);

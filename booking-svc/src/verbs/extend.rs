@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Booked, Change, VerbError, Verbs};
+use super::{Booked, Change, LOOKUPS_MAX, VerbError, Verbs, check_hold};
 use crate::domain::Command;
+use crate::store::LaneError;
 
 impl Verbs {
-    /// Has a hold go on for `hold` from now, unless it does for longer already.
+    /// Has a hold go on for `hold` from now, unless it does for longer already. No longer than the
+    /// show's holds last, so that its length bounds whoever asks.
     ///
     /// # Errors
     ///
@@ -25,6 +27,19 @@ impl Verbs {
             hold,
             lifetime_max: self.terms.lifetime_max,
         };
-        self.change(&change, command, deadline).await
+        let mut sale = self.sale_of(change.booking_id).await?;
+        for _ in 0..LOOKUPS_MAX {
+            let Err(too_long) = check_hold(&sale, Some(hold)) else {
+                return self.change(&change, command, deadline).await;
+            };
+            match self.sales.newer(&sale).await? {
+                Some(newer) => sale = newer,
+                None => {
+                    let (id, fingerprint) = (change.request_id, change.fingerprint);
+                    return self.first_result(sale, id, fingerprint, too_long).await;
+                }
+            }
+        }
+        Err(VerbError::Undecided(LaneError::Contention))
     }
 }

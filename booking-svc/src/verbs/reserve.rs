@@ -7,7 +7,7 @@ use model::ShowId;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, ordinals, ordinals_of, places};
+use super::{Booked, LOOKUPS_MAX, VerbError, Verbs, check_hold, ordinals, ordinals_of, places};
 use crate::domain::choose::Wish;
 use crate::domain::{Choice, Command, Customer, Order, Picks, Places, Refusal, Reservation, Sale};
 use crate::picker::{Pick, Wanted};
@@ -192,6 +192,7 @@ struct Told {
 }
 
 fn told(sale: &Sale, wanted: &Reserve) -> Result<Told, VerbError> {
+    check_hold(sale, wanted.hold.filter(|_| !wanted.sell))?;
     let named = ordinals(sale, "seat_labels", &wanted.labels)?;
     let places = places(sale, &wanted.places)?;
     let mut wishes = Vec::with_capacity(wanted.choices.len());

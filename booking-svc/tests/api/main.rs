@@ -14,6 +14,7 @@ mod desk;
 mod extend_hold;
 mod feed;
 mod get_booking;
+mod hold_length;
 mod idempotency;
 mod labels;
 mod lapsed;
