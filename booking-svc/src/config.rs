@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, duration_of};
-use tonic::transport::Endpoint;
+use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, ServiceUrl, duration_of};
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::payments::PaymentTerms;
@@ -39,14 +38,14 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// The catalog-svc to learn of shows from
+    /// The catalog-svc to learn of shows from, as http://host:port
     #[arg(
         long,
         env = "TICKETING_CATALOG_URL",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL"
     )]
-    pub catalog_url: Endpoint,
+    pub catalog_url: ServiceUrl,
 
     /// How long seats are held if the caller does not say: 10 s to 30 min
     #[arg(long, env = "TICKETING_HOLD", default_value = "120s", value_name = "DURATION", value_parser = duration_of::<10, 1800>)]
@@ -61,10 +60,10 @@ pub struct Config {
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
 
-    /// The payment provider that takes the money of who confirms with a payment token, and gives
-    /// it back. Without it nothing is paid here
+    /// The payment provider, as http://host:port, that takes the money of who confirms with a
+    /// payment token, and gives it back. Without it nothing is paid here
     #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
-    pub payment_provider: Option<Endpoint>,
+    pub payment_provider: Option<ServiceUrl>,
 
     /// How long a payment may take: 1 s to 10 min. It is called off then, and the hold goes on
     /// for what was left of it

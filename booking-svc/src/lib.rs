@@ -59,7 +59,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     ));
 
     let store = Store::new(pool);
-    let catalog = Catalog::new(config.catalog_url.clone());
+    let catalog = Catalog::new(config.catalog_url.uri().into());
     let sales = Sales::new(store.clone(), catalog.clone());
     let following = tokio::spawn(catalog::follow(
         catalog.clone(),
@@ -83,9 +83,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         lanes.clone(),
         shutdown.clone(),
     ));
-    let payments = config.payment_provider.clone().map(|provider| {
+    let payments = config.payment_provider.as_ref().map(|provider| {
         Payments::new(
-            provider,
+            provider.uri().into(),
             sales.clone(),
             lanes.clone(),
             config.payment_terms(),

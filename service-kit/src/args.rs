@@ -1,14 +1,21 @@
 //! Arguments that the binaries share. Each has an environment variable, so that a container
 //! needs no command line.
 
+use std::error::Error as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+use http::Uri;
+use http::uri::Scheme;
 
 use crate::telemetry::LogFormat;
+
+/// The port of `http://` where a URL has none.
+const HTTP_PORT: u16 = 80;
 
 /// What every gRPC server can be told.
 #[derive(Debug, Clone, Args)]
@@ -125,7 +132,7 @@ pub fn parse_or_exit<P: Parser>() -> P {
         Ok(args) => args,
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-            _ => exit_with(2, &first_paragraph(&error.to_string())),
+            _ => exit_with(2, &in_one_line(&error)),
         },
     }
 }
@@ -136,6 +143,16 @@ pub fn exit_with(code: i32, line: &str) -> ! {
     // Nothing can be done about a standard error that is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
     std::process::exit(code)
+}
+
+/// What is wrong with the command line. A value that is refused is not repeated: whoever means to
+/// give a URL with a password may have given the wrong one.
+fn in_one_line(error: &clap::Error) -> String {
+    let refused = error.kind() == ErrorKind::ValueValidation;
+    match (error.get(ContextKind::InvalidArg), error.source()) {
+        (Some(argument), Some(why)) if refused => format!("error: {argument}: {why}"),
+        _ => first_paragraph(&error.to_string()),
+    }
 }
 
 /// clap's messages go on with usage and hints after an empty line, and list missing
@@ -157,6 +174,89 @@ pub fn duration_of<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duratio
         Ok(parsed)
     } else {
         Err(format!("must be {MIN} to {MAX} seconds"))
+    }
+}
+
+/// Where a gRPC service is reached: `http://HOST:PORT`. It carries nothing else, so that nothing
+/// that somebody writes into a URL is left out without a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceUrl {
+    host: String,
+    port: u16,
+}
+
+impl ServiceUrl {
+    /// The host's name or address; of an IPv6 address without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.host.strip_prefix('[');
+        host.and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same as a URI.
+    ///
+    /// # Panics
+    ///
+    /// Never: it was parsed from one.
+    #[must_use]
+    pub fn uri(&self) -> Uri {
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(format!("{}:{}", self.host, self.port))
+            .path_and_query("/");
+        uri.build().expect("its parts were a URI's")
+    }
+}
+
+impl std::fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}:{}", self.host, self.port)
+    }
+}
+
+impl FromStr for ServiceUrl {
+    type Err = &'static str;
+
+    /// The error does not repeat the text, which may have a password in it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "must be a URL as http://host:port";
+        let uri: Uri = text.parse().map_err(|_| FORM)?;
+        let authority = uri.authority().ok_or(FORM)?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(
+                    "must begin with http://: there is no TLS yet, and https:// would be sent in \
+                     plain text",
+                );
+            }
+            _ => return Err(FORM),
+        }
+        if authority.as_str().contains('@') {
+            return Err("must have no user name and no password");
+        }
+        if uri.path() != "/" || uri.query().is_some() || text.contains(['?', '#']) {
+            return Err("must end with the port: no path, no query, no fragment");
+        }
+        let host = authority.host();
+        // Without this a port that is none would count as not given.
+        let has_port = authority.as_str().len() > host.len();
+        match authority.port_u16() {
+            _ if host.is_empty() => Err("must name a host"),
+            Some(0) => Err("must have a port of 1 to 65535"),
+            None if has_port => Err("must have a port of 1 to 65535"),
+            port => Ok(Self {
+                host: host.to_owned(),
+                port: port.unwrap_or(HTTP_PORT),
+            }),
+        }
     }
 }
 
@@ -204,6 +304,59 @@ mod tests {
         assert_eq!(asks(None, "[::]:7"), "[::1]:7");
         assert_eq!(asks(None, "10.0.0.1:7"), "10.0.0.1:7");
         assert_eq!(asks(Some("10.0.0.2:8"), "0.0.0.0:7"), "10.0.0.2:8");
+    }
+
+    #[test]
+    fn the_url_of_a_service_is_a_host_and_a_port() {
+        let parsed = |text: &str| text.parse::<ServiceUrl>().map(|url| url.to_string());
+        for whole in [
+            "http://127.0.0.1:50051",
+            "http://catalog-svc.ticketing:1",
+            "http://[::1]:65535",
+        ] {
+            assert_eq!(parsed(whole).as_deref(), Ok(whole));
+            assert_eq!(parsed(&format!("{whole}/")).as_deref(), Ok(whole));
+        }
+        assert_eq!(parsed("http://host").as_deref(), Ok("http://host:80"));
+        let url: ServiceUrl = "http://[::1]:7".parse().expect("a URL");
+        assert_eq!((url.host(), url.port()), ("::1", 7));
+        assert_eq!(url.uri().to_string(), "http://[::1]:7/");
+    }
+
+    #[test]
+    fn what_a_services_url_cannot_say_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "127.0.0.1:50051",
+            "catalog-svc",
+            "/secret",
+            "https://secret:50051",
+            "HTTPS://secret:50051",
+            "ftp://secret:50051",
+            "http://",
+            "http://:50051",
+            "http://secret:",
+            "http://secret:0",
+            "http://secret:65536",
+            "http://secret:x",
+            "http://user@secret:50051",
+            "http://user:secret@host:50051",
+            "http://host:50051/secret",
+            "http://host:50051?secret",
+            "http://host:50051/?",
+            "http://host:50051#secret",
+            "http://host:50051/#secret",
+            " http://secret:50051",
+            "http://a:1,http://b:2",
+        ] {
+            let error = text.parse::<ServiceUrl>().expect_err(text);
+            assert!(
+                error.starts_with("must ") && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        let tls = "https://host:1".parse::<ServiceUrl>();
+        assert!(tls.is_err_and(|error| error.contains("TLS")));
     }
 
     #[test]

@@ -51,6 +51,25 @@ async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
 }
 
 #[tokio::test]
+async fn a_services_url_is_obeyed_or_refused() {
+    for flag in ["--catalog-url", "--payment-provider"] {
+        for (url, why) in [
+            ("https://secret:50056", "there is no TLS yet"),
+            ("secret:50056", "http://host:port"),
+            ("http://user:secret@host:50056", "no password"),
+            ("http://host:50056/secret", "no path"),
+        ] {
+            let output = run("booking-svc", &["--database-url", URL, flag, url]).await;
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{url}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{url}: {errors}");
+            assert!(errors.contains(flag) && errors.contains(why), "{errors}");
+            assert!(!errors.contains("secret"), "{errors}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn help_names_each_environment_variable() {
     for name in SERVICES {
         let output = run(name, &["--help"]).await;
