@@ -2,13 +2,14 @@
 //! further detail. The only place where a [`Status`] is made.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::errors::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-use crate::{call, sqlstate};
+use crate::{call, cause};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "ticketing";
@@ -31,6 +32,22 @@ pub struct ApiError {
     message: Cow<'static, str>,
     metadata: Vec<(&'static str, String)>,
     detail: Detail,
+    /// What brought it about, in words for the log.
+    cause: Option<Box<str>>,
+    is_quiet: bool,
+}
+
+/// What the log is told of an error and its caller is not: the source of each [`Status`] that is
+/// made here, by which it is also known from those that tonic makes.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct Origin {
+    /// The reason, as `ErrorInfo` has it.
+    pub(crate) reason: &'static str,
+    /// The cause, in words.
+    pub(crate) cause: Option<Box<str>>,
+    /// Whether it is no fault of ours to be logged, or logged already, whatever its code.
+    pub(crate) is_quiet: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +73,8 @@ impl ApiError {
             message: message.into(),
             metadata: Vec::new(),
             detail: Detail::None,
+            cause: None,
+            is_quiet: false,
         }
     }
 
@@ -180,16 +199,38 @@ impl ApiError {
         )
     }
 
-    /// INTERNAL. Logs `fault` with the request id; the caller learns the id and no more.
+    /// INTERNAL because of `fault`, which is for the log alone.
     pub fn internal(fault: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(fault), |fault| fault.source());
-        let text = chain.map(sqlstate::in_words).collect::<Vec<_>>().join(": ");
-        tracing::error!(
-            request_id = call::request_id(),
-            fault = text,
-            "internal error"
-        );
-        Self::new(Code::Internal, ErrorReason::Internal, "internal error")
+        Self::new(Code::Internal, ErrorReason::Internal, "internal error").because_of(fault)
+    }
+
+    /// INTERNAL after a panic, which the process's panic hook has logged.
+    pub(crate) fn panicked() -> Self {
+        Self {
+            is_quiet: true,
+            ..Self::new(Code::Internal, ErrorReason::Internal, "internal error")
+        }
+    }
+
+    /// Says for the log what brought the error about. It must not quote what callers sent.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// [`Self::because`] with the whole chain of an error.
+    #[must_use]
+    pub fn because_of(self, fault: &(dyn std::error::Error + 'static)) -> Self {
+        self.because(cause::chain(fault))
+    }
+
+    /// Says that the caller brought it about, where its code says otherwise: no fault of ours to
+    /// be logged.
+    #[must_use]
+    pub fn as_callers_doing(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     /// Adds a pair to `ErrorInfo.metadata`, as the reason's documentation lists them.
@@ -239,7 +280,13 @@ impl From<ApiError> for Status {
                 details.set_retry_info(Some(after));
             }
         }
-        Self::with_error_details(error.code, error.message, details)
+        let mut status = Self::with_error_details(error.code, error.message, details);
+        status.set_source(Arc::new(Origin {
+            reason,
+            cause: error.cause,
+            is_quiet: error.is_quiet,
+        }));
+        status
     }
 }
 

@@ -10,16 +10,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use proto::errors::v1::ErrorReason;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::api_error::ApiError;
+use crate::{outcome, tally};
 
 tokio::task_local! {
     /// The caller's id, or one that is made when somebody first asks for it: most calls
@@ -121,15 +121,16 @@ where
         let path = request.uri().path();
         if !path.starts_with("/ticketing.") {
             // Health must answer under any load, and reflection is not worth a place.
-            return Box::pin(self.inner.call(request));
+            return Box::pin(outcome::caught(self.inner.call(request)));
         }
+        // Shares the request's own bytes.
+        let method = request.uri().path_and_query().cloned();
         let id = caller_request_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
         let span = tracing::debug_span!("call", method = path, request_id = id.get());
-        let time_left = caller_timeout(request.headers())
+        let callers = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(AHEAD_OF_TONIC))
-            .map_or(self.layer.timeout, |timeout| {
-                timeout.min(self.layer.timeout)
-            });
+            .filter(|timeout| *timeout < self.layer.timeout);
+        let time_left = callers.unwrap_or(self.layer.timeout);
         let deadline = Instant::now() + time_left;
         request.extensions_mut().insert(Deadline(deadline));
 
@@ -137,36 +138,40 @@ where
         // The inner service only builds its future here; it runs when it is polled.
         let inner = permit.is_ok().then(|| self.inner.call(request));
         let answering = async move {
+            let unanswered = Unanswered;
             let response = match inner {
                 None => refusal(ApiError::overloaded(
                     "the server has too many calls under way",
                 )),
                 Some(_) if time_left.is_zero() => refusal(ApiError::deadline_exceeded()),
-                Some(inner) => match tokio::time::timeout_at(deadline, inner).await {
-                    Ok(Ok(response)) => with_details(response),
-                    Err(_) => refusal(ApiError::deadline_exceeded()),
-                },
+                Some(inner) => {
+                    match tokio::time::timeout_at(deadline, outcome::caught(inner)).await {
+                        Ok(Ok(response)) => response,
+                        Err(_) => refusal(ApiError::deadline_exceeded()),
+                    }
+                }
             };
             drop(permit);
-            log(&response);
-            Ok(response)
+            std::mem::forget(unanswered);
+            let method = method.as_ref().map_or("", |method| method.path());
+            Ok(outcome::finish(response, method, callers.is_some()))
         };
         Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
     }
 }
 
-fn refusal(error: ApiError) -> Response<Body> {
-    Status::from(error).into_http()
+/// Counts the call when it is dropped: its caller has gone, or reset it.
+struct Unanswered;
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        tally::count("CALL_CANCELLED");
+        tracing::debug!("the caller has not waited for the answer");
+    }
 }
 
-fn log(response: &Response<Body>) {
-    // An answer without a status in its headers is OK, or a stream that has begun. Faults
-    // are logged where they are seen: a client's mistake or a lost database must not flood.
-    let code = response
-        .headers()
-        .get("grpc-status")
-        .and_then(|code| code.to_str().ok());
-    tracing::debug!(code = code.unwrap_or("0"), "answered");
+fn refusal(error: ApiError) -> Response<Body> {
+    Status::from(error).into_http()
 }
 
 fn caller_request_id(headers: &HeaderMap) -> Option<String> {
@@ -190,43 +195,6 @@ fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
         "n" => Duration::from_nanos(amount.into()),
         _ => return None,
     })
-}
-
-/// Gives errors that tonic made itself the code and details of the contract.
-fn with_details(response: Response<Body>) -> Response<Body> {
-    let headers = response.headers();
-    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
-        return response;
-    }
-    let Some(status) = Status::from_header_map(headers) else {
-        return response;
-    };
-    let message = status.message().to_owned();
-    let error = match status.code() {
-        Code::Ok => return response,
-        Code::OutOfRange => {
-            ApiError::new(Code::InvalidArgument, ErrorReason::MessageTooLarge, message)
-        }
-        Code::Unimplemented => ApiError::new(
-            Code::Unimplemented,
-            ErrorReason::UnknownMethod,
-            "no such method",
-        ),
-        Code::Cancelled => ApiError::new(Code::Cancelled, ErrorReason::CallCancelled, message),
-        Code::Internal if message.contains("decode") => {
-            let message = "the message is no valid encoding of the request's type";
-            ApiError::new(
-                Code::InvalidArgument,
-                ErrorReason::MalformedMessage,
-                message,
-            )
-        }
-        _ => {
-            tracing::error!(code = ?status.code(), message, "error without details");
-            ApiError::new(Code::Internal, ErrorReason::Internal, "internal error")
-        }
-    };
-    refusal(error)
 }
 
 #[cfg(test)]

@@ -6,14 +6,18 @@
 pub mod api_error;
 pub mod args;
 pub mod call;
+pub mod cause;
 pub mod fingerprint;
 pub mod health;
+mod log_limit;
+pub mod outcome;
 pub mod paging;
 pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod sqlstate;
+pub mod tally;
 pub mod telemetry;
 pub mod wire;
 

@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::api_error::ApiError;
 use crate::args::DatabaseArgs;
+use crate::cause;
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 use crate::sqlstate::{self, Failure};
@@ -27,25 +28,43 @@ const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the database did not do what it was asked.
+///
+/// Its text has the whole chain of causes: the drivers' own says no more than "db error".
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// A statement failed.
-    #[error(transparent)]
-    Statement(#[from] tokio_postgres::Error),
+    #[error("{}", cause::chain(.0))]
+    Statement(tokio_postgres::Error),
     /// No connection could be had from the pool.
-    #[error("no connection: {0}")]
-    Pool(#[from] PoolError),
+    #[error("no connection: {}", cause::chain(.0))]
+    Pool(PoolError),
+}
+
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<PoolError> for DbError {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
 }
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        let error = match error {
-            DbError::Statement(error) | DbError::Pool(PoolError::Backend(error)) => error,
-            DbError::Pool(_) => return Self::database_unavailable(),
+        let failure = match &error {
+            DbError::Statement(error) | DbError::Pool(PoolError::Backend(error)) => {
+                sqlstate::classify(error)
+            }
+            DbError::Pool(_) => Failure::ConnectionLost,
         };
-        match sqlstate::classify(&error) {
-            Failure::ConnectionLost | Failure::Timeout => Self::database_unavailable(),
-            Failure::Contention => Self::contention(),
+        match failure {
+            Failure::ConnectionLost | Failure::Timeout => {
+                Self::database_unavailable().because_of(&error)
+            }
+            Failure::Contention => Self::contention().because_of(&error),
             Failure::Duplicate | Failure::Fault => Self::internal(&error),
         }
     }

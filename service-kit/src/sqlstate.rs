@@ -41,18 +41,28 @@ pub fn classify(error: &Error) -> Failure {
     of_state(state)
 }
 
-/// An error in words for the log. Of what the database said the detail is left out: it quotes
-/// whole rows, and with them what customers told of themselves.
-#[must_use]
-pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+/// One error of a chain in words for the log, as [`crate::cause::chain`] joins them. Of what the
+/// database said the detail is left out: it quotes whole rows, and with them what customers told
+/// of themselves.
+pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     match error.downcast_ref::<DbError>() {
         None => error.to_string(),
-        Some(said) => {
-            let rule = said.constraint().map(|name| format!(" ({name})"));
-            let (state, message) = (said.code().code(), said.message());
-            format!("{state} {message}{}", rule.unwrap_or_default())
-        }
+        Some(said) => of_database(
+            said.severity(),
+            said.code().code(),
+            said.message(),
+            said.constraint(),
+        ),
     }
+}
+
+/// What the database said, in words for the log, for whoever got it from another driver.
+#[must_use]
+pub fn of_database(severity: &str, state: &str, message: &str, constraint: Option<&str>) -> String {
+    // In small letters: in capitals it reads like the level of the log's line.
+    let severity = severity.to_lowercase();
+    let rule = constraint.map(|name| format!(" ({name})"));
+    format!("{severity} {state} {message}{}", rule.unwrap_or_default())
 }
 
 /// Reads a SQLSTATE, for whoever got it from another driver.

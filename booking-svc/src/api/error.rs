@@ -362,12 +362,13 @@ impl From<SalesError> for ApiError {
         match error {
             SalesError::Store(error) => error.into(),
             SalesError::NotFound(id) => Refusal::ShowNotFound(id).into(),
-            SalesError::Catalog(CatalogError::Unavailable(_)) => Self::retry(
+            SalesError::Catalog(error @ CatalogError::Unavailable(_)) => Self::retry(
                 Code::Unavailable,
                 ErrorReason::CatalogUnavailable,
                 "the show is not known here yet, and the catalog cannot be reached",
                 service_kit::api_error::RETRY_AFTER,
-            ),
+            )
+            .because_of(&error),
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),
         }
     }

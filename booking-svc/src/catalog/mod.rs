@@ -11,6 +11,7 @@ use std::time::Duration;
 use model::ShowId;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::{AnswerProposalRequest, GetShowRequest};
+use service_kit::cause;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
@@ -36,7 +37,7 @@ pub struct Catalog {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// The catalog does not answer.
-    #[error("the catalog does not answer: {0}")]
+    #[error("the catalog does not answer: {}", cause::chain(.0))]
     Unavailable(#[from] Box<tonic::Status>),
     /// What it sent is no show that could be sold.
     #[error("the catalog sent a show that cannot be: {0}")]

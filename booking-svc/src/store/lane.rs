@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::join;
+use service_kit::cause;
 use service_kit::sqlstate::{Failure, classify};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -148,7 +149,9 @@ impl Lane {
         self.connection = None;
         match timeout(STEP_TIMEOUT, Connection::open(&self.config)).await {
             Ok(Ok(connection)) => self.connection = Some(connection),
-            Ok(Err(error)) => tracing::debug!(%error, "a lane has no connection"),
+            Ok(Err(error)) => {
+                tracing::debug!(error = cause::chain(&error), "a lane has no connection");
+            }
             Err(_) => tracing::debug!("a lane has no connection in time"),
         }
     }
@@ -290,20 +293,13 @@ fn trouble(error: &TransactError, committing: bool) -> Trouble {
     };
     match classify(error) {
         Failure::ConnectionLost => {
-            tracing::warn!(%error, "a lane's connection was lost");
+            tracing::warn!(error = cause::chain(error), "a lane's connection was lost");
             Trouble::ConnectionLost { committing }
         }
         Failure::Contention => Trouble::Contention,
         Failure::Duplicate => Trouble::CopyMet,
         Failure::Timeout => Trouble::Timeout,
-        Failure::Fault => Trouble::Fault(match error.as_db_error() {
-            // Without its details, which may quote a row.
-            Some(told) => {
-                let (code, constraint) = (told.code().code(), told.constraint().unwrap_or("none"));
-                format!("{code} {}; constraint: {constraint}", told.message())
-            }
-            None => error.to_string(),
-        }),
+        Failure::Fault => Trouble::Fault(cause::chain(error)),
     }
 }
 

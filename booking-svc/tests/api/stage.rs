@@ -270,11 +270,13 @@ pub(crate) async fn move_hold(owner: &Client, booking: &str, from_now: f64) -> O
     })
 }
 
-/// Asserts that a service runs, has met no fault, and has not filled its log.
+/// Asserts that a service runs, has met no fault, and has not filled its log. Each call in vain
+/// has a line, so that its id is found.
 pub(crate) fn assert_quiet(process: &mut Process) {
     assert_faultless(process);
     let log = process.log();
-    let lines = log.lines().count();
+    let of_calls = |line: &&str| line.contains("service_kit::outcome");
+    let lines = log.lines().filter(|line| !of_calls(line)).count();
     assert!(lines <= LOG_LINES_MAX, "{lines} lines in the log:\n{log}");
 }
 

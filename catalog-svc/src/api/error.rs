@@ -33,8 +33,10 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
         )
         .with("newest_revision", newest),
         error => match error.failure() {
-            Some(Failure::ConnectionLost | Failure::Timeout) => ApiError::database_unavailable(),
-            Some(Failure::Contention) => ApiError::contention(),
+            Some(Failure::ConnectionLost | Failure::Timeout) => {
+                ApiError::database_unavailable().because_of(&error)
+            }
+            Some(Failure::Contention) => ApiError::contention().because_of(&error),
             Some(Failure::Duplicate | Failure::Fault) | None => ApiError::internal(&error),
         },
     }

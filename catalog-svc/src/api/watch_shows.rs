@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use proto::catalog::v1 as pb;
-use service_kit::{ApiError, call};
+use service_kit::{ApiError, call, outcome};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 use tracing::Instrument as _;
@@ -58,10 +58,11 @@ pub(super) async fn handle(
         reader: sender,
     };
     let watching = async move {
-        let end = watcher.run(after).await;
+        let end = Status::from(watcher.run(after).await);
         drop(admitted);
+        outcome::log_end_of_stream("WatchShows", &end);
         // A reader that has gone away needs no status.
-        let _ = end_sender.send(Status::from(end));
+        let _ = end_sender.send(end);
     };
     tokio::spawn(call::carry(watching).in_current_span());
     Ok(Entries {

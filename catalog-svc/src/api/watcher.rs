@@ -96,7 +96,8 @@ impl Watcher {
             Ok(Err(_)) => Err(ApiError::shutting_down()),
             Err(_) => Err(ApiError::overloaded(
                 "the reader took nothing for too long; resume from the last revision it has",
-            )),
+            )
+            .as_callers_doing()),
         }
     }
 

@@ -27,11 +27,11 @@ pub enum StoreError {
         newest: i64,
     },
     /// The database failed; nothing was changed.
-    #[error(transparent)]
+    #[error("{}", sqlstate::in_words(.0))]
     Database(sqlx::Error),
     /// The connection was lost while a transaction was being committed: it may be done or not.
-    #[error("cut off in a commit: {0}")]
-    InCommit(#[source] sqlx::Error),
+    #[error("cut off in a commit: {}", sqlstate::in_words(.0))]
+    InCommit(sqlx::Error),
     /// The database did not answer in time; a transaction may be done or not.
     #[error("the database did not answer in time")]
     NoAnswer,

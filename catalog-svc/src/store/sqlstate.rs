@@ -1,7 +1,9 @@
 //! The one place that reads sqlx's errors: what they mean for whoever ran the statement.
 
+use service_kit::cause;
 use service_kit::sqlstate::{self, Failure};
 use sqlx::Error;
+use sqlx::postgres::PgDatabaseError;
 
 /// SQLSTATE of a lock that was not had within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -23,6 +25,20 @@ pub(super) fn classify(error: &Error) -> Failure {
         | Error::WorkerCrashed
         | Error::BeginFailed => Failure::ConnectionLost,
         _ => Failure::Fault,
+    }
+}
+
+/// An error in words for the log, without what the database's quote of rows.
+pub(super) fn in_words(error: &Error) -> String {
+    let said = error.as_database_error();
+    match said.and_then(|said| said.try_downcast_ref::<PgDatabaseError>()) {
+        None => cause::chain(error),
+        Some(said) => sqlstate::of_database(
+            &format!("{:?}", said.severity()),
+            said.code(),
+            said.message(),
+            said.constraint(),
+        ),
     }
 }
 
