@@ -20,13 +20,17 @@ const CONTRACT: [&str; 10] = [
 ];
 
 /// What clients need beside it to decode error details; its Rust types are tonic-types'.
-const VENDORED: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status.proto"];
+const VENDORED: [&str; 2] = [
+    "third_party/google/rpc/error_details.proto",
+    "third_party/google/rpc/status.proto",
+];
 
-const INCLUDES: [&str; 1] = ["."];
+/// protox takes the first that a path is under.
+const INCLUDES: [&str; 2] = ["third_party", "."];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=ticketing");
-    println!("cargo:rerun-if-changed=google");
+    println!("cargo:rerun-if-changed=third_party");
 
     let contract = protox::compile(CONTRACT, INCLUDES)?;
     tonic_prost_build::configure().compile_fds(contract)?;
