@@ -4,6 +4,9 @@ use payment_sim::config::Cli;
 use service_kit::args::parse_or_exit;
 use service_kit::process::{self, Process};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let Cli { command, config } = parse_or_exit();
     let process = Process {

@@ -38,7 +38,31 @@ pub struct ServerArgs {
     #[arg(long, env = "TICKETING_THREADS", value_name = "N")]
     pub threads: Option<NonZeroU16>,
 
-    /// How long calls under way may go on after SIGTERM
+    /// The most connections at once. Fewer if the process may not open as many files; what is
+    /// over it can ask for health and nothing else
+    #[arg(long, env = "TICKETING_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_max: u32,
+
+    /// The most connections at once from one address, or from one network of IPv6 (/64).
+    /// A proxy is one address, whoever is behind it
+    #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_peer_max: u32,
+
+    /// How long a connection may be without a call before it is closed
+    #[arg(long, env = "TICKETING_CONNECTION_IDLE_MAX", default_value = "15m", value_name = "DURATION", value_parser = duration_of::<1, 86_400>)]
+    pub connection_idle_max: Duration,
+
+    /// How long a connection may be used before its client is asked to open another one, give
+    /// or take a tenth, so that clients spread over new instances
+    #[arg(long, env = "TICKETING_CONNECTION_AGE_MAX", default_value = "1h", value_name = "DURATION", value_parser = duration_of::<1, 2_592_000>)]
+    pub connection_age_max: Duration,
+
+    /// How long after SIGTERM calls are still taken, while health says NOT_SERVING: the time
+    /// that balancers need to hear of it
+    #[arg(long, env = "TICKETING_SHUTDOWN_DELAY", default_value = "0s", value_name = "DURATION", value_parser = duration_of::<0, 600>)]
+    pub shutdown_delay: Duration,
+
+    /// How long calls under way may go on once no more are taken
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]
     pub shutdown_grace: Duration,
 }

@@ -6,19 +6,19 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
-use tower::{Layer, Service};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::api_error::ApiError;
+use crate::connection::Connection;
 use crate::{outcome, tally};
 
 tokio::task_local! {
@@ -31,23 +31,39 @@ tokio::task_local! {
 const REQUEST_ID_HEADER: &str = "x-request-id";
 /// The most characters of a caller's own request id.
 const REQUEST_ID_CHARS_MAX: usize = 64;
-/// tonic has a timer of its own on the caller's deadline, which answers CANCELLED: ours must
-/// go off before it.
-const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
+/// What of a caller's deadline is kept for the answer's way back: nothing is begun that the
+/// caller would not hear of.
+const WAY_BACK: Duration = Duration::from_millis(2);
 
-/// When the caller stops waiting; in the extensions of every request.
+/// What a handler can know of its call beside the request; in the extensions of each.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    deadline: Instant,
+    connection: Arc<Connection>,
+}
+
+/// When the caller stops waiting.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub Instant);
+pub struct Deadline;
 
 impl Deadline {
     /// The deadline of a request that came through the layer.
     #[must_use]
     pub fn of<T>(request: &tonic::Request<T>) -> Instant {
-        match request.extensions().get::<Self>() {
-            Some(deadline) => deadline.0,
+        match request.extensions().get::<Context>() {
+            Some(context) => context.deadline,
             // Only a handler that is called without the layer gets here, as in a test.
             None => Instant::now() + Duration::from_secs(30),
         }
+    }
+}
+
+impl Connection {
+    /// The connection of a request that came through the layer.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Option<&Arc<Self>> {
+        let context = request.extensions().get::<Context>();
+        context.map(|context| &context.connection)
     }
 }
 
@@ -66,75 +82,62 @@ pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
     REQUEST_ID.scope(OnceCell::from(request_id()), work)
 }
 
-/// Puts [`Calls`] around a service.
-#[derive(Debug, Clone)]
-pub struct CallLayer {
+/// What answers calls within the layer.
+pub(crate) trait Inner {
+    /// An answer that is being made.
+    type Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static;
+
+    /// Begins to answer. What it returns does its work when it is polled.
+    fn call(&self, request: Request<Body>) -> Self::Future;
+}
+
+/// The layer around [`Inner`].
+#[derive(Debug)]
+pub(crate) struct Calls<S> {
+    inner: S,
     under_way: Arc<Semaphore>,
     timeout: Duration,
 }
 
-impl CallLayer {
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// Whether a request is a call of the contract; what is not belongs to gRPC itself.
+pub(crate) fn is_ours<T>(request: &Request<T>) -> bool {
+    request.uri().path().starts_with("/ticketing.")
+}
+
+impl<S: Inner> Calls<S> {
     /// At most `calls_max` calls at once in the process, none longer than `timeout`.
-    #[must_use]
-    pub fn new(calls_max: u32, timeout: Duration) -> Self {
+    pub(crate) fn new(inner: S, calls_max: u32, timeout: Duration) -> Self {
         Self {
+            inner,
             under_way: Arc::new(Semaphore::new(calls_max as usize)),
             timeout,
         }
     }
-}
 
-impl<S> Layer<S> for CallLayer {
-    type Service = Calls<S>;
-
-    fn layer(&self, inner: S) -> Calls<S> {
-        Calls {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-/// A service with the layer around it.
-#[derive(Debug, Clone)]
-pub struct Calls<S> {
-    inner: S,
-    layer: CallLayer,
-}
-
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-impl<S> Service<Request<Body>> for Calls<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    pub(crate) fn call(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+    ) -> Answering {
         let path = request.uri().path();
-        if !path.starts_with("/ticketing.") {
-            // Health must answer under any load, and reflection is not worth a place.
-            return Box::pin(outcome::caught(self.inner.call(request)));
-        }
         // Shares the request's own bytes.
         let method = request.uri().path_and_query().cloned();
         let id = caller_request_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
         let span = tracing::debug_span!("call", method = path, request_id = id.get());
         let callers = caller_timeout(request.headers())
-            .map(|timeout| timeout.saturating_sub(AHEAD_OF_TONIC))
-            .filter(|timeout| *timeout < self.layer.timeout);
-        let time_left = callers.unwrap_or(self.layer.timeout);
+            .map(|timeout| timeout.saturating_sub(WAY_BACK))
+            .filter(|timeout| *timeout < self.timeout);
+        let time_left = callers.unwrap_or(self.timeout);
         let deadline = Instant::now() + time_left;
-        request.extensions_mut().insert(Deadline(deadline));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Context {
+            deadline,
+            connection: Arc::clone(connection),
+        });
 
-        let permit = Arc::clone(&self.layer.under_way).try_acquire_owned();
+        let permit = Arc::clone(&self.under_way).try_acquire_owned();
         // The inner service only builds its future here; it runs when it is polled.
         let inner = permit.is_ok().then(|| self.inner.call(request));
         let answering = async move {
@@ -170,7 +173,8 @@ impl Drop for Unanswered {
     }
 }
 
-fn refusal(error: ApiError) -> Response<Body> {
+/// An error as the whole answer.
+pub(crate) fn refusal(error: ApiError) -> Response<Body> {
     Status::from(error).into_http()
 }
 

@@ -3,8 +3,10 @@
 //! restarting a service does not bring its database back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as Answer;
@@ -19,6 +21,8 @@ pub const LIVENESS: &str = "liveness";
 pub struct Health {
     reporter: HealthReporter,
     services: &'static [&'static str],
+    /// Whether the process is about to stop. Locked while a status is set.
+    leaving: Arc<Mutex<bool>>,
 }
 
 impl Health {
@@ -27,6 +31,7 @@ impl Health {
         let health = Self {
             reporter: HealthReporter::new(),
             services,
+            leaving: Arc::default(),
         };
         health
             .reporter
@@ -36,8 +41,20 @@ impl Health {
         health
     }
 
-    /// Sets whether calls can be served.
+    /// Sets whether calls can be served. Once the process is about to stop it stays NOT_SERVING.
     pub async fn set_ready(&self, ready: bool) {
+        let leaving = self.leaving.lock().await;
+        self.set(ready && !*leaving).await;
+    }
+
+    /// Says NOT_SERVING from now on, whatever is set afterwards.
+    pub(crate) async fn leave(&self) {
+        let mut leaving = self.leaving.lock().await;
+        *leaving = true;
+        self.set(false).await;
+    }
+
+    async fn set(&self, ready: bool) {
         let status = if ready {
             ServingStatus::Serving
         } else {

@@ -7,6 +7,7 @@ pub mod api_error;
 pub mod args;
 pub mod call;
 pub mod cause;
+pub mod connection;
 pub mod fingerprint;
 pub mod health;
 mod log_limit;
@@ -22,4 +23,5 @@ pub mod telemetry;
 pub mod wire;
 
 pub use api_error::{ApiError, FieldViolations};
+pub use connection::Connection;
 pub use shutdown::Shutdown;

@@ -39,6 +39,7 @@ impl Process {
         E: Display,
     {
         let name = self.name;
+        without_huge_pages();
         let running = on_threads(self.server.threads, self.do_it(serve));
         let result = running.unwrap_or_else(|error| Err(error.to_string()));
         if let Err(error) = result {
@@ -56,11 +57,20 @@ impl Process {
             return health::ask(args.address(self.listen), &args.service, args.timeout).await;
         }
         telemetry::init(&self.log).map_err(|error| error.to_string())?;
-        let shutdown =
-            Shutdown::on_signals(self.server.shutdown_grace).map_err(|error| error.to_string())?;
+        let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
+        let shutdown = Shutdown::on_signals(delay, grace).map_err(|error| error.to_string())?;
         let served = serve(shutdown).await;
         served.map_err(|error| format!("{error:#}"))
     }
+}
+
+/// An allocator that is given huge pages keeps them whole for a few small blocks in each: a
+/// thousand buffers took 2 GB instead of 29 MB. The setting goes with the process, not with an
+/// environment that somebody forgets.
+fn without_huge_pages() {
+    #[cfg(target_os = "linux")]
+    // A kernel that does not know them has none to turn off.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Listens at `address`.

@@ -1,14 +1,16 @@
-//! Stopping in order: first no new work and no more streams, then, when the grace is over,
-//! the end whatever is still under way.
+//! Stopping in order: first balancers hear of it, then no new work and no more streams, then,
+//! when the grace is over, the end whatever is still under way.
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Two tokens that everything long-lived listens to.
+/// Three tokens that everything long-lived listens to, cancelled in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
+    /// Say NOT_SERVING, and go on serving.
+    pub leaving: CancellationToken,
     /// Take no new work; end streams; finish what is under way.
     pub soft: CancellationToken,
     /// The grace is over.
@@ -16,31 +18,60 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Listens to SIGTERM and SIGINT from now on: the first begins the soft stop, which turns
-    /// into the hard one after `grace` or at a second signal.
+    /// Listens to SIGTERM and SIGINT from now on. The first one begins the stop: `delay` later
+    /// it turns into the soft one, and `grace` later into the hard one. A second one ends all at
+    /// once. Whoever cancels the soft token by hand begins the grace too.
     ///
     /// # Errors
     ///
     /// If the signals cannot be listened to.
-    pub fn on_signals(grace: Duration) -> std::io::Result<Self> {
+    pub fn on_signals(delay: Duration, grace: Duration) -> std::io::Result<Self> {
         let shutdown = Self::default();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let (soft, hard) = (shutdown.soft.clone(), shutdown.hard.clone());
+        let mut signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        let stopping = shutdown.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping");
-            soft.cancel();
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = tokio::time::sleep(grace) => {}
-            }
-            hard.cancel();
+            stopping.in_order(&mut signals, delay, grace).await;
         });
         Ok(shutdown)
+    }
+
+    async fn in_order(&self, signals: &mut Signals, delay: Duration, grace: Duration) {
+        tokio::select! {
+            () = signals.next() => {}
+            () = self.soft.cancelled() => {}
+        }
+        tracing::info!("stopping");
+        self.leaving.cancel();
+        let at_once = tokio::select! {
+            () = signals.next() => true,
+            () = tokio::time::sleep(delay) => false,
+            () = self.soft.cancelled() => false,
+        };
+        self.soft.cancel();
+        if !at_once {
+            tokio::select! {
+                () = signals.next() => {}
+                () = tokio::time::sleep(grace) => {}
+            }
+        }
+        self.hard.cancel();
+    }
+}
+
+/// What ends the process when somebody wants it to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use std::{env, io, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use service_kit::health;
 use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
@@ -269,6 +269,54 @@ impl Process {
     pub fn go_on(&self) {
         let child = &self.running().child;
         kill_process(Pid::from_child(child), Signal::CONT).expect("our own child");
+    }
+
+    /// The memory that it has now, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not on Linux.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = std::fs::read_to_string(path).expect("a process of Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
+        kib.expect("VmRSS in KiB") * 1024
+    }
+
+    /// The time of processors that it has used.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not on Linux.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.id());
+        let stat = std::fs::read_to_string(path).expect("a process of Linux");
+        // Behind the name, which may have spaces: user and system time are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|tick| tick.parse::<u64>().expect("ticks")).sum();
+        // They are hundredths of a second on every Linux there is.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Lets it have descriptors below `most` and no others; returns what it was before.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not on Linux.
+    pub fn limit_descriptors(&self, most: u64) -> u64 {
+        let child = Pid::from_child(&self.running().child);
+        let limit = Rlimit {
+            current: Some(most),
+            // It has ours.
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        let before = prlimit(Some(child), Resource::Nofile, limit).expect("our own child");
+        before.current.unwrap_or(u64::MAX)
     }
 
     /// Waits for its end.

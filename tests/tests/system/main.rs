@@ -1,6 +1,7 @@
 //! The whole system: the real binaries on a real PostgreSQL.
 
 mod binaries;
+mod connections;
 mod contention;
 mod crash;
 mod equal;

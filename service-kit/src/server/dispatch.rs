@@ -1,0 +1,127 @@
+//! Where each request of a connection goes.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::future::Either;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::Service;
+
+use super::beside::Beside;
+use super::http::refusal;
+use crate::api_error::ApiError;
+use crate::call::{self, Calls};
+use crate::connection::Connection;
+
+/// What answers calls: what tonic generates for a service.
+pub trait GrpcService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> GrpcService for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The requests of one connection.
+#[derive(Debug)]
+pub(super) struct Dispatch<S> {
+    connection: Arc<Connection>,
+    /// Whether it may ask for health alone.
+    health_alone: bool,
+    services: Arc<Services<S>>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Services<S> {
+    pub(super) calls: Calls<Front<S>>,
+    pub(super) beside: Beside,
+}
+
+/// An answer that is being made.
+pub(super) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> Dispatch<S> {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        health_alone: bool,
+        services: Arc<Services<S>>,
+    ) -> Self {
+        Self {
+            connection,
+            health_alone,
+            services,
+        }
+    }
+}
+
+impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> for Dispatch<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        if let Some(refusal) = refusal(&request) {
+            return Box::pin(ready(Ok(refusal)));
+        }
+        if self.health_alone && !Beside::is_health_check(&request) {
+            let full = ApiError::overloaded("the server has too many connections");
+            return Box::pin(ready(Ok(call::refusal(full))));
+        }
+        if call::is_ours(&request) {
+            self.services.calls.call(request, &self.connection)
+        } else {
+            self.services.beside.call(request, &self.connection)
+        }
+    }
+}
+
+/// Leads the service's own calls straight to it. The router is a general one for web servers,
+/// which clones and boxes the service for every call; it is for the others.
+#[derive(Debug, Clone)]
+pub(super) struct Front<S> {
+    service: S,
+    others: Routes,
+}
+
+impl<S> Front<S> {
+    pub(super) fn new(service: S, others: Routes) -> Self {
+        Self { service, others }
+    }
+}
+
+impl<S: GrpcService + NamedService> call::Inner for Front<S> {
+    type Future = Either<S::Future, <Routes as Service<Request<Body>>>::Future>;
+
+    fn call(&self, request: Request<Body>) -> Self::Future {
+        // Both are always ready, and cloning what tonic generates is counting a reference.
+        let path = request.uri().path().strip_prefix('/');
+        let own = path.and_then(|path| path.strip_prefix(S::NAME));
+        if own.is_some_and(|method| method.starts_with('/')) {
+            Either::Left(self.service.clone().call(request))
+        } else {
+            Either::Right(self.others.clone().call(request))
+        }
+    }
+}
