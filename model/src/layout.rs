@@ -52,12 +52,14 @@ struct Inner {
 }
 
 impl SeatLayout {
-    /// Checks a description and indexes it.
+    /// Checks a description and indexes it. Its names and labels are brought into one form
+    /// ([`crate::nfc`]); those that are looked up must have it too.
     ///
     /// # Errors
     ///
     /// What is wrong with it, up to [`crate::PROBLEMS_MAX`] problems.
-    pub fn new(description: LayoutDescription) -> Result<Self, Vec<Problem>> {
+    pub fn new(mut description: LayoutDescription) -> Result<Self, Vec<Problem>> {
+        description.normalize();
         let blocks = check::check_shape(&description)?;
         let labels = check::index_labels(&description, &blocks)?;
         let geometry = Geometry::of(&description, &blocks);

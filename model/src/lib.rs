@@ -11,6 +11,7 @@ mod money;
 mod numbering;
 mod prices;
 mod problem;
+mod text;
 
 pub use amount::{AMOUNT_MAX, Amount, AmountError};
 pub use ids::{BookingId, IdError, ShowId};
@@ -26,3 +27,4 @@ pub use prices::{
     PRICE_TARGETS_MAX, PRICE_TIERS_MAX, PriceDescription, PriceList, PriceTier, PricedAt, RowRef,
 };
 pub use problem::{PROBLEMS_MAX, Problem};
+pub use text::{is_hidden, nfc, normalize};

@@ -12,6 +12,7 @@ use self::assign::Assignment;
 use crate::layout::SeatLayout;
 use crate::money::Currency;
 use crate::problem::Problem;
+use crate::text::normalize;
 
 /// The most tiers of a price list; it has one at least.
 pub const PRICE_TIERS_MAX: usize = 1_000;
@@ -90,15 +91,33 @@ impl PriceDescription {
             tiers: vec![tier],
         }
     }
+
+    /// Brings all names and labels into one form ([`crate::nfc`]), as those of a [`PriceList`] are.
+    pub fn normalize(&mut self) {
+        for tier in &mut self.tiers {
+            normalize(&mut tier.name);
+            let named = [&mut tier.sections, &mut tier.seat_labels, &mut tier.areas];
+            named.into_iter().flatten().for_each(normalize);
+            for row in &mut tier.rows {
+                normalize(&mut row.section);
+                normalize(&mut row.row);
+            }
+        }
+    }
 }
 
 impl PriceList {
-    /// Checks prices and finds what they are the prices of.
+    /// Checks prices and finds what they are the prices of, with all names in one form
+    /// ([`crate::nfc`]).
     ///
     /// # Errors
     ///
     /// What is wrong with them, up to [`crate::PROBLEMS_MAX`] problems.
-    pub fn new(description: PriceDescription, layout: &SeatLayout) -> Result<Self, Vec<Problem>> {
+    pub fn new(
+        mut description: PriceDescription,
+        layout: &SeatLayout,
+    ) -> Result<Self, Vec<Problem>> {
+        description.normalize();
         let assignment = Assignment::new(&description.tiers, layout)?;
         Ok(Self {
             description,

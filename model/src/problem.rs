@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::is_hidden;
+
 /// The most problems that are told at once.
 pub const PROBLEMS_MAX: usize = 20;
 
@@ -68,8 +70,9 @@ pub(crate) fn check_name(name: &str, min: usize, max: usize) -> Result<(), Strin
     if chars < min || chars > max {
         return Err(format!("must have {min} to {max} characters"));
     }
-    if name.trim() != name || name.chars().any(char::is_control) {
-        return Err("must not begin or end with a space, nor have control characters".to_owned());
+    if name.trim() != name || name.chars().any(is_hidden) {
+        let message = "must not begin or end with a space, nor have characters that cannot be seen";
+        return Err(message.to_owned());
     }
     Ok(())
 }

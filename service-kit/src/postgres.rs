@@ -16,7 +16,7 @@ use crate::shutdown::Shutdown;
 use crate::sqlstate::{self, Failure};
 
 /// The schema version that this release of the services needs at least.
-pub const SCHEMA_VERSION: i64 = 23;
+pub const SCHEMA_VERSION: i64 = 29;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A peer that vanished is noticed within 4 s: by keepalives while we wait for an answer, by

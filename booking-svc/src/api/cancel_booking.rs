@@ -1,5 +1,6 @@
 //! CancelBooking.
 
+use model::normalize;
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
@@ -26,8 +27,12 @@ impl Bookings {
 /// What to change, and the labels and places to give up.
 pub(super) type Cancel = (Change, (Vec<String>, Vec<Places>));
 
-pub(super) fn parse(request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {
+pub(super) fn parse(mut request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {
     let mut violations = FieldViolations::default();
+    request.seat_labels.iter_mut().for_each(normalize);
+    for places in &mut request.places {
+        normalize(&mut places.area);
+    }
     let places = parse::places(&request.places, &mut violations);
     parse::labels("seat_labels", &request.seat_labels, &mut violations);
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);

@@ -27,6 +27,12 @@ pub(super) fn seat_count(choices: &[pb::SeatChoice]) -> usize {
     counts.sum()
 }
 
+/// Brings the names in a choice into the form in which the show has them.
+pub(super) fn normalize(choice: &mut pb::SeatChoice) {
+    model::normalize(&mut choice.section);
+    choice.price_tiers.iter_mut().for_each(model::normalize);
+}
+
 /// The choices; those that are wrong are left out.
 pub(super) fn parse(choices: &[pb::SeatChoice], violations: &mut FieldViolations) -> Vec<Choice> {
     if choices.len() > CHOICES_MAX {

@@ -1,5 +1,6 @@
 //! ReserveSeats.
 
+use model::normalize;
 use proto::booking::v1 as pb;
 use proto::booking::v1::reserve_seats_request::Customer as PbCustomer;
 use proto::errors::v1::ErrorReason;
@@ -26,7 +27,10 @@ impl Bookings {
     }
 }
 
-pub(super) fn parse(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<Reserve, ApiError> {
+pub(super) fn parse(
+    mut request: pb::ReserveSeatsRequest,
+    limits: Limits,
+) -> Result<Reserve, ApiError> {
     let seats_max = usize::from(limits.seats_per_booking_max);
     let seat_count = request.seat_labels.len() + choices::seat_count(&request.choices);
     let place_count = parse::place_count(&request.places);
@@ -55,6 +59,11 @@ pub(super) fn parse(request: pb::ReserveSeatsRequest, limits: Limits) -> Result<
             "must name a seat at least, without choices or places",
         );
     }
+    request.seat_labels.iter_mut().for_each(normalize);
+    for places in &mut request.places {
+        normalize(&mut places.area);
+    }
+    request.choices.iter_mut().for_each(choices::normalize);
     parse::labels("seat_labels", &request.seat_labels, &mut violations);
     let places = parse::places(&request.places, &mut violations);
     let choices = choices::parse(&request.choices, &mut violations);

@@ -1,5 +1,6 @@
 //! SwapSeats.
 
+use model::normalize;
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
@@ -30,8 +31,10 @@ impl Bookings {
     }
 }
 
-pub(super) fn parse(request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
+pub(super) fn parse(mut request: pb::SwapSeatsRequest) -> Result<Swap, ApiError> {
     let mut violations = FieldViolations::default();
+    request.from_seat_labels.iter_mut().for_each(normalize);
+    request.to_seat_labels.iter_mut().for_each(normalize);
     let said = (&*request.booking_id, &*request.request_id, &*request.etag);
     let change = parse::change("swap", said, &body_of(&request), &mut violations);
     let (from, to) = (request.from_seat_labels, request.to_seat_labels);

@@ -5,13 +5,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use model::is_hidden;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The fewest characters of an e-mail address.
-const EMAIL_CHARS_MIN: usize = 3;
-/// The most characters of an e-mail address.
-const EMAIL_CHARS_MAX: usize = 254;
+use super::email::Email;
+
 /// The fewest digits of a telephone number.
 const PHONE_DIGITS_MIN: usize = 3;
 /// The most characters of a telephone number.
@@ -97,25 +96,18 @@ pub enum CustomerRefusal {
 /// What is wrong with a text. Its message is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CustomerProblem {
-    /// Surely no e-mail address.
-    #[error("must be an e-mail address of at most {EMAIL_CHARS_MAX} characters")]
-    Email,
     /// No telephone number.
     #[error(
         "must be empty or a telephone number: at most {PHONE_CHARS_MAX} digits, spaces and \
          \"+-()./\", {PHONE_DIGITS_MIN} digits at least"
     )]
     Phone,
-    /// Too long, or more than a line.
+    /// Too long, or more than a line, or with what cannot be seen.
     #[error(
-        "must have at most {0} characters, no control characters, and no white space at its ends"
+        "must have at most {0} characters, none that cannot be seen, and no white space at its ends"
     )]
     Line(usize),
 }
-
-/// An e-mail address in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Email(String);
 
 /// A telephone number as it is written by hand; may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,27 +171,6 @@ impl fmt::Display for CustomerId {
     }
 }
 
-impl FromStr for Email {
-    type Err = CustomerProblem;
-
-    /// Only what is surely none is refused: whether mail arrives is not for this service to
-    /// find out.
-    fn from_str(text: &str) -> Result<Self, CustomerProblem> {
-        let has_parts = text
-            .rsplit_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        let has_gaps = text.chars().any(|c| c.is_control() || c.is_whitespace());
-        // Lower case can be longer than what it is made from.
-        let lower = text.to_lowercase();
-        let fits = (EMAIL_CHARS_MIN..=EMAIL_CHARS_MAX).contains(&lower.chars().count());
-        if fits && has_parts && !has_gaps {
-            Ok(Self(lower))
-        } else {
-            Err(CustomerProblem::Email)
-        }
-    }
-}
-
 impl FromStr for Phone {
     type Err = CustomerProblem;
 
@@ -224,7 +195,7 @@ impl<const CHARS_MAX: usize> FromStr for Line<CHARS_MAX> {
     fn from_str(text: &str) -> Result<Self, CustomerProblem> {
         let fits = text.chars().count() <= CHARS_MAX
             && text.trim() == text
-            && !text.chars().any(char::is_control);
+            && !text.chars().any(is_hidden);
         if fits {
             Ok(Self(text.to_owned()))
         } else {
@@ -247,7 +218,6 @@ macro_rules! text {
 }
 
 text! {
-    Email;
     Phone;
     Line<CHARS_MAX>, const CHARS_MAX;
 }
@@ -278,22 +248,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_kept_in_lower_case_and_surely_none_is_refused() {
-        let email: Email = "Ann.B+x@Example.ORG".parse().expect("an address");
-        assert_eq!(email.as_str(), "ann.b+x@example.org");
-        let longest = format!("{}@b", "a".repeat(252));
-        assert!(longest.parse::<Email>().is_ok());
-        // In lower case the dotted I is two characters.
-        let grows = format!("{}@b", "İ".repeat(130));
-        let too_long = format!("a{longest}");
-        for wrong in [
-            "", "@", "a@", "@b", "ab", "a b@c", "a@b\n", &too_long, &grows,
-        ] {
-            assert_eq!(wrong.parse::<Email>(), Err(CustomerProblem::Email));
-        }
-    }
-
-    #[test]
     fn a_telephone_number_has_digits_and_a_few_signs() {
         for right in ["", "112", "+49 (89) 123-45/67.8", &"1".repeat(32)] {
             assert_eq!(right.parse::<Phone>().expect("a number").as_str(), right);
@@ -317,7 +271,7 @@ mod tests {
     #[test]
     fn a_line_is_short_and_one_line() {
         assert!("é".repeat(4).parse::<Line<4>>().is_ok());
-        for wrong in ["ééééé", " a", "a ", "a\nb", "\u{7}"] {
+        for wrong in ["ééééé", " a", "a ", "a\nb", "\u{7}", "a\u{202e}"] {
             assert_eq!(wrong.parse::<Line<4>>(), Err(CustomerProblem::Line(4)));
         }
     }

@@ -7,6 +7,7 @@ mod choice;
 pub mod choose;
 mod customer;
 mod decide;
+mod email;
 mod event;
 mod order;
 mod payment;
@@ -21,12 +22,13 @@ pub use cap::Holder;
 pub use choice::{Choice, Misnamed, Picks, Surroundings};
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
-    DisplayName, Email, ExternalReference, Line, NewCustomer, Phone,
+    DisplayName, ExternalReference, Line, NewCustomer, Phone,
 };
 pub use decide::{
     AreaKey, AreaRow, AreaWrite, Decision, ENDED_HOLDS_MAX, EndedHold, Locked, NotGranted, Outcome,
     Owner, RememberedRefusal, Replay, SaleRow, SeatWrite, Writes, decide,
 };
+pub use email::{Email, EmailProblem};
 pub use event::Event;
 pub use order::{Command, Order, Refusal, Reservation, Taken};
 pub use payment::{

@@ -1,11 +1,14 @@
 //! Seats by their labels: which of them an error names, and that it arrives however long
 //! they are.
 
-use proto::catalog::v1::RowBlock;
+use proto::booking::v1::{CancelBookingRequest, PlaceRequest, SeatChoice, SwapSeatsRequest};
 use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{Area, CreateShowRequest, PriceTier, RowBlock};
+use proto::money::v1::Money;
 use system_tests::errors::{describe, fields, subjects};
-use system_tests::system::{layout, names, reserve, show};
+use system_tests::system::{layout, names, reservation, reserve, show};
 use tonic::Code;
+use uuid::Uuid;
 
 use crate::stage::Stage;
 
@@ -82,4 +85,100 @@ async fn however_long_the_labels_are_that_are_taken_the_error_arrives() {
         );
     }
     stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_label_is_the_same_however_it_was_typed() {
+    let mut stage = Stage::start().await;
+    // A layout and prices typed on one system, a reserve on another.
+    let mut layout = layout(1);
+    layout.sections[0].name = "Bu\u{308}hne".to_owned();
+    layout.sections[0].rows[0] = RowBlock {
+        runs: vec![names(["e\u{301}1", "é2"])],
+        ..Default::default()
+    };
+    layout.areas = vec![Area {
+        name: "Cafe\u{301}".to_owned(),
+        capacity: 9,
+        ..Default::default()
+    }];
+    let wanted = CreateShowRequest {
+        seats: Some(Seats::Layout(layout)),
+        seat_price: None,
+        price_tiers: vec![
+            tier("Bu\u{308}hne", &["Bühne"], &[]),
+            tier("Café", &[], &["Café"]),
+        ],
+        ..show(1)
+    };
+    let show = stage.create(wanted).await;
+    let mut request = reservation(&show, &["é1", "e\u{301}2"], "ann");
+    request.places = vec![PlaceRequest {
+        area: "Café".to_owned(),
+        quantity: 2,
+    }];
+    request.request_id = Uuid::new_v4().to_string();
+    let held = stage.client().reserve_seats(request.clone()).await;
+    let held = held.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    let held = held.into_inner().booking.expect("set");
+    let lines: Vec<_> = held.lines.iter().map(|line| &*line.seat_label).collect();
+    assert_eq!(lines, ["é1", "é2"]);
+    // The same body, typed the other way.
+    request.seat_labels = vec!["e\u{301}1".to_owned(), "é2".to_owned()];
+    request.places[0].area = "Cafe\u{301}".to_owned();
+    let copy = stage.client().reserve_seats(request.clone()).await;
+    let copy = copy.expect("the first result").into_inner().booking;
+    assert_eq!(copy.as_ref(), Some(&held));
+
+    let given_up = CancelBookingRequest {
+        booking_id: held.booking_id.clone(),
+        seat_labels: vec!["e\u{301}1".to_owned()],
+        places: vec![PlaceRequest {
+            area: "Cafe\u{301}".to_owned(),
+            quantity: 1,
+        }],
+        ..Default::default()
+    };
+    let rest = stage.client().cancel_booking(given_up).await;
+    let rest = rest.expect("a part").into_inner().booking.expect("set");
+    assert_eq!((rest.lines.len(), rest.area_lines[0].quantity), (1, 1));
+    let swap = SwapSeatsRequest {
+        booking_id: held.booking_id,
+        from_seat_labels: vec!["e\u{301}2".to_owned()],
+        to_seat_labels: vec!["e\u{301}1".to_owned()],
+        ..Default::default()
+    };
+    stage.client().swap_seats(swap).await.expect("a swap");
+    let mut chosen = reservation(&show, &[], "bob");
+    chosen.choices = vec![SeatChoice {
+        count: 1,
+        section: "Bu\u{308}hne".to_owned(),
+        price_tiers: vec!["Bu\u{308}hne".to_owned()],
+        ..Default::default()
+    }];
+    stage.client().reserve_seats(chosen).await.expect("a seat");
+
+    // One seat is not two.
+    request.request_id = String::new();
+    request.seat_labels = vec!["é1".to_owned(), "e\u{301}1".to_owned()];
+    let mut client = stage.client();
+    let call = client.reserve_seats(request);
+    let status = stage
+        .refused(call, Code::InvalidArgument, "INVALID_FIELD")
+        .await;
+    assert_eq!(fields(&status), ["seat_labels[1]"]);
+    stage.assert_sound().await;
+}
+
+fn tier(name: &str, sections: &[&str], areas: &[&str]) -> PriceTier {
+    PriceTier {
+        name: name.to_owned(),
+        price: Some(Money {
+            minor_units: 1_000,
+            currency_code: "EUR".to_owned(),
+        }),
+        sections: sections.iter().map(ToString::to_string).collect(),
+        areas: areas.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    }
 }

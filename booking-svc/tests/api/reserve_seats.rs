@@ -102,7 +102,8 @@ async fn it_holds_the_seats_at_the_prices_of_the_moment() {
 async fn the_caller_says_who_it_is_for_and_for_how_long() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(10).await;
-    let longest = "x".repeat(64) + "@" + &"y".repeat(185) + ".org";
+    let domain = format!("{0}.{0}.{0}.org", "y".repeat(61));
+    let longest = "x".repeat(64) + "@" + &domain;
     let cases = [
         (
             Wanted::CustomerId("é".repeat(128)),

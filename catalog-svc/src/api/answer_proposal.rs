@@ -1,5 +1,6 @@
 //! AnswerProposal.
 
+use model::{NAME_CHARS_MAX, is_hidden};
 use proto::catalog::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
 
@@ -36,6 +37,14 @@ fn parse(request: pb::AnswerProposalRequest) -> Result<AnswerProposal, ApiError>
             "booked_seats",
             format!("must be {BOOKED_SEATS_MAX} at most"),
         );
+    } else {
+        for (i, name) in booked_seats.iter().enumerate() {
+            let is_name = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
+            if !is_name || name.chars().any(is_hidden) {
+                let message = "must be the label of a seat or the name of an area";
+                violations.add(format!("booked_seats[{i}]"), message);
+            }
+        }
     }
     match id {
         Some(id) if violations.is_empty() => Ok(AnswerProposal {

@@ -8,7 +8,7 @@ use service_kit::{ApiError, FieldViolations, paging};
 use time::OffsetDateTime;
 
 use super::{CatalogApi, convert, parse};
-use crate::domain::{After, ShowFilter, ShowInfo, VENUE_CHARS_MAX};
+use crate::domain::{After, ShowFilter, ShowInfo, VENUE_CHARS_MAX, folded};
 use crate::store::ListShows;
 
 /// How many characters a text has that names are searched for: no index finds shorter ones.
@@ -53,7 +53,7 @@ impl Page {
             name_contains: parse::sought(
                 &mut violations,
                 "name_contains",
-                request.name_contains,
+                folded(&request.name_contains),
                 SOUGHT_CHARS,
             ),
         };

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use model::ShowId;
+use model::{ShowId, normalize};
 use prost::Message;
 use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
@@ -56,13 +56,15 @@ pub(super) fn min_revision(violations: &mut FieldViolations, revision: i64) -> O
     (revision >= 0).then_some(revision)
 }
 
-/// A text that a list is searched for, of so many characters; none if it is empty.
+/// A text that a list is searched for, of so many characters, in the form that names have; none if
+/// it is empty.
 pub(super) fn sought(
     violations: &mut FieldViolations,
     path: &str,
-    text: String,
+    mut text: String,
     chars: RangeInclusive<usize>,
 ) -> Option<String> {
+    normalize(&mut text);
     if text.is_empty() {
         return None;
     }

@@ -35,7 +35,9 @@ pub(super) fn parse(
     let tiers: Vec<_> = tiers.map(|(t, tier)| parser.tier(t, tier)).collect();
     let currency = parser.currency?;
     let tiers = tiers.into_iter().collect::<Option<_>>()?;
-    Some(PriceDescription { currency, tiers })
+    let mut prices = PriceDescription { currency, tiers };
+    prices.normalize();
+    Some(prices)
 }
 
 /// Converts prices, noting what the model cannot express.

@@ -18,7 +18,7 @@ pub struct ShowFilter {
     pub start_before: Option<OffsetDateTime>,
     /// Only those at exactly this venue.
     pub venue: Option<String>,
-    /// Only those whose name has this text in it, in upper or lower case.
+    /// Only those whose name has this text in it, both [`folded`](super::folded).
     pub name_contains: Option<String>,
 }
 

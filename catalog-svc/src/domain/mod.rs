@@ -2,6 +2,7 @@
 //! no I/O, no protobuf, no SQL.
 
 mod feed;
+mod fold;
 mod layout;
 mod life;
 mod list;
@@ -14,6 +15,7 @@ mod schedule;
 mod show;
 
 pub use feed::{Entry, Page};
+pub use fold::folded;
 pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
 pub use life::{Verb, next_state, next_states};
 pub use list::{After, ShowFilter};

@@ -1,6 +1,6 @@
 //! The parts of a show that a caller chooses, each of which cannot be invalid once it exists.
 
-use model::{PriceDescription, PriceList};
+use model::{PriceDescription, PriceList, is_hidden, normalize};
 
 use super::layout::{LayoutId, NewLayout};
 use super::rules::{SaleRules, TimeZone};
@@ -53,20 +53,22 @@ pub enum TextProblem {
         /// The most.
         max: usize,
     },
-    /// White space around it, or control characters in it.
-    #[error("must not begin or end with white space, nor have control characters")]
+    /// White space around it, or what cannot be seen in it.
+    #[error("must not begin or end with white space, nor have characters that cannot be seen")]
     Shape,
 }
 
-fn check_text(text: &str, min: usize, max: usize) -> Result<(), TextProblem> {
+/// The text in one form, if it may be a name of so many characters.
+fn check_text(mut text: String, min: usize, max: usize) -> Result<String, TextProblem> {
+    normalize(&mut text);
     let chars = text.chars().count();
     if chars < min || chars > max {
         return Err(TextProblem::Length { min, max });
     }
-    if text.trim() != text || text.chars().any(char::is_control) {
+    if text.trim() != text || text.chars().any(is_hidden) {
         return Err(TextProblem::Shape);
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The name of a show.
@@ -85,7 +87,7 @@ impl TryFrom<String> for ShowName {
     type Error = TextProblem;
 
     fn try_from(name: String) -> Result<Self, TextProblem> {
-        check_text(&name, 1, NAME_CHARS_MAX).map(|()| Self(name))
+        check_text(name, 1, NAME_CHARS_MAX).map(Self)
     }
 }
 
@@ -105,7 +107,7 @@ impl TryFrom<String> for Venue {
     type Error = TextProblem;
 
     fn try_from(venue: String) -> Result<Self, TextProblem> {
-        check_text(&venue, 0, VENUE_CHARS_MAX).map(|()| Self(venue))
+        check_text(venue, 0, VENUE_CHARS_MAX).map(Self)
     }
 }
 
@@ -124,9 +126,20 @@ mod tests {
         });
         assert_eq!(name(""), length);
         assert_eq!(name(&"ä".repeat(NAME_CHARS_MAX + 1)), length);
-        for shape in [" x", "x ", " ", "a\nb", "a\0b", "\u{2003}x"] {
+        for shape in [
+            " x",
+            "x ",
+            " ",
+            "a\nb",
+            "a\0b",
+            "\u{2003}x",
+            "a\u{202e}b",
+            "a\u{200b}",
+        ] {
             assert_eq!(name(shape), Err(TextProblem::Shape), "{shape:?}");
         }
         assert!(Venue::try_from(String::new()).is_ok());
+        let decomposed = ShowName::try_from("Ma\u{308}rchen".to_owned());
+        assert_eq!(decomposed, ShowName::try_from("Märchen".to_owned()));
     }
 }

@@ -12,7 +12,7 @@ use super::layouts;
 use super::mutation::Mutation;
 use super::rows::{self, ShowRow};
 use super::set_prices::check_fit;
-use crate::domain::{Layout, NewSeats, NewShow, Refusal, Show, ShowInfo, ShowState};
+use crate::domain::{Layout, NewSeats, NewShow, Refusal, Show, ShowInfo, ShowState, folded};
 
 /// How often a new id is drawn. Ids have 48 random bits: among a million shows one draw in
 /// 280 million is taken already.
@@ -117,10 +117,10 @@ async fn insert(
              show_id, revision, name, show_type, state, start_at, end_at, venue, layout_id,
              seat_count, place_count, time_zone, sales_open_at, sales_close_at, hold_ms,
              seats_per_booking_max, places_per_customer_max, orphan_rule, offered, prices,
-             created_at, updated_at)
+             created_at, updated_at, name_folded)
          SELECT $1, next.revision, $2, $3::text::catalog.show_type, $4::text::catalog.show_state,
                 $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17::text::catalog.orphan_rule, $18, $19, $20, $20
+                $17::text::catalog.orphan_rule, $18, $19, $20, $20, $21
          FROM next
          ON CONFLICT (show_id) DO NOTHING
          RETURNING revision",
@@ -144,6 +144,7 @@ async fn insert(
         row.offered,
         Json(prices) as _,
         row.created_at,
+        folded(&row.name),
     );
     Ok(revision.fetch_optional(transaction).await?)
 }

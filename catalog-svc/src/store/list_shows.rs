@@ -124,7 +124,7 @@ async fn named(
         list,
         r"WHERE show_id = ANY (ARRAY(
             WITH looked_at AS MATERIALIZED (
-                SELECT show_id, name_folded LIKE lower($8) AS has_text FROM catalog.shows
+                SELECT show_id, name_folded LIKE $8 AS has_text FROM catalog.shows
                 WHERE ",
         r"
                 ORDER BY start_at, show_id
@@ -140,12 +140,12 @@ async fn named(
                 SELECT show_id
                 FROM (
                     SELECT show_id, start_at, show_type, state, venue, deleted_at, name_folded
-                    FROM catalog.shows WHERE name_folded LIKE lower($9) OFFSET 0
+                    FROM catalog.shows WHERE name_folded LIKE $9 OFFSET 0
                 ) AS having_ends
                 WHERE (SELECT count(*) FROM near) < $10
                   AND (NOT (SELECT is_promising FROM guess)
                        OR (SELECT count(*) FROM looked_at) = $11)
-                  AND ($8::text = $9::text OR name_folded LIKE lower($8))
+                  AND ($8::text = $9::text OR name_folded LIKE $8)
                   AND ",
         r"
                 ORDER BY start_at, show_id

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::rows::{self, ShowRow};
-use crate::domain::{ProposalState, Show, ShowInfo};
+use crate::domain::{ProposalState, Show, ShowInfo, folded};
 
 /// What becomes of a show that is locked.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl WriteShow<'_> {
                      CASE WHEN $20 THEN 'PENDING' ELSE $22::text::catalog.proposal_state END,
                  prices = coalesce($23, prices), cancelled_at = $24,
                  deleted_at = CASE WHEN $25 THEN $26::timestamptz END,
-                 updated_at = greatest(updated_at, $26)
+                 updated_at = greatest(updated_at, $26), name_folded = $27
              FROM next
              WHERE show_id = $1 AND shows.revision = $2 AND deleted_at IS NULL
              RETURNING shows.revision, updated_at",
@@ -89,6 +89,7 @@ impl WriteShow<'_> {
             row.cancelled_at,
             self.deletes,
             self.now,
+            folded(&row.name),
         );
         let written = written.fetch_optional(transaction).await?;
         let written = written.ok_or_else(|| StoreError::fault("a locked show was changed"))?;

@@ -326,18 +326,18 @@ async fn bad_calls_change_nothing() {
     let refused = try_change(&service.client, stale).await;
     assert_refused(refused, Code::Aborted, "ETAG_MISMATCH");
 
-    let answering = |show_id: &str, proposal_revision, accepted, seats: usize| {
+    let answering = |show_id: &str, proposal_revision, accepted, booked_seats: Vec<String>| {
         let request = pb::AnswerProposalRequest {
             show_id: show_id.to_owned(),
             proposal_revision,
             accepted,
-            booked_seats: vec!["A-1".to_owned(); seats],
+            booked_seats,
         };
         let mut client = service.client.clone();
         async move { client.answer_proposal(request).await }
     };
     for (seats, accepted) in [(1, true), (101, false)] {
-        let refused = answering("x", 0, accepted, seats).await;
+        let refused = answering("x", 0, accepted, vec!["A-1".to_owned(); seats]).await;
         let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
         assert_eq!(
             fields(&status),
@@ -345,7 +345,14 @@ async fn bad_calls_change_nothing() {
         );
     }
     let unknown = model::ShowId::generate().to_string();
-    let refused = answering(&unknown, 1, true, 0).await;
+    let names = ["A-1", "a\0b", "", &"x".repeat(101)].map(ToOwned::to_owned);
+    let refused = answering(&unknown, 1, false, names.to_vec()).await;
+    let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
+    assert_eq!(
+        fields(&status),
+        [1, 2, 3].map(|i| format!("booked_seats[{i}]"))
+    );
+    let refused = answering(&unknown, 1, true, vec![]).await;
     assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
     assert_eq!(contents(&database).await, (1, 0, 1));
 }

@@ -7,7 +7,9 @@ use system_tests::postgres::TestDatabase;
 use tokio_postgres::{Client as Connection, SimpleQueryMessage};
 use tonic::Code;
 
-use crate::support::{Client, SOON, Service, create, execute, hamlet};
+use crate::support::{
+    Client, SOON, Service, create, execute, hamlet, hours_ahead, renaming, update,
+};
 
 /// The statements that the service was built with, to the letter.
 const STATEMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx");
@@ -87,6 +89,72 @@ async fn a_text_in_the_name_is_taken_literally_in_any_case() {
 }
 
 #[tokio::test]
+async fn what_looks_the_same_is_found_however_it_was_typed() {
+    let (service, database) = Service::start().await;
+    create(&service.client, hamlet()).await;
+    ten_thousand_shows(&database).await;
+    let all = [
+        "MÄRCHEN",
+        "Ma\u{308}rchen II",
+        "Große Straße",
+        "İSTANBUL",
+        "ΣΊΣΥΦΟΣ",
+        "歌舞伎座",
+        "１００％ ﬁn",
+    ];
+    for name in all {
+        let request = pb::CreateShowRequest {
+            name: name.to_owned(),
+            venue: "Cafe\u{301}".to_owned(),
+            start_time: Some(hours_ahead(4_000)),
+            ..hamlet()
+        };
+        let kept = create(&service.client, request).await;
+        assert_eq!((&*kept.name, &*kept.venue), (&*model::nfc(name), "Café"));
+    }
+    let fairy_tales = vec!["MÄRCHEN", "Märchen II"];
+    let cases = [
+        ("märchen", fairy_tales.clone()),
+        ("MA\u{308}RCHEN", fairy_tales),
+        ("märchen ii", vec!["Märchen II"]),
+        ("marchen", vec![]),
+        ("straße", vec!["Große Straße"]),
+        ("GROSSE STRASSE", vec!["Große Straße"]),
+        ("istanbul", vec!["İSTANBUL"]),
+        ("σίσυφος", vec!["ΣΊΣΥΦΟΣ"]),
+        ("歌舞伎", vec!["歌舞伎座"]),
+        ("100% fi", vec!["１００％ ﬁn"]),
+        ("１％_", vec![]),
+    ];
+    for (text, expected) in cases {
+        // By the index of names; and by looking at each show of a venue.
+        let at_venue = pb::ListShowsRequest {
+            venue: "Café".to_owned(),
+            ..named(text)
+        };
+        for request in [named(text), at_venue] {
+            let mut found = names(&service.client, request).await;
+            found.sort();
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+    for venue in ["Café", "Cafe\u{301}"] {
+        assert_eq!(names(&service.client, at(venue)).await.len(), all.len());
+    }
+    // A new name is found, and the old one is not.
+    let request = renaming(&show_id(&service.client, "märchen ii").await, "Ou\u{308}t");
+    assert_eq!(update(&service.client, request).await.name, "Oüt");
+    assert_eq!(names(&service.client, named("OÜT")).await, ["Oüt"]);
+    assert_eq!(names(&service.client, named("märchen")).await, ["MÄRCHEN"]);
+}
+
+async fn show_id(client: &Client, name: &str) -> String {
+    let page = client.clone().list_shows(named(name)).await;
+    let shows = page.expect("a page").into_inner().shows;
+    shows.into_iter().next().expect("a show").show_id
+}
+
+#[tokio::test]
 async fn texts_that_are_too_short_or_too_long_are_refused() {
     let (service, _database) = Service::start().await;
     let cases = [
@@ -122,17 +190,21 @@ pub(crate) async fn ten_thousand_shows(database: &TestDatabase) {
     let statements = "
         INSERT INTO catalog.shows (show_id, revision, name, show_type, state, start_at, venue,
             layout_id, prices, seat_count, place_count, time_zone, orphan_rule, offered,
-            created_at, updated_at, cancelled_at, deleted_at)
+            created_at, updated_at, cancelled_at, deleted_at, name_folded)
         SELECT (lpad(to_hex(n), 8, '0') || '-0000-8000-8000-000000000000')::uuid, n,
-            concat(md5(n::text), ' Night ', n, CASE WHEN n % 2 = 1 THEN ' matinee' END,
-                CASE n % 10 WHEN 3 THEN ' thousandth' END, CASE n % 100 WHEN 7 THEN ' gala' END,
-                CASE WHEN n % 5000 >= 2500 THEN ' LÄTE' END),
+            named.name,
             (enum_range(NULL::catalog.show_type))[1 + n % 5],
             CASE n % 10 WHEN 0 THEN 'CANCELLED' ELSE 'ON_SALE' END::catalog.show_state,
             now() + n % 5000 * interval '1 hour', 'Hall ' || n % 200,
             layout_id, prices, seat_count, place_count, time_zone, orphan_rule, offered,
-            now(), now(), CASE n % 10 WHEN 0 THEN now() END, CASE n % 50 WHEN 0 THEN now() END
-        FROM catalog.shows, generate_series(2, 10001) AS n;
+            now(), now(), CASE n % 10 WHEN 0 THEN now() END, CASE n % 50 WHEN 0 THEN now() END,
+            replace(lower(named.name), 'Ä', 'ä')
+        FROM catalog.shows
+        CROSS JOIN generate_series(2, 10001) AS n
+        CROSS JOIN LATERAL (SELECT concat(
+            md5(n::text), ' Night ', n, CASE WHEN n % 2 = 1 THEN ' matinee' END,
+            CASE n % 10 WHEN 3 THEN ' thousandth' END, CASE n % 100 WHEN 7 THEN ' gala' END,
+            CASE WHEN n % 5000 >= 2500 THEN ' LÄTE' END) AS name) AS named;
         UPDATE catalog.feed SET revision = 10001";
     execute(database, statements).await;
 }

@@ -13,6 +13,7 @@ use super::labels::{LabelIndex, entry};
 use super::rows::{Block, Blocks, Seat};
 use super::series::{Sequence, path_of_name};
 use crate::problem::{Problem, Problems, check_name};
+use crate::text::nfc;
 
 /// Checks everything but the labels, and counts.
 ///
@@ -53,7 +54,7 @@ pub(super) fn index_labels(
             continue;
         }
         write_label(description, &seat, &mut text);
-        if let Err(message) = check_name(&text, 1, LABEL_CHARS_MAX) {
+        if let Err(message) = check_label(&text) {
             // One label of a run stands for the rest, which is not even written.
             told = of_run;
             problems.add(
@@ -85,6 +86,15 @@ pub(super) fn index_labels(
     }
     problems.none_so_far()?;
     Ok(labels)
+}
+
+fn check_label(label: &str) -> Result<(), String> {
+    check_name(label, 1, LABEL_CHARS_MAX)?;
+    if nfc(label) != label {
+        // Its parts are in that form: one begins with an accent for the last letter of another.
+        return Err("has a letter and its accent in two of its parts".to_owned());
+    }
+    Ok(())
 }
 
 /// Checks that there is a coordinate for each seat.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::normalize;
+
 /// The most seats of a layout.
 pub const SEATS_MAX: u32 = 100_000;
 /// The most sections of a layout.
@@ -166,6 +168,40 @@ pub struct Coordinates {
     pub x: Vec<i32>,
     /// The [`Point::y`] of each seat.
     pub y: Vec<i32>,
+}
+
+impl LayoutDescription {
+    /// Brings all names and labels into one form.
+    pub(super) fn normalize(&mut self) {
+        for section in &mut self.sections {
+            normalize(&mut section.name);
+            normalize(&mut section.deck);
+            for rows in &mut section.rows {
+                rows.names.iter_mut().for_each(Series::normalize);
+                rows.runs.iter_mut().for_each(Series::normalize);
+                rows.label_format.iter_mut().for_each(normalize);
+            }
+        }
+        for area in &mut self.areas {
+            normalize(&mut area.name);
+            normalize(&mut area.deck);
+        }
+        let seats = [
+            &mut self.accessible_seats,
+            &mut self.companion_seats,
+            &mut self.blocked_seats,
+        ];
+        seats.into_iter().flatten().for_each(normalize);
+    }
+}
+
+impl Series {
+    fn normalize(&mut self) {
+        // Letters and times are ASCII, or refused.
+        if let Self::List(names) = self {
+            names.iter_mut().for_each(normalize);
+        }
+    }
 }
 
 fn one() -> u32 {

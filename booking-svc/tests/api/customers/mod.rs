@@ -5,6 +5,7 @@ mod get_customer;
 mod list_customers;
 mod logs;
 mod once;
+mod one_mailbox;
 mod sweep;
 mod update_customer;
 
