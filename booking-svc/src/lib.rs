@@ -15,12 +15,12 @@ pub mod store;
 pub mod verbs;
 pub mod wind_up;
 
-use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
 use proto::booking::v1::customer_service_server::{self, CustomerServiceServer};
 use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, postgres};
+use service_kit::{Shutdown, Supervisor, postgres};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -52,37 +52,36 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         .await
         .map_err(anyhow::Error::msg)?;
     let health = Health::new(SERVICES).await;
-    let readiness = tokio::spawn(postgres::follow_readiness(
-        pool.clone(),
-        health.clone(),
-        shutdown.clone(),
-    ));
+    let mut tasks = Supervisor::new(&health, &shutdown);
+    tasks.restart("readiness", {
+        let (pool, health, shutdown) = (pool.clone(), health.clone(), shutdown.clone());
+        move || postgres::follow_readiness(pool.clone(), health.clone(), shutdown.clone())
+    });
 
     let store = Store::new(pool);
     let catalog = Catalog::new(config.catalog_url.uri().into());
     let sales = Sales::new(store.clone(), catalog.clone());
-    let following = tokio::spawn(catalog::follow(
-        catalog.clone(),
-        sales.clone(),
-        shutdown.clone(),
-    ));
-    let telling = tokio::spawn(catalog::tell_answers(
-        catalog,
-        sales.clone(),
-        shutdown.clone(),
-    ));
-    let sweeping = tokio::spawn({
+    tasks.restart("feed", {
+        let (catalog, sales, shutdown) = (catalog.clone(), sales.clone(), shutdown.clone());
+        move || catalog::follow(catalog.clone(), sales.clone(), shutdown.clone())
+    });
+    tasks.restart("answers", {
+        let (sales, shutdown) = (sales.clone(), shutdown.clone());
+        move || catalog::tell_answers(catalog.clone(), sales.clone(), shutdown.clone())
+    });
+    tasks.restart("sweep", {
         let (store, stop) = (store.clone(), shutdown.soft.clone());
-        async move { store.sweep_requests(stop).await }
+        move || store.clone().sweep_requests(stop.clone())
     });
     let lane_config = postgres::config(config.database.url(), NAME)?;
-    let (lanes, lane_tasks) = Lanes::start(config.lanes, &lane_config);
-
-    let winding_up = tokio::spawn(wind_up::wind_up(
-        sales.clone(),
-        lanes.clone(),
-        shutdown.clone(),
-    ));
+    let (lanes, lane_tasks) = Lanes::new(config.lanes, &lane_config);
+    for lane in lane_tasks {
+        tasks.essential("commit worker", lane.map(Ok));
+    }
+    tasks.restart("cancelled shows", {
+        let (sales, lanes, shutdown) = (sales.clone(), lanes.clone(), shutdown.clone());
+        move || wind_up::wind_up(sales.clone(), lanes.clone(), shutdown.clone())
+    });
     let payments = config.payment_provider.as_ref().map(|provider| {
         Payments::new(
             provider.uri().into(),
@@ -91,7 +90,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
             config.payment_terms(),
         )
     });
-    let settling = tokio::spawn(payments::keep_settled(payments.clone(), shutdown.clone()));
+    if let Some(payments) = payments.clone() {
+        let shutdown = shutdown.clone();
+        tasks.restart("payments", move || {
+            payments::keep_settled(payments.clone(), shutdown.clone())
+        });
+    }
     let paying = Paying {
         payments,
         unpaid: config.is_unpaid_allowed(),
@@ -117,34 +121,15 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     beside.add_service(
         CustomerServiceServer::new(customers).max_decoding_message_size(MESSAGE_BYTES_MAX),
     );
-    let served = server::serve_with(
+    // With the last handler, the last payment and the winding up the last way into the lanes is
+    // gone: they run dry.
+    let serving = server::serve_with(
         &config.server,
         listener,
         service,
         beside,
         &health,
         &shutdown,
-    )
-    .await;
-
-    // With the last handler, the last payment and the winding up the last way into the lanes is
-    // gone: they run dry.
-    let rest = async {
-        winding_up.await.context("the winding up panicked")?;
-        settling
-            .await
-            .context("the settling of payments panicked")?;
-        for task in lane_tasks {
-            task.await.context("a lane panicked")?;
-        }
-        following.await.context("the feed's task panicked")?;
-        telling.await.context("the answers' task panicked")?;
-        sweeping.await.context("the sweeping task panicked")?;
-        readiness.await.context("the readiness task panicked")
-    };
-    tokio::select! {
-        rest = rest => rest?,
-        () = shutdown.hard.cancelled() => {}
-    }
-    served.map_err(anyhow::Error::from_boxed)
+    );
+    tasks.run(serving).await
 }

@@ -14,9 +14,8 @@ use anyhow::Context as _;
 use proto::catalog::v1::catalog_service_server::{CatalogServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, postgres};
+use service_kit::{Shutdown, Supervisor, postgres};
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
 
 use crate::api::CatalogApi;
 use crate::config::Config;
@@ -47,19 +46,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let service = CatalogServiceServer::new(api)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
-
-    // If the server failed by itself, the tasks must be told.
-    shutdown.soft.cancel();
-    let rest = async {
-        tasks.wait().await;
-        store.close().await;
-    };
-    tokio::select! {
-        () = rest => {}
-        () = shutdown.hard.cancelled() => {}
-    }
-    served.map_err(anyhow::Error::from_boxed)
+    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    let served = tasks.run(serving).await;
+    shutdown.hard.run_until_cancelled(store.close()).await;
+    served
 }
 
 /// Starts what goes on beside the calls; all of it ends at the soft stop.
@@ -68,21 +58,30 @@ fn start_tasks(
     newest: &Newest,
     health: &Health,
     shutdown: &Shutdown,
-) -> TaskTracker {
-    let tasks = TaskTracker::new();
-    let (of_store, newest, stop) = (Arc::clone(store), newest.clone(), shutdown.soft.clone());
-    tasks.spawn(async move { newest.follow(&of_store, stop).await });
-
-    let (of_store, stop) = (Arc::clone(store), shutdown.soft.clone());
-    tasks.spawn(async move { of_store.sweep_requests(stop).await });
-
-    let (of_store, stop) = (Arc::clone(store), shutdown.soft.clone());
-    tasks.spawn(async move { of_store.keep_schedules(stop).await });
-
-    let (of_store, health, shutdown) = (Arc::clone(store), health.clone(), shutdown.clone());
-    tasks.spawn(async move {
-        postgres::follow_readiness_by(|| of_store.answers(), health, shutdown).await;
+) -> Supervisor {
+    let mut tasks = Supervisor::new(health, shutdown);
+    let stop = &shutdown.soft;
+    tasks.restart("revisions", {
+        let (newest, store, stop) = (newest.clone(), Arc::clone(store), stop.clone());
+        move || newest.clone().follow(Arc::clone(&store), stop.clone())
     });
-    tasks.close();
+    tasks.restart("sweep", {
+        let (store, stop) = (Arc::clone(store), stop.clone());
+        move || Arc::clone(&store).sweep_requests(stop.clone())
+    });
+    tasks.restart("schedules", {
+        let (store, stop) = (Arc::clone(store), stop.clone());
+        move || Arc::clone(&store).keep_schedules(stop.clone())
+    });
+    tasks.restart("readiness", {
+        let (store, health, shutdown) = (Arc::clone(store), health.clone(), shutdown.clone());
+        move || {
+            let (store, health) = (Arc::clone(&store), health.clone());
+            let shutdown = shutdown.clone();
+            async move {
+                postgres::follow_readiness_by(|| store.answers(), health, shutdown).await;
+            }
+        }
+    });
     tasks
 }

@@ -7,12 +7,11 @@ pub mod sweep;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use deadpool_postgres::Pool;
 use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, postgres};
+use service_kit::{Shutdown, Supervisor, postgres};
 use tokio::net::TcpListener;
 
 use crate::api::Expiry;
@@ -35,30 +34,24 @@ const SLEEP_TO_LAPSE_MIN: Duration = Duration::from_millis(500);
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let pool = prepare(&config, &shutdown).await?;
     let health = Health::new(&[SERVICE_NAME]).await;
-    let readiness = tokio::spawn(postgres::follow_readiness(
-        pool.clone(),
-        health.clone(),
-        shutdown.clone(),
-    ));
+    let mut tasks = Supervisor::new(&health, &shutdown);
+    tasks.restart("readiness", {
+        let (pool, health, shutdown) = (pool.clone(), health.clone(), shutdown.clone());
+        move || postgres::follow_readiness(pool.clone(), health.clone(), shutdown.clone())
+    });
     let sweeper = Sweeper::new(pool, config.batch_max);
-    let working = tokio::spawn(work(
-        sweeper.clone(),
-        config.poll_interval,
-        shutdown.clone(),
-    ));
+    tasks.restart("sweep", {
+        let (sweeper, shutdown) = (sweeper.clone(), shutdown.clone());
+        move || work(sweeper.clone(), config.poll_interval, shutdown.clone())
+    });
 
     let expiry = Expiry {
         sweeper,
         shutdown: shutdown.clone(),
     };
     let service = ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
-    tokio::select! {
-        worked = working => worked.context("the worker's task panicked")?,
-        () = shutdown.hard.cancelled() => {}
-    }
-    readiness.await.context("the readiness task panicked")?;
-    served.map_err(anyhow::Error::from_boxed)
+    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    tasks.run(serving).await
 }
 
 /// Works until nothing is stale.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::{JoinError, spawn_blocking};
 use uuid::Uuid;
 
@@ -15,7 +15,11 @@ use crate::ledger::{Deed, Ledger, Millis, Payment, Refusal};
 
 /// The books. Copies are the same books.
 #[derive(Debug, Clone)]
-pub struct Books(Arc<Mutex<Open>>);
+pub struct Books {
+    open: Arc<Mutex<Open>>,
+    /// Why they cannot be used any more, once a change went wrong halfway.
+    broken: watch::Sender<Option<String>>,
+}
 
 #[derive(Debug)]
 struct Open {
@@ -39,8 +43,8 @@ pub enum BooksError {
     #[error("refused: {0:?}")]
     Refused(Refusal),
     /// It could not be written down.
-    #[error("cannot write the state file")]
-    Journal(#[from] io::Error),
+    #[error("cannot write the state file: {0}")]
+    Journal(io::Error),
     /// A deed that was decided on cannot be applied.
     #[error("a deed does not follow: {0}")]
     Inconsistent(&'static str),
@@ -59,7 +63,18 @@ impl Books {
         let mut ledger = Ledger::new(payments_max as usize);
         let journal = path.map(|path| Journal::open(path, |deed| ledger.apply(deed)));
         let journal = journal.transpose()?;
-        Ok(Self(Arc::new(Mutex::new(Open { ledger, journal }))))
+        Ok(Self {
+            open: Arc::new(Mutex::new(Open { ledger, journal })),
+            broken: watch::Sender::new(None),
+        })
+    }
+
+    /// Waits until they cannot be used any more; why.
+    pub async fn broken(self) -> String {
+        let mut broken = self.broken.subscribe();
+        let why = broken.wait_for(Option::is_some).await;
+        // The sender is ours.
+        why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// Carries out what `decide` decides on. A caller that goes away takes nothing with it.
@@ -72,15 +87,18 @@ impl Books {
         key: Uuid,
         decide: impl FnOnce(&Ledger, Millis) -> Result<Option<Deed>, Refusal> + Send + 'static,
     ) -> Result<Done, BooksError> {
-        let mut open = Arc::clone(&self.0).lock_owned().await;
+        let mut open = Arc::clone(&self.open).lock_owned().await;
+        let broken = self.broken.clone();
         // The disk makes it wait.
         spawn_blocking(move || {
             let deed = decide(&open.ledger, now()).map_err(BooksError::Refused)?;
             if let Some(deed) = &deed {
-                if let Some(journal) = &mut open.journal {
-                    journal.append(deed)?;
-                }
-                open.ledger.apply(deed).map_err(BooksError::Inconsistent)?;
+                let panicked = "a change of the books panicked".to_owned();
+                let mut halfway = Halfway(broken, Some(panicked));
+                let carried_out = open.carry_out(deed);
+                halfway.1 = carried_out.as_ref().err().map(ToString::to_string);
+                drop(halfway);
+                carried_out?;
             }
             let payment = open.ledger.get(key).cloned();
             Ok(Done {
@@ -93,15 +111,37 @@ impl Books {
 
     /// A payment by its key.
     pub async fn get(&self, key: Uuid) -> Option<Payment> {
-        self.0.lock().await.ledger.get(key).cloned()
+        self.open.lock().await.ledger.get(key).cloned()
     }
 
     /// Up to `count` payments from a place on, and whether there are more.
     pub async fn list(&self, place: usize, count: usize) -> (Vec<Payment>, bool) {
-        let open = self.0.lock().await;
+        let open = self.open.lock().await;
         let rest = open.ledger.from_place(place);
         let page = &rest[..count.min(rest.len())];
         (page.to_vec(), page.len() < rest.len())
+    }
+}
+
+impl Open {
+    /// Writes a deed down and applies it.
+    fn carry_out(&mut self, deed: &Deed) -> Result<(), BooksError> {
+        if let Some(journal) = &mut self.journal {
+            journal.append(deed).map_err(BooksError::Journal)?;
+        }
+        self.ledger.apply(deed).map_err(BooksError::Inconsistent)
+    }
+}
+
+/// A change of the books that has begun. Unless it is finished when this is dropped, the books are
+/// broken: nobody knows how much of it is done.
+struct Halfway(watch::Sender<Option<String>>, Option<String>);
+
+impl Drop for Halfway {
+    fn drop(&mut self) {
+        if let Some(why) = self.1.take() {
+            self.0.send_replace(Some(why));
+        }
     }
 }
 

@@ -10,9 +10,8 @@ pub mod journal;
 pub mod ledger;
 
 use proto::payment::v1::payment_provider_server::{PaymentProviderServer, SERVICE_NAME};
-use service_kit::Shutdown;
 use service_kit::health::Health;
-use service_kit::server;
+use service_kit::{Shutdown, Supervisor, server};
 use tokio::net::TcpListener;
 
 use crate::api::Provider;
@@ -26,13 +25,23 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// If the state file cannot be read, written or had alone, or serving fails.
+/// If the state file cannot be read, written or had alone, or serving fails. Once it could not be
+/// written nobody knows what it has: opening it again finds that out, so the process ends.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let books = Books::open(config.state.as_deref(), config.payments_max)?;
     let health = Health::new(&[SERVICE_NAME]).await;
     health.set_ready(true).await;
+    let mut tasks = Supervisor::new(&health, &shutdown);
+    tasks.essential("books", {
+        let (books, stop) = (books.clone(), shutdown.soft.clone());
+        async move {
+            stop.run_until_cancelled(books.broken())
+                .await
+                .map_or(Ok(()), Err)
+        }
+    });
     let provider = Provider::new(books, shutdown.soft.clone());
     let service = PaymentProviderServer::new(provider).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let served = server::serve(&config.server, listener, service, &health, &shutdown).await;
-    served.map_err(anyhow::Error::from_boxed)
+    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    tasks.run(serving).await
 }

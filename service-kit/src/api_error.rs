@@ -189,6 +189,18 @@ impl ApiError {
         )
     }
 
+    /// UNAVAILABLE because the server was interrupted in the middle of the call.
+    #[must_use]
+    pub fn outcome_unknown() -> Self {
+        Self::retry(
+            Code::Unavailable,
+            ErrorReason::OutcomeUnknown,
+            "the server was interrupted, and whether the call was done is not known; the same \
+             request_id is safe to repeat",
+            RETRY_AFTER,
+        )
+    }
+
     /// DEADLINE_EXCEEDED.
     #[must_use]
     pub fn deadline_exceeded() -> Self {

@@ -1,13 +1,17 @@
 //! What every service would otherwise copy: arguments, logs, health, the layer around each
-//! call, errors as the contract has them, stopping, and how PostgreSQL is reached.
+//! call, errors as the contract has them, the tasks beside the calls, stopping, and how PostgreSQL is
+//! reached.
 //!
 //! No domain logic: nothing here knows what a show or a booking is.
 
 pub mod api_error;
 pub mod args;
+pub mod background;
 pub mod call;
 pub mod cause;
 pub mod connection;
+#[cfg(debug_assertions)]
+mod failpoint;
 pub mod fingerprint;
 pub mod health;
 mod log_limit;
@@ -18,6 +22,7 @@ pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod sqlstate;
+pub mod supervise;
 pub mod tally;
 pub mod telemetry;
 pub mod wire;
@@ -25,3 +30,4 @@ pub mod wire;
 pub use api_error::{ApiError, FieldViolations};
 pub use connection::Connection;
 pub use shutdown::Shutdown;
+pub use supervise::Supervisor;

@@ -1,17 +1,25 @@
 //! What the `main` of every service does: ask for health, or log, listen and serve until it is
 //! told to stop.
 
-use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use crate::args::{Command, LogArgs, ServerArgs, exit_with};
+use crate::supervise::LostTask;
 use crate::{Shutdown, health, telemetry};
+
+/// The exit code of a process that could not start, or not go on.
+const EXIT_FAILED: i32 = 1;
+/// The exit code of a process that lost a task by a fault of its own: `EX_SOFTWARE` of sysexits.h.
+const EXIT_LOST_TASK: i32 = 70;
+/// How long the end waits for threads that block, as on a disk or a name server that hangs.
+const THREADS_END_MAX: Duration = Duration::from_secs(1);
 
 /// What a service's process is told.
 #[derive(Debug)]
@@ -30,37 +38,38 @@ pub struct Process {
 
 impl Process {
     /// Does what it is told. `serve` is called unless there is a command; it is handed the
-    /// shutdown that the process's signals cause. An error ends the process with exit code 1
-    /// and one line on standard error.
-    pub fn run<S, F, E>(self, serve: S)
+    /// shutdown that the process's signals cause. An error ends the process with one line on
+    /// standard error and exit code 1, or 70 if a task was lost.
+    pub fn run<S, F>(self, serve: S)
     where
         S: FnOnce(Shutdown) -> F,
-        F: Future<Output = Result<(), E>>,
-        E: Display,
+        F: Future<Output = anyhow::Result<()>>,
     {
         let name = self.name;
         without_huge_pages();
         let running = on_threads(self.server.threads, self.do_it(serve));
-        let result = running.unwrap_or_else(|error| Err(error.to_string()));
-        if let Err(error) = result {
-            exit_with(1, &format!("{name}: {error}"));
+        if let Err(error) = running.unwrap_or_else(|error| Err(error.into())) {
+            let code = if error.is::<LostTask>() {
+                EXIT_LOST_TASK
+            } else {
+                EXIT_FAILED
+            };
+            exit_with(code, &format!("{name}: {error:#}"));
         }
     }
 
-    async fn do_it<S, F, E>(self, serve: S) -> Result<(), String>
+    async fn do_it<S, F>(self, serve: S) -> anyhow::Result<()>
     where
         S: FnOnce(Shutdown) -> F,
-        F: Future<Output = Result<(), E>>,
-        E: Display,
+        F: Future<Output = anyhow::Result<()>>,
     {
         if let Some(Command::Health(args)) = self.command {
-            return health::ask(args.address(self.listen), &args.service, args.timeout).await;
+            let asked = health::ask(args.address(self.listen), &args.service, args.timeout);
+            return asked.await.map_err(anyhow::Error::msg);
         }
-        telemetry::init(&self.log).map_err(|error| error.to_string())?;
+        telemetry::init(&self.log)?;
         let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
-        let shutdown = Shutdown::on_signals(delay, grace).map_err(|error| error.to_string())?;
-        let served = serve(shutdown).await;
-        served.map_err(|error| format!("{error:#}"))
+        serve(Shutdown::on_signals(delay, grace)?).await
     }
 }
 
@@ -101,5 +110,7 @@ fn on_threads<F: Future>(threads: Option<NonZeroU16>, work: F) -> std::io::Resul
         Builder::new_multi_thread()
     };
     let runtime = runtime.worker_threads(threads).enable_all().build()?;
-    Ok(runtime.block_on(work))
+    let output = runtime.block_on(work);
+    runtime.shutdown_timeout(THREADS_END_MAX);
+    Ok(output)
 }

@@ -29,6 +29,8 @@ const TAIL_LINES_MAX: usize = 80;
 /// Below what systems give to outgoing connections, so that a port is still free when a
 /// process comes back to it.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// What tells a debug build which of its tasks panics at SIGUSR2.
+const PANIC_TASK_VARIABLE: &str = "TICKETING_DEBUG_PANIC_TASK";
 
 const BINARIES: [&str; 5] = [
     "catalog-svc",
@@ -114,6 +116,8 @@ pub struct Process {
     name: String,
     binary: PathBuf,
     arguments: Vec<OsString>,
+    /// The task that [`Self::lose_task`] makes panic.
+    task_to_lose: Option<String>,
     address: SocketAddr,
     /// None if nobody reads it.
     log: Option<NamedTempFile>,
@@ -133,8 +137,22 @@ impl Process {
     ///
     /// If it does not.
     pub async fn start(name: &str, arguments: &[&str]) -> Self {
-        let log = NamedTempFile::new().expect("a file for the log");
-        Self::start_logging_to(Some(log), name, arguments).await
+        let mut process = Self::new(name, arguments).await;
+        process.start_again().await;
+        process
+    }
+
+    /// The same for a service that will lose a task, see [`Self::lose_task`]. Only debug builds
+    /// can.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn start_to_lose(task: &str, name: &str, arguments: &[&str]) -> Self {
+        let mut process = Self::new(name, arguments).await;
+        process.task_to_lose = Some(task.to_owned());
+        process.start_again().await;
+        process
     }
 
     /// The same, with a standard output and error that nobody reads: each write fails.
@@ -143,20 +161,22 @@ impl Process {
     ///
     /// If it does not.
     pub async fn start_unread(name: &str, arguments: &[&str]) -> Self {
-        Self::start_logging_to(None, name, arguments).await
+        let mut process = Self::new(name, arguments).await;
+        process.log = None;
+        process.start_again().await;
+        process
     }
 
-    async fn start_logging_to(log: Option<NamedTempFile>, name: &str, arguments: &[&str]) -> Self {
-        let mut process = Self {
+    async fn new(name: &str, arguments: &[&str]) -> Self {
+        Self {
             name: name.to_owned(),
             binary: binary(name).await,
             arguments: arguments.iter().map(OsString::from).collect(),
+            task_to_lose: None,
             address: free_address(),
-            log,
+            log: Some(NamedTempFile::new().expect("a file for the log")),
             running: None,
-        };
-        process.start_again().await;
-        process
+        }
     }
 
     /// Starts it again as before, on the same port, and waits until it serves.
@@ -177,8 +197,10 @@ impl Process {
 
     fn spawn(&mut self) {
         assert!(self.running.is_none(), "{} runs already", self.name);
+        let task = self.task_to_lose.iter();
         let child = command(self.binary.clone())
             .args(&self.arguments)
+            .envs(task.map(|task| (PANIC_TASK_VARIABLE, task)))
             .args(["--listen", &self.address.to_string()])
             .stdout(self.output())
             .stderr(self.output())
@@ -259,6 +281,16 @@ impl Process {
     pub fn freeze(&self) {
         let child = &self.running().child;
         kill_process(Pid::from_child(child), Signal::STOP).expect("our own child");
+    }
+
+    /// Makes the task panic that it was started to lose.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn lose_task(&self) {
+        let child = &self.running().child;
+        kill_process(Pid::from_child(child), Signal::USR2).expect("our own child");
     }
 
     /// Lets it go on, by SIGCONT.

@@ -352,6 +352,7 @@ impl From<LaneError> for ApiError {
                 Self::contention()
             }
             LaneError::ShuttingDown => Self::shutting_down(),
+            LaneError::OutcomeUnknown => Self::outcome_unknown(),
             LaneError::Fault(fault) => Self::internal(&fault),
         }
     }

@@ -23,10 +23,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const QUESTION_MAX: Duration = Duration::from_millis(1_500);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// Settles what is left until the shutdown, from the start on. Without a provider there is
-/// nobody to ask.
-pub async fn keep_settled(payments: Option<Payments>, shutdown: Shutdown) {
-    let Some(payments) = payments else { return };
+/// Settles what is left until the shutdown, from the start on.
+pub async fn keep_settled(payments: Payments, shutdown: Shutdown) {
     let mut pause = LOOK_INTERVAL;
     loop {
         let settled = tokio::select! {

@@ -42,8 +42,11 @@ pub enum LaneError {
     SaleChanged,
     /// These seats, which were picked, cannot be had.
     PicksTaken(Vec<u32>),
-    /// The service is stopping.
+    /// The service is stopping; nothing was done.
     ShuttingDown,
+    /// The task that had the order was lost: whether it was carried out is not known. Safe to
+    /// repeat under the same request id.
+    OutcomeUnknown,
     /// A fault of ours. Whoever answers the call logs it, under the call's own id.
     Fault(Fault),
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::batch::{Answer, Batch, Desk, LaneError, Trouble, Waiting};
 use super::expect::Expectations;
-use super::queue::{NotQueued, Queue, Turn};
+use super::queue::{NotQueued, Queue, Serving, Turn};
 use super::transact::{Connection, Ending, TransactError};
 use crate::domain::{Locked, Order, Outcome};
 
@@ -46,13 +46,13 @@ impl Drop for Entrance {
 }
 
 impl Lanes {
-    /// Starts `count` lanes. They end when the last clone of the value is dropped and their
-    /// queue is empty; await the tasks to see them out.
+    /// The way into `count` lanes, and the lanes, to be run as tasks. They end when the last
+    /// clone of the value is dropped and their queue is empty.
     #[must_use]
-    pub fn start(
+    pub fn new(
         count: u16,
         config: &tokio_postgres::Config,
-    ) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
+    ) -> (Self, Vec<impl Future<Output = ()> + Send + use<>>) {
         let queue = Arc::new(Queue::new());
         let expectations = Arc::new(Expectations::default());
         let lanes = (0..count.max(1)).map(|_| Lane {
@@ -62,7 +62,7 @@ impl Lanes {
             expectations: Arc::clone(&expectations),
         });
         let tasks = lanes
-            .map(|lane| tokio::spawn(lane.run(Arc::clone(&queue))))
+            .map(|lane| lane.run(Arc::clone(&queue), queue.serve()))
             .collect();
         let entrance = Arc::new(Entrance(queue));
         (Self { entrance }, tasks)
@@ -78,7 +78,7 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting::new(order, deadline, answer);
         match self.entrance.0.push(waiting) {
-            Ok(()) => answered.await.unwrap_or(Err(LaneError::ShuttingDown)),
+            Ok(()) => answered.await.unwrap_or(Err(LaneError::OutcomeUnknown)),
             Err(NotQueued::Full) => Err(LaneError::Overloaded),
             Err(NotQueued::Closed) => Err(LaneError::ShuttingDown),
         }
@@ -111,7 +111,7 @@ enum Left {
 }
 
 impl Lane {
-    async fn run(mut self, queue: Arc<Queue<Waiting>>) {
+    async fn run(mut self, queue: Arc<Queue<Waiting>>, _serving: Serving<Waiting>) {
         loop {
             let turn = if self.desk.is_empty() {
                 queue.turn().await

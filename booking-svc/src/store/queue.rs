@@ -1,10 +1,10 @@
 //! What waits for a lane, first come, first served.
 //!
 //! Invariants: nothing waits while no lane is busy; nothing waits for longer than
-//! [`PATIENCE`] on a lane that hangs while another is free.
+//! [`PATIENCE`] on a lane that hangs while another is free; nothing waits once no lane is left.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -33,6 +33,8 @@ struct State<T> {
     /// When the last one began.
     taken_at: Instant,
     open: bool,
+    /// Lanes that there are.
+    lanes: usize,
 }
 
 /// Why something cannot wait.
@@ -50,6 +52,11 @@ pub(super) struct Turn<'a, T> {
     queue: &'a Queue<T>,
 }
 
+/// A lane's word that it serves the queue. With the last one the queue is closed, and what still
+/// waits is dropped, since nobody would come for it.
+#[derive(Debug)]
+pub(super) struct Serving<T>(Arc<Queue<T>>);
+
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         Self {
@@ -58,9 +65,16 @@ impl<T> Queue<T> {
                 busy: 0,
                 taken_at: Instant::now(),
                 open: true,
+                lanes: 0,
             }),
             changed: Notify::new(),
         }
+    }
+
+    /// Another lane serves the queue from now on.
+    pub(super) fn serve(self: &Arc<Self>) -> Serving<T> {
+        self.state().lanes += 1;
+        Serving(Arc::clone(self))
     }
 
     /// Puts something at the end.
@@ -135,6 +149,19 @@ impl<T> Queue<T> {
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Serving<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.lanes -= 1;
+        if state.lanes == 0 {
+            state.open = false;
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            drop(waiting);
+        }
     }
 }
 
@@ -229,6 +256,19 @@ mod tests {
         drop(turn);
         drop(busy);
         assert!(queue.turn().await.is_none());
+    }
+
+    #[test]
+    fn with_the_last_lane_the_queue_is_closed_and_what_waits_is_dropped() {
+        let waits = Arc::new(());
+        let queue = Arc::new(Queue::new());
+        let (one, other) = (queue.serve(), queue.serve());
+        queue.push(Arc::clone(&waits)).expect("room");
+        drop(one);
+        assert_eq!((queue.len(), Arc::strong_count(&waits)), (1, 2));
+        drop(other);
+        assert_eq!((queue.len(), Arc::strong_count(&waits)), (0, 1));
+        assert_eq!(queue.push(waits), Err(NotQueued::Closed));
     }
 
     #[tokio::test(start_paused = true)]

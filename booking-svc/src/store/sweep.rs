@@ -22,7 +22,7 @@ const SWEEPS: [&str; 2] = [
 
 impl Store {
     /// Forgets old request ids, a bounded batch at a time, until the stop.
-    pub async fn sweep_requests(&self, stop: CancellationToken) {
+    pub async fn sweep_requests(self, stop: CancellationToken) {
         loop {
             for sweep in SWEEPS {
                 match self.sweep(sweep).await {

@@ -136,7 +136,8 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
     // Nothing listens there.
     let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
     let config = service_kit::postgres::config(&url, "test").expect("a URL that parses");
-    let (lanes, _) = Lanes::start(1, &config);
+    let (lanes, tasks) = Lanes::new(1, &config);
+    tasks.into_iter().for_each(|lane| drop(tokio::spawn(lane)));
     let terms = HoldTerms {
         default: HOLD,
         lifetime_max: HOLD,

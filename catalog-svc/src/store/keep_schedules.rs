@@ -3,6 +3,7 @@
 //! Any number of replicas do so at once: each takes the shows that are due and that nobody
 //! else has locked. Who locks one for a verb of its own sees to its times itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{PriceDescription, ShowId};
@@ -34,7 +35,7 @@ struct Look {
 
 impl Store {
     /// Keeps the shows' times until it is told to stop.
-    pub async fn keep_schedules(&self, stop: CancellationToken) {
+    pub async fn keep_schedules(self: Arc<Self>, stop: CancellationToken) {
         loop {
             let look =
                 self.lend_background("keep_schedules", |connection| Box::pin(look(connection)));

@@ -78,8 +78,8 @@ impl Newest {
     }
 
     /// Follows the database until it is told to stop.
-    pub async fn follow(&self, store: &Store, stop: CancellationToken) {
-        let following = async { tokio::join!(self.catch_up(store), self.listen(store)) };
+    pub async fn follow(self, store: Arc<Store>, stop: CancellationToken) {
+        let following = async { tokio::join!(self.catch_up(&store), self.listen(&store)) };
         tokio::select! {
             _ = following => {}
             () = stop.cancelled() => {}

@@ -3,6 +3,7 @@
 //! A call inserts its row first of all. A second copy of it then waits at that unique key
 //! until the first has ended, and finds its result, or nothing if the first has failed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ShowId;
@@ -137,7 +138,7 @@ pub(super) async fn settle<T: Outcome>(
 
 impl Store {
     /// Forgets old requests, a bounded batch at a time, until the shutdown.
-    pub async fn sweep_requests(&self, stop: CancellationToken) {
+    pub async fn sweep_requests(self: Arc<Self>, stop: CancellationToken) {
         loop {
             match self.sweep_once().await {
                 Ok(0) => {}

@@ -8,4 +8,5 @@ mod equal;
 mod expiry;
 mod feed;
 mod payments;
+mod supervision;
 mod wind_up;

@@ -1,0 +1,180 @@
+//! The long-lived tasks of a process, which must not end before it does.
+//!
+//! Invariant: no task ends unnoticed. One that can be lost safely is begun again; without any
+//! other the process ends, and says NOT_SERVING before that.
+
+use std::any::Any;
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::Shutdown;
+use crate::background::Backoff;
+use crate::health::Health;
+
+/// How long to wait before a lost task is begun again, at first.
+const RESTART_MIN: Duration = Duration::from_millis(100);
+/// The longest to wait.
+const RESTART_MAX: Duration = Duration::from_secs(30);
+/// A task that ran for so long is begun again as if it had never been lost before.
+const STEADY: Duration = Duration::from_secs(60);
+/// How long calls and tasks have to finish once the process ends because of a fault.
+const FAULT_GRACE: Duration = Duration::from_secs(5);
+
+/// Why the process ends: it lost a task that it cannot do without.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the task {name:?} was lost: {why}")]
+pub struct LostTask {
+    name: &'static str,
+    why: String,
+}
+
+/// The tasks of a process. Dropping it aborts them.
+#[derive(Debug)]
+pub struct Supervisor {
+    tasks: JoinSet<Result<(), LostTask>>,
+    health: Health,
+    shutdown: Shutdown,
+}
+
+impl Supervisor {
+    /// No tasks yet.
+    #[must_use]
+    pub fn new(health: &Health, shutdown: &Shutdown) -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+        }
+    }
+
+    /// Begins a task, and begins it again with backoff if it ends before the soft stop or
+    /// panics. For tasks that keep nothing in memory that another run of them needs.
+    pub fn restart<F>(&mut self, name: &'static str, begin: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.shutdown.soft.clone();
+        self.tasks.spawn(async move {
+            let mut backoff = Backoff::new(RESTART_MIN, RESTART_MAX);
+            loop {
+                let began = Instant::now();
+                let why = match run(name, begin()).await {
+                    Ok(()) if stop.is_cancelled() => return Ok(()),
+                    Ok(()) => "it ended".to_owned(),
+                    Err(why) => why,
+                };
+                tracing::error!(task = name, why, "lost a task; beginning it again");
+                if began.elapsed() > STEADY {
+                    backoff.reset();
+                }
+                if stop
+                    .run_until_cancelled(sleep(backoff.next()))
+                    .await
+                    .is_none()
+                {
+                    return Ok(());
+                }
+            }
+        });
+    }
+
+    /// Begins a task that the process cannot go on without: if it ends before the soft stop, or
+    /// fails or panics at any time, the process ends.
+    pub fn essential(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let stop = self.shutdown.soft.clone();
+        self.tasks.spawn(async move {
+            let why = match run(name, task).await {
+                Ok(Ok(())) if stop.is_cancelled() => return Ok(()),
+                Ok(Ok(())) => "it ended".to_owned(),
+                Ok(Err(why)) | Err(why) => why,
+            };
+            Err(LostTask { name, why })
+        });
+    }
+
+    /// Serves until the shutdown, and then until all tasks have ended or the grace is over. If
+    /// `serving` fails by itself or an essential task is lost, that begins the shutdown.
+    ///
+    /// # Errors
+    ///
+    /// What began the shutdown, if nobody asked for it.
+    pub async fn run(
+        mut self,
+        serving: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+    ) -> anyhow::Result<()> {
+        let mut serving = std::pin::pin!(serving);
+        let mut is_serving = true;
+        let mut outcome = Ok(());
+        while is_serving || !self.tasks.is_empty() {
+            let failed = tokio::select! {
+                // A server that ends with the grace says so itself.
+                biased;
+                served = &mut serving, if is_serving => {
+                    is_serving = false;
+                    // Whatever has stopped it, the tasks are to stop too.
+                    self.shutdown.soft.cancel();
+                    served.err().map(anyhow::Error::from_boxed)
+                }
+                Some(ended) = self.tasks.join_next() => lost(ended),
+                () = self.shutdown.hard.cancelled() => break,
+            };
+            if let Some(error) = failed {
+                tracing::error!(error = format!("{error:#}"), "the process ends");
+                self.end().await;
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+
+    /// Begins the shutdown because of a fault.
+    async fn end(&self) {
+        self.health.leave().await;
+        self.shutdown.soft.cancel();
+        let hard = self.shutdown.hard.clone();
+        tokio::spawn(async move {
+            sleep(FAULT_GRACE).await;
+            hard.cancel();
+        });
+    }
+}
+
+fn lost(ended: Result<Result<(), LostTask>, JoinError>) -> Option<anyhow::Error> {
+    match ended {
+        Ok(ended) => ended.err().map(Into::into),
+        // It is awaited here only, and its own code does not panic.
+        Err(error) => Some(error.into()),
+    }
+}
+
+/// Runs a task; or why it panicked.
+async fn run<T: Send + 'static>(
+    name: &'static str,
+    task: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
+    #[cfg(debug_assertions)]
+    let task = crate::failpoint::in_task(name, task);
+    let running = AbortOnDropHandle::new(tokio::spawn(task));
+    running.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => format!("it panicked: {}", message(&*panic)),
+        Err(error) => error.to_string(),
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests;
