@@ -11,6 +11,7 @@ use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{CreateShowRequest, ShowType};
 use proto::money::v1::Money;
+use service_kit::postgres::{Database, DatabaseUrl};
 use tokio::process::{Child, Command};
 use tokio_postgres::Client;
 use tonic::transport::{Channel, Endpoint};
@@ -127,8 +128,8 @@ impl Stand {
 
     /// A connection as a superuser, to prepare and to check.
     pub(crate) async fn owner(&self) -> Result<Client> {
-        let config = self.owner_url().parse::<tokio_postgres::Config>()?;
-        Ok(service_kit::postgres::connect(&config).await?)
+        let url = DatabaseUrl::parse(&self.owner_url()).map_err(anyhow::Error::msg)?;
+        Ok(Database::new(&url, "bench").connect().await?)
     }
 
     pub(crate) fn booking_endpoint(&self) -> Result<Endpoint> {

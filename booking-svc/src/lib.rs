@@ -47,18 +47,18 @@ const SERVICES: &[&str] = &[
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    let pool = postgres::pool(&config.database, NAME).map_err(anyhow::Error::from_boxed)?;
-    postgres::check_schema(&pool, &shutdown)
+    let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
+    postgres::check_schema(&database, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
     let health = Health::new(SERVICES).await;
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
-        let (pool, health, shutdown) = (pool.clone(), health.clone(), shutdown.clone());
-        move || postgres::follow_readiness(pool.clone(), health.clone(), shutdown.clone())
+        let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
+        move || postgres::follow_readiness(database.clone(), health.clone(), shutdown.clone())
     });
 
-    let store = Store::new(pool);
+    let store = Store::new(database.pool(&config.database));
     let catalog = Catalog::new(config.catalog_url.uri().into());
     let sales = Sales::new(store.clone(), catalog.clone());
     tasks.restart("feed", {
@@ -73,8 +73,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         let (store, stop) = (store.clone(), shutdown.soft.clone());
         move || store.clone().sweep_requests(stop.clone())
     });
-    let lane_config = postgres::config(config.database.url(), NAME)?;
-    let (lanes, lane_tasks) = Lanes::new(config.lanes, &lane_config);
+    let (lanes, lane_tasks) = Lanes::new(config.lanes, &database);
     for lane in lane_tasks {
         tasks.essential("commit worker", lane.map(Ok));
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, database_url};
+use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs};
+use service_kit::postgres::DatabaseUrl;
 
 use crate::api::WatchLimits;
 
@@ -63,8 +64,8 @@ pub struct Config {
 
     /// A streaming replica of that database, which GetShow and ListShows read from while it
     /// has replayed all that the instance knows; else they read from the database itself
-    #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url, help_heading = "Database")]
-    pub read_database_url: Option<String>,
+    #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = DatabaseUrl::parse, help_heading = "Database")]
+    pub read_database_url: Option<DatabaseUrl>,
 
     /// How it logs.
     #[command(flatten)]

@@ -10,16 +10,18 @@ pub mod store;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use proto::catalog::v1::catalog_service_server::{CatalogServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
+use service_kit::postgres::{self, Database};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, Supervisor, postgres};
+use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 
 use crate::api::CatalogApi;
 use crate::config::Config;
 use crate::store::{Newest, Store};
+
+const NAME: &str = "catalog-svc";
 
 /// The largest answer, in bytes. A show has a layout and prices, and may have both once more in a
 /// proposal: each came in a request, and beside them there is little.
@@ -31,15 +33,17 @@ const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    let store = Store::new(&config.database, config.read_database_url.as_deref())
-        .context("the database's URL")?;
-    let store = Arc::new(store);
-    let checked = postgres::wait_for_schema(|| store.schema_version(), &shutdown).await;
-    checked.map_err(anyhow::Error::msg)?;
+    let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
+    let replica = config.read_database_url.as_ref();
+    let replica = replica.map(|url| Database::new(url, NAME));
+    let store = Arc::new(Store::new(&database, &config.database, replica));
+    postgres::check_schema(&database, &shutdown)
+        .await
+        .map_err(anyhow::Error::msg)?;
 
     let health = Health::new(&[SERVICE_NAME]).await;
     let newest = store.newest().clone();
-    let tasks = start_tasks(&store, &newest, &health, &shutdown);
+    let tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
 
     let stop = shutdown.soft.clone();
     let api = CatalogApi::new(Arc::clone(&store), newest, config.watch_limits(), stop);
@@ -55,6 +59,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
 /// Starts what goes on beside the calls; all of it ends at the soft stop.
 fn start_tasks(
     store: &Arc<Store>,
+    database: &Database,
     newest: &Newest,
     health: &Health,
     shutdown: &Shutdown,
@@ -74,14 +79,8 @@ fn start_tasks(
         move || Arc::clone(&store).keep_schedules(stop.clone())
     });
     tasks.restart("readiness", {
-        let (store, health, shutdown) = (Arc::clone(store), health.clone(), shutdown.clone());
-        move || {
-            let (store, health) = (Arc::clone(&store), health.clone());
-            let shutdown = shutdown.clone();
-            async move {
-                postgres::follow_readiness_by(|| store.answers(), health, shutdown).await;
-            }
-        }
+        let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
+        move || postgres::follow_readiness(database.clone(), health.clone(), shutdown.clone())
     });
     tasks
 }

@@ -7,11 +7,11 @@ pub mod sweep;
 
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
+use service_kit::postgres::{self, Database};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, Supervisor, postgres};
+use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 
 use crate::api::Expiry;
@@ -32,14 +32,14 @@ const SLEEP_TO_LAPSE_MIN: Duration = Duration::from_millis(500);
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    let pool = prepare(&config, &shutdown).await?;
+    let database = prepare(&config, &shutdown).await?;
     let health = Health::new(&[SERVICE_NAME]).await;
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
-        let (pool, health, shutdown) = (pool.clone(), health.clone(), shutdown.clone());
-        move || postgres::follow_readiness(pool.clone(), health.clone(), shutdown.clone())
+        let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
+        move || postgres::follow_readiness(database.clone(), health.clone(), shutdown.clone())
     });
-    let sweeper = Sweeper::new(pool, config.batch_max);
+    let sweeper = Sweeper::new(database.pool(&config.database), config.batch_max);
     tasks.restart("sweep", {
         let (sweeper, shutdown) = (sweeper.clone(), shutdown.clone());
         move || work(sweeper.clone(), config.poll_interval, shutdown.clone())
@@ -60,20 +60,20 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
 ///
 /// If the database's schema is older than this release, or the database does not answer.
 pub async fn run_once(config: Config, shutdown: Shutdown) -> anyhow::Result<u64> {
-    let pool = prepare(&config, &shutdown).await?;
+    let database = prepare(&config, &shutdown).await?;
     let mut failed = 0;
-    Sweeper::new(pool, config.batch_max)
+    Sweeper::new(database.pool(&config.database), config.batch_max)
         .run_once(&shutdown.soft, &mut failed)
         .await?;
     Ok(failed)
 }
 
-async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Pool> {
-    let pool = postgres::pool(&config.database, NAME).map_err(anyhow::Error::from_boxed)?;
-    postgres::check_schema(&pool, shutdown)
+async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Database> {
+    let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
+    postgres::check_schema(&database, shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
-    Ok(pool)
+    Ok(database)
 }
 
 /// Sweeps whenever a hold can have lapsed, and at the poll interval at the latest.

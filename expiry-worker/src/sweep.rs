@@ -8,10 +8,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Object, Pool};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, join};
-use service_kit::postgres::{self, DbError};
+use service_kit::postgres::{self, DbError, Lent, Pool};
 use service_kit::sqlstate::{Failure, classify};
 use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
@@ -20,8 +19,6 @@ use uuid::Uuid;
 
 /// How often a batch is tried again that met other transactions.
 const ATTEMPTS_MAX: u32 = 5;
-/// The longest a batch may take before its connection is given up.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How many batches are under way at once when there is more than one to do. With two of them the
 /// database still waits now and then, for its disk or for the worker.
@@ -265,20 +262,13 @@ impl Sweeper {
         loop {
             attempt += 1;
             let client = postgres::get(&self.pool).await?;
-            let trying = self.try_batch(&client, from, until);
-            let error = match tokio::time::timeout(BATCH_TIMEOUT, trying).await {
-                Ok(Ok(batch)) => return Ok(batch),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    // The connection is in an unknown state: it must not go back to the pool.
-                    drop(Object::take(client));
-                    return Err(DbError::Pool(deadpool_postgres::PoolError::Timeout(
-                        deadpool_postgres::TimeoutType::Recycle,
-                    )));
-                }
+            let error = match self.try_batch(&client, from, until).await {
+                Ok(batch) => return Ok(batch),
+                Err(error) => error,
             };
             let contention = matches!(classify(&error), Failure::Contention | Failure::Duplicate);
-            drop(Object::take(client));
+            // A transaction may be open on it.
+            client.close();
             if !contention || attempt == ATTEMPTS_MAX {
                 return Err(error.into());
             }
@@ -288,7 +278,7 @@ impl Sweeper {
     /// Two round trips: lock the bookings; then write and commit.
     async fn try_batch(
         &self,
-        client: &Object,
+        client: &Lent,
         from: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<Batch>, tokio_postgres::Error> {

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::postgres::{Database, DatabaseUrl};
 use crate::telemetry::LogFormat;
 
 /// The port of `http://` where a URL has none.
@@ -89,9 +90,10 @@ pub struct LogArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// PostgreSQL, as postgres://user:password@host:port/database
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url, required = true)]
-    database_url: Option<String>,
+    /// PostgreSQL, as postgres://user:password@host:port/database. Several hosts can be named, as
+    /// host:port,host:port, with target_session_attrs=read-write to find the primary among them
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = DatabaseUrl::parse, required = true)]
+    database_url: Option<DatabaseUrl>,
 
     /// The most connections that this process opens for single statements
     #[arg(long, env = "TICKETING_DATABASE_CONNECTIONS_MAX", default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
@@ -126,10 +128,15 @@ pub struct HealthArgs {
 }
 
 impl DatabaseArgs {
-    /// The URL. Required, but for a subcommand that needs no database: there it is empty.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        self.database_url.as_deref().unwrap_or_default()
+    /// The database, to be connected to under this name.
+    ///
+    /// # Errors
+    ///
+    /// If its URL was not given, which only a subcommand that needs no database may do without.
+    pub fn database(&self, application_name: &str) -> Result<Database, String> {
+        let url = self.database_url.as_ref();
+        let url = url.ok_or("there is no database URL")?;
+        Ok(Database::new(url, application_name))
     }
 }
 
@@ -288,17 +295,6 @@ fn log_filter(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|error| error.to_string())
-}
-
-/// Parses PostgreSQL's URL, which is left as it is.
-///
-/// # Errors
-///
-/// A text that says what it must be.
-pub fn database_url(text: &str) -> Result<String, String> {
-    text.parse::<tokio_postgres::Config>()
-        .map(|_| text.to_owned())
-        .map_err(|_| "must be as postgres://user:password@host:port/database".to_owned())
 }
 
 #[cfg(test)]

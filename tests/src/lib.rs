@@ -11,6 +11,7 @@ pub mod load;
 pub mod machine;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod system;
 mod target;

@@ -53,7 +53,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "api reaches the database through store alone",
         rooms: &["booking-svc/src/api", "catalog-svc/src/api"],
-        words: &["sqlx", "tokio_postgres", "deadpool_postgres"],
+        words: &["sqlx", "tokio_postgres", "deadpool", "deadpool_postgres"],
     },
     Rule {
         says: "schema catalog is catalog-svc's alone",

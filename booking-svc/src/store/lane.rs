@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::join;
 use service_kit::cause;
+use service_kit::postgres::Database;
 use service_kit::sqlstate::{Failure, classify};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -51,12 +52,12 @@ impl Lanes {
     #[must_use]
     pub fn new(
         count: u16,
-        config: &tokio_postgres::Config,
+        database: &Database,
     ) -> (Self, Vec<impl Future<Output = ()> + Send + use<>>) {
         let queue = Arc::new(Queue::new());
         let expectations = Arc::new(Expectations::default());
         let lanes = (0..count.max(1)).map(|_| Lane {
-            config: config.clone(),
+            database: database.clone(),
             connection: None,
             desk: Desk::default(),
             expectations: Arc::clone(&expectations),
@@ -86,7 +87,7 @@ impl Lanes {
 }
 
 struct Lane {
-    config: tokio_postgres::Config,
+    database: Database,
     connection: Option<Connection>,
     desk: Desk,
     expectations: Arc<Expectations>,
@@ -147,7 +148,7 @@ impl Lane {
             return;
         }
         self.connection = None;
-        match timeout(STEP_TIMEOUT, Connection::open(&self.config)).await {
+        match timeout(STEP_TIMEOUT, Connection::open(&self.database)).await {
             Ok(Ok(connection)) => self.connection = Some(connection),
             Ok(Err(error)) => {
                 tracing::debug!(error = cause::chain(&error), "a lane has no connection");

@@ -23,9 +23,8 @@ mod sweep;
 mod transact;
 mod wind_up;
 
-use deadpool_postgres::Pool;
 use model::NumberingError;
-use service_kit::postgres::DbError;
+use service_kit::postgres::{DbError, Pool};
 
 pub use areas::AreaCount;
 pub use batch::{Answer, Fault, LaneError};

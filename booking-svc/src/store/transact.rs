@@ -17,7 +17,7 @@ use std::iter;
 
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
-use service_kit::postgres;
+use service_kit::postgres::{Database, DbError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
@@ -123,10 +123,8 @@ impl Ending {
 }
 
 impl Connection {
-    pub(super) async fn open(
-        config: &tokio_postgres::Config,
-    ) -> Result<Self, tokio_postgres::Error> {
-        let client = postgres::connect(config).await?;
+    pub(super) async fn open(database: &Database) -> Result<Self, DbError> {
+        let client = database.connect().await.map_err(DbError::Connect)?;
         let statements = Statements::prepare(&client).await?;
         Ok(Self { client, statements })
     }

@@ -62,8 +62,8 @@ async fn every_seat_keeps_its_label_its_number_and_its_price() {
 
     let url = database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
-    let pool = service_kit::postgres::pool(&cli.config.database, "test");
-    let store = Store::new(pool.expect("a URL that parses"));
+    let database = cli.config.database.database("test").expect("a URL");
+    let store = Store::new(database.pool(&cli.config.database));
     let found = store.sale(SHOW.parse().expect("an id")).await;
     let sale = found.expect("a sale that can be").expect("a sale");
     let seats: Vec<_> = (0..9)

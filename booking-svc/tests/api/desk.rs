@@ -131,12 +131,11 @@ impl Desk {
 fn replica(database: &TestDatabase) -> (Store, Verbs) {
     let url = database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
-    let pool = service_kit::postgres::pool(&cli.config.database, "test");
-    let store = Store::new(pool.expect("a URL that parses"));
+    let database = cli.config.database.database("test").expect("a URL");
+    let store = Store::new(database.pool(&cli.config.database));
     // Nothing listens there.
     let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
-    let config = service_kit::postgres::config(&url, "test").expect("a URL that parses");
-    let (lanes, tasks) = Lanes::new(1, &config);
+    let (lanes, tasks) = Lanes::new(1, &database);
     tasks.into_iter().for_each(|lane| drop(tokio::spawn(lane)));
     let terms = HoldTerms {
         default: HOLD,

@@ -45,8 +45,8 @@ fn snapshot(sale: &Sale) -> Snapshot {
 pub(crate) fn store_of(stage: &Stage) -> Store {
     let url = stage.system.database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
-    let pool = service_kit::postgres::pool(&cli.config.database, "test");
-    Store::new(pool.expect("a URL that parses"))
+    let database = cli.config.database.database("test").expect("a URL");
+    Store::new(database.pool(&cli.config.database))
 }
 
 #[tokio::test]

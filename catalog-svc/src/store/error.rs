@@ -1,5 +1,7 @@
 //! Why the store did not do what it was asked.
 
+use deadpool::managed::PoolError;
+use service_kit::postgres::ConnectError;
 use service_kit::sqlstate::Failure;
 
 use super::sqlstate;
@@ -26,6 +28,12 @@ pub enum StoreError {
         /// The newest revision.
         newest: i64,
     },
+    /// No connection could be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// All connections of a pool were in use for too long.
+    #[error("no connection of the pool came free in time")]
+    PoolExhausted,
     /// The database failed; nothing was changed.
     #[error("{}", sqlstate::in_words(.0))]
     Database(sqlx::Error),
@@ -54,7 +62,11 @@ impl StoreError {
             | Self::CursorAhead { .. }
             | Self::RevisionAhead { .. } => false,
             Self::Database(error) => error.as_database_error().is_none(),
-            Self::InCommit(_) | Self::NoAnswer | Self::Fault(_) => true,
+            Self::Connect(_)
+            | Self::PoolExhausted
+            | Self::InCommit(_)
+            | Self::NoAnswer
+            | Self::Fault(_) => true,
         }
     }
 
@@ -73,7 +85,9 @@ impl StoreError {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::Database(error) => Some(sqlstate::classify(error)),
-            Self::InCommit(_) | Self::NoAnswer => Some(Failure::ConnectionLost),
+            Self::Connect(_) | Self::PoolExhausted | Self::InCommit(_) | Self::NoAnswer => {
+                Some(Failure::ConnectionLost)
+            }
             Self::Fault(_) => Some(Failure::Fault),
             Self::Refused(_)
             | Self::RequestIdReused
@@ -86,6 +100,15 @@ impl StoreError {
 impl From<Refusal> for StoreError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<PoolError<StoreError>> for StoreError {
+    fn from(error: PoolError<StoreError>) -> Self {
+        match error {
+            PoolError::Backend(error) => error,
+            _ => Self::PoolExhausted,
+        }
     }
 }
 

@@ -25,7 +25,6 @@ mod proposals;
 mod replica;
 mod requests;
 mod rows;
-mod schema;
 mod set_prices;
 mod sqlstate;
 mod update_show;

@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ShowId;
-use sqlx::PgConnection;
 use sqlx::postgres::PgListener;
+use sqlx::{Executor as _, PgConnection};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Changes;
 use super::error::StoreError;
-use super::pool::Store;
+use super::pool::{self, CONNECT_TIME_MAX, PING_TIME_MAX, Store};
 
 /// Where writers notify; see the statements that write shows.
 const CHANNEL: &str = "catalog_feed";
@@ -27,6 +27,8 @@ const CHANNEL: &str = "catalog_feed";
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before listening again after a failure.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// How often a connection that listens and hears nothing is asked whether it is still there.
+const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// For how long after the revision was asked for it is taken as known for sure: a few polls.
 const SURE_FOR: Duration = Duration::from_secs(3);
 /// The most changed shows that are read at once; if there are more, the cache is emptied.
@@ -104,7 +106,7 @@ impl Newest {
                     self.hearing().asked_at = Some(asked_at);
                     let written = newest.wait_for(|newest| *newest > store.cache.current_to());
                     // Its sender is ours. If the time is up, it is asked all the same.
-                    let _ = tokio::time::timeout(POLL_INTERVAL, written).await;
+                    let _ = timeout(POLL_INTERVAL, written).await;
                 }
                 Err(error) => {
                     // Readiness tells of a database that does not answer.
@@ -126,17 +128,29 @@ impl Newest {
     }
 
     async fn listen_once(&self, store: &Store) -> Result<(), StoreError> {
-        let mut listener = PgListener::connect_with(store.background()).await?;
+        let url = pool::place(&store.database).await?.url();
+        let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect(&url));
+        let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
         // A lost connection is made anew by the loop around us, after its pause.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         self.hearing().listening_since = Some(Instant::now());
-        while let Some(notification) = listener.try_recv().await? {
-            if let Ok(newest) = notification.payload().parse() {
-                self.raise(newest);
+        loop {
+            match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => {
+                    if let Ok(newest) = notification.payload().parse() {
+                        self.raise(newest);
+                    }
+                }
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Err(error)) => return Err(error.into()),
+                // It may be that there is nothing to hear, or that the database has vanished.
+                Err(_) => {
+                    let asked = timeout(PING_TIME_MAX, listener.execute("")).await;
+                    asked.map_err(|_| StoreError::NoAnswer)??;
+                }
             }
         }
-        Ok(())
     }
 
     /// Makes a revision known that was committed.

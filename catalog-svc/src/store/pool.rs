@@ -1,50 +1,114 @@
 //! How connections are had, and given back in a known state.
 //!
-//! A caller may go away while its statement runs. sqlx would then give the connection back
-//! with whatever was under way on it, an open transaction included. So what is begun on a
-//! connection is finished in a task of its own, whoever waits for it; and a connection whose
-//! state is not known is closed.
+//! A caller may go away while its statement runs, which would leave a connection with whatever
+//! was under way on it, an open transaction included. So what is begun on a connection is
+//! finished in a task of its own, whoever waits for it; and a connection whose state is not known
+//! is closed. No wait for the database is without a limit: one that hangs keeps its connections
+//! open and says nothing.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
 use futures_util::future::BoxFuture;
 use model::ShowId;
 use service_kit::args::DatabaseArgs;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use service_kit::postgres::{Database, Place};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::cache::ShowCache;
 use super::error::StoreError;
 use super::newest::Newest;
 use super::replica::{REPLICA_WAIT_MAX, Replica};
+use super::sqlstate;
 
-/// What PostgreSQL calls our sessions.
-const APPLICATION_NAME: &str = "catalog-svc";
-/// The most connections for what the process does by itself: one listens, the others ask for
-/// what was written, ask whether the database answers, keep the shows' times, and sweep. Calls
-/// never wait for them, nor they for calls.
-const BACKGROUND_CONNECTIONS_MAX: u32 = 4;
+/// The most connections for what the process does by itself: it asks for what was written, keeps
+/// the shows' times, and sweeps. Calls never wait for them, nor they for calls.
+const BACKGROUND_CONNECTIONS_MAX: u16 = 3;
 /// The longest that background work waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
+/// The longest that connecting to the primary takes, once it is known where that is.
+pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long a connection may take to say that it is usable.
+pub(super) const PING_TIME_MAX: Duration = Duration::from_secs(1);
 /// The longest that anything keeps a connection: a little more than the `statement_timeout` of
 /// our role. A database that has not answered by then has vanished.
 const LOAN_TIME_MAX: Duration = Duration::from_secs(12);
-/// A connection that was not used for so long is closed.
-const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
-/// The longest that closing the pools may take at the end of the process.
+/// The longest that giving up the connections may take at the end of the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 /// The most pages of the feed that are read at once, so that the streams of many watchers
 /// leave connections for calls.
 const FEED_READS_MAX: usize = 2;
 
+/// Connections to one database.
+pub(super) type Pool = managed::Pool<Manager>;
+
+/// Makes connections to wherever the database is.
+#[derive(Debug)]
+pub(super) struct Manager(Database);
+
+/// A connection, and where it leads.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: PgConnection,
+    place: Place,
+}
+
+impl managed::Manager for Manager {
+    type Type = Session;
+    type Error = StoreError;
+
+    async fn create(&self) -> Result<Session, StoreError> {
+        let place = place(&self.0).await?;
+        // Statement timeouts, keepalives and the like are settings of the database role, so
+        // that they hold behind a pooler too; what sqlx cannot bound is bounded here.
+        let options: PgConnectOptions = place.url().parse()?;
+        let options = options.disable_statement_logging();
+        match timeout(CONNECT_TIME_MAX, options.connect()).await {
+            Ok(Ok(connection)) => Ok(Session { connection, place }),
+            Ok(Err(error)) => Err(place.failed(&sqlstate::in_words(&error)).into()),
+            Err(_) => Err(place.failed("no answer in time").into()),
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
+        if self.0.has_left(&session.place) {
+            return Err(RecycleError::message("the primary is elsewhere"));
+        }
+        if !answers(&mut session.connection).await {
+            return Err(RecycleError::message("it does not answer"));
+        }
+        Ok(())
+    }
+}
+
+/// Where to connect to: the primary, if readiness has found it.
+pub(super) async fn place(database: &Database) -> Result<Place, StoreError> {
+    let primary = database.primary().borrow().clone();
+    match primary {
+        Some(place) => Ok(place),
+        None => Ok(database.find().await?),
+    }
+}
+
+/// Whether a connection answers in time. A transaction that was dropped on it is rolled back.
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(timeout(PING_TIME_MAX, connection.ping()).await, Ok(Ok(())))
+}
+
 /// The shows in PostgreSQL.
 #[derive(Debug)]
 pub struct Store {
-    calls: PgPool,
-    background: PgPool,
+    pub(super) database: Database,
+    calls: Pool,
+    background: Pool,
+    /// What is under way on connections.
+    loans: TaskTracker,
     pub(super) replica: Option<Replica>,
     pub(super) cache: ShowCache,
     pub(super) newest: Newest,
@@ -52,37 +116,32 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store in the database of `args`, of which there may be a replica to read from.
-    /// Connections are made when they are needed.
-    ///
-    /// # Errors
-    ///
-    /// If a URL is malformed.
-    pub fn new(args: &DatabaseArgs, replica_url: Option<&str>) -> Result<Self, sqlx::Error> {
-        // Statement timeouts, keepalives and the like are settings of the database role, so
-        // that they hold behind a pooler too; what sqlx cannot bound, LOAN_TIME_MAX does.
-        let pool = |url: &str, connections_max: u32, wait_max: Duration| {
-            let options = PgConnectOptions::from_str(url)?
-                .application_name(APPLICATION_NAME)
-                .disable_statement_logging();
-            let pool = PgPoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(wait_max)
-                .acquire_slow_threshold(Duration::MAX)
-                .idle_timeout(IDLE_MAX)
-                .connect_lazy_with(options);
-            Ok::<_, sqlx::Error>(pool)
+    /// The store in a database, of which there may be a replica to read from. Connections are
+    /// made when they are needed.
+    #[must_use]
+    pub fn new(database: &Database, args: &DatabaseArgs, replica: Option<Database>) -> Self {
+        let pool = |database: &Database, connections_max: u16, wait_max: Duration| {
+            let pool = Pool::builder(Manager(database.clone()))
+                .max_size(connections_max.into())
+                .wait_timeout(Some(wait_max))
+                .runtime(Runtime::Tokio1)
+                .build();
+            pool.expect("there is a runtime for its timeouts")
         };
-        let calls_max = args.database_connections_max.into();
-        let replica = replica_url.map(|url| pool(url, calls_max, REPLICA_WAIT_MAX));
-        Ok(Self {
-            calls: pool(args.url(), calls_max, args.database_wait_max)?,
-            background: pool(args.url(), BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX)?,
-            replica: replica.transpose()?.map(Replica::new),
+        let calls_max = args.database_connections_max;
+        let loans = TaskTracker::new();
+        Self {
+            calls: pool(database, calls_max, args.database_wait_max),
+            background: pool(database, BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
+            replica: replica.map(|replica| {
+                Replica::new(pool(&replica, calls_max, REPLICA_WAIT_MAX), loans.clone())
+            }),
+            database: database.clone(),
+            loans,
             cache: ShowCache::new(),
             newest: Newest::default(),
             feed_reads: Semaphore::new(FEED_READS_MAX),
-        })
+        }
     }
 
     /// Does `work` for a call, on a connection of the calls' pool. A caller that goes away
@@ -94,7 +153,7 @@ impl Store {
             + Send
             + 'static,
     {
-        lend(&self.calls, LOAN_TIME_MAX, verb, work).await
+        lend(&self.calls, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
     /// Does `work` for the process itself, on a connection that calls do not wait for.
@@ -109,12 +168,7 @@ impl Store {
             + Send
             + 'static,
     {
-        lend(&self.background, LOAN_TIME_MAX, verb, work).await
-    }
-
-    /// The pool whose connections may be kept for long.
-    pub(super) fn background(&self) -> &PgPool {
-        &self.background
+        lend(&self.background, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
     /// The newest revision that this process knows.
@@ -131,22 +185,17 @@ impl Store {
 
     /// Gives up all connections, once what is under way on them is done.
     pub async fn close(&self) {
-        let of_replica = async {
-            if let Some(replica) = &self.replica {
-                replica.pool().close().await;
-            }
-        };
-        let closing =
-            async { tokio::join!(self.calls.close(), self.background.close(), of_replica) };
-        if tokio::time::timeout(CLOSE_TIME_MAX, closing).await.is_err() {
+        self.loans.close();
+        if timeout(CLOSE_TIME_MAX, self.loans.wait()).await.is_err() {
             tracing::warn!("connections to the database were still in use at the end");
         }
     }
 }
 
-/// Does `work` on a connection of `pool`, for so long at most.
+/// Does `work` on a connection of `pool`, for so long at most, in a task among `loans`.
 pub(super) async fn lend<T, W>(
-    pool: &PgPool,
+    pool: &Pool,
+    loans: &TaskTracker,
     time_max: Duration,
     verb: &'static str,
     work: W,
@@ -157,20 +206,22 @@ where
         + Send
         + 'static,
 {
-    let mut connection = pool.acquire().await?;
+    let mut session = pool.get().await?;
     let (sender, receiver) = oneshot::channel();
     let loan = async move {
-        let worked = tokio::time::timeout(time_max, work(&mut connection)).await;
+        let worked = timeout(time_max, work(&mut session.connection)).await;
         let result = worked.unwrap_or(Err(StoreError::NoAnswer));
-        if result.as_ref().is_err_and(StoreError::spoils_connection) {
-            connection.close_on_drop();
-        }
-        drop(connection);
+        let is_spoiled = result.as_ref().is_err_and(StoreError::spoils_connection);
         if let Err(Err(error)) = sender.send(result) {
             tracing::warn!(%error, "a call failed after its caller had left");
         }
+        if is_spoiled || !answers(&mut session.connection).await {
+            // To close it well takes the database's part, which may have vanished.
+            let closing = Object::take(session).connection.close();
+            let _ = timeout(PING_TIME_MAX, closing).await;
+        }
     };
-    tokio::spawn(loan.instrument(tracing::info_span!("db", verb)));
+    loans.spawn(loan.instrument(tracing::info_span!("db", verb)));
     // The sender is dropped unused only by a panic.
     receiver
         .await

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use service_kit::sqlstate::Failure;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
+use tokio_util::task::TaskTracker;
 
 use super::error::StoreError;
-use super::pool::{Store, lend};
+use super::pool::{Pool, Store, lend};
 use super::watch_shows;
 
 /// The longest that a read waits for a connection to the replica, and again for its answer.
@@ -25,7 +26,8 @@ const REPLICA_REST: Duration = Duration::from_secs(1);
 /// A replica of the database.
 #[derive(Debug)]
 pub(super) struct Replica {
-    pool: PgPool,
+    pool: Pool,
+    loans: TaskTracker,
     /// Since it failed: when it may be tried again.
     try_at: Mutex<Option<Instant>>,
 }
@@ -74,15 +76,12 @@ impl Store {
 }
 
 impl Replica {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: Pool, loans: TaskTracker) -> Self {
         Self {
             pool,
+            loans,
             try_at: Mutex::new(None),
         }
-    }
-
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
     }
 
     /// Does `work` on the replica; none if it is behind, finds nothing, or does not answer.
@@ -96,15 +95,21 @@ impl Replica {
         if !self.may_be_asked() {
             return None;
         }
-        let reading = lend(&self.pool, REPLICA_WAIT_MAX, verb, move |connection| {
-            Box::pin(async move {
-                let newest = watch_shows::newest(connection).await?;
-                if newest < floor {
-                    return Ok(None);
-                }
-                read(connection, newest, work).await.map(Some)
-            })
-        });
+        let reading = lend(
+            &self.pool,
+            &self.loans,
+            REPLICA_WAIT_MAX,
+            verb,
+            move |connection| {
+                Box::pin(async move {
+                    let newest = watch_shows::newest(connection).await?;
+                    if newest < floor {
+                        return Ok(None);
+                    }
+                    read(connection, newest, work).await.map(Some)
+                })
+            },
+        );
         match reading.await {
             Ok(read) => {
                 self.answered();

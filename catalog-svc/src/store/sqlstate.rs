@@ -7,10 +7,6 @@ use sqlx::postgres::PgDatabaseError;
 
 /// SQLSTATE of a lock that was not had within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
-/// SQLSTATE of a table that does not exist.
-const UNDEFINED_TABLE: &str = "42P01";
-/// SQLSTATE of a table that is not ours to read.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// Reads an error.
 pub(super) fn classify(error: &Error) -> Failure {
@@ -46,14 +42,6 @@ pub(super) fn in_words(error: &Error) -> String {
 /// was not had in seconds is no such case: whoever waits for it again waits as long again.
 pub(super) fn is_conflict(error: &Error) -> bool {
     classify(error) == Failure::Contention && code(error).as_deref() != Some(LOCK_NOT_AVAILABLE)
-}
-
-/// Whether a table is not there, or not ours to read.
-pub(super) fn is_missing_table(error: &Error) -> bool {
-    matches!(
-        code(error).as_deref(),
-        Some(UNDEFINED_TABLE | INSUFFICIENT_PRIVILEGE)
-    )
 }
 
 /// Whether the connection was lost, so that a statement under way may be done or not.

@@ -2,6 +2,7 @@
 
 use model::ShowId;
 use proto::catalog::v1 as pb;
+use service_kit::postgres::DatabaseUrl;
 use system_tests::eventually;
 use system_tests::postgres::{OwnServer, Standby, TestDatabase};
 
@@ -74,7 +75,7 @@ impl Stage {
 
 async fn reading_from(database: &TestDatabase, replica: String) -> Service {
     let configure = |config: &mut catalog_svc::config::Config| {
-        config.read_database_url = Some(replica);
+        config.read_database_url = Some(DatabaseUrl::parse(&replica).expect("a URL"));
     };
     Service::on(&database.url("catalog_svc"), configure).await
 }

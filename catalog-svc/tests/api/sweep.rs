@@ -19,11 +19,9 @@ async fn requests_are_kept_for_a_day() {
     )
     .await;
     let config = config(&database.url("catalog_svc"));
-    let (one, other) = (
-        Store::new(&config.database, None),
-        Store::new(&config.database, None),
-    );
-    let (one, other) = (one.expect("a store"), other.expect("a store"));
+    let database_of = config.database.database("test").expect("a URL");
+    let store = || Store::new(&database_of, &config.database, None);
+    let (one, other) = (store(), store());
     // Two replicas sweep at once.
     let (by_one, by_other) = tokio::join!(one.sweep_once(), other.sweep_once());
     let (by_one, by_other) = (by_one.expect("swept"), by_other.expect("swept"));

@@ -134,8 +134,8 @@ impl Hall {
         let url = self.database.url("expiry_worker");
         let arguments = ["expiry-worker", "--database-url", &url];
         let cli = Cli::try_parse_from(arguments).expect("a command line");
-        let pool = service_kit::postgres::pool(&cli.config.database, "test");
-        Sweeper::new(pool.expect("a URL that parses"), batch_max)
+        let database = cli.config.database.database("test").expect("a URL");
+        Sweeper::new(database.pool(&cli.config.database), batch_max)
     }
 
     /// Sweeps once; how many it failed.

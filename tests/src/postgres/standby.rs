@@ -51,6 +51,18 @@ impl Standby {
         or_panic(connect(&self.url(OWNER, database)).await)
     }
 
+    /// Makes it a primary, and waits until it is one.
+    ///
+    /// # Panics
+    ///
+    /// If it does not become one.
+    pub async fn promote(&self, database: &TestDatabase) {
+        let promoted = self.owner(database).await;
+        let promoted = promoted.query_one("SELECT pg_promote()", &[]).await;
+        let is_done = promoted.map(|row| row.get(0));
+        assert_eq!(is_done.ok(), Some(true), "the standby is promoted");
+    }
+
     /// Kills its first process as `kill -9` does.
     ///
     /// # Panics

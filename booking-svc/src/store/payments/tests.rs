@@ -1,11 +1,12 @@
 use std::time::{Duration, SystemTime};
 
-use deadpool_postgres::{Manager, Pool};
+use clap::Parser as _;
 use system_tests::postgres::{self, TestDatabase};
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::*;
+use crate::config::Cli;
 
 /// Two payments of one booking; of the first, which was captured, three refunds.
 const ROWS: &str = "
@@ -47,8 +48,10 @@ impl Books {
     async fn open() -> Self {
         let database = postgres::database().await;
         let owner = database.owner().await;
-        let config = database.url("booking_svc").parse().expect("a URL");
-        let pool = Pool::builder(Manager::new(config, NoTls)).build();
+        let url = database.url("booking_svc");
+        let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]);
+        let args = cli.expect("a command line").config.database;
+        let pool = args.database("test").expect("a URL").pool(&args);
         let show_id = ShowId::generate();
         let (show, booking) = (show_id.uuid(), BookingId::generate(show_id).uuid());
         let [started, captured] = [1, 2].map(Uuid::from_u128);
@@ -65,7 +68,7 @@ impl Books {
         Self {
             _database: database,
             owner,
-            store: Store::new(pool.expect("a pool")),
+            store: Store::new(pool),
             show_id,
             captured,
             started,

@@ -1,4 +1,5 @@
 use model::BookingId;
+use service_kit::postgres::DatabaseUrl;
 use system_tests::postgres;
 use time::OffsetDateTime;
 
@@ -45,8 +46,9 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
     let owner = database.owner().await;
     let table = "CREATE TABLE trace (); GRANT INSERT ON trace TO booking_svc";
     owner.batch_execute(table).await.expect("an owner");
-    let config = database.url("booking_svc").parse().expect("a URL");
-    let mut connection = Connection::open(&config).await.expect("a server");
+    let url = DatabaseUrl::parse(&database.url("booking_svc")).expect("a URL");
+    let opening = Connection::open(&Database::new(&url, "test")).await;
+    let mut connection = opening.expect("a server");
     let leave = "INSERT INTO trace DEFAULT VALUES";
 
     for encoded in [true, false] {

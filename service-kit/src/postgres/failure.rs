@@ -1,0 +1,178 @@
+//! Why PostgreSQL did not do what it was asked, or could not be reached.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use deadpool::managed::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::api_error::ApiError;
+use crate::cause;
+use crate::sqlstate::{self, Failure};
+
+/// Why the database did not do what it was asked.
+///
+/// Its text has the whole chain of causes: the drivers' own says no more than "db error".
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// A statement failed.
+    #[error("{}", cause::chain(.0))]
+    Statement(tokio_postgres::Error),
+    /// No connection could be made.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// All connections of the pool were in use for too long.
+    #[error("no connection of the pool came free in time")]
+    PoolExhausted,
+}
+
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<PoolError<ConnectError>> for DbError {
+    fn from(error: PoolError<ConnectError>) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Connect(error),
+            _ => Self::PoolExhausted,
+        }
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        let failure = match &error {
+            DbError::Statement(error) => sqlstate::classify(error),
+            DbError::Connect(_) | DbError::PoolExhausted => Failure::ConnectionLost,
+        };
+        match failure {
+            Failure::ConnectionLost | Failure::Timeout => {
+                Self::database_unavailable().because_of(&error)
+            }
+            Failure::Contention => Self::contention().because_of(&error),
+            Failure::Duplicate | Failure::Fault => Self::internal(&error),
+        }
+    }
+}
+
+/// Why no host of a database could be connected to. Names each host, the database, the role and
+/// the server's reason; never a password.
+#[derive(Debug)]
+pub struct ConnectError {
+    database: String,
+    role: String,
+    /// The hosts with what each attempt came to, in that order; not empty.
+    tried: Vec<(String, Failed)>,
+}
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) reason: String,
+    /// Whether waiting may mend it.
+    pub(super) may_pass: bool,
+}
+
+impl ConnectError {
+    pub(super) fn new(database: &str, role: &str, tried: Vec<(String, Failed)>) -> Self {
+        Self {
+            database: database.to_owned(),
+            role: role.to_owned(),
+            tried,
+        }
+    }
+
+    /// Whether waiting may mend it, as while a server starts: not a wrong password, nor a
+    /// database that does not exist.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.tried.iter().any(|(_, failed)| failed.may_pass)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            database,
+            role,
+            tried,
+        } = self;
+        if let [(host, Failed { reason, .. })] = tried.as_slice() {
+            return write!(
+                f,
+                "cannot connect to {host} database {database} as {role}: {reason}"
+            );
+        }
+        write!(f, "cannot connect to database {database} as {role}:")?;
+        for (n, (host, Failed { reason, .. })) in tried.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ";" };
+            write!(f, "{comma} {host}: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Failed {
+    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+        let may_pass = match error.code() {
+            Some(state) => matches!(
+                *state,
+                SqlState::CANNOT_CONNECT_NOW
+                    | SqlState::TOO_MANY_CONNECTIONS
+                    | SqlState::ADMIN_SHUTDOWN
+                    | SqlState::CRASH_SHUTDOWN
+            ),
+            None => sqlstate::classify(error) == Failure::ConnectionLost,
+        };
+        Self {
+            // The driver's own words add nothing to those of what caused it.
+            reason: cause::chain(error.source().unwrap_or(error)),
+            may_pass,
+        }
+    }
+
+    /// An attempt that may succeed later.
+    pub(super) fn passing(error: &std::io::Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            may_pass: true,
+        }
+    }
+
+    pub(super) fn no_answer(patience: Duration) -> Self {
+        Self {
+            reason: format!("no answer within {patience:?}"),
+            may_pass: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_is_named_with_its_reason() {
+        let tried = |hosts: &[&str]| {
+            let tried = hosts.iter().map(|host| {
+                let failed = Failed::no_answer(Duration::from_secs(3));
+                ((*host).to_owned(), failed)
+            });
+            ConnectError::new("ticketing", "svc", tried.collect()).to_string()
+        };
+        assert_eq!(
+            tried(&["10.0.0.1:5432"]),
+            "cannot connect to 10.0.0.1:5432 database ticketing as svc: no answer within 3s"
+        );
+        assert_eq!(
+            tried(&["a:1", "b:2"]),
+            "cannot connect to database ticketing as svc: a:1: no answer within 3s; \
+             b:2: no answer within 3s"
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! A pool that is bounded in size, in waiting and in how long a connection may be silent.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use deadpool_postgres::{ClientWrapper, Runtime};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::database::Database;
+use super::driver::Loan;
+use super::failure::{ConnectError, DbError};
+use crate::args::DatabaseArgs;
+
+/// A connection that answered so lately is lent without asking it first.
+const SURE_FOR: Duration = Duration::from_millis(500);
+/// How long one that is asked may take to answer. What its last user left under way, having gone
+/// away meanwhile, counts.
+const PING_MAX: Duration = Duration::from_secs(1);
+
+/// A pool for single statements and short transactions.
+pub type Pool = managed::Pool<Manager, Lent>;
+
+/// Makes connections, and sees that those which are lent again answer.
+#[derive(Debug)]
+pub struct Manager(Database);
+
+/// A connection of the pool.
+#[derive(Debug)]
+pub struct Session {
+    client: ClientWrapper,
+    loan: Loan,
+    /// Ends the connection's task, and the connection with it.
+    driver: AbortHandle,
+    /// None if it must be asked before it is lent.
+    answered_at: Option<Instant>,
+}
+
+/// A connection that is lent: it goes back to the pool when this is dropped, even in the midst of
+/// a statement, and is lent again only if it answers by then. It is closed if it is not given back
+/// in 12 s.
+#[derive(Debug)]
+pub struct Lent(managed::Object<Manager>);
+
+impl Database {
+    /// A pool of connections. A call waits for one no longer than the arguments say; how many
+    /// wait is bounded by the server's limit of calls.
+    #[must_use]
+    pub fn pool(&self, args: &DatabaseArgs) -> Pool {
+        let pool = Pool::builder(Manager(self.clone()))
+            .max_size(args.database_connections_max.into())
+            .wait_timeout(Some(args.database_wait_max))
+            .runtime(Runtime::Tokio1)
+            .build();
+        pool.expect("there is a runtime for its timeouts")
+    }
+}
+
+/// A connection of the pool.
+///
+/// # Errors
+///
+/// If none comes free in time, or the database cannot be reached.
+pub async fn get(pool: &Pool) -> Result<Lent, DbError> {
+    Ok(pool.get().await?)
+}
+
+impl managed::Manager for Manager {
+    type Type = Session;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Session, ConnectError> {
+        let loan = Loan::default();
+        let opened = self.0.open(&loan).await?;
+        Ok(Session {
+            driver: opened.driver.abort_handle(),
+            client: ClientWrapper::new(opened.client, opened.driver),
+            loan,
+            answered_at: Some(Instant::now()),
+        })
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
+        if session.client.is_closed() {
+            return Err(RecycleError::message("it is closed"));
+        }
+        let answered_at = session.answered_at;
+        if answered_at.is_some_and(|at| at.elapsed() < SURE_FOR) {
+            return Ok(());
+        }
+        match timeout(PING_MAX, session.client.simple_query("")).await {
+            Ok(Ok(_)) => {
+                session.answered_at = Some(Instant::now());
+                Ok(())
+            }
+            Ok(Err(_)) => Err(RecycleError::message("it is broken")),
+            Err(_) => {
+                tracing::debug!("a connection of the pool does not answer, and is closed");
+                Err(RecycleError::message("it does not answer"))
+            }
+        }
+    }
+}
+
+impl From<managed::Object<Manager>> for Lent {
+    fn from(object: managed::Object<Manager>) -> Self {
+        object.loan.begin();
+        Self(object)
+    }
+}
+
+impl Lent {
+    /// Closes the connection, in whatever state it is.
+    pub fn close(mut self) {
+        self.0.answered_at = None;
+        self.0.driver.abort();
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.loan.end();
+    }
+}
+
+impl Deref for Lent {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.0.client
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut ClientWrapper {
+        &mut self.0.client
+    }
+}
