@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod clients;
 mod race;
+mod running;
 mod say;
 mod up;
 

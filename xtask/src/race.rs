@@ -9,17 +9,21 @@ use clap::Args;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{Booking, ReserveSeatsRequest};
+use proto::catalog::v1::CancelShowRequest;
+use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::clients::{booking, catalog, code_and_reason, concert, listed, section};
+use crate::running::Running;
 use crate::say::say;
 
 /// Let many clients reserve the same seats at once, and see that one of them wins
 ///
-/// Needs the services running, as by `cargo xtask up`. Fails if there is not exactly one winner.
+/// Needs the services running, as by `cargo xtask up`, whose ports it knows. Fails if there is not
+/// exactly one winner.
 #[derive(Debug, Args)]
 pub(crate) struct RaceArgs {
     /// How many clients, each on a connection of its own
@@ -35,34 +39,60 @@ pub(crate) struct RaceArgs {
     )]
     seats: Vec<String>,
 
-    /// The show; a new one is made for the race if there is none
+    /// The show; if there is none a new one is made for the race, and cancelled afterwards
     #[arg(long, value_name = "ID")]
     show_id: Option<String>,
 
-    /// Where booking-svc serves
-    #[arg(long, default_value = "http://127.0.0.1:50052", value_name = "URL")]
-    booking_url: String,
+    /// Where booking-svc serves; default: that of the running `cargo xtask up`, else
+    /// http://127.0.0.1:50052
+    #[arg(long, value_name = "URL")]
+    booking_url: Option<String>,
 
-    /// Where catalog-svc serves; asked only for a new show
-    #[arg(long, default_value = "http://127.0.0.1:50051", value_name = "URL")]
-    catalog_url: String,
+    /// Where catalog-svc serves, asked only for a new show; default: that of the running
+    /// `cargo xtask up`, else http://127.0.0.1:50051
+    #[arg(long, value_name = "URL")]
+    catalog_url: Option<String>,
 }
+
+/// How far ahead a race's own show starts: behind what else is listed by its start.
+const DAYS_AHEAD: u32 = 365;
+
+type Client = BookingServiceClient<Channel>;
 
 /// What came of one client's call.
 type Outcome = Result<Booking, Status>;
 
 /// Runs the race, and tells how it went.
 pub(crate) async fn race(args: RaceArgs) -> Result<()> {
-    let show_id = match &args.show_id {
-        Some(id) => id.clone(),
-        None => new_show(&args).await?,
+    let running = Running::find()?;
+    let known = |url: fn(&Running) -> &String| running.as_ref().map(url).cloned();
+    let booking_url = args.booking_url.or_else(|| known(|up| &up.booking_url));
+    let booking_url = booking_url.unwrap_or_else(|| "http://127.0.0.1:50052".to_owned());
+    let clients = connect(&booking_url, args.clients).await?;
+    if let Some(show_id) = &args.show_id {
+        return run_and_judge(clients, show_id, &args.seats).await;
+    }
+    let catalog_url = args.catalog_url.or_else(|| known(|up| &up.catalog_url));
+    let catalog_url = catalog_url.unwrap_or_else(|| "http://127.0.0.1:50051".to_owned());
+    let mut catalog = catalog(&catalog_url).await?;
+    let show_id = new_show(&mut catalog, &args.seats).await?;
+    let judged = run_and_judge(clients, &show_id, &args.seats).await;
+    let cancelling = CancelShowRequest {
+        show_id,
+        ..Default::default()
     };
-    let clients = connect(&args).await?;
-    let (outcomes, seconds) = run(clients, &show_id, &args.seats).await?;
-    let seats = args.seats.join(", ");
+    let cancelled = catalog.cancel_show(cancelling).await;
+    judged?;
+    cancelled.map_err(|status| refusal("cancel the race's show", &status))?;
+    Ok(())
+}
+
+async fn run_and_judge(clients: Vec<Client>, show_id: &str, seats: &[String]) -> Result<()> {
+    let count = clients.len();
+    let (outcomes, seconds) = run(clients, show_id, seats).await?;
+    let seats = seats.join(", ");
     say(format_args!(
-        "{} clients wanted {seats} of show {show_id}: all answered in {seconds:.3} s",
-        args.clients
+        "{count} clients wanted {seats} of show {show_id}: all answered in {seconds:.3} s"
     ));
     for (what, count) in tally(&outcomes) {
         say(format_args!("{count:>6} x {what}"));
@@ -70,27 +100,27 @@ pub(crate) async fn race(args: RaceArgs) -> Result<()> {
     judge(&outcomes)
 }
 
-async fn new_show(args: &RaceArgs) -> Result<String> {
-    let stalls = section("Stalls", &[], listed(&args.seats));
-    let request = concert("A race", 1, vec![(stalls, 1250)]);
-    let created = catalog(&args.catalog_url).await?.create_show(request).await;
+async fn new_show(catalog: &mut CatalogServiceClient<Channel>, seats: &[String]) -> Result<String> {
+    let stalls = section("Stalls", &[], listed(seats));
+    let request = concert("A race", DAYS_AHEAD, vec![(stalls, 1250)]);
+    let created = catalog.create_show(request).await;
     let created = created.map_err(|status| refusal("create the show", &status))?;
     let show = created.into_inner().show;
     Ok(show.context("CreateShow answered without a show")?.show_id)
 }
 
 /// Everybody is connected before anybody starts: it is a race for seats, not for sockets.
-async fn connect(args: &RaceArgs) -> Result<Vec<BookingServiceClient<Channel>>> {
-    let mut clients = Vec::with_capacity(args.clients.into());
-    for _ in 0..args.clients {
-        clients.push(booking(&args.booking_url).await?);
+async fn connect(url: &str, count: u16) -> Result<Vec<Client>> {
+    let mut clients = Vec::with_capacity(count.into());
+    for _ in 0..count {
+        clients.push(booking(url).await?);
     }
     Ok(clients)
 }
 
 /// The outcome of each client, and the seconds from the start until the last was answered.
 async fn run(
-    clients: Vec<BookingServiceClient<Channel>>,
+    clients: Vec<Client>,
     show_id: &str,
     seats: &[String],
 ) -> Result<(Vec<(usize, Outcome)>, f64)> {

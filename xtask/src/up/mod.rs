@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::build::{SERVICES, build};
+use crate::running::{Announced, Running};
 use crate::say::say;
 use crate::target;
 use database::Database;
@@ -28,6 +29,9 @@ use ports::Ports;
 use service::Service;
 
 const PAYMENT_SIM: &str = "payment-sim";
+/// Not run: this process migrates by itself. But whoever goes on to run the services by hand
+/// needs it.
+const MIGRATE: &str = "migrate";
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Bring the whole system up, show how to use it, and follow its logs until Ctrl-C
@@ -101,17 +105,19 @@ pub(crate) async fn up(args: UpArgs) -> Result<()> {
 struct System {
     services: Vec<Service>,
     database: Database,
+    announced: Option<Announced>,
 }
 
 impl System {
     async fn start(args: &UpArgs) -> Result<Self> {
         let found = database::find(args.postgres, args.fresh).await?;
-        let binaries = [&SERVICES[..], &[PAYMENT_SIM]].concat();
+        let binaries = [&SERVICES[..], &[PAYMENT_SIM, MIGRATE]].concat();
         let programs = build(&binaries, args.release).await?;
         let database = found.start(args.ports.postgres).await?;
         let mut system = Self {
             services: Vec::new(),
             database,
+            announced: None,
         };
         let ledger = target()?.join("up-payments");
         if args.fresh && ledger.exists() {
@@ -121,6 +127,8 @@ impl System {
             .start_services(&programs, &args.ports, &ledger)
             .await?;
         let demo = demo::find_or_create(&args.ports).await?;
+        let (catalog_url, booking_url) = (args.ports.catalog_url(), args.ports.booking_url());
+        system.announced = Some(Running::announce(catalog_url, booking_url)?);
         say(tour::text(&args.ports, &system.database, &demo));
         Ok(system)
     }
@@ -177,6 +185,7 @@ impl System {
 
     /// Whoever uses another goes before it.
     async fn stop(&mut self) -> Result<()> {
+        self.announced = None;
         while let Some(service) = self.services.pop() {
             service.stop().await?;
         }
