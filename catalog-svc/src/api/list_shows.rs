@@ -1,7 +1,5 @@
 //! ListShows.
 
-use std::ops::RangeInclusive;
-
 use proto::catalog::v1 as pb;
 use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations, paging};
@@ -11,8 +9,10 @@ use super::{CatalogApi, convert, parse};
 use crate::domain::{After, ShowFilter, ShowInfo, VENUE_CHARS_MAX, folded};
 use crate::store::ListShows;
 
-/// How many characters a text has that names are searched for: no index finds shorter ones.
-const SOUGHT_CHARS: RangeInclusive<usize> = 3..=100;
+/// The most characters of a text that names are searched for.
+const SOUGHT_CHARS_MAX: usize = 100;
+/// The fewest, in the form in which it is compared: no index finds shorter ones.
+const SOUGHT_CHARS_MIN: usize = 3;
 
 pub(super) async fn handle(
     api: &CatalogApi,
@@ -50,12 +50,7 @@ impl Page {
             start_from: parse::time(&mut violations, "start_time_from", from),
             start_before: parse::time(&mut violations, "start_time_before", before),
             venue: parse::sought(&mut violations, "venue", request.venue, 1..=VENUE_CHARS_MAX),
-            name_contains: parse::sought(
-                &mut violations,
-                "name_contains",
-                folded(&request.name_contains),
-                SOUGHT_CHARS,
-            ),
+            name_contains: name_contains(&mut violations, request.name_contains),
         };
         let min_revision = parse::min_revision(&mut violations, min_revision);
         violations.check()?;
@@ -93,6 +88,18 @@ impl Page {
             next_page_token,
         }
     }
+}
+
+/// What is looked for in names, in the form in which it is compared.
+fn name_contains(violations: &mut FieldViolations, text: String) -> Option<String> {
+    let path = "name_contains";
+    let text = parse::sought(violations, path, text, 1..=SOUGHT_CHARS_MAX)?;
+    let folded = folded(&text);
+    if folded.chars().count() < SOUGHT_CHARS_MIN {
+        let message = "must have at least 3 characters, or 2 of Chinese, Japanese or Korean";
+        violations.add(path, message);
+    }
+    Some(folded)
 }
 
 /// The place behind a show, as a page token has it: microseconds since 1970 and the id.

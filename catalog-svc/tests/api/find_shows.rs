@@ -123,6 +123,8 @@ async fn what_looks_the_same_is_found_however_it_was_typed() {
         ("istanbul", vec!["İSTANBUL"]),
         ("σίσυφος", vec!["ΣΊΣΥΦΟΣ"]),
         ("歌舞伎", vec!["歌舞伎座"]),
+        ("舞伎", vec!["歌舞伎座"]),
+        ("舞歌", vec![]),
         ("100% fi", vec!["１００％ ﬁn"]),
         ("１％_", vec![]),
     ];
@@ -161,6 +163,7 @@ async fn texts_that_are_too_short_or_too_long_are_refused() {
         (at(&"ä".repeat(201)), vec!["venue"]),
         (at("a\0b"), vec!["venue"]),
         (named("ab"), vec!["name_contains"]),
+        (named("座"), vec!["name_contains"]),
         (named(&"ä".repeat(101)), vec!["name_contains"]),
         (
             pb::ListShowsRequest {
