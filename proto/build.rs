@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 10] = [
+const CONTRACT: [&str; 11] = [
     "ticketing/booking/v1/booking.proto",
     "ticketing/booking/v1/customer.proto",
+    "ticketing/catalog/internal/v1/feed.proto",
     "ticketing/catalog/v1/catalog.proto",
     "ticketing/catalog/v1/price.proto",
     "ticketing/catalog/v1/seat_layout.proto",

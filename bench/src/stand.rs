@@ -282,8 +282,10 @@ impl Services {
         lanes: Option<u16>,
     ) -> Result<Self> {
         let url = cluster.url("catalog_svc", database);
-        let catalog = Service::start(logs, "catalog-svc", &url, &[]).await?;
-        let mut more = vec!["--catalog-url".to_owned(), catalog.url()];
+        let internal = free_address()?.to_string();
+        let listen = ["--internal-listen".to_owned(), internal.clone()];
+        let catalog = Service::start(logs, "catalog-svc", &url, &listen).await?;
+        let mut more = vec!["--catalog-url".to_owned(), format!("http://{internal}")];
         if let Some(lanes) = lanes {
             more.extend(["--lanes".to_owned(), lanes.to_string()]);
         }

@@ -38,11 +38,11 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// The catalog-svc to learn of shows from, as http://host:port
+    /// The internal service of the catalog-svc to learn of shows from, as http://host:port
     #[arg(
         long,
         env = "TICKETING_CATALOG_URL",
-        default_value = "http://127.0.0.1:50051",
+        default_value = "http://127.0.0.1:50056",
         value_name = "URL"
     )]
     pub catalog_url: ServiceUrl,

@@ -42,7 +42,18 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// The most WatchShows streams open at once; further ones are refused with UNAVAILABLE
+    /// Where to serve the internal gRPC service, which booking-svc follows the catalog by. Whoever
+    /// reaches it is believed, so let nobody else
+    #[arg(
+        long,
+        env = "TICKETING_INTERNAL_LISTEN",
+        default_value = "127.0.0.1:50056",
+        value_name = "HOST:PORT"
+    )]
+    pub internal_listen: SocketAddr,
+
+    /// The most WatchShows streams open at once; further ones are refused with UNAVAILABLE.
+    /// booking-svc's are not among them
     #[arg(long, env = "TICKETING_WATCH_STREAMS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub watch_streams_max: u16,
 

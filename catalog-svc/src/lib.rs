@@ -10,14 +10,16 @@ pub mod store;
 
 use std::sync::Arc;
 
-use proto::catalog::v1::catalog_service_server::{CatalogServiceServer, SERVICE_NAME};
+use futures_util::join;
+use proto::catalog::internal::v1::catalog_feed_service_server::{self, CatalogFeedServiceServer};
+use proto::catalog::v1::catalog_service_server::{self, CatalogServiceServer};
 use service_kit::health::Health;
 use service_kit::postgres::{self, Database};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 
-use crate::api::CatalogApi;
+use crate::api::{CatalogApi, FeedApi};
 use crate::config::Config;
 use crate::store::{Newest, Store};
 
@@ -27,12 +29,27 @@ const NAME: &str = "catalog-svc";
 /// proposal: each came in a request, and beside them there is little.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
-/// Serves on `listener` until the shutdown; then finishes what is under way.
+/// What it serves, by full name: to anybody, and to other services of the installation.
+const SERVICES: &[&str] = &[
+    catalog_service_server::SERVICE_NAME,
+    catalog_feed_service_server::SERVICE_NAME,
+];
+
+/// Where it serves.
+#[derive(Debug)]
+pub struct Listeners {
+    /// CatalogService, for anybody.
+    pub public: TcpListener,
+    /// CatalogFeedService, for other services of the installation.
+    pub internal: TcpListener,
+}
+
+/// Serves on `listeners` until the shutdown; then finishes what is under way.
 ///
 /// # Errors
 ///
 /// If the database's schema is older than this release, or serving fails.
-pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     let replica = config.read_database_url.as_ref();
     let replica = replica.map(|url| Database::new(url, NAME));
@@ -41,16 +58,29 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         .await
         .map_err(anyhow::Error::msg)?;
 
-    let health = Health::new(&[SERVICE_NAME]).await;
+    let health = Health::new(SERVICES).await;
     let newest = store.newest().clone();
     let tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
 
-    let stop = shutdown.soft.clone();
-    let api = CatalogApi::new(Arc::clone(&store), newest, config.watch_limits(), stop);
+    let (limits, stop) = (config.watch_limits(), &shutdown.soft);
+    let api = CatalogApi::new(Arc::clone(&store), newest.clone(), limits, stop.clone());
     let service = CatalogServiceServer::new(api)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    let feed = FeedApi::new(Arc::clone(&store), newest, limits, stop.clone());
+    let feed = CatalogFeedServiceServer::new(feed)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
+    let public = health.listing(&SERVICES[..1]);
+    let internal = health.listing(&SERVICES[1..]);
+    let (args, listener) = (&config.server, listeners.public);
+    let public = server::serve(args, listener, service, &public, &shutdown);
+    let internal = server::serve(args, listeners.internal, feed, &internal, &shutdown);
+    // One that fails has the other stop too.
+    let serving = async {
+        let (public, internal) = join!(public, internal);
+        public.and(internal)
+    };
     let served = tasks.run(serving).await;
     shutdown.hard.run_until_cancelled(store.close()).await;
     served

@@ -1,5 +1,6 @@
 //! The catalog-svc binary: parses arguments and runs the service.
 
+use catalog_svc::Listeners;
 use catalog_svc::config::Cli;
 use service_kit::args::parse_or_exit;
 use service_kit::process::{self, Process};
@@ -17,7 +18,10 @@ fn main() {
         log: config.log.clone(),
     };
     process.run(async |shutdown| {
-        let listener = process::listen(config.listen).await?;
-        catalog_svc::run(config, listener, shutdown).await
+        let listeners = Listeners {
+            public: process::listen(config.listen).await?,
+            internal: process::listen(config.internal_listen).await?,
+        };
+        catalog_svc::run(config, listeners, shutdown).await
     });
 }

@@ -16,6 +16,15 @@ pub mod booking {
 
 /// Package `ticketing.catalog`.
 pub mod catalog {
+    /// Package `ticketing.catalog.internal`.
+    pub mod internal {
+        /// Package `ticketing.catalog.internal.v1`.
+        #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
+        pub mod v1 {
+            tonic::include_proto!("ticketing.catalog.internal.v1");
+        }
+    }
+
     /// Package `ticketing.catalog.v1`.
     #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
     pub mod v1 {

@@ -41,6 +41,15 @@ impl Health {
         health
     }
 
+    /// The same health for a listener that serves only these of the services.
+    #[must_use]
+    pub fn listing(&self, services: &'static [&'static str]) -> Self {
+        Self {
+            services,
+            ..self.clone()
+        }
+    }
+
     /// Sets whether calls can be served. Once the process is about to stop it stays NOT_SERVING.
     pub async fn set_ready(&self, ready: bool) {
         let leaving = self.leaving.lock().await;

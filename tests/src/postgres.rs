@@ -132,6 +132,29 @@ impl TestDatabase {
         self.address.url(role, &self.name)
     }
 
+    /// A copy of it as it is now, as a backup that is restored elsewhere. Whoever is connected to
+    /// this one is cut off.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn copy(&self) -> Self {
+        let copy = Self {
+            name: format!("ticketing_test_{}", Uuid::new_v4().simple()),
+            address: self.address.clone(),
+            to_be_dropped: self.to_be_dropped,
+        };
+        let server = self.address.owner.as_str();
+        let cut_off = format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        );
+        or_panic(execute(server, &cut_off).await);
+        let create = format!("CREATE DATABASE {} TEMPLATE {}", copy.name, self.name);
+        or_panic(execute(server, &create).await);
+        copy
+    }
+
     /// A connection as a role; its task ends when the client is dropped.
     ///
     /// # Panics

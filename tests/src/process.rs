@@ -119,6 +119,8 @@ pub struct Process {
     /// The task that [`Self::lose_task`] makes panic.
     task_to_lose: Option<String>,
     address: SocketAddr,
+    /// Where it serves other services, if it is a catalog-svc.
+    internal: Option<SocketAddr>,
     /// None if nobody reads it.
     log: Option<NamedTempFile>,
     running: Option<Running>,
@@ -174,6 +176,7 @@ impl Process {
             arguments: arguments.iter().map(OsString::from).collect(),
             task_to_lose: None,
             address: free_address(),
+            internal: (name == "catalog-svc").then(free_address),
             log: Some(NamedTempFile::new().expect("a file for the log")),
             running: None,
         }
@@ -198,7 +201,11 @@ impl Process {
     fn spawn(&mut self) {
         assert!(self.running.is_none(), "{} runs already", self.name);
         let task = self.task_to_lose.iter();
-        let child = command(self.binary.clone())
+        let mut command = command(self.binary.clone());
+        if let Some(internal) = self.internal {
+            command.args(["--internal-listen", &internal.to_string()]);
+        }
+        let child = command
             .args(&self.arguments)
             .envs(task.map(|task| (PANIC_TASK_VARIABLE, task)))
             .args(["--listen", &self.address.to_string()])
@@ -238,6 +245,19 @@ impl Process {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it serves other services, as these take it.
+    ///
+    /// # Panics
+    ///
+    /// If it is no catalog-svc.
+    #[must_use]
+    pub fn internal_url(&self) -> String {
+        let internal = self
+            .internal
+            .expect("catalog-svc alone has an internal service");
+        format!("http://{internal}")
     }
 
     /// Its process id.

@@ -181,7 +181,7 @@ async fn start_booking_with(
     catalog: &Process,
     arguments: &[&str],
 ) -> Process {
-    let (url, catalog) = (database.url("booking_svc"), catalog.url());
+    let (url, catalog) = (database.url("booking_svc"), catalog.internal_url());
     let all = ["--database-url", &url, "--catalog-url", &catalog];
     Process::start("booking-svc", &[&all, arguments].concat()).await
 }

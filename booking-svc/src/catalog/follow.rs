@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use proto::catalog::v1::watch_shows_response::Change;
-use proto::catalog::v1::{WatchShowsRequest, WatchShowsResponse};
+use proto::catalog::internal::v1::follow_shows_response::Change;
+use proto::catalog::internal::v1::{FeedPosition, FollowShowsRequest, FollowShowsResponse};
 use service_kit::Shutdown;
 use tonic::Code;
 
@@ -77,11 +77,16 @@ async fn follow_once(
     };
     // What another replica has applied up to there was not told to this one.
     sales.forget_all();
-    let request = WatchShowsRequest { after_revision };
+    let request = FollowShowsRequest {
+        after: Some(FeedPosition {
+            revision: after_revision,
+            timeline_id: String::new(),
+        }),
+    };
     let mut feed = catalog
         .client
         .clone()
-        .watch_shows(request)
+        .follow_shows(request)
         .await
         .map_err(Box::new)?
         .into_inner();
@@ -94,8 +99,8 @@ async fn follow_once(
     }
 }
 
-async fn apply(sales: &Sales, entry: WatchShowsResponse) -> Result<(), StoreError> {
-    let revision = entry.revision;
+async fn apply(sales: &Sales, entry: FollowShowsResponse) -> Result<(), StoreError> {
+    let revision = entry.position.map_or(0, |position| position.revision);
     match entry.change {
         None => sales.store().move_cursor(revision).await,
         Some(Change::DeletedShowId(id)) => match id.parse() {

@@ -9,8 +9,8 @@ mod layout;
 use std::time::Duration;
 
 use model::ShowId;
-use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
-use proto::catalog::v1::{AnswerProposalRequest, GetShowRequest};
+use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
+use proto::catalog::internal::v1::{AnswerProposalRequest, GetShowRequest};
 use service_kit::cause;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
@@ -30,7 +30,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A client of the catalog. Connects when it is needed, and again when it has to.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    client: CatalogServiceClient<Channel>,
+    client: CatalogFeedServiceClient<Channel>,
 }
 
 /// Why a show could not be had from the catalog.
@@ -55,7 +55,7 @@ impl CatalogError {
 }
 
 impl Catalog {
-    /// A client of the catalog at `endpoint`.
+    /// A client of the catalog's internal service at `endpoint`.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         let channel = endpoint
@@ -64,7 +64,7 @@ impl Catalog {
             .keep_alive_while_idle(true)
             .connect_lazy();
         let client =
-            CatalogServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX);
+            CatalogFeedServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX);
         Self { client }
     }
 
@@ -76,7 +76,6 @@ impl Catalog {
     pub async fn show(&self, show_id: ShowId) -> Result<Option<Snapshot>, CatalogError> {
         let mut request = tonic::Request::new(GetShowRequest {
             show_id: show_id.to_string(),
-            ..Default::default()
         });
         request.set_timeout(CALL_TIMEOUT);
         match self.client.clone().get_show(request).await {

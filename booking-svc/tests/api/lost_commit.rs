@@ -183,7 +183,7 @@ pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let (before, after) = direct.split_once('@').expect("it names a role");
     let (_, database) = after.split_once('/').expect("it names a database");
     let url = format!("{before}@{}/{database}", line.address);
-    let catalog = stage.system.catalog.url();
+    let catalog = stage.system.catalog.internal_url();
     // One lane: what a test does to the line, it does to the lane that has the order.
     let arguments = [
         "--database-url",

@@ -379,7 +379,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
 
     // All that the service did before it died: the answer is there, and nobody has told it.
     let store = store_of(&stage);
-    let endpoint = Endpoint::from_shared(stage.system.catalog.url()).expect("a URL");
+    let endpoint = Endpoint::from_shared(stage.system.catalog.internal_url()).expect("a URL");
     let id = show.parse().expect("a show's id");
     let snapshot = Catalog::new(endpoint).show(id).await.expect("a catalog");
     let snapshot = snapshot.expect("a show");

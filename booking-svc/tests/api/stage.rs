@@ -221,7 +221,7 @@ impl Stage {
     /// The same with further arguments.
     pub(crate) async fn another_with(&self, arguments: &[&str]) -> (Process, Bookings) {
         let database = self.system.database.url("booking_svc");
-        let catalog = self.system.catalog.url();
+        let catalog = self.system.catalog.internal_url();
         let mut all = vec!["--database-url", &database, "--catalog-url", &catalog];
         all.extend(arguments);
         let process = Process::start("booking-svc", &all).await;

@@ -6,8 +6,7 @@ use service_kit::wire::timestamp;
 use super::layout::write_number;
 use super::{layout, prices};
 use crate::domain::{
-    Change, Entry, HoldLength, OrphanRule, Proposal, ProposalState, Show, ShowInfo, ShowState,
-    ShowType,
+    Change, HoldLength, OrphanRule, Proposal, ProposalState, Show, ShowInfo, ShowState, ShowType,
 };
 
 /// A show with its layout and prices.
@@ -53,27 +52,6 @@ pub(super) fn info(info: &ShowInfo) -> pb::Show {
         orphan_rule: orphan_rule(rules.orphan_rule).into(),
         proposal: None,
         place_count: write_number(info.place_count),
-    }
-}
-
-/// An entry of the feed.
-pub(super) fn entry(entry: &Entry) -> pb::WatchShowsResponse {
-    use pb::watch_shows_response::Change;
-    let change = match entry {
-        Entry::Show(it) => Change::Show(show(it)),
-        Entry::Deleted { id, .. } => Change::DeletedShowId(id.to_string()),
-    };
-    pb::WatchShowsResponse {
-        revision: entry.revision(),
-        change: Some(change),
-    }
-}
-
-/// Word that the reader has everything up to `revision`.
-pub(super) fn bookmark(revision: i64) -> pb::WatchShowsResponse {
-    pb::WatchShowsResponse {
-        revision,
-        change: None,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
         StoreError::CursorAhead { newest } => ApiError::new(
             Code::OutOfRange,
             ErrorReason::CursorOutOfRange,
-            "after_revision lies ahead of the newest revision: read from 0",
+            "the feed does not have this revision, or has another history: read from 0",
         )
         .with("newest_revision", newest),
         StoreError::RevisionAhead { newest } => ApiError::new(

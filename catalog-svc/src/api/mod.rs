@@ -1,7 +1,7 @@
 //! CatalogService over gRPC: parse the request, act on the store, reply. A file per RPC, but
-//! one for the verbs of a show's life. Protobuf types stay in here.
+//! one for the verbs of a show's life. CatalogFeedService is in `internal`. Protobuf types stay in
+//! here.
 
-mod answer_proposal;
 mod batch_get_shows;
 mod change_seat_layout;
 mod convert;
@@ -12,6 +12,7 @@ mod delete_show;
 mod error;
 mod get_seat_layout;
 mod get_show;
+mod internal;
 mod layout;
 mod life;
 mod list_seat_layouts;
@@ -34,6 +35,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+pub use self::internal::FeedApi;
 pub use self::watcher::WatchLimits;
 use crate::store::{Newest, Store};
 
@@ -69,7 +71,7 @@ impl CatalogApi {
 
 #[tonic::async_trait]
 impl CatalogService for CatalogApi {
-    type WatchShowsStream = watch_shows::Entries;
+    type WatchShowsStream = watch_shows::Entries<pb::WatchShowsResponse>;
 
     async fn create_seat_layout(
         &self,
@@ -206,14 +208,6 @@ impl CatalogService for CatalogApi {
     ) -> Result<Response<pb::DeleteShowResponse>, Status> {
         let deadline = Deadline::of(&request);
         let answer = delete_show::handle(self, request.into_inner(), deadline).await?;
-        Ok(Response::new(answer))
-    }
-
-    async fn answer_proposal(
-        &self,
-        request: Request<pb::AnswerProposalRequest>,
-    ) -> Result<Response<pb::AnswerProposalResponse>, Status> {
-        let answer = answer_proposal::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

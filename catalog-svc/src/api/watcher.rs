@@ -1,19 +1,20 @@
-//! The task behind a WatchShows stream: reads the feed page by page, and waits for more.
+//! The task behind a stream of the feed: reads it page by page, and waits for more.
 //!
-//! `cursor` is always a revision up to which the reader was given everything, so an end at any
-//! moment leaves no gap: the reader resumes from what it has.
+//! Invariants: `cursor` is always a revision up to which the reader was given everything, so an end
+//! at any moment leaves no gap: the reader resumes from what it has. A bookmark is sent only after
+//! the primary database was asked. What is sent goes on from what was sent before, in one history.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::catalog::v1 as pb;
 use service_kit::ApiError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::convert;
-use crate::store::Store;
+use crate::domain::{Cursor, Entry, FeedPosition};
+use crate::store::{Reader, Store, StoreError};
 
 /// What bounds the streams of WatchShows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,47 +27,63 @@ pub struct WatchLimits {
     pub reader_patience: Duration,
 }
 
+/// A message of a stream, as the contract of that stream has it.
+pub(super) trait FeedMessage: Sized + Send + 'static {
+    /// The method whose stream it is of.
+    const METHOD: &'static str;
+
+    /// An entry, and where it stands.
+    fn entry(entry: &Entry, at: FeedPosition) -> Self;
+
+    /// Word that the reader has everything up to `at`.
+    fn bookmark(at: FeedPosition) -> Self;
+}
+
 /// Feeds one reader.
-pub(super) struct Watcher {
+pub(super) struct Watcher<M> {
     pub(super) store: Arc<Store>,
+    pub(super) reader: Reader,
     /// Wakes it at new revisions.
     pub(super) newest: watch::Receiver<i64>,
     pub(super) limits: WatchLimits,
     pub(super) stop: CancellationToken,
-    pub(super) reader: mpsc::Sender<pb::WatchShowsResponse>,
+    /// The timeline that the reader is on.
+    pub(super) timeline: Uuid,
+    pub(super) messages: mpsc::Sender<M>,
 }
 
-impl Watcher {
+impl<M: FeedMessage> Watcher<M> {
     /// Feeds the reader until something ends it, and returns what.
     pub(super) async fn run(mut self, after: i64) -> ApiError {
-        let (stop, reader) = (self.stop.clone(), self.reader.clone());
+        let (stop, messages) = (self.stop.clone(), self.messages.clone());
         tokio::select! {
             Err(end) = self.feed(after) => end,
             () = stop.cancelled() => ApiError::shutting_down(),
             // Nobody will read this.
-            () = reader.closed() => ApiError::shutting_down(),
+            () = messages.closed() => ApiError::shutting_down(),
         }
     }
 
     async fn feed(&mut self, after: i64) -> Result<std::convert::Infallible, ApiError> {
         let mut cursor = self.catch_up(after).await?;
-        self.send(convert::bookmark(cursor)).await?;
+        self.bookmark(cursor).await?;
         let mut bookmark_at = self.next_bookmark();
         loop {
-            tokio::select! {
+            let is_due = tokio::select! {
                 woken = self.newest.changed() => {
                     // Its sender lives as long as the server.
                     woken.map_err(|_| ApiError::shutting_down())?;
-                    let before = cursor;
-                    cursor = self.catch_up(cursor).await?;
-                    if cursor > before {
-                        bookmark_at = self.next_bookmark();
-                    }
+                    false
                 }
-                () = tokio::time::sleep_until(bookmark_at) => {
-                    self.send(convert::bookmark(cursor)).await?;
-                    bookmark_at = self.next_bookmark();
-                }
+                () = tokio::time::sleep_until(bookmark_at) => true,
+            };
+            let before = cursor;
+            cursor = self.catch_up(cursor).await?;
+            if is_due {
+                self.bookmark(cursor).await?;
+            }
+            if is_due || cursor > before {
+                bookmark_at = self.next_bookmark();
             }
         }
     }
@@ -74,23 +91,56 @@ impl Watcher {
     /// Sends all that was written after `cursor`, and returns up to where that is.
     async fn catch_up(&mut self, mut cursor: i64) -> Result<i64, ApiError> {
         loop {
-            let page = self.store.feed_page(cursor).await?;
+            let page = self.store.feed_page(self.reader, cursor).await?;
+            let FeedPosition { revision, timeline } = page.newest;
+            if timeline != self.timeline {
+                self.go_on_on(timeline, cursor).await?;
+            }
             if page.entries.is_empty() {
-                return Ok(cursor.max(page.newest));
+                if revision > cursor {
+                    self.bookmark(revision).await?;
+                }
+                return Ok(revision);
             }
             // An entry is given up as it is converted, so that the page is in memory once.
             for entry in page.entries {
                 cursor = entry.revision();
-                self.send(convert::entry(&entry)).await?;
+                self.send(M::entry(&entry, self.at(cursor))).await?;
             }
-            if cursor >= page.newest {
+            if cursor >= revision {
                 return Ok(cursor);
             }
         }
     }
 
-    async fn send(&self, entry: pb::WatchShowsResponse) -> Result<(), ApiError> {
-        let sending = self.reader.send(entry);
+    /// Takes to another timeline, if that goes on from what the reader has.
+    async fn go_on_on(&mut self, timeline: Uuid, cursor: i64) -> Result<(), StoreError> {
+        let cursor = Cursor {
+            revision: cursor,
+            timeline: Some(self.timeline),
+        };
+        let feed = self.store.feed(self.reader, cursor).await?;
+        if feed.has_cursor && feed.newest.timeline == timeline {
+            self.timeline = timeline;
+            return Ok(());
+        }
+        let newest = feed.newest.revision;
+        Err(StoreError::CursorAhead { newest })
+    }
+
+    async fn bookmark(&self, cursor: i64) -> Result<(), ApiError> {
+        self.send(M::bookmark(self.at(cursor))).await
+    }
+
+    fn at(&self, revision: i64) -> FeedPosition {
+        FeedPosition {
+            revision,
+            timeline: self.timeline,
+        }
+    }
+
+    async fn send(&self, message: M) -> Result<(), ApiError> {
+        let sending = self.messages.send(message);
         match tokio::time::timeout(self.limits.reader_patience, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ApiError::shutting_down()),

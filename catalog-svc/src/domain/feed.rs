@@ -1,8 +1,38 @@
 //! The feed of revisions.
 
 use model::ShowId;
+use uuid::Uuid;
 
 use super::show::Show;
+
+/// A place in the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// The revision.
+    pub revision: i64,
+    /// The timeline that handed it out.
+    pub timeline: Uuid,
+}
+
+/// A place in the feed as a reader has stored it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The revision.
+    pub revision: i64,
+    /// Its timeline, if the reader knows it.
+    pub timeline: Option<Uuid>,
+}
+
+/// The feed as a whole, as the database had it at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feed {
+    /// Which catalog it is of.
+    pub installation: Uuid,
+    /// Where it ends.
+    pub newest: FeedPosition,
+    /// Whether a reader's cursor is in its history.
+    pub has_cursor: bool,
+}
 
 /// What a revision wrote.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,11 +59,11 @@ impl Entry {
     }
 }
 
-/// The next entries of the feed, and the newest revision at the moment they were read.
+/// The next entries of the feed, and the newest position at the moment they were read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// In the order of their revisions. Empty: there is nothing up to `newest` any more.
     pub entries: Vec<Entry>,
     /// Whoever has everything up to the last entry of an empty page has everything up to here.
-    pub newest: i64,
+    pub newest: FeedPosition,
 }

@@ -14,7 +14,7 @@ mod rules;
 mod schedule;
 mod show;
 
-pub use feed::{Entry, Page};
+pub use feed::{Cursor, Entry, Feed, FeedPosition, Page};
 pub use fold::folded;
 pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
 pub use life::{Verb, next_state, next_states};

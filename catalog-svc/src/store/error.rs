@@ -16,8 +16,9 @@ pub enum StoreError {
     /// The request id was used before, for a call with another body.
     #[error("the request id was used for another call")]
     RequestIdReused,
-    /// A cursor of the feed that lies ahead of its newest revision.
-    #[error("the cursor lies ahead of revision {newest}")]
+    /// A cursor that the feed does not have: it lies ahead of the newest revision, or is of
+    /// another history.
+    #[error("the feed does not have the cursor; it is at revision {newest}")]
     CursorAhead {
         /// The newest revision.
         newest: i64,

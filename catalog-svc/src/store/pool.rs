@@ -30,7 +30,7 @@ use super::sqlstate;
 /// The most connections for what the process does by itself: it asks for what was written, keeps
 /// the shows' times, and sweeps. Calls never wait for them, nor they for calls.
 const BACKGROUND_CONNECTIONS_MAX: u16 = 3;
-/// The longest that background work waits for a connection.
+/// The longest that background work, or another service, waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest that connecting to the primary takes, once it is known where that is.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
@@ -41,9 +41,21 @@ pub(super) const PING_TIME_MAX: Duration = Duration::from_secs(1);
 const LOAN_TIME_MAX: Duration = Duration::from_secs(12);
 /// The longest that giving up the connections may take at the end of the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
-/// The most pages of the feed that are read at once, so that the streams of many watchers
-/// leave connections for calls.
+/// The most pages of the feed that are read at once by either kind of readers, so that the streams
+/// of many watchers leave connections for calls.
 const FEED_READS_MAX: usize = 2;
+/// The most connections for other services of the installation: two read pages of the feed, the
+/// others answer at once.
+const SERVICE_CONNECTIONS_MAX: u16 = 4;
+
+/// Who reads: each kind has connections of its own, so that none is in the other's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Anybody.
+    Public,
+    /// A service of the same installation.
+    Service,
+}
 
 /// Connections to one database.
 pub(super) type Pool = managed::Pool<Manager>;
@@ -107,12 +119,14 @@ pub struct Store {
     pub(super) database: Database,
     calls: Pool,
     background: Pool,
+    services: Pool,
     /// What is under way on connections.
     loans: TaskTracker,
     pub(super) replica: Option<Replica>,
     pub(super) cache: ShowCache,
     pub(super) newest: Newest,
-    pub(super) feed_reads: Semaphore,
+    public_feed_reads: Semaphore,
+    service_feed_reads: Semaphore,
 }
 
 impl Store {
@@ -133,6 +147,7 @@ impl Store {
         Self {
             calls: pool(database, calls_max, args.database_wait_max),
             background: pool(database, BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
+            services: pool(database, SERVICE_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
             replica: replica.map(|replica| {
                 Replica::new(pool(&replica, calls_max, REPLICA_WAIT_MAX), loans.clone())
             }),
@@ -140,7 +155,8 @@ impl Store {
             loans,
             cache: ShowCache::new(),
             newest: Newest::default(),
-            feed_reads: Semaphore::new(FEED_READS_MAX),
+            public_feed_reads: Semaphore::new(FEED_READS_MAX),
+            service_feed_reads: Semaphore::new(FEED_READS_MAX),
         }
     }
 
@@ -154,6 +170,34 @@ impl Store {
             + 'static,
     {
         lend(&self.calls, &self.loans, LOAN_TIME_MAX, verb, work).await
+    }
+
+    /// Does `work` for a reader, as [`Self::lend`] does.
+    pub(super) async fn lend_to<T, W>(
+        &self,
+        reader: Reader,
+        verb: &'static str,
+        work: W,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        let pool = match reader {
+            Reader::Public => &self.calls,
+            Reader::Service => &self.services,
+        };
+        lend(pool, &self.loans, LOAN_TIME_MAX, verb, work).await
+    }
+
+    /// The places of those who read pages of the feed.
+    pub(super) fn feed_reads(&self, reader: Reader) -> &Semaphore {
+        match reader {
+            Reader::Public => &self.public_feed_reads,
+            Reader::Service => &self.service_feed_reads,
+        }
     }
 
     /// Does `work` for the process itself, on a connection that calls do not wait for.

@@ -15,8 +15,8 @@ use sqlx::PgConnection;
 use tokio_util::task::TaskTracker;
 
 use super::error::StoreError;
+use super::feed;
 use super::pool::{Pool, Store, lend};
-use super::watch_shows;
 
 /// The longest that a read waits for a connection to the replica, and again for its answer.
 pub(super) const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -64,7 +64,7 @@ impl Store {
         }
         let reading = self.lend(verb, move |connection| {
             Box::pin(async move {
-                let newest = watch_shows::newest(connection).await?;
+                let newest = feed::newest(connection).await?;
                 if newest < min_revision {
                     return Err(StoreError::RevisionAhead { newest });
                 }
@@ -102,7 +102,7 @@ impl Replica {
             verb,
             move |connection| {
                 Box::pin(async move {
-                    let newest = watch_shows::newest(connection).await?;
+                    let newest = feed::newest(connection).await?;
                     if newest < floor {
                         return Ok(None);
                     }

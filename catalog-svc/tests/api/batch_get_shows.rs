@@ -40,7 +40,7 @@ async fn all_that_do_not_exist_are_named() {
     let (service, _database) = Service::start().await;
     let there = create(&service.client, hamlet()).await.show_id;
     let gone = create(&service.client, hamlet()).await.show_id;
-    delete(&service.client, &gone).await;
+    delete(&service, &gone).await;
     let mut ids: Vec<_> = (0..98).map(|_| ShowId::generate().to_string()).collect();
     ids.extend([there.clone(), gone]);
     let refused = try_batch(&service.client, &ids).await;

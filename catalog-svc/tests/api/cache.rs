@@ -46,7 +46,7 @@ async fn an_own_write_is_seen_at_once_every_time() {
     }
     let cancelled = cancel(&service.client, &show.show_id).await;
     assert_eq!(get(&service.client, &show.show_id).await, cancelled);
-    delete(&service.client, &show.show_id).await;
+    delete(&service, &show.show_id).await;
     assert!(try_get(&service.client, &show.show_id).await.is_err());
 }
 
@@ -63,7 +63,7 @@ async fn a_write_through_another_instance_is_seen_soon() {
     .await;
     eventually_kept(&one.client, &database, &show.show_id).await;
     cancel(&other.client, &show.show_id).await;
-    delete(&other.client, &show.show_id).await;
+    delete(&other, &show.show_id).await;
     eventually(SOON, "the show is gone", async || {
         try_get(&one.client, &show.show_id).await.is_err()
     })

@@ -1,6 +1,7 @@
 //! ChangeSeatLayout and AnswerProposal: the test plays the booking service.
 
 use futures_util::future::join_all;
+use proto::catalog::internal::v1 as internal;
 use proto::catalog::v1 as pb;
 use system_tests::errors::{assert_refused, fields, has_retry_info, metadata, subjects};
 use tokio::task::JoinHandle;
@@ -121,7 +122,7 @@ async fn a_loss_is_proposed_and_done_when_it_is_accepted() {
     // What does not concern it goes on.
     update(&service.client, renaming(&show.show_id, "Macbeth")).await;
     assert_eq!(feed.next_show().await.proposal.as_ref(), Some(&proposal));
-    answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
     let changed = call.await.expect("no panic").expect("a changed show");
     assert_eq!((&*changed.name, &changed.layout_id), ("Macbeth", &small));
     assert_eq!((changed.seat_count, &changed.proposal), (3, &None));
@@ -130,8 +131,8 @@ async fn a_loss_is_proposed_and_done_when_it_is_accepted() {
 
     // Late and repeated answers change nothing.
     for may_be in [Ok(()), Err(&["A-4"][..])] {
-        answer(&service.client, &show.show_id, proposal.revision, may_be).await;
-        answer(&service.client, &show.show_id, 1, may_be).await;
+        answer(&service.feed, &show.show_id, proposal.revision, may_be).await;
+        answer(&service.feed, &show.show_id, 1, may_be).await;
     }
     assert_eq!(get(&service.client, &show.show_id).await, changed);
 }
@@ -144,7 +145,7 @@ async fn seats_with_bookings_are_named_and_stay() {
     let (call, proposal) = waiting(&service.client, request.clone()).await;
     let mut feed = Feed::open(&service.client, proposal.revision).await;
     answer(
-        &service.client,
+        &service.feed,
         &show.show_id,
         proposal.revision,
         Err(&["A-4"]),
@@ -169,7 +170,7 @@ async fn seats_with_bookings_are_named_and_stay() {
     assert_refused(refused, Code::FailedPrecondition, "SEATS_BOOKED");
     let (call, again) = waiting(&service.client, changing(&show, &small, "")).await;
     assert!(again.revision > proposal.revision && again.booked_seats.is_empty());
-    answer(&service.client, &show.show_id, again.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, again.revision, Ok(())).await;
     let changed = call.await.expect("no panic").expect("a changed show");
     assert_eq!((changed.seat_count, changed.proposal), (3, None));
 }
@@ -186,7 +187,7 @@ async fn one_change_waits_at_a_time_and_its_copies_wait_with_it() {
     let refused = try_delete(&service.client, &show.show_id).await;
     assert_refused(refused, Code::FailedPrecondition, "PROPOSAL_PENDING");
 
-    let answering = answer(&service.client, &show.show_id, proposal.revision, Ok(()));
+    let answering = answer(&service.feed, &show.show_id, proposal.revision, Ok(()));
     let copies = (0..4).map(|_| try_change(&service.client, request.clone()));
     let (copies, ()) = tokio::join!(join_all(copies), answering);
     let first = first.await.expect("no panic").expect("a changed show");
@@ -213,7 +214,7 @@ async fn without_an_answer_the_change_stays_proposed() {
     let status = assert_refused(refused, Code::Unavailable, "BOOKING_SERVICE_UNAVAILABLE");
     assert!(has_retry_info(&status));
     let proposal = proposed(&service.client, &show.show_id).await;
-    answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
     let changed = try_change(&service.client, body)
         .await
         .expect("a changed show");
@@ -236,7 +237,7 @@ async fn the_end_of_a_show_drops_its_layout_change() {
         metadata(&status).get("state").map(String::as_str),
         Some("CANCELLED")
     );
-    answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
     let after = get(&service.client, &show.show_id).await;
     assert_eq!(
         (&after.layout_id, after.revision),
@@ -255,7 +256,7 @@ async fn a_draft_that_the_booking_service_may_open_by_itself_is_asked_about() {
     };
     let Stage { small, show, .. } = stage(&service.client, scheduled).await;
     let (call, proposal) = waiting(&service.client, changing(&show, &small, "")).await;
-    answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
     let changed = call.await.expect("no panic").expect("a changed draft");
     assert_eq!(
         (changed.state(), changed.seat_count),
@@ -284,7 +285,7 @@ async fn places_of_an_area_are_a_loss_too() {
     let changed = try_change(&service.client, changing(&show, &more, "")).await;
     assert_eq!(changed.expect("a changed show").place_count, 11);
     let (call, proposal) = waiting(&service.client, changing(&show, &fewer, "")).await;
-    answer(&service.client, &show.show_id, proposal.revision, Ok(())).await;
+    answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
     assert_eq!(
         call.await
             .expect("no panic")
@@ -327,13 +328,13 @@ async fn bad_calls_change_nothing() {
     assert_refused(refused, Code::Aborted, "ETAG_MISMATCH");
 
     let answering = |show_id: &str, proposal_revision, accepted, booked_seats: Vec<String>| {
-        let request = pb::AnswerProposalRequest {
+        let request = internal::AnswerProposalRequest {
             show_id: show_id.to_owned(),
             proposal_revision,
             accepted,
             booked_seats,
         };
-        let mut client = service.client.clone();
+        let mut client = service.feed.clone();
         async move { client.answer_proposal(request).await }
     };
     for (seats, accepted) in [(1, true), (101, false)] {

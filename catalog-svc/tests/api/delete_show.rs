@@ -53,9 +53,9 @@ async fn a_show_that_was_on_sale_is_deleted_if_it_has_no_bookings() {
             proposal.change,
             Some(pb::proposal::Change::Deletion(pb::Deletion {}))
         );
-        answer(&service.client, &id, proposal.revision, Ok(())).await;
+        answer(&service.feed, &id, proposal.revision, Ok(())).await;
         // It may be told again.
-        answer(&service.client, &id, proposal.revision, Ok(())).await;
+        answer(&service.feed, &id, proposal.revision, Ok(())).await;
     };
     let deleting = try_delete(&service.client, &id, "", "");
     let (deleted, ()) = tokio::join!(deleting, answering);
@@ -71,7 +71,7 @@ async fn a_show_with_bookings_is_not_deleted() {
     let request_id = new_request_id();
     let answering = async {
         let proposal = proposed(&service.client, &id).await;
-        answer(&service.client, &id, proposal.revision, Err(&[])).await;
+        answer(&service.feed, &id, proposal.revision, Err(&[])).await;
     };
     let deleting = try_delete(&service.client, &id, "", &request_id);
     let (refused, ()) = tokio::join!(deleting, answering);
@@ -122,7 +122,7 @@ async fn a_repeated_call_succeeds_again() {
     let on_sale = create(&service.client, hamlet()).await.show_id;
     let answering = async {
         let proposal = proposed(&service.client, &on_sale).await;
-        answer(&service.client, &on_sale, proposal.revision, Ok(())).await;
+        answer(&service.feed, &on_sale, proposal.revision, Ok(())).await;
     };
     let (one, other) = (new_request_id(), new_request_id());
     let first = try_delete(&service.client, &on_sale, "", &other);

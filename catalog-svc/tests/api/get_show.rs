@@ -43,7 +43,7 @@ async fn a_cancelled_show_is_there_and_a_deleted_one_is_not() {
         get(&service.client, &id).await.state(),
         pb::ShowState::Cancelled
     );
-    delete(&service.client, &id).await;
+    delete(&service, &id).await;
     let status = try_get(&service.client, &id)
         .await
         .expect_err("a deleted show");

@@ -101,7 +101,7 @@ async fn a_page_is_not_disturbed_by_writes_between() {
     let (before, last) = (&first.shows[0].show_id, &first.shows[2].show_id);
     for id in [before, last] {
         cancel(&service.client, id).await;
-        delete(&service.client, id).await;
+        delete(&service, id).await;
     }
     let rest = pb::ListShowsRequest {
         page_size: 3,
@@ -120,7 +120,7 @@ async fn filters_leave_out_what_they_say() {
     let week = a_week(&service.client).await;
     cancel(&service.client, &week[1].show_id).await;
     cancel(&service.client, &week[6].show_id).await;
-    delete(&service.client, &week[6].show_id).await;
+    delete(&service, &week[6].show_id).await;
     let all = pb::ListShowsRequest::default;
     let cases = [
         (all(), "0,1,2,3,4,5"),

@@ -17,6 +17,7 @@ mod faults;
 mod find_by_name;
 mod find_shows;
 mod get_show;
+mod internal;
 mod life;
 mod list_shows;
 mod proxy;

@@ -278,7 +278,7 @@ async fn a_layout_in_use_is_not_deleted() {
     cancel(&service.client, &show.show_id).await;
     assert!(changing.await.expect("no panic").is_err());
 
-    delete(&service.client, &show.show_id).await;
+    delete(&service, &show.show_id).await;
     for id in [&id, &other] {
         assert!(try_delete_layout(&service.client, id, "").await.is_ok());
         assert!(try_get_layout(&service.client, id, false).await.is_err());

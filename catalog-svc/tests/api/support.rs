@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use catalog_svc::Listeners;
 use catalog_svc::config::{Cli, Config};
 use clap::Parser as _;
 use prost_types::Timestamp;
+use proto::catalog::internal::v1 as internal;
+use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
@@ -21,6 +24,7 @@ use tonic::{Response, Status};
 use uuid::Uuid;
 
 pub(crate) type Client = CatalogServiceClient<Channel>;
+pub(crate) type FeedClient = CatalogFeedServiceClient<Channel>;
 
 /// More than anything here takes, and less than a person waits.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -32,6 +36,8 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) struct Service {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    /// As the booking service reaches it.
+    pub(crate) feed: FeedClient,
     shutdown: Shutdown,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -51,14 +57,20 @@ impl Service {
     pub(crate) async fn on(url: &str, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(url);
         configure(&mut config);
-        let listener = TcpListener::bind(config.listen).await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let listen = async || TcpListener::bind(config.listen).await.expect("a free port");
+        let listeners = Listeners {
+            public: listen().await,
+            internal: listen().await,
+        };
+        let address = listeners.public.local_addr().expect("an address");
+        let feed = feed_client(listeners.internal.local_addr().expect("an address"));
         let shutdown = Shutdown::default();
-        let running = tokio::spawn(catalog_svc::run(config, listener, shutdown.clone()));
+        let running = tokio::spawn(catalog_svc::run(config, listeners, shutdown.clone()));
         let client = client(address);
         Self {
             client,
             address,
+            feed,
             shutdown,
             running,
         }
@@ -73,7 +85,7 @@ impl Service {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.shutdown.soft.cancel();
         // Only our own client is left to hold it up.
-        drop(self.client);
+        drop((self.client, self.feed));
         let ended = tokio::time::timeout(SOON, self.running).await;
         ended
             .expect("the service stops")
@@ -105,6 +117,12 @@ pub(crate) fn config(url: &str) -> Config {
 pub(crate) fn client(address: SocketAddr) -> Client {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     CatalogServiceClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+/// A client of the internal service, with a connection of its own.
+pub(crate) fn feed_client(address: SocketAddr) -> FeedClient {
+    let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
+    FeedClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 pub(crate) fn now() -> SystemTime {
@@ -296,12 +314,12 @@ pub(crate) async fn try_delete(client: &Client, id: &str) -> Result<(), Status> 
 }
 
 /// Deletes a show, and answers for the booking service that it had no bookings.
-pub(crate) async fn delete(client: &Client, id: &str) {
+pub(crate) async fn delete(service: &Service, id: &str) {
     let answering = async {
-        let proposal = proposed(client, id).await;
-        answer(client, id, proposal.revision, Ok(())).await;
+        let proposal = proposed(&service.client, id).await;
+        answer(&service.feed, id, proposal.revision, Ok(())).await;
     };
-    let (deleted, ()) = tokio::join!(try_delete(client, id), answering);
+    let (deleted, ()) = tokio::join!(try_delete(&service.client, id), answering);
     deleted.expect("a deleted show");
 }
 
@@ -316,15 +334,20 @@ pub(crate) async fn proposed(client: &Client, id: &str) -> pb::Proposal {
 
 /// Answers a proposal as the booking service does: that it may be, or that there are bookings
 /// of these seats.
-pub(crate) async fn answer(client: &Client, id: &str, revision: i64, may_be: Result<(), &[&str]>) {
+pub(crate) async fn answer(
+    feed: &FeedClient,
+    id: &str,
+    revision: i64,
+    may_be: Result<(), &[&str]>,
+) {
     let booked_seats = may_be.err().unwrap_or_default();
-    let request = pb::AnswerProposalRequest {
+    let request = internal::AnswerProposalRequest {
         show_id: id.to_owned(),
         proposal_revision: revision,
         accepted: may_be.is_ok(),
         booked_seats: booked_seats.iter().map(ToString::to_string).collect(),
     };
-    let answered = client.clone().answer_proposal(request).await;
+    let answered = feed.clone().answer_proposal(request).await;
     answered.expect("an answer that is heard");
 }
 

@@ -246,7 +246,7 @@ async fn a_cancelled_show_is_not_changed() {
     );
     assert_eq!(metadata(&status).get("show_id"), Some(&id));
 
-    delete(&service.client, &id).await;
+    delete(&service, &id).await;
     for id in [id, ShowId::generate().to_string()] {
         let refused = try_update(&service.client, renaming(&id, "Macbeth")).await;
         assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
@@ -265,7 +265,7 @@ async fn a_repeated_update_returns_the_first_result() {
     let first = join_all(copies).await.swap_remove(0);
     // Its etag is long gone, and so is the show.
     cancel(&service.client, &show.show_id).await;
-    delete(&service.client, &show.show_id).await;
+    delete(&service, &show.show_id).await;
     assert_eq!(update(&service.client, request).await, first);
     assert_eq!(contents(&database).await, (1, 1, 5));
 }

@@ -98,7 +98,7 @@ async fn it_sends_every_show_whole_and_goes_on() {
     assert_eq!(feed.next_show().await, created);
     let cancelled = cancel(&service.client, &created.show_id).await;
     assert_eq!(feed.next_show().await, cancelled);
-    delete(&service.client, &created.show_id).await;
+    delete(&service, &created.show_id).await;
     let deleted = feed.next_deletion().await;
     assert_eq!(deleted, (24, created.show_id));
 }
@@ -119,7 +119,7 @@ async fn of_a_show_only_the_newest_snapshot_is_sent() {
     let gone = create(&service.client, hamlet()).await;
     let renamed = update(&service.client, renaming(&first.show_id, "Macbeth")).await;
     cancel(&service.client, &gone.show_id).await;
-    delete(&service.client, &gone.show_id).await;
+    delete(&service, &gone.show_id).await;
 
     let mut feed = Feed::open(&service.client, 0).await;
     assert_eq!(feed.next_show().await, second);
@@ -244,7 +244,7 @@ async fn writers_notify_each_revision() {
     let id = create(&service.client, hamlet()).await.show_id;
     update(&service.client, renaming(&id, "Macbeth")).await;
     cancel(&service.client, &id).await;
-    delete(&service.client, &id).await;
+    delete(&service, &id).await;
     for revision in 1..=5 {
         let told = timeout(SOON, listener.recv())
             .await

@@ -46,7 +46,8 @@ impl Till {
         let file = state.path().join("ledger");
         let file = file.to_str().expect("a path of text");
         let provider = Process::start("payment-sim", &["--state", file]).await;
-        let (url, catalog) = (system.database.url("booking_svc"), system.catalog.url());
+        let url = system.database.url("booking_svc");
+        let catalog = system.catalog.internal_url();
         let arguments = ["--database-url", &url, "--catalog-url", &catalog];
         let paying = [
             "--payment-provider",

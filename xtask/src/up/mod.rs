@@ -139,13 +139,19 @@ impl System {
         ports: &Ports,
         ledger: &Path,
     ) -> Result<()> {
-        let (catalog_url, payment_url) = (ports.catalog_url(), ports.payment_url());
+        let internal = ports.catalog_internal();
+        let (catalog_url, payment_url) = (format!("http://{internal}"), ports.payment_url());
         let ledger = ledger
             .to_str()
             .context("the target folder's name is no text")?;
         for (name, role, port, more) in [
             (PAYMENT_SIM, None, ports.payment, vec!["--state", ledger]),
-            ("catalog-svc", Some("catalog_svc"), ports.catalog, vec![]),
+            (
+                "catalog-svc",
+                Some("catalog_svc"),
+                ports.catalog,
+                vec!["--internal-listen", &internal],
+            ),
             (
                 "booking-svc",
                 Some("booking_svc"),

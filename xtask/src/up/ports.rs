@@ -15,6 +15,10 @@ pub(crate) struct Ports {
     #[arg(long = "catalog-port", default_value_t = 50051, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) catalog: u16,
 
+    /// The port of catalog-svc's internal service
+    #[arg(long = "catalog-internal-port", default_value_t = 50056, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) catalog_internal: u16,
+
     /// booking-svc's port
     #[arg(long = "booking-port", default_value_t = 50052, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) booking: u16,
@@ -38,6 +42,7 @@ impl Ports {
         let mut seen = HashMap::new();
         for (flag, port) in [
             ("--catalog-port", self.catalog),
+            ("--catalog-internal-port", self.catalog_internal),
             ("--booking-port", self.booking),
             ("--expiry-port", self.expiry),
             ("--postgres-port", self.postgres),
@@ -64,6 +69,11 @@ impl Ports {
         format!("http://127.0.0.1:{}", self.catalog)
     }
 
+    /// Where catalog-svc serves other services.
+    pub(crate) fn catalog_internal(&self) -> String {
+        format!("127.0.0.1:{}", self.catalog_internal)
+    }
+
     pub(crate) fn payment_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.payment)
     }
@@ -85,15 +95,16 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_flag() {
-        let (listeners, numbers): (Vec<_>, Vec<_>) = (0..5).map(|_| free()).unzip();
+        let (listeners, numbers): (Vec<_>, Vec<_>) = (0..6).map(|_| free()).unzip();
         let mut ports = Ports {
             catalog: numbers[0],
             booking: numbers[1],
             expiry: numbers[2],
             postgres: numbers[3],
             payment: numbers[4],
+            catalog_internal: numbers[5],
         };
-        let [_, booking, ..] = <[TcpListener; 5]>::try_from(listeners).expect("five");
+        let [_, booking, ..] = <[TcpListener; 6]>::try_from(listeners).expect("six");
         let error = ports.check_free().expect_err("one is taken").to_string();
         assert!(
             error.contains(&format!("port {} on", ports.booking)),

@@ -87,6 +87,7 @@ mod tests {
             expiry: 3,
             postgres: 4,
             payment: 5,
+            catalog_internal: 6,
         };
         let demo = Demo {
             show_id: "the-show".to_owned(),

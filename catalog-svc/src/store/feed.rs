@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::error::StoreError;
-use super::pool::Store;
+use super::pool::{Reader, Store};
 use super::rows::{self, select_shows};
-use crate::domain::{Entry, Page};
+use crate::domain::{Cursor, Entry, Feed, FeedPosition, Page, Show};
 
 /// The most shows of a page.
 const PAGE_SHOWS_MAX: i64 = 16;
@@ -16,32 +16,43 @@ const PAGE_SHOWS_MAX: i64 = 16;
 const PAGE_SEATS: i64 = 100_000;
 
 impl Store {
-    /// Sees that a reader can go on after this revision.
+    /// The feed as the primary has it now, and whether it ever had this cursor.
     ///
     /// # Errors
     ///
-    /// If it lies ahead of the newest, or the database fails.
-    pub async fn check_cursor(&self, after: i64) -> Result<(), StoreError> {
-        let newest = self
-            .lend("check_cursor", |connection| Box::pin(newest(connection)))
-            .await?;
-        if after > newest {
-            Err(StoreError::CursorAhead { newest })
-        } else {
-            Ok(())
-        }
+    /// If the database fails.
+    pub async fn feed(&self, reader: Reader, cursor: Cursor) -> Result<Feed, StoreError> {
+        self.lend_to(reader, "feed", move |connection| {
+            Box::pin(feed(connection, cursor))
+        })
+        .await
     }
 
     /// The next entries after a revision.
     ///
     /// # Errors
     ///
-    /// If the database fails.
-    pub async fn feed_page(&self, after: i64) -> Result<Page, StoreError> {
+    /// If the revision lies ahead of the newest, or the database fails.
+    pub async fn feed_page(&self, reader: Reader, after: i64) -> Result<Page, StoreError> {
         // The semaphore is never closed; if it were, the reads would only be unbounded.
-        let _turn = self.feed_reads.acquire().await;
-        self.lend("watch_shows", move |connection| {
+        let _turn = self.feed_reads(reader).acquire().await;
+        self.lend_to(reader, "feed_page", move |connection| {
             Box::pin(page(connection, after))
+        })
+        .await
+    }
+
+    /// A show as the primary has it, and whose it is, for a service that copies it.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it was deleted, or the database fails.
+    pub async fn show_to_copy(&self, id: ShowId) -> Result<(Feed, Show), StoreError> {
+        self.lend_to(Reader::Service, "show_to_copy", move |connection| {
+            Box::pin(async move {
+                let feed = feed(connection, Cursor::default()).await?;
+                Ok((feed, super::get_show::get(connection, id).await?))
+            })
         })
         .await
     }
@@ -53,10 +64,40 @@ pub(super) async fn newest(connection: &mut PgConnection) -> Result<i64, StoreEr
     Ok(newest.fetch_one(connection).await?)
 }
 
+async fn feed(connection: &mut PgConnection, cursor: Cursor) -> Result<Feed, StoreError> {
+    // A timeline ends where the next one begins.
+    let feed = sqlx::query!(
+        r#"SELECT installation_id, timeline_id, revision,
+                  $1 <= revision AND ($2::uuid IS NULL OR EXISTS (
+                      SELECT FROM catalog.timelines AS own
+                      WHERE own.timeline_id = $2 AND $1 <= coalesce((
+                          SELECT min(next.begins_after) FROM catalog.timelines AS next
+                          WHERE next.begins_after > own.begins_after
+                      ), revision)
+                  )) AS "has_cursor!"
+           FROM catalog.feed"#,
+        cursor.revision,
+        cursor.timeline,
+    );
+    let feed = feed.fetch_one(connection).await?;
+    Ok(Feed {
+        installation: feed.installation_id,
+        newest: FeedPosition {
+            revision: feed.revision,
+            timeline: feed.timeline_id,
+        },
+        has_cursor: feed.has_cursor,
+    })
+}
+
 async fn page(connection: &mut PgConnection, after: i64) -> Result<Page, StoreError> {
     // The newest revision is read first. Since revisions are committed in their order, the
     // second statement sees every one up to it: no row after `after` means nothing is missing.
-    let newest = newest(connection).await?;
+    let newest = feed(connection, Cursor::default()).await?.newest;
+    if newest.revision < after {
+        let newest = newest.revision;
+        return Err(StoreError::CursorAhead { newest });
+    }
     let rows = select_shows!(
         "CASE WHEN deleted_at IS NULL THEN prices END",
         "JOIN (

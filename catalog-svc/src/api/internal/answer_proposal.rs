@@ -1,10 +1,11 @@
 //! AnswerProposal.
 
 use model::{NAME_CHARS_MAX, is_hidden};
-use proto::catalog::v1 as pb;
+use proto::catalog::internal::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
 
-use super::{CatalogApi, parse};
+use super::FeedApi;
+use crate::api::parse;
 use crate::domain::{Answer, Proposed};
 use crate::store::AnswerProposal;
 
@@ -12,7 +13,7 @@ use crate::store::AnswerProposal;
 const BOOKED_SEATS_MAX: usize = 100;
 
 pub(super) async fn handle(
-    api: &CatalogApi,
+    api: &FeedApi,
     request: pb::AnswerProposalRequest,
 ) -> Result<pb::AnswerProposalResponse, ApiError> {
     api.store.mutate(parse(request)?, None).await?;
