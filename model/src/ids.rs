@@ -33,6 +33,9 @@ pub struct BookingId(Uuid);
 /// Why a text or a UUID is no id of the wanted kind. Its text is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
+    /// Nothing.
+    #[error("is empty")]
+    Empty,
     /// Not a UUID at all.
     #[error("must be a UUID, as \"0b5c1f6e-8a2d-8000-8000-000000000000\"")]
     NotAUuid,
@@ -142,13 +145,18 @@ impl From<ShowId> for Uuid {
     }
 }
 
+fn uuid(text: &str) -> Result<Uuid, IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    Uuid::try_parse(text).map_err(|_| IdError::NotAUuid)
+}
+
 impl FromStr for ShowId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Uuid::try_parse(text)
-            .map_err(|_| IdError::NotAUuid)?
-            .try_into()
+        uuid(text)?.try_into()
     }
 }
 
@@ -156,9 +164,7 @@ impl FromStr for BookingId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Uuid::try_parse(text)
-            .map_err(|_| IdError::NotAUuid)?
-            .try_into()
+        uuid(text)?.try_into()
     }
 }
 
@@ -214,6 +220,7 @@ mod tests {
         assert_eq!(BookingId::try_from(show.uuid()), Err(IdError::NotABooking));
         assert_eq!(ShowId::try_from(Uuid::new_v4()), Err(IdError::NotAShow));
         assert_eq!("A-12".parse::<ShowId>(), Err(IdError::NotAUuid));
+        assert_eq!("".parse::<BookingId>(), Err(IdError::Empty));
     }
 
     #[test]

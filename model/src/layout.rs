@@ -57,8 +57,8 @@ impl SeatLayout {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, up to [`crate::PROBLEMS_MAX`] problems.
-    pub fn new(mut description: LayoutDescription) -> Result<Self, Vec<Problem>> {
+    /// What is wrong with it.
+    pub fn new(mut description: LayoutDescription) -> Result<Self, Problems> {
         description.normalize();
         let blocks = check::check_shape(&description)?;
         let labels = check::index_labels(&description, &blocks)?;
@@ -81,12 +81,12 @@ impl SeatLayout {
     /// # Errors
     ///
     /// That it must be 1 to [`SEATS_MAX`], at the path "total_seats".
-    pub fn of_total(seats: u32) -> Result<Self, Vec<Problem>> {
+    pub fn of_total(seats: u32) -> Result<Self, Problems> {
         if !(1..=SEATS_MAX).contains(&seats) {
-            return Err(vec![Problem {
+            return Err(Problems::from(vec![Problem {
                 path: "total_seats".to_owned(),
                 message: format!("must be 1 to {SEATS_MAX}"),
-            }]);
+            }]));
         }
         Self::new(LayoutDescription::of_total(seats))
     }
@@ -226,7 +226,7 @@ impl Inner {
     }
 
     /// Finds the seats that the description names, and checks what else is by seat.
-    fn mark(&mut self) -> Result<(), Vec<Problem>> {
+    fn mark(&mut self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         let described = &self.description;
         let accessible = self.set_of(
@@ -258,12 +258,12 @@ impl Inner {
     fn set_of(&self, field: &str, labels: &[Box<str>], problems: &mut Problems) -> SeatSet {
         let mut set = SeatSet::default();
         for (i, label) in labels.iter().enumerate() {
-            let message = match self.position_of(label) {
+            let wrong = match self.position_of(label) {
                 Some(position) if set.insert(position, self.blocks.seat_count()) => continue,
-                Some(_) => format!("the seat {label:?} stands twice"),
-                None => format!("no seat has the label {label:?}"),
+                Some(_) => "is listed twice",
+                None => "is no seat of the layout",
             };
-            problems.add(format!("{field}[{i}]"), message);
+            problems.note(|| (format!("{field}[{i}]"), format!("{label:?} {wrong}")));
         }
         set
     }

@@ -26,5 +26,5 @@ pub use numbering::{NamedSeat, Numbering, NumberingError, ORDINALS_MAX, RetiredS
 pub use prices::{
     PRICE_TARGETS_MAX, PRICE_TIERS_MAX, PriceDescription, PriceList, PriceTier, PricedAt, RowRef,
 };
-pub use problem::{PROBLEMS_MAX, Problem};
+pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use text::{is_hidden, nfc, normalize};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use self::assign::Assignment;
 use crate::layout::SeatLayout;
 use crate::money::Currency;
-use crate::problem::Problem;
+use crate::problem::Problems;
 use crate::text::normalize;
 
 /// The most tiers of a price list; it has one at least.
@@ -112,11 +112,8 @@ impl PriceList {
     ///
     /// # Errors
     ///
-    /// What is wrong with them, up to [`crate::PROBLEMS_MAX`] problems.
-    pub fn new(
-        mut description: PriceDescription,
-        layout: &SeatLayout,
-    ) -> Result<Self, Vec<Problem>> {
+    /// What is wrong with them.
+    pub fn new(mut description: PriceDescription, layout: &SeatLayout) -> Result<Self, Problems> {
         description.normalize();
         let assignment = Assignment::new(&description.tiers, layout)?;
         Ok(Self {

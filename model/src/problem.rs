@@ -1,11 +1,12 @@
 //! What is wrong with a description, and where.
 
 use std::fmt;
+use std::ops::Deref;
 
 use crate::text::is_hidden;
 
-/// The most problems that are told at once.
-pub const PROBLEMS_MAX: usize = 20;
+/// The most problems that are described; the others are counted.
+pub const PROBLEMS_MAX: usize = 50;
 
 /// Something wrong with a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +23,39 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects problems, the first [`PROBLEMS_MAX`] of them.
-#[derive(Default)]
-pub(crate) struct Problems(Vec<Problem>);
+/// What is wrong, in the order of what was described: the first [`PROBLEMS_MAX`] problems, and
+/// how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    first: Vec<Problem>,
+    omitted: usize,
+}
 
 impl Problems {
+    /// How many there are beside those in here.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
     pub(crate) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        if !self.is_full() {
-            self.0.push(Problem {
+        self.note(|| (path.into(), message.into()));
+    }
+
+    /// Adds a problem, whose path and message are not made if it is only counted.
+    pub(crate) fn note<P, M>(&mut self, problem: impl FnOnce() -> (P, M))
+    where
+        P: Into<String>,
+        M: Into<String>,
+    {
+        if self.first.len() < PROBLEMS_MAX {
+            let (path, message) = problem();
+            self.first.push(Problem {
                 path: path.into(),
                 message: message.into(),
             });
+        } else {
+            self.omitted += 1;
         }
     }
 
@@ -43,18 +66,36 @@ impl Problems {
         }
     }
 
-    /// Whether looking for more is of no use.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= PROBLEMS_MAX
-    }
-
     /// `Ok` if nothing is wrong so far.
-    pub(crate) fn none_so_far(&mut self) -> Result<(), Vec<Problem>> {
-        if self.0.is_empty() {
+    pub(crate) fn none_so_far(&mut self) -> Result<(), Self> {
+        if self.first.is_empty() {
             Ok(())
         } else {
-            Err(std::mem::take(&mut self.0))
+            Err(std::mem::take(self))
         }
+    }
+}
+
+impl Deref for Problems {
+    type Target = [Problem];
+
+    fn deref(&self) -> &[Problem] {
+        &self.first
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter()
+    }
+}
+
+impl From<Vec<Problem>> for Problems {
+    fn from(first: Vec<Problem>) -> Self {
+        Self { first, omitted: 0 }
     }
 }
 

@@ -1,25 +1,24 @@
 //! Errors as the contract has them: a gRPC code, a published reason, at most one of each
 //! further detail. The only place where a [`Status`] is made.
 
+mod violations;
+mod wire;
+
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::fmt::Display;
 use std::time::Duration;
 
 use proto::errors::v1::ErrorReason;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
+use tonic::Code;
 
-use crate::{call, cause};
+use crate::cause;
+
+pub use self::violations::FieldViolations;
+pub(crate) use self::wire::Origin;
+pub use self::wire::some_of;
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "ticketing";
-
-/// The most violations that one error tells; a caller needs no more to see what is wrong, and
-/// details travel in an HTTP/2 header, which peers limit to 8 KiB or so.
-const VIOLATIONS_MAX: usize = 100;
-/// The most bytes of violations that one error tells; in that header they take a third more.
-/// The first one is told in any case.
-const VIOLATIONS_BYTES_MAX: usize = 4 * 1024;
 
 /// What a caller is advised to wait before a further try, where nothing better is known.
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -32,30 +31,21 @@ pub struct ApiError {
     message: Cow<'static, str>,
     metadata: Vec<(&'static str, String)>,
     detail: Detail,
+    /// How many more the detail would have, beside those that are in it.
+    omitted: u32,
     /// What brought it about, in words for the log.
     cause: Option<Box<str>>,
     is_quiet: bool,
 }
 
-/// What the log is told of an error and its caller is not: the source of each [`Status`] that is
-/// made here, by which it is also known from those that tonic makes.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub(crate) struct Origin {
-    /// The reason, as `ErrorInfo` has it.
-    pub(crate) reason: &'static str,
-    /// The cause, in words.
-    pub(crate) cause: Option<Box<str>>,
-    /// Whether it is no fault of ours to be logged, or logged already, whatever its code.
-    pub(crate) is_quiet: bool,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 enum Detail {
     None,
+    /// Paths of fields, each with what is wrong with it.
     BadRequest(Vec<(String, String)>),
+    /// What stands in the way, each with a description.
     Precondition {
-        kind: String,
+        kind: Box<str>,
         subjects: Vec<(String, String)>,
     },
     Quota {
@@ -73,6 +63,7 @@ impl ApiError {
             message: message.into(),
             metadata: Vec::new(),
             detail: Detail::None,
+            omitted: 0,
             cause: None,
             is_quiet: false,
         }
@@ -87,13 +78,25 @@ impl ApiError {
 
     /// INVALID_ARGUMENT for fields, with a reason of its own.
     pub fn bad_request(reason: ErrorReason, violations: Vec<(String, String)>) -> Self {
+        Self::bad_request_of(reason, violations, 0)
+    }
+
+    /// The same, where `omitted` further fields are wrong.
+    fn bad_request_of(
+        reason: ErrorReason,
+        violations: Vec<(String, String)>,
+        omitted: usize,
+    ) -> Self {
         let message = match violations.as_slice() {
             [] => "the request is not valid".to_owned(),
-            [(path, message)] => format!("{path}: {message}"),
-            [(path, message), rest @ ..] => format!("{path}: {message} (and {} more)", rest.len()),
+            [(path, message)] if omitted == 0 => format!("{path}: {message}"),
+            [(path, message), rest @ ..] => {
+                format!("{path}: {message} (and {} more)", rest.len() + omitted)
+            }
         };
         Self {
             detail: Detail::BadRequest(violations),
+            omitted: u32::try_from(omitted).unwrap_or(u32::MAX),
             ..Self::new(Code::InvalidArgument, reason, message)
         }
     }
@@ -106,7 +109,7 @@ impl ApiError {
     /// FAILED_PRECONDITION; `subjects` are what stands in the way, each with a description.
     pub fn precondition(
         reason: ErrorReason,
-        kind: impl Into<String>,
+        kind: impl Into<Box<str>>,
         message: impl Into<Cow<'static, str>>,
         subjects: Vec<(String, String)>,
     ) -> Self {
@@ -152,7 +155,7 @@ impl ApiError {
         Self::retry(
             Code::Unavailable,
             ErrorReason::DatabaseUnavailable,
-            "the database cannot be reached right now; the same request_id is safe to repeat",
+            "the database cannot be reached; it is safe to retry with the same request_id",
             RETRY_AFTER,
         )
     }
@@ -163,7 +166,7 @@ impl ApiError {
         Self::retry(
             Code::Aborted,
             ErrorReason::Contention,
-            "other transactions were in the way; nothing was changed",
+            "there was too much contention; nothing was changed, try again",
             Duration::from_millis(50),
         )
     }
@@ -184,7 +187,7 @@ impl ApiError {
         Self::retry(
             Code::Unavailable,
             ErrorReason::ShuttingDown,
-            "the server is about to stop",
+            "the server is shutting down",
             RETRY_AFTER,
         )
     }
@@ -207,7 +210,7 @@ impl ApiError {
         Self::new(
             Code::DeadlineExceeded,
             ErrorReason::DeadlineExceeded,
-            "the deadline has passed; repeat a mutation with the same request_id",
+            "the deadline has passed; retry a mutation with the same request_id",
         )
     }
 
@@ -222,6 +225,25 @@ impl ApiError {
             is_quiet: true,
             ..Self::new(Code::Internal, ErrorReason::Internal, "internal error")
         }
+    }
+
+    /// Adds a list to `ErrorInfo.metadata`, separated by commas: its first items, if not all fit,
+    /// and how many were left out.
+    #[must_use]
+    pub fn with_list<T: Display>(self, key: &'static str, items: &[T]) -> Self {
+        let mut list = String::new();
+        for (place, item) in items.iter().map(ToString::to_string).enumerate() {
+            if place > 0 && list.len() + item.len() >= wire::METADATA_VALUE_BYTES_MAX {
+                let (omitted, total) = (items.len() - place, items.len());
+                let cut = self.with(key, list);
+                return cut.with(wire::OMITTED, omitted).with(wire::TOTAL, total);
+            }
+            if place > 0 {
+                list.push(',');
+            }
+            list.push_str(&item);
+        }
+        self.with(key, list)
     }
 
     /// Says for the log what brought the error about. It must not quote what callers sent.
@@ -259,178 +281,5 @@ impl ApiError {
     }
 }
 
-impl From<ApiError> for Status {
-    fn from(error: ApiError) -> Self {
-        let mut metadata: std::collections::HashMap<_, _> = error
-            .metadata
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
-        metadata.insert("request_id".to_owned(), call::request_id());
-        let reason = error.reason.as_str_name();
-        let reason = reason.strip_prefix("ERROR_REASON_").unwrap_or(reason);
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
-        match error.detail {
-            Detail::None => {}
-            Detail::BadRequest(violations) => {
-                let violations: Vec<_> = fitting(violations, 0)
-                    .map(|(path, message)| FieldViolation::new(path, message))
-                    .collect();
-                details.set_bad_request(violations);
-            }
-            Detail::Precondition { kind, subjects } => {
-                let violations: Vec<_> = fitting(subjects, kind.len())
-                    .map(|(subject, what)| PreconditionViolation::new(kind.clone(), subject, what))
-                    .collect();
-                details.set_precondition_failure(violations);
-            }
-            Detail::Quota { subject } => {
-                let violation = QuotaViolation::new(subject, error.message.clone());
-                details.set_quota_failure(vec![violation]);
-            }
-            Detail::Retry(after) => {
-                details.set_retry_info(Some(after));
-            }
-        }
-        let mut status = Self::with_error_details(error.code, error.message, details);
-        status.set_source(Arc::new(Origin {
-            reason,
-            cause: error.cause,
-            is_quiet: error.is_quiet,
-        }));
-        status
-    }
-}
-
-/// As many violations as fit a header, each with `bytes_more` beyond its two texts.
-fn fitting(
-    violations: Vec<(String, String)>,
-    bytes_more: usize,
-) -> impl Iterator<Item = (String, String)> {
-    let mut bytes = 0;
-    let fits = move |(one, other): &(String, String)| {
-        let is_first = bytes == 0;
-        bytes += one.len() + other.len() + bytes_more;
-        is_first || bytes <= VIOLATIONS_BYTES_MAX
-    };
-    violations.into_iter().take(VIOLATIONS_MAX).take_while(fits)
-}
-
-/// Collects what is wrong with a request, so that the caller learns all of it at once.
-#[derive(Debug, Default)]
-pub struct FieldViolations(Vec<(String, String)>);
-
-impl FieldViolations {
-    /// Notes that the field at `path` is wrong.
-    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push((path.into(), message.into()));
-    }
-
-    /// The value of `parsed`, or a note that the field at `path` is wrong.
-    pub fn take<T, E: ToString>(&mut self, path: &str, parsed: Result<T, E>) -> Option<T> {
-        match parsed {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.add(path, error.to_string());
-                None
-            }
-        }
-    }
-
-    /// Whether nothing was noted.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Fails if anything was noted.
-    ///
-    /// # Errors
-    ///
-    /// INVALID_ARGUMENT with every violation.
-    pub fn check(self) -> Result<(), ApiError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.into_error())
-        }
-    }
-
-    /// The error, for a caller that knows it has noted something.
-    #[must_use]
-    pub fn into_error(self) -> ApiError {
-        ApiError::bad_request(ErrorReason::InvalidField, self.0)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_carries_reason_metadata_and_one_detail() {
-        let error = ApiError::precondition(
-            ErrorReason::SeatsUnavailable,
-            "SEAT_UNAVAILABLE",
-            "taken",
-            vec![("A-1".to_owned(), "held".to_owned())],
-        )
-        .with("show_id", 7);
-        let details = Status::from(error).get_error_details();
-        let info = details.error_info().expect("ErrorInfo");
-        assert_eq!(
-            (&*info.reason, &*info.domain),
-            ("SEATS_UNAVAILABLE", DOMAIN)
-        );
-        assert_eq!(info.metadata.get("show_id").map(String::as_str), Some("7"));
-        let precondition = details.precondition_failure().expect("PreconditionFailure");
-        assert_eq!(precondition.violations[0].subject, "A-1");
-        assert!(details.retry_info().is_none());
-    }
-
-    #[test]
-    fn all_bad_fields_are_told_at_once() {
-        let mut violations = FieldViolations::default();
-        violations.add("name", "must not be empty");
-        violations.add("venue", "is too long");
-        let status = Status::from(violations.check().expect_err("violations"));
-        assert_eq!(status.code(), Code::InvalidArgument);
-        let fields = status
-            .get_details_bad_request()
-            .expect("BadRequest")
-            .field_violations;
-        assert_eq!(
-            fields.iter().map(|v| &*v.field).collect::<Vec<_>>(),
-            ["name", "venue"]
-        );
-    }
-
-    #[test]
-    fn what_is_told_fits_a_header() {
-        let mut violations = FieldViolations::default();
-        for n in 0..90 {
-            violations.add(format!("sections[{n}]"), "x".repeat(100));
-        }
-        let status = Status::from(violations.into_error());
-        let told = status.get_details_bad_request().expect("BadRequest");
-        assert!((30..40).contains(&told.field_violations.len()));
-        assert!(
-            status.details().len() < 6 * 1024,
-            "{}",
-            status.details().len()
-        );
-
-        let subjects = |length| {
-            let subjects = (0..100).map(|n| (format!("{n:0length$}"), "is held".to_owned()));
-            let reason = ErrorReason::SeatsUnavailable;
-            let error =
-                ApiError::precondition(reason, "SEAT_UNAVAILABLE", "taken", subjects.collect());
-            let status = Status::from(error);
-            assert!(status.details().len() < 6 * 1024);
-            let told = status.get_details_precondition_failure();
-            told.expect("PreconditionFailure").violations.len()
-        };
-        assert_eq!(subjects(5), 100, "labels as they are");
-        assert!((20..40).contains(&subjects(120)));
-    }
-}
+mod tests;

@@ -94,7 +94,7 @@ fn tiers(path: &str, names: &[String], violations: &mut FieldViolations) {
     let mut seen = HashSet::new();
     for (place, name) in names.iter().enumerate() {
         if !seen.insert(name) {
-            violations.add(format!("{path}[{place}]"), "stands twice");
+            violations.add(format!("{path}[{place}]"), "is listed twice");
         }
     }
 }

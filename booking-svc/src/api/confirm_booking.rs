@@ -32,7 +32,7 @@ pub(super) fn parse(request: pb::ConfirmBookingRequest) -> Result<(Change, Paid)
     };
     let change = parse::change("confirm", said, &body, &mut violations);
     if !request.payment_token.is_empty() && !request.payment_reference.is_empty() {
-        violations.add("payment_token", "excludes payment_reference");
+        violations.add("payment_token", "cannot be combined with payment_reference");
     }
     let reference = parse::payment_reference(request.payment_reference, &mut violations);
     let token = payment::token(request.payment_token, &mut violations);

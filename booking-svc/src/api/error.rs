@@ -1,7 +1,10 @@
 //! Why a call did nothing, as the contract says it. Nothing else in this service makes an
 //! error for a caller, but for fields that do not parse.
 
+use std::time::Duration;
+
 use proto::errors::v1::ErrorReason;
+use service_kit::api_error::some_of;
 use service_kit::{ApiError, wire};
 use tonic::Code;
 
@@ -12,10 +15,6 @@ use crate::domain::{CustomerRefusal, FailureReason, Refusal, Taken};
 use crate::sales::SalesError;
 use crate::store::{CustomerError, LaneError, StoreError};
 use crate::verbs::VerbError;
-
-/// How many seats a message names; it travels in a header, and so do the details, which name
-/// them all as long as they fit.
-const SEATS_IN_MESSAGE_MAX: usize = 5;
 
 /// A label of the caller's can be of any length; its place in the request tells it as well.
 const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
@@ -108,8 +107,8 @@ impl From<Refusal> for ApiError {
                 let error = Self::precondition(
                     ErrorReason::BookingState,
                     "BOOKING_STATE",
-                    format!("the booking is {state} since {since}"),
-                    vec![(booking_id.to_string(), format!("is {state} since {since}"))],
+                    format!("the booking has been {state} since {since}"),
+                    vec![(booking_id.to_string(), format!("has been {state} since {since}"))],
                 )
                 .with("booking_id", booking_id)
                 .with("state", state)
@@ -137,7 +136,8 @@ impl From<Refusal> for ApiError {
                 .with("booking_id", id)
             }
             Refusal::PlacesNotInBooking(id, areas) => {
-                let message = format!("the booking has fewer places of {} areas", areas.len());
+                let names: Vec<_> = areas.iter().map(|(area, _)| area.as_str()).collect();
+                let message = format!("the booking has fewer places in: {}", some_of(&names));
                 let subject = |(area, has)| (area, format!("has {has} places in the booking"));
                 Self::precondition(
                     ErrorReason::SeatsNotInBooking,
@@ -148,15 +148,15 @@ impl From<Refusal> for ApiError {
                 .with("booking_id", id)
             }
             Refusal::LifetimeExceeded { booking_id, left } => {
-                let left = left.as_millis();
+                let most = format!("can last at most {} from now", minutes(left));
                 Self::precondition(
                     ErrorReason::HoldLifetimeExceeded,
                     "HOLD_LIFETIME",
-                    format!("the hold may go on for {left} ms from now at the most"),
-                    vec![(booking_id.to_string(), format!("has {left} ms left"))],
+                    format!("the hold {most}"),
+                    vec![(booking_id.to_string(), most)],
                 )
                 .with("booking_id", booking_id)
-                .with("left_ms", left)
+                .with("left_ms", left.as_millis())
             }
             Refusal::SwapCostsMore {
                 booking_id,
@@ -165,7 +165,9 @@ impl From<Refusal> for ApiError {
             } => Self::precondition(
                 ErrorReason::SwapCostsMore,
                 "SWAP_COSTS_MORE",
-                format!("the booking is paid, and would cost {by} minor units of {currency} more"),
+                format!(
+                    "the new seats cost {by} minor units of {currency} more, and the booking is paid"
+                ),
                 vec![(booking_id.to_string(), format!("would cost {by} more"))],
             )
             .with("booking_id", booking_id)
@@ -179,12 +181,15 @@ impl From<Refusal> for ApiError {
                     largest_party,
                 },
             ) => {
-                let most = format!("can be met for {largest_party} at the most");
+                let most = match largest_party {
+                    0 => "no matching seats are available".to_owned(),
+                    most => format!("matching seats are available for at most {most}"),
+                };
                 let path = format!("choices[{wish}]");
                 Self::precondition(
                     ErrorReason::ChoiceUnavailable,
                     "CHOICE_UNAVAILABLE",
-                    format!("{path} {most}"),
+                    format!("{path}: {most}"),
                     vec![(path, most)],
                 )
                 .with("show_id", show_id)
@@ -192,8 +197,11 @@ impl From<Refusal> for ApiError {
                 .with("largest_party", largest_party)
             }
             Refusal::SeatsStranded(show_id, labels) => {
-                let message = format!("would be left single: {}", some_of(&labels));
-                let subject = |label| (label, "would be left single".to_owned());
+                let message = match labels.as_slice() {
+                    [label] => format!("this would leave seat {label} isolated"),
+                    labels => format!("this would leave seats isolated: {}", some_of(labels)),
+                };
+                let subject = |label| (label, "would be left isolated".to_owned());
                 Self::precondition(
                     ErrorReason::SeatsStranded,
                     "SEAT_STRANDED",
@@ -208,16 +216,10 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// The first of some labels, and how many more there are.
-fn some_of<T: AsRef<str>>(labels: &[T]) -> String {
-    let some: Vec<&str> = labels
-        .iter()
-        .take(SEATS_IN_MESSAGE_MAX)
-        .map(T::as_ref)
-        .collect();
-    let more = labels.len().saturating_sub(SEATS_IN_MESSAGE_MAX);
-    let more = (more > 0).then(|| format!(" and {more} more"));
-    some.join(", ") + &more.unwrap_or_default()
+/// A length of time as people say it, in whole seconds.
+fn minutes(length: Duration) -> String {
+    let seconds = length.as_secs();
+    format!("{} min {} s", seconds / 60, seconds % 60)
 }
 
 impl From<CustomerRefusal> for ApiError {
@@ -257,14 +259,14 @@ fn request_id_reused() -> ApiError {
         ErrorReason::RequestIdReused,
         vec![(
             "request_id".to_owned(),
-            "was used before, for another request".to_owned(),
+            "was used before for another request".to_owned(),
         )],
     )
 }
 
 fn seats_unavailable(seats: Vec<(String, Taken)>) -> ApiError {
     let labels: Vec<_> = seats.iter().map(|(label, _)| label.as_str()).collect();
-    let message = format!("taken: {}", some_of(&labels));
+    let message = format!("seats not available: {}", some_of(&labels));
     let subjects = seats.into_iter().map(|(label, taken)| {
         let how = match taken {
             Taken::Held => "is held",

@@ -102,7 +102,7 @@ pub(super) fn labels(field: &str, labels: &[String], violations: &mut FieldViola
     let mut seen = HashSet::new();
     for (place, label) in labels.iter().enumerate() {
         if !seen.insert(label) {
-            violations.add(format!("{field}[{place}]"), "stands twice");
+            violations.add(format!("{field}[{place}]"), "is listed twice");
         }
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn places(asked: &[pb::PlaceRequest], violations: &mut FieldViolation
     let mut places = Vec::with_capacity(asked.len());
     for (place, pb::PlaceRequest { area, quantity }) in asked.iter().enumerate() {
         if !seen.insert(area) {
-            violations.add(format!("places[{place}].area"), "stands twice");
+            violations.add(format!("places[{place}].area"), "is listed twice");
         }
         match u32::try_from(*quantity) {
             Ok(quantity) if (1..=u32::from(SEATS_PER_BOOKING_MAX)).contains(&quantity) => {

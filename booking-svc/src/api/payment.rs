@@ -94,7 +94,7 @@ pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentPending,
         "PAYMENT_PENDING",
-        "a payment of the booking is under way",
+        "a payment for the booking is in progress",
         vec![(id.to_string(), "is being paid".to_owned())],
     )
     .with("booking_id", id)
@@ -105,12 +105,12 @@ pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
 pub(super) fn required(id: Option<BookingId>) -> ApiError {
     let (subject, why) = match id {
         Some(_) => ("payment_token", "must be set"),
-        None => ("confirm", "leaves no time to pay"),
+        None => ("confirm", "cannot be set: the booking has to be paid first"),
     };
     let error = ApiError::precondition(
         ErrorReason::PaymentRequired,
         "PAYMENT_REQUIRED",
-        "nothing is confirmed here that is not paid",
+        "the booking has to be paid to be confirmed",
         vec![(subject.to_owned(), why.to_owned())],
     );
     match id {
@@ -124,10 +124,10 @@ pub(super) fn not_offered() -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentNotOffered,
         "PAYMENT_NOT_OFFERED",
-        "nothing can be paid here: there is no payment provider",
+        "this server has no payment provider",
         vec![(
             "payment_token".to_owned(),
-            "no payment provider would take it".to_owned(),
+            "cannot be used without a payment provider".to_owned(),
         )],
     )
 }
@@ -148,8 +148,11 @@ impl From<PayError> for ApiError {
                 Self::precondition(
                     ErrorReason::PaymentDeclined,
                     "PAYMENT_DECLINED",
-                    format!("no money was taken ({reason}); the hold goes on until {ends}"),
-                    vec![(booking_id.to_string(), format!("is not paid: {reason}"))],
+                    format!("payment declined ({reason}); the seats stay held until {ends}"),
+                    vec![(
+                        booking_id.to_string(),
+                        format!("payment declined: {reason}"),
+                    )],
                 )
                 .with("booking_id", booking_id)
                 .with("payment_key", key)
@@ -164,7 +167,7 @@ impl From<PayError> for ApiError {
                 let error = Self::precondition(
                     ErrorReason::PaymentTooLate,
                     "PAYMENT_TOO_LATE",
-                    "the money was taken after the booking had ended, and is given back",
+                    "the payment came after the booking had ended and will be refunded",
                     vec![(booking_id.to_string(), "was paid too late".to_owned())],
                 )
                 .with("booking_id", booking_id)
@@ -177,9 +180,10 @@ impl From<PayError> for ApiError {
             PayError::Unsettled { booking_id, key } => Self::retry(
                 Code::Unavailable,
                 ErrorReason::PaymentUnavailable,
-                "what becomes of the payment is not known yet",
+                "the outcome of the payment is not known yet; retry with the same request_id",
                 RETRY_AFTER,
             )
+            .because(format!("payment {key} is not settled"))
             .with("booking_id", booking_id)
             .with("payment_key", key),
             error @ PayError::NoAmount(_) => Self::internal(&error),

@@ -54,10 +54,7 @@ pub(super) fn parse(
     let show_id = parse::show_id(&request.show_id, &mut violations);
     let request_id = parse::request_id(&request.request_id, &mut violations);
     if request.seat_labels.is_empty() && request.choices.is_empty() && request.places.is_empty() {
-        violations.add(
-            "seat_labels",
-            "must name a seat at least, without choices or places",
-        );
+        violations.add("seat_labels", "name at least one seat, choice or place");
     }
     request.seat_labels.iter_mut().for_each(normalize);
     for places in &mut request.places {

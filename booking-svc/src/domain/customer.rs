@@ -99,7 +99,7 @@ pub enum CustomerProblem {
     /// No telephone number.
     #[error(
         "must be empty or a telephone number: at most {PHONE_CHARS_MAX} digits, spaces and \
-         \"+-()./\", {PHONE_DIGITS_MIN} digits at least"
+         \"+-()./\", at least {PHONE_DIGITS_MIN} digits"
     )]
     Phone,
     /// Too long, or more than a line, or with what cannot be seen.
@@ -159,9 +159,13 @@ impl FromStr for CustomerId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| "must be a UUID")
+        Uuid::try_parse(text).map(Self).map_err(|_| {
+            if text.is_empty() {
+                "is empty"
+            } else {
+                "must be a UUID"
+            }
+        })
     }
 }
 

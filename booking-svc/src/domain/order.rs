@@ -345,6 +345,22 @@ impl Refusal {
                 | Self::PaymentRequired(_)
         )
     }
+
+    /// The same, with the seats and areas that it lists in the order in which a request names them:
+    /// a caller may be told of the first ones only.
+    #[must_use]
+    pub fn in_order_of<'a>(mut self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let place = |name: &str| {
+            let place = names.clone().position(|named| named == name);
+            place.unwrap_or(usize::MAX)
+        };
+        match &mut self {
+            Self::SeatsUnavailable(_, seats) => seats.sort_by_cached_key(|(seat, _)| place(seat)),
+            Self::AreasFull(_, areas) => areas.sort_by_cached_key(|(area, _)| place(area)),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// Why a seat cannot be had.

@@ -101,7 +101,12 @@ impl Verbs {
                     self.picker.note(wanted.show_id, ordinals_of(&booking), []);
                     return Ok(Booked { booking, sale });
                 }
-                Ok(Err(refusal)) => return Err(VerbError::Refused(refusal)),
+                Ok(Err(refusal)) => {
+                    let labels = wanted.labels.iter().map(String::as_str);
+                    let areas = wanted.places.iter().map(|places| &*places.area);
+                    let refusal = refusal.in_order_of(labels.chain(areas));
+                    return Err(VerbError::Refused(refusal));
+                }
                 Err(LaneError::SaleChanged) => {
                     sale = self.sales.refresh(wanted.show_id).await?;
                     tried.lookups += 1;

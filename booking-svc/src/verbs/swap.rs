@@ -61,6 +61,10 @@ impl Verbs {
                     self.picker.note(sale.show_id, ordinals, freed);
                     return Ok(booked);
                 }
+                Err(VerbError::Refused(refusal)) => {
+                    let refusal = refusal.in_order_of(to.iter().map(String::as_str));
+                    return Err(VerbError::Refused(refusal));
+                }
                 Err(error) => return Err(error),
             }
         }

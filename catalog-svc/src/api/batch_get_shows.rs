@@ -33,7 +33,7 @@ fn parse(texts: &[String]) -> Result<Vec<ShowId>, ApiError> {
         let path = format!("show_ids[{i}]");
         let id = parse::show_id(&mut violations, &path, text);
         if id.is_some_and(|id| !seen.insert(id)) {
-            violations.add(path, "stands twice");
+            violations.add(path, "is listed twice");
         }
         ids.extend(id);
     }

@@ -1,6 +1,6 @@
 //! CreateShow.
 
-use model::{PriceDescription, PriceList, Problem, SeatLayout};
+use model::{PriceDescription, PriceList, Problems, SeatLayout};
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
 use service_kit::{ApiError, FieldViolations};
@@ -112,7 +112,8 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
             violations,
             schedule
                 .map(|schedule| schedule.not_ahead(now))
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .into(),
         );
         return Err(wrong);
     }
@@ -154,7 +155,7 @@ fn schedule(violations: &mut FieldViolations, request: &pb::CreateShowRequest) -
     match Schedule::new(start?, end, open, close) {
         Ok(schedule) => Some(schedule),
         Err(problems) => {
-            add(violations, problems);
+            add(violations, problems.into());
             Schedule::new(start?, None, None, None).ok()
         }
     }
@@ -195,7 +196,8 @@ fn own(
     }
 }
 
-fn add(violations: &mut FieldViolations, problems: Vec<Problem>) {
+fn add(violations: &mut FieldViolations, problems: Problems) {
+    violations.omit(problems.omitted());
     for problem in problems {
         violations.add(problem.path, problem.message);
     }

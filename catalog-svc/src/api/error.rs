@@ -2,6 +2,7 @@
 
 use model::ShowId;
 use proto::errors::v1::ErrorReason;
+use service_kit::api_error::some_of;
 use service_kit::sqlstate::Failure;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Code;
@@ -14,7 +15,7 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
     match error {
         StoreError::Refused(refusal) => refused(refusal, prefix),
         StoreError::RequestIdReused => {
-            let message = "was used before, for a call with another body".to_owned();
+            let message = "was used before for another request".to_owned();
             ApiError::bad_request(
                 ErrorReason::RequestIdReused,
                 vec![("request_id".to_owned(), message)],
@@ -29,7 +30,7 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
         StoreError::RevisionAhead { newest } => ApiError::new(
             Code::OutOfRange,
             ErrorReason::CursorOutOfRange,
-            "min_revision lies ahead of the newest revision: it must be one that a write returned",
+            "min_revision is ahead of the newest revision: it must be one that a write returned",
         )
         .with("newest_revision", newest),
         error => match error.failure() {
@@ -50,7 +51,7 @@ impl From<StoreError> for ApiError {
 }
 
 /// What is said of an id that no layout has.
-pub(super) const NO_LAYOUT: &str = "is the id of no layout";
+pub(super) const NO_LAYOUT: &str = "there is no such layout";
 
 fn refused(refusal: Refusal, prefix: &str) -> ApiError {
     match refusal {
@@ -60,15 +61,15 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
             ApiError::not_found(ErrorReason::SeatLayoutNotFound, message).with("layout_id", id)
         }
         Refusal::Etag { id, now } => {
-            let message = format!("show {id} was written since; its etag is {now:?} now");
+            let message = format!("show {id} has changed; its etag is now {now:?}");
             ApiError::new(Code::Aborted, ErrorReason::EtagMismatch, message).with("etag", now)
         }
         Refusal::State { id, is } => {
             let allowed: Vec<_> = next_states(is).map(ShowState::as_str).collect();
             let message = match allowed.as_slice() {
-                [] => format!("show {id} is {is}, which does not allow it"),
+                [] => format!("show {id} is {is}, which does not allow this"),
                 next => format!(
-                    "show {id} is {is}, which does not allow it; it may go to {}",
+                    "show {id} is {is}, which does not allow this; it can become {}",
                     next.join(" or ")
                 ),
             };
@@ -85,7 +86,8 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
                 .with("show_id", show)
         }
         Refusal::SeatsBooked { id, labels } => {
-            let message = format!("seats that show {id} would lose have live bookings");
+            let names = some_of(&labels);
+            let message = format!("seats that show {id} would lose have live bookings: {names}");
             let subject = |label| (label, "has a live booking".to_owned());
             let subjects = labels.into_iter().map(subject).collect();
             let reason = ErrorReason::SeatsBooked;
@@ -101,8 +103,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
             )
         }
         Refusal::ProposalPending(id) => {
-            let message =
-                format!("another change of show {id} waits for the booking service's answer");
+            let message = format!("another change of show {id} is waiting for the booking service");
             of_show(
                 ErrorReason::ProposalPending,
                 "PROPOSAL_PENDING",
@@ -112,6 +113,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
         }
         Refusal::Invalid(problems) => {
             let mut violations = FieldViolations::default();
+            violations.omit(problems.omitted());
             for problem in problems {
                 violations.add(format!("{prefix}{}", problem.path), problem.message);
             }
@@ -125,8 +127,7 @@ fn no_shows(ids: &[ShowId]) -> ApiError {
         [id] => format!("there is no show {id}"),
         ids => format!("there are no shows for {} of the ids", ids.len()),
     };
-    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-    ApiError::not_found(ErrorReason::ShowNotFound, message).with("show_id", ids.join(","))
+    ApiError::not_found(ErrorReason::ShowNotFound, message).with_list("show_id", ids)
 }
 
 /// FAILED_PRECONDITION for what a show is.

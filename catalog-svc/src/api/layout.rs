@@ -1,7 +1,7 @@
 //! Layouts between the contract and the model.
 
 use model::{
-    Area, Coordinates, LayoutDescription, Point, Problem, RowBlock, SeatLayout, Section, Series,
+    Area, Coordinates, LayoutDescription, Point, Problems, RowBlock, SeatLayout, Section, Series,
 };
 use proto::catalog::v1 as pb;
 use service_kit::FieldViolations;
@@ -39,7 +39,8 @@ pub(super) fn parse(
 }
 
 /// Notes problems of what stands at a path in a request.
-pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Vec<Problem>) {
+pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Problems) {
+    violations.omit(problems.omitted());
     for problem in problems {
         violations.add(format!("{path}.{}", problem.path), problem.message);
     }

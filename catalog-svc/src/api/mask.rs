@@ -42,7 +42,7 @@ const QUOTED_BYTES_MAX: usize = 40;
 /// The fields that the paths name, or a note of each path that names none.
 pub(super) fn parse(violations: &mut FieldViolations, paths: &[String]) -> Vec<Field> {
     if paths.is_empty() {
-        violations.add("update_mask", "must name a field at least");
+        violations.add("update_mask", "must name at least one field");
     }
     paths
         .iter()

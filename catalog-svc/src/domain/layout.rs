@@ -15,8 +15,14 @@ pub struct LayoutId(pub Uuid);
 
 /// A text that is no id of a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a UUID, the id of a layout")]
-pub struct NoLayoutId;
+pub enum NoLayoutId {
+    /// Nothing.
+    #[error("is empty")]
+    Empty,
+    /// Not a UUID.
+    #[error("must be a UUID, the id of a layout")]
+    NotAUuid,
+}
 
 impl LayoutId {
     /// A new one.
@@ -36,7 +42,12 @@ impl FromStr for LayoutId {
     type Err = NoLayoutId;
 
     fn from_str(text: &str) -> Result<Self, NoLayoutId> {
-        Uuid::try_parse(text).map(Self).map_err(|_| NoLayoutId)
+        if text.is_empty() {
+            return Err(NoLayoutId::Empty);
+        }
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| NoLayoutId::NotAUuid)
     }
 }
 

@@ -59,9 +59,9 @@ impl ShowPatch {
         let not_ahead = self.not_ahead(now);
         let schedule = match schedule {
             Ok(schedule) if not_ahead.is_empty() => schedule,
-            Ok(_) => return Err(Refusal::Invalid(not_ahead)),
+            Ok(_) => return Err(Refusal::Invalid(not_ahead.into())),
             Err(problems) => {
-                return Err(Refusal::Invalid(merge(problems, not_ahead)));
+                return Err(Refusal::Invalid(merge(problems, not_ahead).into()));
             }
         };
         let name = self.name.as_ref().map(|name| name.as_str().to_owned());

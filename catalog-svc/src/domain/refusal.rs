@@ -1,6 +1,6 @@
 //! Why something is not written as a caller asked.
 
-use model::{Problem, ShowId};
+use model::{Problem, Problems, ShowId};
 
 use super::layout::LayoutId;
 use super::show::ShowState;
@@ -45,16 +45,16 @@ pub enum Refusal {
     /// Another change of the show waits for the booking service's answer.
     ProposalPending(ShowId),
     /// Fields that cannot be as they were asked for, each by its path in the request.
-    Invalid(Vec<Problem>),
+    Invalid(Problems),
 }
 
 impl Refusal {
     /// One field that cannot be as it was asked for.
     #[must_use]
     pub fn invalid(path: &str, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![Problem {
+        Self::Invalid(Problems::from(vec![Problem {
             path: path.to_owned(),
             message: message.into(),
-        }])
+        }]))
     }
 }

@@ -32,7 +32,7 @@ impl Mutation for CreateShow {
         let now = rows::clock(transaction).await?;
         let not_ahead = new.schedule.not_ahead(now);
         if !not_ahead.is_empty() {
-            return Err(Refusal::Invalid(not_ahead).into());
+            return Err(Refusal::Invalid(not_ahead.into()).into());
         }
         let (layout, prices) = seats(transaction, &new.seats, now).await?;
         let mut show = show(new, &layout, now);

@@ -12,7 +12,7 @@ use super::label;
 use super::labels::{LabelIndex, entry};
 use super::rows::{Block, Blocks, Seat};
 use super::series::{Sequence, path_of_name};
-use crate::problem::{Problem, Problems, check_name};
+use crate::problem::{Problems, check_name};
 use crate::text::nfc;
 
 /// Checks everything but the labels, and counts.
@@ -20,7 +20,7 @@ use crate::text::nfc;
 /// # Errors
 ///
 /// What is wrong, as far as could be looked.
-pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Vec<Problem>> {
+pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Problems> {
     let mut check = Shape::default();
     check.names(description);
     for (s, section) in description.sections.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Vec
 pub(super) fn index_labels(
     description: &LayoutDescription,
     blocks: &Blocks,
-) -> Result<LabelIndex, Vec<Problem>> {
+) -> Result<LabelIndex, Problems> {
     let mut problems = Problems::default();
     let mut entries = Vec::with_capacity(blocks.seat_count() as usize);
     let mut text = String::new();
@@ -66,6 +66,7 @@ pub(super) fn index_labels(
     }
     problems.none_so_far()?;
     let labels = LabelIndex::new(entries);
+    let mut twice = Vec::new();
     for suspects in labels.suspects() {
         let mut seen = HashSet::new();
         for seat in suspects
@@ -74,15 +75,21 @@ pub(super) fn index_labels(
         {
             write_label(description, &seat, &mut text);
             if !seen.insert(text.clone()) {
-                problems.add(
-                    path_of(description, &seat),
-                    format!("the label {text:?} stands twice"),
-                );
-            }
-            if problems.is_full() {
-                break;
+                twice.push(seat.position);
             }
         }
+    }
+    // The index has them in the order of a hash.
+    twice.sort_unstable();
+    for seat in twice
+        .into_iter()
+        .filter_map(|position| blocks.seat(position))
+    {
+        problems.note(|| {
+            write_label(description, &seat, &mut text);
+            let message = format!("the label {text:?} is used twice");
+            (path_of(description, &seat), message)
+        });
     }
     problems.none_so_far()?;
     Ok(labels)
@@ -130,17 +137,17 @@ impl Shape {
         } = description;
         if sections.is_empty() && areas.is_empty() {
             self.problems
-                .add("sections", "must be a section or an area at least");
+                .add("sections", "name at least one section or area");
         }
         if sections.len() > SECTIONS_MAX {
             self.problems
-                .add("sections", format!("must be {SECTIONS_MAX} at most"));
+                .add("sections", format!("must be at most {SECTIONS_MAX}"));
         }
         if areas.len() > AREAS_MAX {
             self.problems
-                .add("areas", format!("must be {AREAS_MAX} at most"));
+                .add("areas", format!("must be at most {AREAS_MAX}"));
         }
-        if self.problems.is_full() || sections.len() > SECTIONS_MAX || areas.len() > AREAS_MAX {
+        if sections.len() > SECTIONS_MAX || areas.len() > AREAS_MAX {
             return;
         }
         let mut names = HashSet::new();
@@ -164,7 +171,7 @@ impl Shape {
         if places > u64::from(PLACES_MAX) {
             self.problems.add(
                 "areas",
-                format!("have {places} places; {PLACES_MAX} are the most"),
+                format!("have {places} places; at most {PLACES_MAX} are allowed"),
             );
         }
         if let Some(point) = description.focal_point {
@@ -188,7 +195,7 @@ impl Shape {
         if !names.insert(name) {
             self.problems.add(
                 format!("{path}.name"),
-                format!("the name {name:?} stands twice"),
+                format!("the name {name:?} is used twice"),
             );
         }
         self.problems
@@ -221,7 +228,7 @@ impl Shape {
     fn section(&mut self, path: &str, section: &Section) {
         if section.rows.is_empty() {
             self.problems
-                .add(format!("{path}.rows"), "must have a row at least");
+                .add(format!("{path}.rows"), "must have at least one row");
         }
         for (b, rows) in section.rows.iter().enumerate() {
             if rows.runs.is_empty() || rows.runs.len() > RUNS_MAX {
@@ -262,13 +269,13 @@ impl Shape {
         if rows > u64::from(ROWS_MAX) {
             self.problems.add(
                 "sections",
-                format!("have {rows} rows; {ROWS_MAX} are the most"),
+                format!("have {rows} rows; at most {ROWS_MAX} are allowed"),
             );
         }
         if seats > u64::from(SEATS_MAX) {
             self.problems.add(
                 "sections",
-                format!("have {seats} seats; {SEATS_MAX} are the most"),
+                format!("have {seats} seats; at most {SEATS_MAX} are allowed"),
             );
         }
         for (field, labels) in [
@@ -304,7 +311,7 @@ impl Shape {
                 let _ = block.names.write(series, row, &mut name);
                 if let Some(name) = names.replace(name) {
                     let path = path_of_block(block) + ".names" + &path_of_name(series, row);
-                    let message = format!("the row name {name:?} stands twice in the section");
+                    let message = format!("the row name {name:?} is used twice in the section");
                     self.problems.add(path, message);
                 }
             }

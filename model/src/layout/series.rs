@@ -193,7 +193,7 @@ pub(super) fn path_of_name(series: &Series, place: u32) -> String {
 }
 
 fn too_many_skipped() -> String {
-    format!("must be {SKIPPED_MAX} values at most")
+    format!("must be at most {SKIPPED_MAX} values")
 }
 
 fn nothing_is_left() -> String {

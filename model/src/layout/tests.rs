@@ -295,7 +295,7 @@ fn a_layout_survives_its_json_which_is_compact() {
     assert_eq!(read, layout);
     assert_eq!(labels(&read), labels(&layout));
     let bad = serde_json::from_str::<SeatLayout>(r#"{"sections":[]}"#).expect_err("no seat");
-    assert!(bad.to_string().contains("a section or an area"), "{bad}");
+    assert!(bad.to_string().contains("one section or area"), "{bad}");
 }
 
 #[test]

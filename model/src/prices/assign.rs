@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{PRICE_TARGETS_MAX, PRICE_TIERS_MAX, PriceTier, RowRef};
 use crate::layout::{NAME_CHARS_MAX, SeatLayout};
 use crate::money::PRICE_MAX;
-use crate::problem::{Problem, Problems, check_name};
+use crate::problem::{Problems, check_name};
 
 /// No tier has this index: [`PRICE_TIERS_MAX`] is below it.
 const NO_TIER: u16 = u16::MAX;
@@ -56,7 +56,7 @@ struct Named {
 }
 
 impl Assignment {
-    pub(super) fn new(tiers: &[PriceTier], layout: &SeatLayout) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(tiers: &[PriceTier], layout: &SeatLayout) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let rest = check_tiers(tiers, &mut problems);
         problems.none_so_far()?;
@@ -127,7 +127,7 @@ fn check_tiers(tiers: &[PriceTier], problems: &mut Problems) -> Option<usize> {
         problems.add(
             "price_tiers",
             format!(
-                "name {targets} sections, rows, seats and areas; {PRICE_TARGETS_MAX} are the most"
+                "name {targets} sections, rows, seats and areas; at most {PRICE_TARGETS_MAX} are allowed"
             ),
         );
     }
@@ -141,7 +141,7 @@ fn check_tiers(tiers: &[PriceTier], problems: &mut Problems) -> Option<usize> {
         if !names.insert(&*tier.name) {
             problems.add(
                 format!("{path}.name"),
-                format!("the name {:?} stands twice", tier.name),
+                format!("the name {:?} is used twice", tier.name),
             );
         }
         if !(0..=PRICE_MAX).contains(&tier.price) {
@@ -220,7 +220,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn resolve(mut self, tiers: &[PriceTier]) -> Result<Named, Vec<Problem>> {
+    fn resolve(mut self, tiers: &[PriceTier]) -> Result<Named, Problems> {
         let mut named = Named::default();
         for (t, tier) in tiers.iter().enumerate() {
             self.tier(t, tier, &mut named);

@@ -99,7 +99,7 @@ fn of_areas(name: &str, price: i64, areas: &[&str]) -> PriceTier {
     }
 }
 
-fn priced(tiers: Vec<PriceTier>) -> Result<PriceList, Vec<Problem>> {
+fn priced(tiers: Vec<PriceTier>) -> Result<PriceList, Problems> {
     let description = PriceDescription {
         currency: eur(),
         tiers,

@@ -48,6 +48,7 @@ pub(super) fn payment_key(text: &str) -> Result<Uuid, ApiError> {
 fn key(text: &str) -> Result<Uuid, &'static str> {
     match Uuid::try_parse(text) {
         Ok(key) if !key.is_nil() => Ok(key),
+        _ if text.is_empty() => Err("is empty"),
         _ => Err("must be a UUID"),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn patch(
 ) -> CustomerPatch {
     let mut patch = CustomerPatch::default();
     if paths.is_empty() {
-        violations.add("update_mask", "must name a field at least");
+        violations.add("update_mask", "must name at least one field");
     }
     for path in paths {
         match path.as_str() {

@@ -153,12 +153,11 @@ fn parted(
         let place = missing
             .iter()
             .position(|wanted| Some(&**wanted) == label.as_deref());
-        place.map(|place| missing.swap_remove(place)).is_some()
+        place.map(|place| missing.remove(place)).is_some()
     });
     if missing.is_empty() {
         return Ok((given, kept));
     }
-    missing.sort_unstable();
     Err(refused(Refusal::NotInBooking(booking.booking_id, missing)))
 }
 

@@ -36,7 +36,7 @@ fn parse(request: pb::AnswerProposalRequest) -> Result<AnswerProposal, ApiError>
     } else if booked_seats.len() > BOOKED_SEATS_MAX {
         violations.add(
             "booked_seats",
-            format!("must be {BOOKED_SEATS_MAX} at most"),
+            format!("must be at most {BOOKED_SEATS_MAX}"),
         );
     } else {
         for (i, name) in booked_seats.iter().enumerate() {

@@ -3,7 +3,8 @@
 use super::*;
 
 fn problems(description: LayoutDescription) -> Vec<Problem> {
-    SeatLayout::new(description).err().unwrap_or_default()
+    let problems = SeatLayout::new(description).err();
+    problems.unwrap_or_default().into_iter().collect()
 }
 
 fn paths(description: LayoutDescription) -> Vec<String> {
@@ -55,7 +56,7 @@ fn labels_that_stand_twice_are_found() {
         let found = problems(one_section(blocks));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].path, path);
-        assert!(found[0].message.ends_with("stands twice"), "{found:?}");
+        assert!(found[0].message.ends_with("is used twice"), "{found:?}");
     }
     let mut two = one_section(vec![rows(a(), vec![numbers(1, 3)])]);
     two.sections
@@ -64,7 +65,7 @@ fn labels_that_stand_twice_are_found() {
         problems(two),
         [Problem {
             path: "sections[1].rows[0].runs[0]".to_owned(),
-            message: "the label \"A-3\" stands twice".to_owned()
+            message: "the label \"A-3\" is used twice".to_owned()
         }]
     );
 }
@@ -316,15 +317,24 @@ fn marks_and_coordinates_are_of_seats_that_exist() {
             "coordinates.y[2]"
         ]
     );
-    assert_eq!(found[0].message, "the seat \"1\" stands twice");
-    assert_eq!(found[1].message, "no seat has the label \"05\"");
+    assert_eq!(found[0].message, "\"1\" is listed twice");
+    assert_eq!(found[1].message, "\"05\" is no seat of the layout");
     let mut too_many = one_section(vec![rows(None, vec![numbers(1, 2)])]);
     too_many.blocked_seats = vec!["1".into(); 3];
     assert_eq!(paths(too_many), ["blocked_seats"]);
 }
 
 #[test]
-fn some_problems_are_told_not_all() {
-    let same = vec!["x".into(); SEATS_MAX as usize];
-    assert_eq!(of_run(Series::List(same)).len(), crate::PROBLEMS_MAX);
+fn the_first_problems_are_described_and_the_others_counted() {
+    // Each label is there three times.
+    let labels = |n: usize| format!("{}", n % 1_000).into();
+    let series = Series::List((0..3_000).map(labels).collect());
+    let found = SeatLayout::new(one_section(vec![rows(None, vec![series])]));
+    let found = found.expect_err("labels are used twice");
+    assert_eq!(found.len(), crate::PROBLEMS_MAX);
+    assert_eq!(found.omitted(), 2_000 - crate::PROBLEMS_MAX);
+    for (problem, place) in found.iter().zip(1_000..) {
+        let path = format!("sections[0].rows[0].runs[0].list.names[{place}]");
+        assert_eq!(problem.path, path);
+    }
 }
