@@ -25,8 +25,8 @@ use crate::store::{Newest, Store};
 
 const NAME: &str = "catalog-svc";
 
-/// The largest answer, in bytes. A show has a layout and prices, and may have both once more in a
-/// proposal: each came in a request, and beside them there is little.
+/// The largest answer, in bytes. What can be created now is answered in less than 4 MiB, which is
+/// what clients take by default; layouts and prices of earlier releases may be larger.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
 /// What it serves, by full name: to anybody, and to other services of the installation.

@@ -86,8 +86,7 @@ impl System {
     /// A client on a connection of its own, which comes back after the service does.
     #[must_use]
     pub fn catalog_client(&self) -> CatalogServiceClient<Channel> {
-        // A show of 100,000 labelled seats is beyond what tonic decodes by default.
-        CatalogServiceClient::new(channel(&self.catalog)).max_decoding_message_size(usize::MAX)
+        CatalogServiceClient::new(channel(&self.catalog))
     }
 
     /// A client on a connection of its own, which comes back after the service does.

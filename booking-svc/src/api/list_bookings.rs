@@ -1,8 +1,10 @@
 //! ListBookings.
 
+use prost::Message as _;
 use proto::booking::v1 as pb;
 use proto::booking::v1::list_bookings_request::Customer as PbCustomer;
 use service_kit::fingerprint::fingerprint;
+use service_kit::paging::PAGE_BYTES_MAX;
 use service_kit::{ApiError, FieldViolations, paging};
 
 use super::{Bookings, convert, parse};
@@ -22,13 +24,20 @@ impl Bookings {
 
         let page = self.store.bookings(&filter, after, page_size).await?;
 
-        let mut bookings = Vec::with_capacity(page.items.len());
+        let (mut bookings, mut bytes) = (Vec::with_capacity(page.items.len()), 0);
+        let (mut last, mut next) = (None, page.next);
         for record in page.items {
-            bookings.push(self.tell_record(record).await?);
+            let id = record.booking.booking_id;
+            let booking = self.tell_record(record).await?;
+            bytes += booking.encoded_len();
+            if bytes > PAGE_BYTES_MAX && last.is_some() {
+                next = last;
+                break;
+            }
+            bookings.push(booking);
+            last = Some(id);
         }
-        let next_page_token = page
-            .next
-            .map(|id| paging::page_token(query, &id.to_string()));
+        let next_page_token = next.map(|id| paging::page_token(query, &id.to_string()));
         Ok(pb::ListBookingsResponse {
             bookings,
             next_page_token: next_page_token.unwrap_or_default(),

@@ -20,8 +20,8 @@ pub use follow::follow;
 
 use crate::domain::{ProposalAnswer, Snapshot};
 
-/// More than the catalog ever sends: a layout and its prices, twice while another is proposed,
-/// each of which came to it in a request of 4 MiB at most.
+/// More than the catalog ever sends. What can be created now takes less than 4 MiB; layouts and
+/// prices of earlier releases may be larger.
 const SNAPSHOT_BYTES_MAX: usize = 24 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,10 @@
 use model::{BookingId, ShowId};
 use proto::booking::v1::list_bookings_request::Customer;
 use proto::booking::v1::{Booking, BookingState, ListBookingsRequest, ListBookingsResponse};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{PriceTier, RowBlock, SeatLayout, Section};
 use system_tests::errors::{describe, fields};
+use system_tests::system::{names, show};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -286,5 +289,55 @@ async fn a_wrong_argument_or_the_token_of_another_query_is_refused() {
     rest.page_size = 10;
     rest.page_token = token;
     assert_eq!(page(&stage, rest).await.bookings.len(), 2);
+    stage.assert_sound().await;
+}
+
+/// The client has the usual limit for answers, of 4 MiB.
+#[tokio::test]
+async fn a_page_of_the_largest_bookings_ends_before_it_is_too_large() {
+    let mut stage = Stage::start().await;
+    let seats = |count: i32| names((0..count).map(|n| format!("{n:02}")));
+    let rows = |n| RowBlock {
+        names: Some(names([format!("{n:02}")])),
+        runs: vec![seats(100)],
+        label_format: format!("{{row}}{}{{seat}}", "席".repeat(36)),
+    };
+    let mut wanted = show(1);
+    wanted.seats = Some(Seats::Layout(SeatLayout {
+        name: "A hall".to_owned(),
+        sections: vec![Section {
+            name: "席".repeat(100),
+            rows: (0..70).map(rows).collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }));
+    wanted.price_tiers = vec![PriceTier {
+        name: "券".repeat(100),
+        price: wanted.seat_price.take(),
+        ..Default::default()
+    }];
+    let show = stage.create(wanted).await;
+    let mut made = Vec::new();
+    for row in 0..70 {
+        let label = |n| format!("{row:02}{}{n:02}", "席".repeat(36));
+        let labels: Vec<_> = (0..100).map(label).collect();
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        made.push(stage.reserve(&show, &labels).await);
+    }
+    made.sort_by(|one, other| one.booking_id.cmp(&other.booking_id));
+    let request = ListBookingsRequest {
+        show_id: show,
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let first = page(&stage, request.clone()).await;
+    assert!(
+        (20..70).contains(&first.bookings.len()),
+        "{}",
+        first.bookings.len()
+    );
+    let found = all(&stage, request, 1_000, 4).await;
+    assert_eq!(ids(&found), ids(&made));
     stage.assert_sound().await;
 }

@@ -3,6 +3,7 @@
 use model::{
     Area, Coordinates, LayoutDescription, Point, Problems, RowBlock, SeatLayout, Section, Series,
 };
+use prost::Message as _;
 use proto::catalog::v1 as pb;
 use service_kit::FieldViolations;
 use service_kit::wire::timestamp;
@@ -11,6 +12,10 @@ use crate::domain::{Layout, LayoutInfo, NewLayout};
 
 /// Where a layout stands in a request.
 const PATH: &str = "layout";
+
+/// The most bytes of a layout in an answer. A show has one, and another while a proposal is
+/// pending, each with prices: together they stay below the 4 MiB that clients take by default.
+pub(super) const LAYOUT_BYTES_MAX: usize = 1_536 * 1024;
 
 /// The layout that a request describes, or notes of everything that is wrong with it. Without
 /// a name it has the one that is given beside it.
@@ -31,11 +36,25 @@ pub(super) fn parse(
     let derived_from = derived_from.map(|id| violations.take("layout.derived_from", id));
     let checked = SeatLayout::new(description(layout));
     let layout = checked.map_err(|problems| note(violations, PATH, problems));
+    if let Ok(layout) = &layout {
+        check_size(violations, layout);
+    }
     Some(NewLayout {
         name: name?,
         derived_from: derived_from.map_or(Some(None), |id| id.map(Some))?,
         layout: layout.ok()?,
     })
+}
+
+fn check_size(violations: &mut FieldViolations, layout: &SeatLayout) {
+    let bytes = write_description(layout.description()).encoded_len();
+    if bytes > LAYOUT_BYTES_MAX {
+        let message = format!(
+            "takes {bytes} bytes, at most {LAYOUT_BYTES_MAX} are allowed: name rows and seats by \
+             series, or shorter"
+        );
+        violations.add(PATH, message);
+    }
 }
 
 /// Notes problems of what stands at a path in a request.
@@ -139,6 +158,20 @@ fn number(number: i32) -> u32 {
 
 /// A layout as the contract writes it.
 pub(super) fn write(layout: &Layout) -> pb::SeatLayout {
+    let info = write_info(&layout.info);
+    pb::SeatLayout {
+        layout_id: info.layout_id,
+        name: info.name,
+        derived_from: info.derived_from,
+        seat_count: info.seat_count,
+        place_count: info.place_count,
+        create_time: info.create_time,
+        ..write_description(&layout.description)
+    }
+}
+
+/// A layout without what the catalog knows of it beside its sections and areas.
+fn write_description(layout: &LayoutDescription) -> pb::SeatLayout {
     let LayoutDescription {
         sections,
         areas,
@@ -147,7 +180,7 @@ pub(super) fn write(layout: &Layout) -> pb::SeatLayout {
         companion_seats,
         blocked_seats,
         coordinates,
-    } = &layout.description;
+    } = layout;
     pb::SeatLayout {
         sections: sections.iter().map(write_section).collect(),
         areas: areas.iter().map(write_area).collect(),
@@ -159,7 +192,7 @@ pub(super) fn write(layout: &Layout) -> pb::SeatLayout {
             x: given.x.clone(),
             y: given.y.clone(),
         }),
-        ..write_info(&layout.info)
+        ..Default::default()
     }
 }
 

@@ -1,9 +1,13 @@
 //! Prices between the contract and the model.
 
 use model::{Currency, PRICE_MAX, PriceDescription, PriceTier, RowRef};
+use prost::Message;
 use proto::catalog::v1 as pb;
 use proto::money::v1::Money;
 use service_kit::FieldViolations;
+
+/// The most bytes of a show's tiers in an answer, which may have them twice, beside two layouts.
+pub(super) const PRICES_BYTES_MAX: usize = 384 * 1024;
 
 /// The prices that a CreateShow has: tiers, or one price for everything.
 pub(super) fn parse_either(
@@ -37,6 +41,15 @@ pub(super) fn parse(
     let tiers = tiers.into_iter().collect::<Option<_>>()?;
     let mut prices = PriceDescription { currency, tiers };
     prices.normalize();
+    let bytes: usize = write(&prices).iter().map(Message::encoded_len).sum();
+    if bytes > PRICES_BYTES_MAX {
+        let message = format!(
+            "take {bytes} bytes, at most {PRICES_BYTES_MAX} are allowed: name sections or rows \
+             rather than seats"
+        );
+        parser.violations.add("price_tiers", message);
+        return None;
+    }
     Some(prices)
 }
 

@@ -18,6 +18,7 @@ mod find_by_name;
 mod find_shows;
 mod get_show;
 mod internal;
+mod largest;
 mod life;
 mod list_shows;
 mod proxy;

@@ -29,9 +29,6 @@ pub(crate) type FeedClient = CatalogFeedServiceClient<Channel>;
 /// More than anything here takes, and less than a person waits.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// The largest answer that our clients take.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// A running service.
 pub(crate) struct Service {
     pub(crate) client: Client,
@@ -116,13 +113,14 @@ pub(crate) fn config(url: &str) -> Config {
 /// A client with a connection of its own.
 pub(crate) fn client(address: SocketAddr) -> Client {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
-    CatalogServiceClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    // With the usual limit for answers, of 4 MiB.
+    CatalogServiceClient::new(endpoint.connect_lazy())
 }
 
 /// A client of the internal service, with a connection of its own.
 pub(crate) fn feed_client(address: SocketAddr) -> FeedClient {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
-    FeedClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    FeedClient::new(endpoint.connect_lazy())
 }
 
 pub(crate) fn now() -> SystemTime {
