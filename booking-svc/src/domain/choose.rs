@@ -16,8 +16,14 @@
 //! **Accessible seats** go to who asks for them, as many as were asked for and not one more.
 //! **Companion seats** go to a party with an accessible seat; to others as a box office does
 //! it, only if the wish cannot be met without.
+//!
+//! **Company** comes before all of that but sitting together: whoever is in an accessible seat has
+//! somebody of the party next to them, as far as there are others; else as near as can be, and in
+//! the same section. The rest of the party is then seated as one without accessible seats, in
+//! that section if it can be.
 
 mod apart;
+mod beside;
 mod free_seats;
 mod hall;
 mod largest;
@@ -88,10 +94,9 @@ pub fn choose(hall: &Hall, free: &FreeSeats, wish: &Wish) -> Result<Vec<u32>, No
         .iter()
         .map(|kinds| Offer::new(hall, free, wish, *kinds));
     for offer in offers.clone().filter(|_| wish.count.get() <= PARTY_MAX) {
-        if let Some(chosen) = places(&offer, wish) {
-            let mut ordinals: Vec<_> = chosen.into_iter().map(|at| hall.ordinal(at)).collect();
-            ordinals.sort_unstable();
-            return Ok(ordinals);
+        if let Some(mut chosen) = ordinals(&offer, free, wish) {
+            chosen.sort_unstable();
+            return Ok(chosen);
         }
     }
     let largest = offers
@@ -102,21 +107,61 @@ pub fn choose(hall: &Hall, free: &FreeSeats, wish: &Wish) -> Result<Vec<u32>, No
     })
 }
 
-fn places(offer: &Offer<'_>, wish: &Wish) -> Option<Vec<u32>> {
+/// The ordinals of the best seats on offer.
+fn ordinals(offer: &Offer<'_>, free: &FreeSeats, wish: &Wish) -> Option<Vec<u32>> {
     let party = Party {
         count: wish.count.get().into(),
         accessible: wish.accessible.into(),
     };
-    if wish.seating == Seating::Anywhere {
-        return offer.first(party);
+    let needs_company = party.accessible > 0 && party.count > party.accessible;
+    let chosen = match wish.seating {
+        Seating::Anywhere if needs_company => None,
+        Seating::Anywhere => Some(offer.first(party)?),
+        Seating::Together => Some(together::nearest(offer, party)?.collect()),
+        Seating::Best => match together::nearest(offer, party) {
+            Some(together) => Some(together.collect()),
+            None if needs_company => apart::accompanied(offer, party),
+            None => Some(apart::nearest(offer, party)?),
+        },
+    };
+    match chosen {
+        Some(places) => Some(
+            places
+                .into_iter()
+                .map(|at| offer.hall.ordinal(at))
+                .collect(),
+        ),
+        None => with_company(offer, free, wish, party),
     }
-    if let Some(together) = together::nearest(offer, party) {
-        return Some(together.collect());
-    }
-    match wish.seating {
-        Seating::Best => apart::nearest(offer, party),
-        Seating::Together | Seating::Anywhere => None,
-    }
+}
+
+/// Those who need an accessible seat, each with somebody near; then the rest of the party.
+fn with_company(
+    offer: &Offer<'_>,
+    free: &FreeSeats,
+    wish: &Wish,
+    party: Party,
+) -> Option<Vec<u32>> {
+    let hall = offer.hall;
+    let pairs = beside::pairs(offer, party, wish.seating)?;
+    let section = pairs.first().map(|place| hall.section_of(*place));
+    let mut chosen: Vec<_> = pairs.into_iter().map(|at| hall.ordinal(at)).collect();
+    let seated = u8::try_from(chosen.len()).ok()?;
+    let Some(count) = NonZeroU8::new(wish.count.get().checked_sub(seated)?) else {
+        return Some(chosen);
+    };
+    let mut left = free.clone();
+    chosen.iter().for_each(|ordinal| left.remove(*ordinal));
+    let wish_of_rest = |section| Wish {
+        count,
+        accessible: 0,
+        section,
+        ..wish.clone()
+    };
+    let rest = choose(hall, &left, &wish_of_rest(section))
+        .or_else(|_| choose(hall, &left, &wish_of_rest(wish.section)));
+    chosen.extend(rest.ok()?);
+    Some(chosen)
 }
 
 /// How many people, and how many of them need an accessible seat.
@@ -141,6 +186,8 @@ struct Block {
 /// What is to be kept low, the worst first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
+    /// People in accessible seats with nobody else of the party beside them, where there are others.
+    without_company: u32,
     /// People with nobody of the party beside them.
     alone: u32,
     groups: u32,
@@ -158,6 +205,7 @@ impl Block {
 impl Cost {
     fn and(self, other: Self) -> Self {
         Self {
+            without_company: self.without_company + other.without_company,
             alone: self.alone + other.alone,
             groups: self.groups + other.groups,
             lone_seats: self.lone_seats + other.lone_seats,

@@ -23,6 +23,16 @@ pub(super) fn nearest(offer: &Offer<'_>, party: Party) -> Option<Vec<u32>> {
         .or_else(|| offer.nearest(party))
 }
 
+/// The best groups in which everybody in an accessible seat has company; none if there are none.
+pub(super) fn accompanied(offer: &Offer<'_>, party: Party) -> Option<Vec<u32>> {
+    let stretches: Vec<_> = offer.stretches().collect();
+    let is_so = |groups: &Groups| groups.cost.without_company == 0;
+    in_one_section(offer, &stretches, party)
+        .filter(is_so)
+        .or_else(|| cheapest(offer, &stretches, party, 1).filter(is_so))
+        .map(|groups| groups.places)
+}
+
 struct Groups {
     cost: Cost,
     places: Vec<u32>,
@@ -122,7 +132,10 @@ fn candidates(
     for (stretch, within) in stretches.iter().enumerate() {
         let fits = |size: &u32| *size <= within.size();
         for size in sizes.clone().take_while(fits) {
-            for block in offer.blocks(within, size) {
+            for mut block in offer.blocks(within, size) {
+                if block.accessible == size && party.count > party.accessible {
+                    block.cost.without_company = size;
+                }
                 if let Some(known) = cheapest.get_mut(block.accessible as usize) {
                     *known = Some(known.map_or(block, |known| known.min(block)));
                 }

@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use model::{PriceList, SeatPlace, ShowSeats};
+use model::{Point, PriceList, SeatPlace, ShowSeats};
 
 use crate::domain::Withdrawn;
 
-/// A show's seats as whoever chooses among them sees them. It takes some 30 bytes a seat.
+/// A show's seats as whoever chooses among them sees them. It takes some 40 bytes a seat.
 #[derive(Debug)]
 pub struct Hall {
     /// By place.
@@ -37,6 +37,8 @@ struct HallSeat {
     ordinal: u32,
     tier: u16,
     kind: Kind,
+    /// Where it is drawn.
+    point: Point,
 }
 
 /// Whom a seat is for.
@@ -82,13 +84,14 @@ impl Hall {
                 *known = place;
             }
             let tier = prices.of_seat(place).map_or(0, |price| price.tier_index);
+            let point = seat.point();
             hall.push(HallSeat {
                 ordinal,
                 // A price list has fewer tiers than that.
                 tier: u16::try_from(tier).unwrap_or(u16::MAX),
                 kind,
+                point,
             });
-            let point = seat.point();
             let square = |from: i32, to: i32| u64::from(from.abs_diff(to)).pow(2);
             let distance = square(point.x, focal.x) + square(point.y, focal.y);
             let before = distances_before[place as usize];
@@ -168,6 +171,40 @@ impl Hall {
     /// All runs, those with the nearest seat first.
     pub(super) fn nearest_runs(&self) -> impl Iterator<Item = &Run> {
         self.nearest_runs.iter().map(|at| &self.runs[*at as usize])
+    }
+
+    /// How many places it has.
+    pub(super) fn seat_count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// How many sections its seats are in: all indices of theirs are below.
+    pub(super) fn section_count(&self) -> usize {
+        self.runs.last().map_or(0, |run| run.section + 1)
+    }
+
+    /// The index of the section that a place is in.
+    pub(super) fn section_of(&self, place: u32) -> usize {
+        let behind = self.runs.partition_point(|run| run.places.start <= place);
+        let run = behind.checked_sub(1).and_then(|at| self.runs.get(at));
+        run.map_or(0, |run| run.section)
+    }
+
+    /// The places of a section.
+    pub(super) fn places_of(&self, section: usize) -> Range<u32> {
+        let from = self.runs.partition_point(|run| run.section < section);
+        let to = self.runs.partition_point(|run| run.section <= section);
+        match (self.runs.get(from), to.checked_sub(1)) {
+            (Some(first), Some(last)) if last >= from => {
+                first.places.start..self.runs[last].places.end
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// Where a place is drawn.
+    pub(super) fn point(&self, place: u32) -> Point {
+        self.seats[place as usize].point
     }
 
     /// The run that a place is in.

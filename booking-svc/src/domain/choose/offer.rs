@@ -91,6 +91,7 @@ impl<'a> Offer<'a> {
             let places = from..from + size;
             Block {
                 cost: Cost {
+                    without_company: 0,
                     alone: u32::from(size == 1),
                     groups: 1,
                     lone_seats: self.vacancy.lone_beside(&stretch.run, &places),

@@ -12,6 +12,7 @@ use crate::domain::Withdrawn;
 
 mod accessible;
 mod brute_force;
+mod companions;
 mod orphans;
 mod parties;
 mod several;

@@ -143,6 +143,47 @@ async fn accessible_seats_go_to_who_asks() {
 }
 
 #[tokio::test]
+async fn a_companion_sits_beside_the_space_for_a_wheelchair_and_not_near_the_stage() {
+    let mut stage = Stage::start().await;
+    // The space is behind an aisle, in the section at the back.
+    let mut balcony = section("Balcony", &["V"], 4);
+    let mut space = section("Balcony", &["W"], 1).rows.remove(0);
+    let beside = system_tests::system::names(["2", "3", "4"]);
+    space.runs.push(beside);
+    balcony.rows.push(space);
+    let mut request = show_of(vec![section("Stalls", &["A"], 6), balcony]);
+    if let Some(Seats::Layout(layout)) = &mut request.seats {
+        layout.accessible_seats = vec!["W-1".to_owned()];
+    }
+    for (taken, seating, expected) in [
+        (vec![], Seating::Best, ["W-1", "W-2"]),
+        (vec![], Seating::Any, ["W-1", "W-2"]),
+        (vec!["W-2", "W-3"], Seating::Best, ["V-1", "W-1"]),
+        (
+            vec!["W-2", "W-3", "W-4", "V-1", "V-2", "V-3"],
+            Seating::Best,
+            ["V-4", "W-1"],
+        ),
+    ] {
+        let show = stage.create(request.clone()).await;
+        if !taken.is_empty() {
+            stage.reserve(&show, &taken).await;
+        }
+        let two = SeatChoice {
+            accessible_count: 1,
+            seating: seating.into(),
+            ..party(2)
+        };
+        assert_eq!(
+            chosen(&stage, &show, &[], &[two]).await,
+            expected,
+            "{seating:?}"
+        );
+    }
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
 async fn labels_and_choices_share_a_call_and_no_seat() {
     let mut stage = Stage::start().await;
     let request = show_of(vec![section("Stalls", &["A"], 10)]);

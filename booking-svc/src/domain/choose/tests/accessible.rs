@@ -75,7 +75,8 @@ fn anywhere_has_them_too() {
         accessible: 1,
         ..anywhere(3)
     };
-    hall.gives(&wish, &["##c#.a."]);
+    // With a companion beside the first of them.
+    hall.gives(&wish, &["#.##.a."]);
     let all = Wish {
         accessible: 2,
         ..anywhere(2)

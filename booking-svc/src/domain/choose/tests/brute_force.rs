@@ -92,11 +92,12 @@ fn best(hall: &Drawn, wish: &Wish) -> Option<Badness> {
     of(false).or_else(|| of(true))
 }
 
-fn halls() -> impl Strategy<Value = Vec<String>> {
+/// Halls of at most so many seats.
+pub(super) fn halls(seats_max: usize) -> impl Strategy<Value = Vec<String>> {
     let seat =
         prop_oneof![8 => Just('.'), 4 => Just('x'), 2 => Just('a'), 1 => Just('c'), 1 => Just('b')];
     let ends = prop_oneof![6 => Just(""), 2 => Just(" "), 2 => Just("\n"), 1 => Just("\n-\n")];
-    let hall = prop::collection::vec((seat, ends), 1..=SEATS_MAX);
+    let hall = prop::collection::vec((seat, ends), 1..=seats_max);
     hall.prop_map(|seats| {
         let text: String = seats
             .iter()
@@ -122,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn the_choice_is_the_best_there_is(rows in halls(), wish in wishes()) {
+    fn the_choice_is_the_best_there_is(rows in halls(SEATS_MAX), wish in wishes()) {
         let rows: Vec<_> = rows.iter().map(String::as_str).collect();
         let hall = drawn(&rows);
         let expected = best(&hall, &wish);
@@ -150,7 +151,7 @@ proptest! {
 
     #[test]
     fn what_is_stranded_had_company_before_and_has_none_after(
-        rows in halls(),
+        rows in halls(SEATS_MAX),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..5),
     ) {
         let rows: Vec<_> = rows.iter().map(String::as_str).collect();
