@@ -15,17 +15,18 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use model::{BookingId, ShowId};
 use service_kit::Shutdown;
+use service_kit::background::{self, Skipped, StepError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::{Command, Order, Refusal};
 use crate::sales::Sales;
-use crate::store::{CancelledSale, LaneError, Lanes, StoreError};
+use crate::store::{BadRow, CancelledSale, LaneError, Lanes, StoreError};
 
 /// How often it looks for what is left, whether or not the feed has told of anything.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How long it rests if a booking cannot be ended that is at fault itself.
+const FAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest that an order may wait for its turn.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -33,20 +34,30 @@ const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
 enum WindUpError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("no decision: {0:?}")]
-    Undecided(LaneError),
-    #[error("refused: {0:?}")]
-    Refused(Refusal),
+    #[error("no decision on booking {0}: {1:?}")]
+    Undecided(BookingId, LaneError),
+    #[error("booking {0} is not ended: {1:?}")]
+    Refused(BookingId, Refusal),
 }
 
 impl WindUpError {
     /// Whether it is about one booking or sale, so that the others can be wound up.
     fn is_local(&self) -> bool {
         match self {
-            Self::Undecided(LaneError::Fault(_) | LaneError::SaleChanged)
-            | Self::Refused(_)
+            Self::Undecided(_, error) => error.is_local(),
+            Self::Refused(..)
             | Self::Store(StoreError::BadRow(_) | StoreError::TooManySeats(_)) => true,
-            Self::Undecided(_) | Self::Store(StoreError::Db(_)) => false,
+            Self::Store(StoreError::Db(_)) => false,
+        }
+    }
+}
+
+impl StepError for WindUpError {
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage(),
+            Self::Undecided(_, error) => !matches!(error, LaneError::Fault(_)),
+            Self::Refused(..) => false,
         }
     }
 }
@@ -54,96 +65,101 @@ impl WindUpError {
 /// Winds up cancelled shows until the shutdown: what is left when it starts, and each as soon
 /// as the feed tells of it. What fails is tried again.
 pub async fn wind_up(sales: Sales, lanes: Lanes, shutdown: Shutdown) {
-    let mut retry = RETRY_MIN;
-    loop {
-        let outcome = tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            outcome = wind_up_all(&sales, &lanes) => outcome,
-        };
-        let pause = match outcome {
-            Ok(()) => {
-                retry = RETRY_MIN;
-                LOOK_INTERVAL
+    let stop = &shutdown.soft;
+    let work = WindingUp {
+        sales: &sales,
+        lanes: &lanes,
+        logged: Skipped::default(),
+    };
+    let cancellation = || sales.cancellation();
+    background::run_woken("cancelled shows", stop, cancellation, async || {
+        match stop.run_until_cancelled(work.all()).await {
+            // It was logged, and all others were ended.
+            Some(Err(error)) if error.is_local() && !error.is_outage() => Ok(FAULT_INTERVAL),
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) | None => Ok(LOOK_INTERVAL),
+        }
+    })
+    .await;
+}
+
+struct WindingUp<'a> {
+    sales: &'a Sales,
+    lanes: &'a Lanes,
+    /// Bookings that cannot be ended and of which that was logged.
+    logged: Skipped<BookingId>,
+}
+
+impl WindingUp<'_> {
+    async fn all(&self) -> Result<(), WindUpError> {
+        let mut failed = Ok(());
+        let mut after = None;
+        loop {
+            let page = self.sales.store().cancelled_sales(after).await?;
+            for sale in page.items {
+                keep(&mut failed, self.sale(sale).await)?;
             }
-            Err(error) => {
-                // Told once when it begins; a long outage must not fill the log.
-                if retry > RETRY_MIN {
-                    tracing::debug!(%error, retry_in = ?retry, "cancelled shows still cannot be wound up");
-                } else if error.is_local() {
-                    tracing::error!(%error, "a cancelled show cannot be wound up");
-                } else {
-                    tracing::warn!(%error, "winding up cancelled shows was interrupted");
-                }
-                let pause = retry;
-                retry = (retry * 2).min(RETRY_MAX);
-                pause
+            after = page.next;
+            if after.is_none() {
+                return failed;
             }
+        }
+    }
+
+    async fn sale(&self, sale: CancelledSale) -> Result<(), WindUpError> {
+        let mut bookings = 0;
+        loop {
+            let ended = self.pass(sale.show_id).await?;
+            if ended == 0 {
+                break;
+            }
+            bookings += ended;
+        }
+        self.sales.store().wound_up(sale).await?;
+        if bookings > 0 {
+            tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show was wound up");
+        }
+        Ok(())
+    }
+
+    /// Ends whatever it meets on one way through a show's bookings; how many there were.
+    async fn pass(&self, show_id: ShowId) -> Result<usize, WindUpError> {
+        let mut met = 0;
+        let mut failed = Ok(());
+        let mut after = None;
+        loop {
+            let page = self.sales.store().live_bookings(show_id, after).await?;
+            met += page.items.len();
+            let deadline = Instant::now() + ORDER_WAIT_MAX;
+            let endings = page.items.into_iter().map(|id| self.end(id, deadline));
+            for ended in join_all(endings).await {
+                keep(&mut failed, ended)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return failed.map(|()| met);
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        booking_id: Result<BookingId, BadRow>,
+        deadline: Instant,
+    ) -> Result<(), WindUpError> {
+        let booking_id = booking_id.map_err(StoreError::from).inspect_err(|error| {
+            tracing::error!(%error, "a booking of a cancelled show cannot be ended");
+        })?;
+        let error = match self.lanes.decide(void(booking_id), deadline).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(refusal)) => WindUpError::Refused(booking_id, refusal),
+            Err(error) => WindUpError::Undecided(booking_id, error),
         };
-        tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            () = sales.cancellation() => {}
-            () = tokio::time::sleep(pause) => {}
+        if !error.is_outage() && !self.logged.contains(booking_id) {
+            self.logged.add(booking_id);
+            tracing::error!(%error, "a booking of a cancelled show cannot be ended");
         }
-    }
-}
-
-async fn wind_up_all(sales: &Sales, lanes: &Lanes) -> Result<(), WindUpError> {
-    let mut failed = Ok(());
-    let mut after = None;
-    loop {
-        let page = sales.store().cancelled_sales(after).await?;
-        let Some(last) = page.last() else {
-            return failed;
-        };
-        after = Some(last.show_id);
-        for sale in page {
-            keep(&mut failed, wind_up_sale(sales, lanes, sale).await)?;
-        }
-    }
-}
-
-async fn wind_up_sale(
-    sales: &Sales,
-    lanes: &Lanes,
-    sale: CancelledSale,
-) -> Result<(), WindUpError> {
-    let mut bookings = 0;
-    loop {
-        let ended = pass(sales, lanes, sale.show_id).await?;
-        if ended == 0 {
-            break;
-        }
-        bookings += ended;
-    }
-    sales.store().wound_up(sale).await?;
-    if bookings > 0 {
-        tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show was wound up");
-    }
-    Ok(())
-}
-
-/// Ends whatever it meets on one way through a show's bookings; how many there were.
-async fn pass(sales: &Sales, lanes: &Lanes, show_id: ShowId) -> Result<usize, WindUpError> {
-    let mut met = 0;
-    let mut failed = Ok(());
-    let mut after = None;
-    loop {
-        let page = sales.store().live_bookings(show_id, after).await?;
-        met += page.items.len();
-        let deadline = Instant::now() + ORDER_WAIT_MAX;
-        let orders = page.items.into_iter().map(void);
-        for answer in join_all(orders.map(|order| lanes.decide(order, deadline))).await {
-            let ended = match answer {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(refusal)) => Err(WindUpError::Refused(refusal)),
-                Err(error) => Err(WindUpError::Undecided(error)),
-            };
-            keep(&mut failed, ended)?;
-        }
-        after = page.next;
-        if after.is_none() {
-            return failed.map(|()| met);
-        }
+        Err(error)
     }
 }
 

@@ -38,8 +38,7 @@ pub struct Config {
     #[arg(long)]
     pub once: bool,
 
-    /// The longest to sleep between two looks; a hold that is known to lapse earlier is
-    /// looked at when it does
+    /// How long to rest between two looks for holds that have ended
     #[arg(long, env = "TICKETING_POLL_INTERVAL", default_value = "500ms", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
     pub poll_interval: Duration,
 

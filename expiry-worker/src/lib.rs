@@ -11,8 +11,9 @@ use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME
 use service_kit::health::Health;
 use service_kit::postgres::{self, Database};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, Supervisor};
+use service_kit::{Shutdown, Supervisor, background};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use crate::api::Expiry;
 use crate::config::Config;
@@ -22,9 +23,6 @@ const NAME: &str = "expiry-worker";
 /// The shortest sleep between two looks, whatever the poll interval: a hold that another worker
 /// has in hand would otherwise be looked for without end.
 const SLEEP_MIN: Duration = Duration::from_millis(20);
-/// The shortest that a known lapse cuts a sleep to: each look reads over all that ended since
-/// the one before, so that under load they must not follow each other closely.
-const SLEEP_TO_LAPSE_MIN: Duration = Duration::from_millis(500);
 
 /// Works and serves on `listener` until the shutdown.
 ///
@@ -76,33 +74,19 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Databas
     Ok(database)
 }
 
-/// Sweeps whenever a hold can have lapsed, and at the poll interval at the latest.
+/// Sweeps once in each poll interval.
 async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
-    let mut in_trouble = false;
-    let mut looks = Looks::default();
-    while !shutdown.soft.is_cancelled() {
+    let stop = &shutdown.soft;
+    let looks = Mutex::new(Looks::default());
+    background::run("sweep", stop, async || {
         let mut failed = 0;
-        let swept = sweeper.look(&mut looks, &shutdown.soft, &mut failed).await;
+        let swept = sweeper
+            .look(&mut *looks.lock().await, stop, &mut failed)
+            .await;
         if failed > 0 {
             tracing::debug!(failed, "failed stale bookings");
         }
-        let next = match swept {
-            Ok(()) => sweeper.next_lapse(&looks).await,
-            Err(error) => Err(error),
-        };
-        // An outage is told once when it begins and once when it ends.
-        if next.is_err() != in_trouble {
-            in_trouble = next.is_err();
-            match &next {
-                Ok(_) => tracing::info!("working again"),
-                Err(error) => tracing::warn!(%error, "cannot work; trying on"),
-            }
-        }
-        let lapse = next.ok().flatten().unwrap_or(Duration::MAX);
-        let sleep = lapse.max(SLEEP_TO_LAPSE_MIN).min(poll_interval);
-        tokio::select! {
-            () = tokio::time::sleep(sleep.max(SLEEP_MIN)) => {}
-            () = shutdown.soft.cancelled() => {}
-        }
-    }
+        swept.map(|()| poll_interval.max(SLEEP_MIN))
+    })
+    .await;
 }

@@ -5,14 +5,18 @@
 //! each in the order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
 //! with another worker.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, join};
+use service_kit::background::Skipped;
+use service_kit::cause;
 use service_kit::postgres::{self, DbError, Lent, Pool};
-use service_kit::sqlstate::{Failure, classify};
+use service_kit::sqlstate::{Failure, classify, is_about_a_row};
 use time::OffsetDateTime;
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -42,6 +46,8 @@ const WHOLE_SWEEP_SHARE: u32 = 50;
 pub struct Sweeper {
     pool: Pool,
     batch_max: u16,
+    /// Bookings that cannot be failed.
+    skipped: Arc<Skipped<Uuid>>,
 }
 
 /// What a worker remembers from one look to the next. Only to save work: a whole sweep looks
@@ -68,6 +74,8 @@ impl Default for Looks {
 struct Batch {
     /// How many bookings it failed.
     bookings: u64,
+    /// Whether there may be more that it left.
+    is_full: bool,
     /// When the hold of the last of them ended.
     last: OffsetDateTime,
     /// Whether somebody bought meanwhile.
@@ -91,7 +99,11 @@ impl Sweeper {
     /// A sweeper that fails up to `batch_max` bookings in a transaction.
     #[must_use]
     pub fn new(pool: Pool, batch_max: u16) -> Self {
-        Self { pool, batch_max }
+        Self {
+            pool,
+            batch_max,
+            skipped: Arc::default(),
+        }
     }
 
     /// Fails every stale booking but what others have in hand. Counts them in `failed` as
@@ -195,21 +207,6 @@ impl Sweeper {
         Ok((row.get(0), row.get(1)))
     }
 
-    /// How long until the next hold can lapse; none if no hold is near.
-    ///
-    /// # Errors
-    ///
-    /// If the database does not answer.
-    pub async fn next_lapse(&self, looks: &Looks) -> Result<Option<Duration>, DbError> {
-        let client = postgres::get(&self.pool).await?;
-        let statement = client
-            .prepare_cached(include_str!("sql/next_lapse.sql"))
-            .await?;
-        let row = client.query_one(&statement, &[&looks.seen_until]).await?;
-        let seconds: Option<f64> = row.get(0);
-        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)))
-    }
-
     /// So many batches at once, each of what the others have not locked. If all were full, so that there
     /// may be more: where the first of them ended, and whether somebody bought meanwhile.
     async fn batches(
@@ -226,7 +223,7 @@ impl Sweeper {
             match done {
                 Ok(batch) => {
                     *failed += batch.map_or(0, |batch| batch.bookings);
-                    let full = batch.filter(|batch| batch.bookings >= u64::from(self.batch_max));
+                    let full = batch.filter(|batch| batch.is_full);
                     // Not the last: a batch whose turn came again may have left some of its first.
                     all = all.map(|all| {
                         let ((last, has_buyers), full) = all.zip(full)?;
@@ -253,151 +250,170 @@ impl Sweeper {
         }
     }
 
+    /// Fails a batch. If a booking is in it that cannot be failed, the batch is made smaller until
+    /// that one is alone, and then left out for a while: it must not keep the others from ending.
     async fn batch(
         &self,
         from: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<Batch>, DbError> {
+        let mut limit = self.batch_max;
         let mut attempt = 0;
         loop {
             attempt += 1;
             let client = postgres::get(&self.pool).await?;
-            let error = match self.try_batch(&client, from, until).await {
-                Ok(batch) => return Ok(batch),
+            let mut locked = None;
+            let trying = self.try_batch(&client, (from, until), limit, &mut locked);
+            let error = match trying.await {
+                Ok(()) => return Ok(locked.map(|(batch, _)| batch)),
                 Err(error) => error,
             };
-            let contention = matches!(classify(&error), Failure::Contention | Failure::Duplicate);
             // A transaction may be open on it.
             client.close();
-            if !contention || attempt == ATTEMPTS_MAX {
-                return Err(error.into());
+            let contention = matches!(classify(&error), Failure::Contention | Failure::Duplicate);
+            if contention && attempt < ATTEMPTS_MAX {
+                continue;
             }
+            let (batch, bookings) = match locked {
+                Some(locked) if is_about_a_row(&error) => locked,
+                _ => return Err(error.into()),
+            };
+            if let [booking_id] = bookings[..] {
+                let error = cause::chain(&error);
+                tracing::error!(%booking_id, error, "a stale booking cannot be failed");
+                self.skipped.add(booking_id);
+                let (bookings, is_full) = (0, true);
+                return Ok(Some(Batch {
+                    bookings,
+                    is_full,
+                    ..batch
+                }));
+            }
+            limit = u16::try_from(bookings.len() / 2).unwrap_or(limit);
+            attempt = 0;
         }
     }
 
-    /// Two round trips: lock the bookings; then write and commit.
+    /// Two round trips: lock the bookings, which are in `locked` then; write and commit.
     async fn try_batch(
         &self,
         client: &Lent,
-        from: OffsetDateTime,
-        until: OffsetDateTime,
-    ) -> Result<Option<Batch>, tokio_postgres::Error> {
-        let lock_stale = client
-            .prepare_cached(include_str!("sql/lock_stale.sql"))
-            .await?;
-        let fail_bookings = client
-            .prepare_cached(include_str!("sql/fail_bookings.sql"))
-            .await?;
-        let lock_areas = client
-            .prepare_cached(include_str!("sql/lock_areas.sql"))
-            .await?;
-        let free_places = client
-            .prepare_cached(include_str!("sql/free_places.sql"))
-            .await?;
-        let free_seats = client
-            .prepare_cached(include_str!("sql/free_seats.sql"))
-            .await?;
-        let log_expiry = client
-            .prepare_cached(include_str!("sql/log_expiry.sql"))
-            .await?;
-        let buyers = client
-            .prepare_cached(include_str!("sql/buyers.sql"))
-            .await?;
-
-        let limit = i64::from(self.batch_max);
+        (from, until): (OffsetDateTime, OffsetDateTime),
+        limit: u16,
+        locked: &mut Option<(Batch, Vec<Uuid>)>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let statements = Statements::prepare(client).await?;
+        let (limit, skipped) = (i64::from(limit), self.skipped.now());
         let (begun, rows, buyers) = join!(
             client.batch_execute("BEGIN"),
-            async { client.query(&lock_stale, &[&from, &until, &limit]).await },
+            async {
+                let parameters: [&(dyn ToSql + Sync); 4] = [&from, &until, &limit, &skipped];
+                client.query(&statements.lock_stale, &parameters).await
+            },
             // In the midst of it: after its COMMIT is when theirs has been flushed too.
-            client.query_one(&buyers, &[])
+            client.query_one(&statements.buyers, &[])
         );
         begun?;
         let rows = rows?;
         let has_buyers = buyers?.get(0);
         let Some(last) = rows.last() else {
-            client.batch_execute("ROLLBACK").await?;
-            return Ok(None);
+            return client.batch_execute("ROLLBACK").await;
         };
         let batch = Batch {
             bookings: rows.len() as u64,
+            is_full: rows.len() as u64 >= limit.unsigned_abs(),
             last: last.get(4),
             has_buyers,
         };
-        let stale = Stale::from_rows(&rows);
-        // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
-        // goes out, after them all have been polled once, only if none has failed by then.
-        let broken = AtomicBool::new(false);
-        let noted = |done: Result<u64, tokio_postgres::Error>| {
-            if done.is_err() {
-                broken.store(true, Ordering::Relaxed);
-            }
-            done
-        };
-        let commit = async {
-            let end = if broken.load(Ordering::Relaxed) {
-                "ROLLBACK"
-            } else {
-                "COMMIT"
-            };
-            client.batch_execute(end).await
-        };
-        let (shows, bookings) = &stale.with_places;
-        // Most batches have none.
-        let with_places = async |statement| {
-            if bookings.is_empty() {
-                return Ok(0);
-            }
-            client.execute(statement, &[shows, bookings]).await
-        };
-        let (failed, locked, given_back, freed, logged, committed) = join!(
-            async {
-                client
-                    .execute(
-                        &fail_bookings,
-                        &[&stale.shows, &stale.bookings, &stale.versions],
-                    )
-                    .await
-            }
-            .map(noted),
-            with_places(&lock_areas).map(noted),
-            with_places(&free_places).map(noted),
-            async {
-                let held = [
-                    &stale.seat_shows as &(dyn ToSql + Sync),
-                    &stale.seats,
-                    &stale.seat_owners,
-                ];
-                client.execute(&free_seats, &held).await
-            }
-            .map(noted),
-            async {
-                client
-                    .execute(
-                        &log_expiry,
-                        &[&stale.shows, &stale.bookings, &stale.versions],
-                    )
-                    .await
-            }
-            .map(noted),
-            commit,
-        );
-        failed?;
-        locked?;
-        given_back?;
-        freed?;
-        logged?;
-        committed?;
-        Ok(Some(batch))
+        *locked = Some((batch, rows.iter().map(|row| row.get(1)).collect()));
+        write(client, &statements, &Stale::from_rows(&rows)?).await
     }
 }
 
+/// The statements of a batch.
+struct Statements {
+    lock_stale: Statement,
+    fail_bookings: Statement,
+    lock_areas: Statement,
+    free_places: Statement,
+    free_seats: Statement,
+    log_expiry: Statement,
+    buyers: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Lent) -> Result<Self, tokio_postgres::Error> {
+        let prepare = |sql| client.prepare_cached(sql);
+        Ok(Self {
+            lock_stale: prepare(include_str!("sql/lock_stale.sql")).await?,
+            fail_bookings: prepare(include_str!("sql/fail_bookings.sql")).await?,
+            lock_areas: prepare(include_str!("sql/lock_areas.sql")).await?,
+            free_places: prepare(include_str!("sql/free_places.sql")).await?,
+            free_seats: prepare(include_str!("sql/free_seats.sql")).await?,
+            log_expiry: prepare(include_str!("sql/log_expiry.sql")).await?,
+            buyers: prepare(include_str!("sql/buyers.sql")).await?,
+        })
+    }
+}
+
+/// Fails what is locked, and commits; one round trip.
+async fn write(
+    client: &Lent,
+    statements: &Statements,
+    stale: &Stale,
+) -> Result<(), tokio_postgres::Error> {
+    // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
+    // goes out, after them all have been polled once, only if none has failed by then.
+    let broken = AtomicBool::new(false);
+    let noted = |done: Result<u64, tokio_postgres::Error>| {
+        if done.is_err() {
+            broken.store(true, Ordering::Relaxed);
+        }
+        done
+    };
+    let commit = async {
+        let end = if broken.load(Ordering::Relaxed) {
+            "ROLLBACK"
+        } else {
+            "COMMIT"
+        };
+        client.batch_execute(end).await
+    };
+    let (shows, bookings) = &stale.with_places;
+    // Most batches have none.
+    let with_places = async |statement| {
+        if bookings.is_empty() {
+            return Ok(0);
+        }
+        client.execute(statement, &[shows, bookings]).await
+    };
+    let versions: [&(dyn ToSql + Sync); 3] = [&stale.shows, &stale.bookings, &stale.versions];
+    let held: [&(dyn ToSql + Sync); 3] = [&stale.seat_shows, &stale.seats, &stale.seat_owners];
+    let (failed, locked, given_back, freed, logged, committed) = join!(
+        client
+            .execute(&statements.fail_bookings, &versions)
+            .map(noted),
+        with_places(&statements.lock_areas).map(noted),
+        with_places(&statements.free_places).map(noted),
+        client.execute(&statements.free_seats, &held).map(noted),
+        client.execute(&statements.log_expiry, &versions).map(noted),
+        commit,
+    );
+    failed?;
+    locked?;
+    given_back?;
+    freed?;
+    logged?;
+    committed
+}
+
 impl Stale {
-    fn from_rows(rows: &[tokio_postgres::Row]) -> Self {
+    fn from_rows(rows: &[tokio_postgres::Row]) -> Result<Self, tokio_postgres::Error> {
         let mut stale = Self::default();
         let mut seats = Vec::with_capacity(2 * rows.len());
         for row in rows {
             let (show_id, booking_id): (Uuid, Uuid) = (row.get(0), row.get(1));
-            let ordinals: Vec<i32> = row.get(2);
+            let ordinals: Vec<i32> = row.try_get(2)?;
             stale.shows.push(show_id);
             stale.bookings.push(booking_id);
             stale.versions.push(row.get(3));
@@ -414,6 +430,6 @@ impl Stale {
             stale.seats.push(seat);
             stale.seat_owners.push(booking_id);
         }
-        stale
+        Ok(stale)
     }
 }

@@ -4,11 +4,14 @@
 //! Invariant: a failure is logged when it begins, and again only if it turns out to be worse; its
 //! end is logged once. So an outage does not fill the log, and a fault does not hide in it.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::{Future, pending};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,6 +21,11 @@ use crate::cause;
 pub const RETRY_MIN: Duration = Duration::from_millis(100);
 /// The longest to wait between two attempts.
 pub const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// How long [`Skipped`] leaves something alone.
+const SKIPPED_FOR: Duration = Duration::from_secs(60);
+/// The most that it remembers.
+const SKIPPED_MAX: usize = 1_000;
 
 /// Why a step failed.
 pub trait StepError: Error + 'static {
@@ -119,6 +127,47 @@ impl Trouble {
     }
 }
 
+/// What was at fault itself, and is left alone for a minute so that it holds up nothing else.
+#[derive(Debug)]
+pub struct Skipped<T>(Mutex<HashMap<T, Instant>>);
+
+impl<T: Copy + Eq + Hash> Skipped<T> {
+    /// Leaves it alone from now on, for a minute.
+    pub fn add(&self, it: T) {
+        let mut skipped = self.lock();
+        if skipped.len() >= SKIPPED_MAX {
+            // Then the others come again sooner.
+            skipped.clear();
+        }
+        skipped.insert(it, Instant::now() + SKIPPED_FOR);
+    }
+
+    /// What is to be left alone now.
+    pub fn now(&self) -> Vec<T> {
+        let mut skipped = self.lock();
+        skipped.retain(|_, until| *until > Instant::now());
+        skipped.keys().copied().collect()
+    }
+
+    /// Whether it is to be left alone now.
+    pub fn contains(&self, it: T) -> bool {
+        self.lock()
+            .get(&it)
+            .is_some_and(|until| *until > Instant::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<T, Instant>> {
+        // An entry is there or not.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Skipped<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
 /// Waits that double, each with jitter of up to a half, so that those who failed together do not
 /// come back together.
 #[derive(Debug, Clone)]
@@ -157,8 +206,6 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -223,5 +270,21 @@ mod tests {
         })
         .await;
         assert_eq!((steps.get(), began.elapsed()), (2, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_skipped_comes_again_and_is_bounded() {
+        let skipped = Skipped::default();
+        skipped.add(1);
+        sleep(SKIPPED_FOR / 2).await;
+        skipped.add(2);
+        assert!(skipped.contains(1) && skipped.now().len() == 2);
+        sleep(SKIPPED_FOR / 2).await;
+        assert!(!skipped.contains(1));
+        assert_eq!(skipped.now(), [2]);
+        for it in 0..2 * SKIPPED_MAX {
+            skipped.add(it);
+            assert!(skipped.contains(it) && skipped.now().len() <= SKIPPED_MAX);
+        }
     }
 }

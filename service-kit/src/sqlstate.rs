@@ -22,6 +22,17 @@ pub enum Failure {
     Fault,
 }
 
+impl Failure {
+    /// Whether it passes by itself.
+    #[must_use]
+    pub fn is_outage(self) -> bool {
+        match self {
+            Self::ConnectionLost | Self::Contention | Self::Timeout => true,
+            Self::Duplicate | Self::Fault => false,
+        }
+    }
+}
+
 /// Reads an error.
 #[must_use]
 pub fn classify(error: &Error) -> Failure {
@@ -39,6 +50,19 @@ pub fn classify(error: &Error) -> Failure {
         };
     };
     of_state(state)
+}
+
+/// Whether an error may be about one row among those that a statement touched: a value that cannot
+/// be read or computed with, or that breaks a rule of the schema. The others may do without it.
+#[must_use]
+pub fn is_about_a_row(error: &Error) -> bool {
+    // Class 22 is "data exception", 23 "integrity constraint violation", TK our own.
+    match error.code() {
+        None => classify(error) == Failure::Fault,
+        Some(state) => ["22", "23", "TK"]
+            .iter()
+            .any(|class| state.code().starts_with(class)),
+    }
 }
 
 /// One error of a chain in words for the log, as [`crate::cause::chain`] joins them. Of what the

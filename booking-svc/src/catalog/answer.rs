@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use model::ShowId;
 use service_kit::Shutdown;
-use tokio::time::sleep;
+use service_kit::background::{self, Skipped, StepError};
 
 use super::{Catalog, CatalogError};
 use crate::sales::Sales;
@@ -12,8 +13,6 @@ use crate::store::StoreError;
 
 /// How often to look for answers that another replica has given and may not have told.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 enum TellError {
@@ -23,42 +22,54 @@ enum TellError {
     Store(#[from] StoreError),
 }
 
-/// Tells answers until the shutdown.
-pub async fn tell_answers(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
-    let mut retry = RETRY_MIN;
-    loop {
-        let wait = match tell_all(&catalog, &sales).await {
-            Ok(()) => {
-                retry = RETRY_MIN;
-                LOOK_INTERVAL
-            }
-            Err(error) => {
-                // Told once when it begins; a long outage must not fill the log.
-                if retry == RETRY_MIN {
-                    tracing::warn!(%error, "an answer to the catalog could not be told");
-                }
-                let wait = retry;
-                retry = (retry * 2).min(RETRY_MAX);
-                wait
-            }
-        };
-        tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            () = sales.answered() => {}
-            () = sleep(wait) => {}
+impl StepError for TellError {
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.is_outage(),
+            Self::Store(error) => error.is_outage(),
         }
     }
 }
 
+/// Tells answers until the shutdown.
+pub async fn tell_answers(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
+    let stop = &shutdown.soft;
+    let answered = || sales.answered();
+    let refused = Skipped::default();
+    background::run_woken("answers", stop, answered, async || {
+        let telling = tell_all(&catalog, &sales, &refused);
+        stop.run_until_cancelled(telling).await.transpose()?;
+        Ok::<_, TellError>(LOOK_INTERVAL)
+    })
+    .await;
+}
+
 /// One that cannot be told stands in no other's way.
-async fn tell_all(catalog: &Catalog, sales: &Sales) -> Result<(), TellError> {
-    let mut told = Ok(());
-    for answer in sales.store().unheard_answers().await? {
-        match catalog.answer(&answer).await {
-            Ok(()) => sales.store().answer_heard(&answer).await?,
-            Err(error) if error.is_outage() => return Err(error.into()),
-            Err(error) => told = Err(error.into()),
+async fn tell_all(
+    catalog: &Catalog,
+    sales: &Sales,
+    refused: &Skipped<ShowId>,
+) -> Result<(), TellError> {
+    let mut after = None;
+    loop {
+        let page = sales.store().unheard_answers(after).await?;
+        for answer in page.items {
+            let show_id = answer.show_id;
+            if refused.contains(show_id) {
+                continue;
+            }
+            match catalog.answer(&answer).await {
+                Ok(()) => sales.store().answer_heard(&answer).await?,
+                Err(error) if error.is_outage() => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(%show_id, %error, "the catalog does not take an answer");
+                    refused.add(show_id);
+                }
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
         }
     }
-    told
 }

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use model::Amount;
 use payment::{RefundFate, RefundKey};
-use service_kit::Shutdown;
+use service_kit::{Shutdown, background};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{PayError, Payments, attempt_of};
@@ -21,45 +22,51 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest that a question is asked again before its row is put back; shorter than the
 /// shortest time that a row is taken up for.
 const QUESTION_MAX: Duration = Duration::from_millis(1_500);
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How many rows are worked on at once.
+const AT_ONCE: usize = 32;
+
+/// A row that was taken up.
+#[derive(Debug)]
+enum Due {
+    Payment(PaymentRecord),
+    Refund(DueRefund),
+}
 
 /// Settles what is left until the shutdown, from the start on.
 pub async fn keep_settled(payments: Payments, shutdown: Shutdown) {
-    let mut pause = LOOK_INTERVAL;
-    loop {
-        let settled = tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            settled = payments.settle_due() => settled,
-        };
-        pause = match settled {
-            Ok(()) => LOOK_INTERVAL,
-            Err(error) => {
-                // Told once when it begins; a long outage must not fill the log.
-                if pause == LOOK_INTERVAL {
-                    tracing::warn!(%error, "the settling of payments was interrupted");
-                }
-                (pause * 2).min(RETRY_MAX)
-            }
-        };
-        tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+    let stop = &shutdown.soft;
+    // Further rows are taken up only as those before are done with, and one that takes long holds
+    // up no other.
+    let (sender, due) = mpsc::channel(1);
+    let taking_up = background::run("payments", stop, || payments.take_up(&sender));
+    let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
+    let settling = due.for_each_concurrent(AT_ONCE, |due| payments.settle_due(due));
+    tokio::select! {
+        () = taking_up => {}
+        () = settling => {}
+        () = stop.cancelled() => {}
     }
 }
 
 impl Payments {
-    /// Takes up all that is due, a page at a time.
-    async fn settle_due(&self) -> Result<(), StoreError> {
+    /// Takes up a page of what is due, and hands it over; how long to rest then.
+    async fn take_up(&self, sender: &mpsc::Sender<Due>) -> Result<Duration, StoreError> {
         let store = self.sales.store();
-        loop {
-            let payments = store.due_payments().await?;
-            let refunds = store.due_refunds().await?;
-            if payments.is_empty() && refunds.is_empty() {
-                return Ok(());
-            }
-            join_all(payments.iter().map(|record| self.settle_late(record))).await;
-            join_all(refunds.iter().map(|refund| self.give_back(refund))).await;
+        let payments = store.due_payments().await?.into_iter().map(Due::Payment);
+        let refunds = store.due_refunds().await?.into_iter().map(Due::Refund);
+        let mut rest = LOOK_INTERVAL;
+        for due in payments.chain(refunds) {
+            rest = Duration::ZERO;
+            // The receiver lives as long as this does.
+            let _ = sender.send(due).await;
+        }
+        Ok(rest)
+    }
+
+    async fn settle_due(&self, due: Due) {
+        match due {
+            Due::Payment(record) => self.settle_late(&record).await,
+            Due::Refund(refund) => self.give_back(&refund).await,
         }
     }
 

@@ -57,6 +57,22 @@ pub enum LaneError {
 pub struct Fault(Arc<str>);
 
 impl LaneError {
+    /// Whether it is about this order, so that others may do better.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::DeadlineExceeded
+            | Self::Contention
+            | Self::SaleChanged
+            | Self::PicksTaken(_)
+            | Self::Fault(_) => true,
+            Self::Overloaded
+            | Self::DatabaseUnavailable
+            | Self::ShuttingDown
+            | Self::OutcomeUnknown => false,
+        }
+    }
+
     fn fault(what: impl Display) -> Self {
         Self::Fault(Fault(what.to_string().into()))
     }

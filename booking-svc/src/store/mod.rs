@@ -24,6 +24,7 @@ mod transact;
 mod wind_up;
 
 use model::NumberingError;
+use service_kit::background::StepError;
 use service_kit::postgres::{DbError, Pool};
 
 pub use areas::AreaCount;
@@ -51,6 +52,15 @@ pub enum StoreError {
     /// A show from the catalog has had more seats in its life than can be told apart.
     #[error(transparent)]
     TooManySeats(#[from] NumberingError),
+}
+
+impl StepError for StoreError {
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Db(error) => error.is_outage(),
+            Self::BadRow(_) | Self::TooManySeats(_) => false,
+        }
+    }
 }
 
 impl From<tokio_postgres::Error> for StoreError {

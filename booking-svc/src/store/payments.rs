@@ -35,49 +35,19 @@ impl Store {
         show_id: ShowId,
         key: Uuid,
     ) -> Result<Option<PaymentRecord>, StoreError> {
-        Ok(self.payments(&[(show_id, key)]).await?.remove(&key))
-    }
-
-    /// Attempts to pay by their keys.
-    ///
-    /// # Errors
-    ///
-    /// If the database does not answer.
-    pub async fn payments(
-        &self,
-        keys: &[(ShowId, Uuid)],
-    ) -> Result<HashMap<Uuid, PaymentRecord>, StoreError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let (shows, keys): (Vec<_>, Vec<_>) =
-            keys.iter().map(|(show, key)| (show.uuid(), *key)).unzip();
-        let client = postgres::get(&self.pool).await?;
-        let statement = client.prepare_cached(BY_KEYS).await?;
-        let found = client.query(&statement, &[&shows, &keys]).await?;
-        let records = found.iter().map(|row| {
-            let record = record(row, 0)?;
-            Ok((record.key, record))
-        });
-        records.collect()
+        let found = self.payment_rows(&[show_id.uuid()], &[key]).await?;
+        Ok(found.first().map(|row| record(row, 0)).transpose()?)
     }
 
     /// Takes up attempts whose deadline has passed, at most 32: they are nobody else's for a
-    /// while, and then are due again.
+    /// while, and then are due again. Those that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn due_payments(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        let client = postgres::get(&self.pool).await?;
-        let statement = client
-            .prepare_cached(include_str!("sql/due_payments.sql"))
-            .await?;
-        let due = client
-            .query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX])
-            .await?;
-        drop(client);
-        Ok(self.payments(&keys(&due)?).await?.into_values().collect())
+        let due = self.take_up(include_str!("sql/due_payments.sql")).await?;
+        self.payments_of(&due).await
     }
 
     /// Takes up refunds that have yet to be made, at most 32, in the same way.
@@ -86,17 +56,11 @@ impl Store {
     ///
     /// If the database does not answer.
     pub async fn due_refunds(&self) -> Result<Vec<DueRefund>, StoreError> {
-        let client = postgres::get(&self.pool).await?;
-        let statement = client
-            .prepare_cached(include_str!("sql/due_refunds.sql"))
-            .await?;
-        let due = client
-            .query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX])
-            .await?;
-        drop(client);
-        let payments = self.payments(&keys(&due)?).await?;
+        let due = self.take_up(include_str!("sql/due_refunds.sql")).await?;
+        let payments = self.payments_of(&due).await?;
+        let payments: HashMap<_, _> = payments.into_iter().map(|it| (it.key, it)).collect();
         let refunds = due.iter().filter_map(|row| {
-            // It is there: the refund refers to it.
+            // It is there, unless it cannot be read: the refund refers to it.
             let payment = payments.get(&row.get(1))?.clone();
             Some(DueRefund {
                 key: row.get(2),
@@ -105,6 +69,32 @@ impl Store {
             })
         });
         Ok(refunds.collect())
+    }
+
+    /// Takes rows up; each begins with its show and the key of its payment.
+    async fn take_up(&self, due: &str) -> Result<Vec<Row>, StoreError> {
+        let client = postgres::get(&self.pool).await?;
+        let statement = client.prepare_cached(due).await?;
+        let due = client.query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX]);
+        Ok(due.await?)
+    }
+
+    /// The payments that rows begin with, those that can be read.
+    async fn payments_of(&self, rows: &[Row]) -> Result<Vec<PaymentRecord>, StoreError> {
+        let column = |at| rows.iter().map(|row| row.get(at)).collect();
+        let (shows, keys): (Vec<Uuid>, Vec<Uuid>) = (column(0), column(1));
+        let found = self.payment_rows(&shows, &keys).await?;
+        Ok(rows::readable(&found, 1, |row| record(row, 0)))
+    }
+
+    /// Attempts to pay by their keys.
+    async fn payment_rows(&self, shows: &[Uuid], keys: &[Uuid]) -> Result<Vec<Row>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = postgres::get(&self.pool).await?;
+        let statement = client.prepare_cached(BY_KEYS).await?;
+        Ok(client.query(&statement, &[&shows, &keys]).await?)
     }
 
     /// Notes what became of a refund.
@@ -131,14 +121,6 @@ impl Store {
             .await?;
         Ok(())
     }
-}
-
-/// The show and the payment's key, which rows begin with.
-fn keys(rows: &[Row]) -> Result<Vec<(ShowId, Uuid)>, BadRow> {
-    let keys = rows
-        .iter()
-        .map(|row| Ok((rows::show_id(row.get(0))?, row.get(1))));
-    keys.collect()
 }
 
 /// Reads the columns of `payment.sql`, the first of which is the row's column `at`.

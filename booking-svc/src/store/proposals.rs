@@ -5,7 +5,9 @@
 use deadpool_postgres::Transaction;
 use model::{ShowId, ShowSeats};
 use service_kit::postgres;
+use uuid::Uuid;
 
+use super::bookings::Page;
 use super::{Store, StoreError, areas, rows};
 use crate::domain::{BOOKED_SEATS_MAX, Proposal, ProposalAnswer, ProposedChange};
 
@@ -13,18 +15,23 @@ use crate::domain::{BOOKED_SEATS_MAX, Proposal, ProposalAnswer, ProposedChange};
 const ANSWERS_MAX: i64 = 100;
 
 impl Store {
-    /// Answers that the catalog may not have heard, some of them if there are many.
+    /// Answers that the catalog may not have heard: those after `after` by show, at most 100, and
+    /// where the next ones begin if there may be more.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn unheard_answers(&self) -> Result<Vec<ProposalAnswer>, StoreError> {
+    pub async fn unheard_answers(
+        &self,
+        after: Option<Uuid>,
+    ) -> Result<Page<ProposalAnswer, Uuid>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/unheard_answers.sql"))
             .await?;
-        let found = client.query(&statement, &[&ANSWERS_MAX]).await?;
-        let answers = found.into_iter().map(|row| {
+        let after = after.unwrap_or_default();
+        let found = client.query(&statement, &[&after, &ANSWERS_MAX]).await?;
+        let items = rows::readable(&found, 0, |row| {
             Ok(ProposalAnswer {
                 show_id: rows::show_id(row.get(0))?,
                 proposal: row.get(1),
@@ -32,7 +39,8 @@ impl Store {
                 booked_seats: row.get(3),
             })
         });
-        answers.collect()
+        let next = rows::next_after(&found, ANSWERS_MAX);
+        Ok(Page { items, next })
     }
 
     /// Notes that the catalog has heard an answer.

@@ -1,6 +1,7 @@
 //! Rows of the database as values of the domain.
 
 use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use model::{BookingId, ShowId};
@@ -19,6 +20,37 @@ use crate::domain::{
 pub struct BadRow {
     column: &'static str,
     row: String,
+}
+
+/// Reads what can be read. A row that cannot be stands in no other's way: it is logged as an
+/// error, under the id in its column `id`, and left out.
+pub(super) fn readable<T>(
+    rows: &[Row],
+    id: usize,
+    read: impl Fn(&Row) -> Result<T, BadRow>,
+) -> Vec<T> {
+    let read = rows.iter().filter_map(|row| {
+        // The driver panics where a value is not of its column's type.
+        match catch_unwind(AssertUnwindSafe(|| read(row))) {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => tracing::error!(%error, "a row cannot be read"),
+            Err(_) => {
+                let row = row.try_get::<_, Uuid>(id).ok();
+                tracing::error!(
+                    row = row.map(tracing::field::display),
+                    "a row cannot be read"
+                );
+            }
+        }
+        None
+    });
+    read.collect()
+}
+
+/// Where the next page begins, if a page of rows by the id in their first column is full.
+pub(super) fn next_after(rows: &[Row], page_max: i64) -> Option<Uuid> {
+    let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= page_max);
+    rows.last().filter(|_| is_full).map(|row| row.get(0))
 }
 
 /// How many columns of a row are a booking's, in the order that every statement of this room

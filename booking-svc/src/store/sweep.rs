@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use service_kit::postgres;
+use service_kit::{background, postgres};
 use tokio_util::sync::CancellationToken;
 
 use super::{Store, StoreError};
@@ -23,19 +23,16 @@ const SWEEPS: [&str; 2] = [
 impl Store {
     /// Forgets old request ids, a bounded batch at a time, until the stop.
     pub async fn sweep_requests(self, stop: CancellationToken) {
-        loop {
+        background::run("sweep", &stop, async || {
             for sweep in SWEEPS {
-                match self.sweep(sweep).await {
-                    Ok(0) => {}
-                    Ok(swept) => tracing::info!(swept, "forgot old request ids"),
-                    Err(error) => tracing::debug!(%error, "sweeping old request ids failed"),
+                let swept = self.sweep(sweep).await?;
+                if swept > 0 {
+                    tracing::info!(swept, "forgot old request ids");
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-                () = stop.cancelled() => return,
-            }
-        }
+            Ok::<_, StoreError>(SWEEP_INTERVAL)
+        })
+        .await;
     }
 
     /// Forgets all that are old now, and returns how many.

@@ -5,7 +5,8 @@ use service_kit::postgres;
 use uuid::Uuid;
 
 use super::bookings::Page;
-use super::{Store, StoreError, rows};
+use super::rows::{self, BadRow};
+use super::{Store, StoreError};
 
 /// The most sales on a page.
 const SALES_MAX: i64 = 100;
@@ -24,28 +25,29 @@ pub struct CancelledSale {
 }
 
 impl Store {
-    /// The cancelled sales after `after` that have not been wound up, by id; at most 100.
+    /// A page of the cancelled sales after `after` that have not been wound up, by id; at most 100.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn cancelled_sales(
         &self,
-        after: Option<ShowId>,
-    ) -> Result<Vec<CancelledSale>, StoreError> {
-        let after = after.map_or(Uuid::nil(), ShowId::uuid);
+        after: Option<Uuid>,
+    ) -> Result<Page<CancelledSale, Uuid>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/cancelled_sales.sql"))
             .await?;
+        let after = after.unwrap_or_default();
         let found = client.query(&statement, &[&after, &SALES_MAX]).await?;
-        let sales = found.iter().map(|row| {
+        let items = rows::readable(&found, 0, |row| {
             Ok(CancelledSale {
                 show_id: rows::show_id(row.get(0))?,
                 revision: row.get(1),
             })
         });
-        sales.collect()
+        let next = rows::next_after(&found, SALES_MAX);
+        Ok(Page { items, next })
     }
 
     /// A page of a show's PENDING and CONFIRMED bookings by id, after `after`: at most 256 of
@@ -57,13 +59,13 @@ impl Store {
     pub async fn live_bookings(
         &self,
         show_id: ShowId,
-        after: Option<BookingId>,
-    ) -> Result<Page<BookingId, BookingId>, StoreError> {
-        let after = after.map_or(Uuid::nil(), BookingId::uuid);
+        after: Option<Uuid>,
+    ) -> Result<Page<Result<BookingId, BadRow>, Uuid>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/live_bookings.sql"))
             .await?;
+        let after = after.unwrap_or_default();
         let found = client
             .query(&statement, &[&show_id.uuid(), &after, &BOOKINGS_MAX])
             .await?;
@@ -73,13 +75,12 @@ impl Store {
         };
         let mut seats = 0;
         for (place, row) in (1..).zip(&found) {
-            let id = rows::booking_id(row.get(0))?;
             if row.get(1) {
-                page.items.push(id);
+                page.items.push(rows::booking_id(row.get(0)));
                 seats += i64::from(row.get::<_, i32>(2));
             }
             if place == BOOKINGS_MAX || seats >= SEATS_MAX {
-                page.next = Some(id);
+                page.next = Some(row.get(0));
                 break;
             }
         }

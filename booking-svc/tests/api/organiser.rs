@@ -385,7 +385,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
     let snapshot = snapshot.expect("a show");
     let applied = store.apply(&snapshot, None).await.expect("a database");
     assert_eq!(applied, Applied::SaleAndAnswer);
-    let unheard = store.unheard_answers().await.expect("a database");
+    let unheard = store.unheard_answers(None).await.expect("a database").items;
     assert_eq!((unheard.len(), unheard[0].proposal), (1, proposal.revision));
 
     // Nor can it be told at once when the service is back.

@@ -47,7 +47,12 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         accepted: false,
         booked_seats: vec!["B".to_owned(), "D".to_owned()],
     };
-    let unheard = desk.store.unheard_answers().await.expect("a database");
+    let unheard = desk
+        .store
+        .unheard_answers(None)
+        .await
+        .expect("a database")
+        .items;
     assert_eq!(unheard, [refused]);
     // Nothing was taken off sale: what is free sells.
     desk.hold(show, &["A", "E"]).await;
@@ -58,7 +63,12 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
     let keeps_what_is_held = ProposedChange::Layout(row_of(&["E", "A", "X"]));
     let again = proposing(&next(&asked), keeps_what_is_held);
     desk.apply(&again).await;
-    let unheard = desk.store.unheard_answers().await.expect("a database");
+    let unheard = desk
+        .store
+        .unheard_answers(None)
+        .await
+        .expect("a database")
+        .items;
     assert_eq!(unheard.len(), 1, "{unheard:?}");
     assert!(unheard[0].accepted && unheard[0].booked_seats.is_empty());
     assert_eq!(unheard[0].proposal, again.revision, "the older one is over");
@@ -102,7 +112,14 @@ async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
     // The organiser thinks better of it.
     let dropped = next(&renamed);
     desk.apply(&dropped).await;
-    assert_eq!(desk.store.unheard_answers().await.expect("a database"), []);
+    assert_eq!(
+        desk.store
+            .unheard_answers(None)
+            .await
+            .expect("a database")
+            .items,
+        []
+    );
     desk.hold(show, &["B", "C"]).await;
     invariants::assert_hold(&desk.database).await;
 }
@@ -173,14 +190,26 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     unknown(desk.reserve(show, &["X"]).await);
     let asked = proposing(&first, ProposedChange::Deletion);
     desk.apply(&asked).await;
-    let unheard = desk.store.unheard_answers().await.expect("a database");
+    let unheard = desk
+        .store
+        .unheard_answers(None)
+        .await
+        .expect("a database")
+        .items;
     assert!(unheard[0].accepted, "{unheard:?}");
     let closed = Refusal::ShowNotOnSale(show, SaleState::Closed, None);
     assert_eq!(refusal(desk.reserve(show, &["A"]).await), closed);
 
     let deleted = desk.store.apply_deleted(show, asked.revision + 1).await;
     deleted.expect("a database");
-    assert_eq!(desk.store.unheard_answers().await.expect("a database"), []);
+    assert_eq!(
+        desk.store
+            .unheard_answers(None)
+            .await
+            .expect("a database")
+            .items,
+        []
+    );
 
     // Any booking stands in the way, whatever became of it.
     let other = a_show(&["A"], 1250);
@@ -189,7 +218,12 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     desk.cancel(booking.booking_id).await;
     let asked = proposing(&other, ProposedChange::Deletion);
     desk.apply(&asked).await;
-    let unheard = desk.store.unheard_answers().await.expect("a database");
+    let unheard = desk
+        .store
+        .unheard_answers(None)
+        .await
+        .expect("a database")
+        .items;
     assert!(!unheard[0].accepted && unheard[0].booked_seats.is_empty());
     desk.hold(other.show_id, &["A"]).await;
     invariants::assert_hold(&desk.database).await;
@@ -211,7 +245,12 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         );
         let applied = [one.expect("a database"), two.expect("a database")];
         assert!(applied.contains(&Applied::SaleAndAnswer) && applied.contains(&Applied::Nothing));
-        let unheard = desk.store.unheard_answers().await.expect("a database");
+        let unheard = desk
+            .store
+            .unheard_answers(None)
+            .await
+            .expect("a database")
+            .items;
         let answer = unheard.iter().find(|answer| answer.show_id == show);
         let answer = answer.expect("it was answered");
         assert_eq!(answer.accepted, held.is_err(), "{answer:?} {held:?}");

@@ -2,6 +2,7 @@
 //! as the process it is.
 
 mod areas;
+mod broken;
 mod hall;
 mod once;
 mod plans;

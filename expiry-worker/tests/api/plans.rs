@@ -21,7 +21,6 @@ async fn every_statement_finds_its_rows_by_key() {
         "lock_areas",
         "lock_stale",
         "log_expiry",
-        "next_lapse",
         "step",
     ];
     let indexes = [
@@ -30,7 +29,6 @@ async fn every_statement_finds_its_rows_by_key() {
         ("free_seats", "show_seats_pkey"),
         ("lock_areas", "show_areas_pkey"),
         ("lock_stale", "bookings_by_expiry"),
-        ("next_lapse", "bookings_by_expiry"),
         ("step", "bookings_by_expiry"),
     ];
     let hall = Hall::new(1_000).await;

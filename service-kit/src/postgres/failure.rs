@@ -8,6 +8,7 @@ use deadpool::managed::PoolError;
 use tokio_postgres::error::SqlState;
 
 use crate::api_error::ApiError;
+use crate::background::StepError;
 use crate::cause;
 use crate::sqlstate::{self, Failure};
 
@@ -42,13 +43,28 @@ impl From<PoolError<ConnectError>> for DbError {
     }
 }
 
+impl DbError {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Statement(error) => sqlstate::classify(error),
+            Self::Connect(_) | Self::PoolExhausted => Failure::ConnectionLost,
+        }
+    }
+}
+
+impl StepError for DbError {
+    fn is_outage(&self) -> bool {
+        match self {
+            // A wrong password does not mend itself.
+            Self::Connect(error) => error.may_pass(),
+            _ => self.failure().is_outage(),
+        }
+    }
+}
+
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        let failure = match &error {
-            DbError::Statement(error) => sqlstate::classify(error),
-            DbError::Connect(_) | DbError::PoolExhausted => Failure::ConnectionLost,
-        };
-        match failure {
+        match error.failure() {
             Failure::ConnectionLost | Failure::Timeout => {
                 Self::database_unavailable().because_of(&error)
             }

@@ -119,7 +119,7 @@ async fn a_stop_in_the_middle_is_prompt_and_another_instance_goes_on() {
     assert_wound_up(&system, &owner, &show).await;
 }
 
-const TOLD: &str = "winding up cancelled shows was interrupted";
+const TOLD: &str = "interrupted; trying again task=\"cancelled shows\"";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_database_in_the_middle_is_waited_out() {

@@ -1,1 +1,5 @@
-SELECT show_id, proposal, accepted, booked_seats FROM booking.answers ORDER BY show_id LIMIT $1
+SELECT show_id, proposal, accepted, booked_seats
+FROM booking.answers
+WHERE show_id > $1
+ORDER BY show_id
+LIMIT $2

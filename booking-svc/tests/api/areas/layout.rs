@@ -62,7 +62,12 @@ impl Desk {
     }
 
     async fn the_answer(&self) -> ProposalAnswer {
-        let mut unheard = self.store.unheard_answers().await.expect("a database");
+        let mut unheard = self
+            .store
+            .unheard_answers(None)
+            .await
+            .expect("a database")
+            .items;
         assert_eq!(unheard.len(), 1, "{unheard:?}");
         unheard.remove(0)
     }

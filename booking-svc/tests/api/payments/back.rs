@@ -155,7 +155,11 @@ async fn giving_back_goes_on_after_the_database_has_refused_it() {
     eventually(
         SETTLED_MAX,
         "it is told that it is interrupted",
-        async || till.booking.log().contains("was interrupted"),
+        async || {
+            till.booking
+                .log()
+                .contains("failed; trying again task=\"payments\"")
+        },
     )
     .await;
     let grant = format!("GRANT {right} TO booking_svc");
