@@ -38,3 +38,4 @@ mod roles;
 mod schema;
 mod stage;
 mod swap_seats;
+mod unreadable;

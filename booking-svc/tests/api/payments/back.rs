@@ -197,3 +197,50 @@ async fn without_a_provider_at_work_nothing_is_known_and_the_hold_stays() {
     assert_eq!(paid.state(), BookingState::Confirmed);
     till.assert_sound().await;
 }
+
+#[tokio::test]
+async fn payments_that_cannot_be_read_are_named_and_hold_up_no_other() {
+    let mut till = Till::open().await;
+    let show = till.stage.a_show(3).await;
+    let mut bought = Vec::new();
+    for label in ["A-1", "A-2", "A-3"] {
+        let held = till.stage.reserve(&show, &[label]).await;
+        bought.push(granted(till.pay(&held.booking_id, "approve").await));
+    }
+    till.provider.kill9().await;
+    for booking in &bought {
+        cancel(&till, &booking.booking_id, &[]).await;
+    }
+    // The first cannot be converted, the second is nothing that we know.
+    for (booking, wrong) in bought
+        .iter()
+        .zip(["started_at = '-infinity'", "currency = '???'"])
+    {
+        let id = &booking.booking_id;
+        let spoil = format!("UPDATE booking.payments SET {wrong} WHERE booking_id = '{id}'");
+        till.stage.run(&spoil).await;
+    }
+    // Whatever was tried before comes at once.
+    let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
+    till.stage.run(due).await;
+    till.provider.start_again().await;
+    till.settled(&bought[2].booking_id, PaymentState::Refunded)
+        .await;
+    let keys = bought[..2].iter().map(|booking| {
+        let payment = booking.payment.as_ref().expect("it was paid");
+        payment.payment_key.clone()
+    });
+    let keys: Vec<_> = keys.collect();
+    eventually(SETTLED_MAX, "the others are named", async || {
+        let log = till.booking.log();
+        let lines = log.lines().filter(|line| line.contains(" ERROR "));
+        let lines: Vec<_> = lines.collect();
+        keys.iter()
+            .all(|key| lines.iter().any(|line| line.contains(key)))
+    })
+    .await;
+    let log = till.booking.log();
+    assert!(!log.contains("lost a task"), "{log}");
+    let left = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
+    assert_eq!(till.stage.count(left).await, 2);
+}
