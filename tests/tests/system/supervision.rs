@@ -56,7 +56,7 @@ async fn a_task_whose_state_is_the_databases_is_begun_again() {
         "--database-url",
         &database.url("booking_svc"),
         "--catalog-url",
-        &catalog.url(),
+        &catalog.internal_url(),
         "--payment-provider",
         &provider.url(),
     ];
@@ -120,7 +120,7 @@ async fn what_a_lost_task_does_goes_on_after_it() {
     })
     .await;
 
-    let (url, catalog) = (database.url("booking_svc"), system.catalog.url());
+    let (url, catalog) = (database.url("booking_svc"), system.catalog.internal_url());
     let follower = ["--database-url", &url, "--catalog-url", &catalog];
     system.booking = Process::start_to_lose("feed", "booking-svc", &follower).await;
     let mut client = system.booking_client();
@@ -139,7 +139,10 @@ async fn what_a_lost_task_does_goes_on_after_it() {
 #[tokio::test]
 async fn without_its_commit_workers_booking_svc_ends_and_no_order_is_lost_or_done_twice() {
     let mut system = System::start(0).await;
-    let (url, catalog) = (system.database.url("booking_svc"), system.catalog.url());
+    let (url, catalog) = (
+        system.database.url("booking_svc"),
+        system.catalog.internal_url(),
+    );
     let arguments = ["--database-url", &url, "--catalog-url", &catalog];
     system.booking = Process::start_to_lose("commit worker", "booking-svc", &arguments).await;
     let show = system.a_show(2).await;
