@@ -51,7 +51,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     postgres::check_schema(&database, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
-    let health = Health::new(SERVICES).await;
+    let health = Health::new(SERVICES);
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());

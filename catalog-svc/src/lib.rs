@@ -58,7 +58,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
         .await
         .map_err(anyhow::Error::msg)?;
 
-    let health = Health::new(SERVICES).await;
+    let health = Health::new(SERVICES);
     let newest = store.newest().clone();
     let tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
 

@@ -31,7 +31,7 @@ const SLEEP_MIN: Duration = Duration::from_millis(20);
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let database = prepare(&config, &shutdown).await?;
-    let health = Health::new(&[SERVICE_NAME]).await;
+    let health = Health::new(&[SERVICE_NAME]);
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());

@@ -29,8 +29,8 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// written nobody knows what it has: opening it again finds that out, so the process ends.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let books = Books::open(config.state.as_deref(), config.payments_max)?;
-    let health = Health::new(&[SERVICE_NAME]).await;
-    health.set_ready(true).await;
+    let health = Health::new(&[SERVICE_NAME]);
+    health.set_ready(true);
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.essential("books", {
         let (books, stop) = (books.clone(), shutdown.soft.clone());

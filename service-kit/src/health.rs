@@ -1,44 +1,52 @@
 //! gRPC health: `""` and each service by its full name follow the database; "liveness" says
 //! only that the process serves, and is what a container's liveness probe asks for, since
 //! restarting a service does not bring its database back.
+//!
+//! The service is our own because tonic-health's ends a watch of an unknown service, which gRPC's
+//! health protocol has answered with SERVICE_UNKNOWN on a stream that stays open.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tonic_health::ServingStatus;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus as Answer;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::Health as HealthService;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// The name under which the process says that it lives.
 pub const LIVENESS: &str = "liveness";
 
-/// Tells the health service what to answer.
+/// What is answered to whoever asks for health.
 #[derive(Debug, Clone)]
 pub struct Health {
-    reporter: HealthReporter,
+    readiness: Arc<watch::Sender<Readiness>>,
+    /// All services of the process.
+    known: &'static [&'static str],
+    /// Those of one listener.
     services: &'static [&'static str],
-    /// Whether the process is about to stop. Locked while a status is set.
-    leaving: Arc<Mutex<bool>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Readiness {
+    is_ready: bool,
+    /// Whether the process is about to stop.
+    is_leaving: bool,
 }
 
 impl Health {
     /// Health of these services, by full name. They begin NOT_SERVING.
-    pub async fn new(services: &'static [&'static str]) -> Self {
-        let health = Self {
-            reporter: HealthReporter::new(),
+    #[must_use]
+    pub fn new(services: &'static [&'static str]) -> Self {
+        Self {
+            readiness: Arc::default(),
+            known: services,
             services,
-            leaving: Arc::default(),
-        };
-        health
-            .reporter
-            .set_service_status(LIVENESS, ServingStatus::Serving)
-            .await;
-        health.set_ready(false).await;
-        health
+        }
     }
 
     /// The same health for a listener that serves only these of the services.
@@ -51,35 +59,78 @@ impl Health {
     }
 
     /// Sets whether calls can be served. Once the process is about to stop it stays NOT_SERVING.
-    pub async fn set_ready(&self, ready: bool) {
-        let leaving = self.leaving.lock().await;
-        self.set(ready && !*leaving).await;
+    pub fn set_ready(&self, is_ready: bool) {
+        self.readiness.send_modify(|now| now.is_ready = is_ready);
     }
 
     /// Says NOT_SERVING from now on, whatever is set afterwards.
-    pub(crate) async fn leave(&self) {
-        let mut leaving = self.leaving.lock().await;
-        *leaving = true;
-        self.set(false).await;
-    }
-
-    async fn set(&self, ready: bool) {
-        let status = if ready {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        for service in [""].iter().chain(self.services) {
-            self.reporter.set_service_status(*service, status).await;
-        }
+    pub(crate) fn leave(&self) {
+        self.readiness.send_modify(|now| now.is_leaving = true);
     }
 
     pub(crate) fn services(&self) -> &'static [&'static str] {
         self.services
     }
 
-    pub(crate) fn reporter(&self) -> HealthReporter {
-        self.reporter.clone()
+    /// What is said of a service, at a readiness; none if there is no such service.
+    fn status_of(&self, service: &str, now: Readiness) -> Option<ServingStatus> {
+        if service == LIVENESS {
+            return Some(ServingStatus::Serving);
+        }
+        let is_known = service.is_empty() || self.known.contains(&service);
+        is_known.then_some(if now.is_ready && !now.is_leaving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl HealthService for Health {
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let now = *self.readiness.borrow();
+        match self.status_of(&request.get_ref().service, now) {
+            Some(status) => Ok(Response::new(answer(status))),
+            // gRPC's own protocol: it has no reasons of ours.
+            None => Err(Status::not_found("there is no such service")),
+        }
+    }
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let service = request.into_inner().service;
+        let (health, readiness) = (self.clone(), self.readiness.subscribe());
+        let told: Option<ServingStatus> = None;
+        let changes = stream::unfold((readiness, told), move |(mut readiness, told)| {
+            let (health, service) = (health.clone(), service.clone());
+            async move {
+                loop {
+                    let now = *readiness.borrow_and_update();
+                    let status = health.status_of(&service, now);
+                    let status = status.unwrap_or(ServingStatus::ServiceUnknown);
+                    if told != Some(status) {
+                        return Some((Ok(answer(status)), (readiness, Some(status))));
+                    }
+                    // Its sender is in `health`.
+                    readiness.changed().await.ok()?;
+                }
+            }
+        });
+        Ok(Response::new(changes.boxed()))
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
     }
 }
 
@@ -104,7 +155,7 @@ pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Resul
             .map_err(|status| status.message().to_owned())?
             .into_inner();
         match answer.status() {
-            Answer::Serving => Ok(()),
+            ServingStatus::Serving => Ok(()),
             other => Err(other.as_str_name().to_owned()),
         }
     };
@@ -112,4 +163,59 @@ pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Resul
         .await
         .unwrap_or_else(|_| Err("no answer in time".to_owned()))
         .map_err(|why| format!("{address} {service:?}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: &str = "ticketing.booking.v1.BookingService";
+
+    fn asked(service: &str) -> Request<HealthCheckRequest> {
+        Request::new(HealthCheckRequest {
+            service: service.to_owned(),
+        })
+    }
+
+    async fn next(
+        stream: &mut BoxStream<'static, Result<HealthCheckResponse, Status>>,
+    ) -> Option<ServingStatus> {
+        // What is there comes at once; what is not would never come.
+        let next = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;
+        let answer = next.ok()?.expect("the stream stays open");
+        Some(answer.expect("no error").status())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_tells_each_change_and_of_an_unknown_service_that_it_is_unknown() {
+        let health = Health::new(&[SERVICE]);
+        let watch = async |service| {
+            let watching = health.watch(asked(service)).await;
+            watching.expect("a stream").into_inner()
+        };
+        let (mut whole, mut one) = (watch("").await, watch(SERVICE).await);
+        let (mut alive, mut unknown) = (watch(LIVENESS).await, watch("x.Y").await);
+        for stream in [&mut whole, &mut one] {
+            assert_eq!(next(stream).await, Some(ServingStatus::NotServing));
+        }
+        assert_eq!(next(&mut alive).await, Some(ServingStatus::Serving));
+        assert_eq!(
+            next(&mut unknown).await,
+            Some(ServingStatus::ServiceUnknown)
+        );
+        health.set_ready(true);
+        health.set_ready(true);
+        for stream in [&mut whole, &mut one] {
+            assert_eq!(next(stream).await, Some(ServingStatus::Serving));
+            assert_eq!(next(stream).await, None, "nothing has changed");
+        }
+        health.leave();
+        health.set_ready(true);
+        assert_eq!(next(&mut whole).await, Some(ServingStatus::NotServing));
+        assert_eq!(next(&mut one).await, Some(ServingStatus::NotServing));
+        assert_eq!(next(&mut alive).await, None);
+        assert_eq!(next(&mut unknown).await, None);
+        let check = health.check(asked("x.Y")).await.expect_err("unknown");
+        assert_eq!(check.code(), tonic::Code::NotFound);
+    }
 }

@@ -138,7 +138,7 @@ impl Supervisor {
 
     /// Begins the shutdown because of a fault.
     async fn end(&self) {
-        self.health.leave().await;
+        self.health.leave();
         self.shutdown.soft.cancel();
         let hard = self.shutdown.hard.clone();
         tokio::spawn(async move {

@@ -28,7 +28,7 @@ async fn a_listener_that_fails_ends_the_serving_and_the_process_with_it() {
     listener.set_nonblocking(true).expect("our own socket");
     let listener = TcpListener::from_std(listener).expect("a socket");
 
-    let health = Health::new(&[]).await;
+    let health = Health::new(&[]);
     let shutdown = Shutdown::default();
     let service = HealthServer::new(HealthService::from_health_reporter(HealthReporter::new()));
     let serving = server::serve(&args, listener, service, &health, &shutdown);

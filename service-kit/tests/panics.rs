@@ -70,7 +70,7 @@ async fn call_what_panics() {
     telemetry::init(&LogArgs { log, log_format }).expect("no log before");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let health = Health::new(&[]).await;
+    let health = Health::new(&[]);
     let args = Cli::parse_from(["panics"]).server;
     tokio::spawn(async move {
         let service = ExpiryServiceServer::new(Panics);

@@ -42,7 +42,7 @@ pub async fn follow_readiness(database: Database, health: Health, shutdown: Shut
             let is_news = known.as_ref().map(discriminant) != Some(discriminant(&state));
             if is_news {
                 tell(&state);
-                health.set_ready(matches!(state, State::Writable)).await;
+                health.set_ready(matches!(state, State::Writable));
                 known = Some(state);
             }
             sleep(INTERVAL).await;

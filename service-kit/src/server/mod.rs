@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::HealthService;
 
 use self::beside::Beside;
 pub use self::dispatch::GrpcService;
@@ -134,8 +133,8 @@ where
 
 fn health_and_reflection(args: &ServerArgs, health: &Health) -> Result<Routes, ServeError> {
     let mut routes = Routes::builder();
-    let service = HealthService::from_health_reporter(health.reporter());
-    routes.add_service(HealthServer::new(service).max_decoding_message_size(QUESTION_BYTES_MAX));
+    let service = HealthServer::new(health.clone());
+    routes.add_service(service.max_decoding_message_size(QUESTION_BYTES_MAX));
     if args.reflection {
         // The whole contract can be looked up; listed is what is served here.
         let builder = || {
@@ -162,7 +161,7 @@ async fn leave(health: &Health, shutdown: &Shutdown) {
         () = shutdown.leaving.cancelled() => {}
         () = shutdown.soft.cancelled() => {}
     }
-    health.leave().await;
+    health.leave();
 }
 
 /// 0 to 1, at random.

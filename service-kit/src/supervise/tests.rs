@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health as _;
-use tonic_health::server::HealthService;
 
 use super::*;
 
@@ -13,15 +12,14 @@ type Served = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// A supervisor of a process that says SERVING.
 async fn serving() -> (Supervisor, Health, Shutdown) {
-    let (health, shutdown) = (Health::new(&[]).await, Shutdown::default());
-    health.set_ready(true).await;
+    let (health, shutdown) = (Health::new(&[]), Shutdown::default());
+    health.set_ready(true);
     (Supervisor::new(&health, &shutdown), health, shutdown)
 }
 
 async fn says_serving(health: &Health) -> bool {
-    let service = HealthService::from_health_reporter(health.reporter());
     let request = HealthCheckRequest::default();
-    let answer = service.check(tonic::Request::new(request)).await;
+    let answer = health.check(tonic::Request::new(request)).await;
     let status = answer.expect("it is known").into_inner().status();
     status == ServingStatus::Serving
 }
@@ -91,7 +89,7 @@ async fn an_essential_task_that_is_lost_ends_the_process_not_serving() {
         let ran = supervisor.run(async move {
             stop.cancelled().await;
             // A loop that asked the database before may say so after.
-            of_server.set_ready(true).await;
+            of_server.set_ready(true);
             assert!(!says_serving(&of_server).await);
             Ok(())
         });

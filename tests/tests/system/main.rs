@@ -7,6 +7,7 @@ mod crash;
 mod equal;
 mod expiry;
 mod feed;
+mod logs;
 mod payments;
 mod supervision;
 mod wind_up;
