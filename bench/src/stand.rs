@@ -266,7 +266,7 @@ impl Worker {
 
 async fn migrate(cluster: &Cluster, database: &str) -> Result<()> {
     migrations::up(
-        &cluster.url("postgres", database),
+        &migrations::database(&cluster.url("postgres", database))?,
         &migrations::Passwords::unchanged(),
         READY_DEADLINE,
     )

@@ -19,8 +19,9 @@ use futures_util::FutureExt as _;
 use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
 use proto::booking::v1::customer_service_server::{self, CustomerServiceServer};
 use service_kit::health::Health;
+use service_kit::postgres::{self, Needs};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
-use service_kit::{Shutdown, Supervisor, postgres};
+use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -48,7 +49,7 @@ const SERVICES: &[&str] = &[
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
-    postgres::check_schema(&database, &shutdown)
+    postgres::check_at_start(&database, Needs::Transactions, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
     let health = Health::new(SERVICES);

@@ -14,7 +14,7 @@ use futures_util::join;
 use proto::catalog::internal::v1::catalog_feed_service_server::{self, CatalogFeedServiceServer};
 use proto::catalog::v1::catalog_service_server::{self, CatalogServiceServer};
 use service_kit::health::Health;
-use service_kit::postgres::{self, Database};
+use service_kit::postgres::{self, Database, Needs};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
@@ -54,7 +54,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let replica = config.read_database_url.as_ref();
     let replica = replica.map(|url| Database::new(url, NAME));
     let store = Arc::new(Store::new(&database, &config.database, replica));
-    postgres::check_schema(&database, &shutdown)
+    postgres::check_at_start(&database, Needs::Sessions, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
-use service_kit::postgres::{self, Database};
+use service_kit::postgres::{self, Database, Needs};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, Supervisor, background};
 use tokio::net::TcpListener;
@@ -68,7 +68,7 @@ pub async fn run_once(config: Config, shutdown: Shutdown) -> anyhow::Result<u64>
 
 async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Database> {
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
-    postgres::check_schema(&database, shutdown)
+    postgres::check_at_start(&database, Needs::Transactions, shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
     Ok(database)

@@ -3,57 +3,59 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use service_kit::postgres::{Database, DatabaseUrl, Place};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
-const ATTEMPT_MAX: Duration = Duration::from_secs(5);
+/// What PostgreSQL calls our sessions.
+const APPLICATION_NAME: &str = "migrate";
+/// The longest that connecting takes, once it is known to which host.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// SQLSTATEs of a server that will serve soon: starting up, and out of connections.
-const SOON: [&str; 2] = ["57P03", "53300"];
+/// The database of a URL, to be migrated.
+///
+/// # Errors
+///
+/// If the URL is malformed; nothing of it is repeated.
+pub fn database(url: &str) -> Result<Database> {
+    let url = DatabaseUrl::parse(url).map_err(|why| anyhow!("the database's URL {why}"))?;
+    Ok(of_url(&url))
+}
+
+/// The same for a URL that has been read.
+#[must_use]
+pub fn of_url(url: &DatabaseUrl) -> Database {
+    Database::new(url, APPLICATION_NAME)
+}
 
 /// One attempt.
-pub(crate) async fn once(url: &str) -> Result<PgConnection> {
-    attempt(url).await?.map_err(told)
+pub(crate) async fn once(database: &Database) -> Result<PgConnection> {
+    at(&database.find().await?).await
 }
 
 /// Tries until the database answers, for `wait` at most. What waiting cannot mend, as a wrong
 /// password, fails at once.
-pub(crate) async fn within(url: &str, wait: Duration) -> Result<PgConnection> {
+pub(crate) async fn within(database: &Database, wait: Duration) -> Result<(PgConnection, Place)> {
     let deadline = Instant::now() + wait;
     loop {
-        let error = match attempt(url).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) if !may_pass(&error) => return Err(told(error)),
-            Ok(Err(error)) => told(error),
-            Err(error) => error,
-        };
-        if Instant::now() + PAUSE >= deadline {
-            return Err(error.context(format!("the database did not answer within {wait:?}")));
+        match database.find().await {
+            Ok(place) => return Ok((at(&place).await?, place)),
+            Err(error) if !error.may_pass() => return Err(error.into()),
+            Err(error) if Instant::now() + PAUSE >= deadline => {
+                let late = format!("the database did not answer within {wait:?}");
+                return Err(anyhow::Error::from(error).context(late));
+            }
+            Err(_) => sleep(PAUSE).await,
         }
-        sleep(PAUSE).await;
     }
 }
 
-async fn attempt(url: &str) -> Result<Result<PgConnection, sqlx::Error>> {
-    timeout(ATTEMPT_MAX, PgConnection::connect(url))
+async fn at(place: &Place) -> Result<PgConnection> {
+    let connecting = timeout(CONNECT_MAX, PgConnection::connect(&place.url()));
+    let connected = connecting
         .await
-        .map_err(|_| anyhow!("no answer within {ATTEMPT_MAX:?}"))
-        .context("connect to the database")
-}
-
-/// The server's own words are in the error and in its source: once is enough.
-fn told(error: sqlx::Error) -> anyhow::Error {
-    match error.as_database_error() {
-        Some(error) => anyhow!("{}", error.message().to_owned()),
-        None => error.into(),
-    }
-}
-
-fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| SOON.contains(&&*code)),
-        _ => false,
-    }
+        .map_err(|_| anyhow!("no answer within {CONNECT_MAX:?}"));
+    let connected = connected.and_then(|connected| Ok(connected?));
+    connected.with_context(|| format!("connect to {place}"))
 }

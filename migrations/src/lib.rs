@@ -5,13 +5,20 @@
 //! leaves this process in the clear.
 
 mod connect;
+mod doctor;
+mod home;
 mod passwords;
 mod up;
 
 use anyhow::Result;
+use service_kit::postgres::Database;
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use home::{Home, VERSIONS};
+
+pub use connect::{database, of_url};
+pub use doctor::{Finding, Verdict, doctor};
 pub use passwords::{Passwords, SERVICE_ROLES};
 pub use up::up;
 
@@ -33,23 +40,21 @@ pub struct Migration {
 /// # Errors
 ///
 /// If the database cannot be asked.
-pub async fn status(url: &str) -> Result<Vec<Migration>> {
-    let mut connection = connect::once(url).await?;
+pub async fn status(database: &Database) -> Result<Vec<Migration>> {
+    let mut connection = connect::once(database).await?;
     let found = known(&mut connection).await?;
     connection.close().await?;
     Ok(found)
 }
 
 async fn known(connection: &mut PgConnection) -> Result<Vec<Migration>> {
-    let table = "SELECT to_regclass('public._sqlx_migrations') IS NOT NULL";
-    let exists: bool = sqlx::query_scalar(table)
-        .fetch_one(&mut *connection)
-        .await?;
-    let applied: Vec<i64> = if exists {
-        let query = "SELECT version FROM public._sqlx_migrations WHERE success";
-        sqlx::query_scalar(query).fetch_all(connection).await?
-    } else {
-        Vec::new()
+    let applied: Vec<i64> = match Home::versions(connection).await? {
+        None => Vec::new(),
+        Some(schema) => {
+            let query = format!("SELECT version FROM {schema}.{VERSIONS} WHERE success");
+            let applied = sqlx::query_scalar(AssertSqlSafe(query));
+            applied.fetch_all(connection).await?
+        }
     };
     let versions = MIGRATOR.iter().map(|migration| Migration {
         version: migration.version,

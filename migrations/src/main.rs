@@ -3,11 +3,12 @@
 use std::io::{Write as _, stdout};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
-use migrations::{Migration, Passwords};
+use migrations::{Migration, Passwords, Verdict};
 use service_kit::args::{duration_of, exit_with, parse_or_exit};
-use sqlx::postgres::PgConnectOptions;
+use service_kit::cause;
+use service_kit::postgres::{Database, DatabaseUrl};
 
 /// Bring Ticketing's database to the schema that this release needs
 ///
@@ -30,6 +31,12 @@ enum Verb {
     Up(UpArgs),
     /// Tell which versions the database has, and which it lacks
     Status(DatabaseArgs),
+    /// Tell what is wrong with a database, and what to do about it; changes nothing
+    ///
+    /// A line for each thing that was looked at: OK, WARN (something is at risk), FAIL (the services
+    /// cannot work, or lose what they have acknowledged) or SKIP (it could not be found out). The
+    /// exit code is 1 if anything is FAIL. Takes the URL of the owner or of any service.
+    Doctor(DatabaseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -46,8 +53,8 @@ struct UpArgs {
 struct DatabaseArgs {
     /// PostgreSQL, as postgres://owner:password@host:port/database. The role must own the
     /// database and be able to create roles
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = database_url)]
-    database_url: String,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = DatabaseUrl::parse)]
+    database_url: DatabaseUrl,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,9 +63,10 @@ async fn main() {
     let done = match arguments.verb {
         Verb::Up(args) => up(&args).await,
         Verb::Status(args) => status(&args).await,
+        Verb::Doctor(args) => doctor(&args).await,
     };
     if let Err(error) = done {
-        let error = format!("{error:#}");
+        let error = cause::chain(&*error);
         let line = error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         exit_with(1, &format!("error: {line}"));
     }
@@ -66,7 +74,7 @@ async fn main() {
 
 async fn up(args: &UpArgs) -> Result<()> {
     let passwords = Passwords::from_env()?;
-    let applied = migrations::up(&args.database.database_url, &passwords, args.wait).await?;
+    let applied = migrations::up(&args.database.database(), &passwords, args.wait).await?;
     for migration in &applied {
         say(&format!("applied {}", title(migration)))?;
     }
@@ -80,7 +88,7 @@ async fn up(args: &UpArgs) -> Result<()> {
 }
 
 async fn status(args: &DatabaseArgs) -> Result<()> {
-    for migration in migrations::status(&args.database_url).await? {
+    for migration in migrations::status(&args.database()).await? {
         let state = if migration.applied {
             "applied"
         } else {
@@ -91,6 +99,21 @@ async fn status(args: &DatabaseArgs) -> Result<()> {
     Ok(())
 }
 
+async fn doctor(args: &DatabaseArgs) -> Result<()> {
+    let findings = migrations::doctor(&args.database()).await;
+    for finding in &findings {
+        say(&finding.to_string())?;
+    }
+    let failed = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Fail);
+    match failed.count() {
+        0 => Ok(()),
+        1 => bail!("1 thing must be seen to"),
+        more => bail!("{more} things must be seen to"),
+    }
+}
+
 fn title(migration: &Migration) -> String {
     format!("{:04} {}", migration.version, migration.description)
 }
@@ -99,10 +122,10 @@ fn say(line: &str) -> Result<()> {
     Ok(writeln!(stdout(), "{line}")?)
 }
 
-fn database_url(text: &str) -> std::result::Result<String, String> {
-    text.parse::<PgConnectOptions>()
-        .map(|_| text.to_owned())
-        .map_err(|_| "must be as postgres://owner:password@host:port/database".to_owned())
+impl DatabaseArgs {
+    fn database(&self) -> Database {
+        migrations::of_url(&self.database_url)
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use service_kit::postgres::{Database, Place};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 
-use crate::{MIGRATOR, Migration, Passwords, connect, known};
+use crate::home::Home;
+use crate::{Migration, Passwords, connect, known};
 
 /// How often a collision with another database's migration is met by trying again.
 const TRIES_MAX: u32 = 20;
@@ -24,17 +26,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 ///
 /// If the database does not answer within `wait`, or refuses.
-pub async fn up(url: &str, passwords: &Passwords, wait: Duration) -> Result<Vec<Migration>> {
+pub async fn up(
+    database: &Database,
+    passwords: &Passwords,
+    wait: Duration,
+) -> Result<Vec<Migration>> {
     let mut applied = Vec::new();
     let mut tries = 1;
     loop {
-        let mut connection = connect::within(url, wait).await?;
+        let (mut connection, place) = connect::within(database, wait).await?;
         let missing: Vec<_> = known(&mut connection)
             .await?
             .into_iter()
             .filter(|migration| !migration.applied)
             .collect();
-        let outcome = attempt(url, &mut connection, passwords).await;
+        let outcome = attempt(&place, &mut connection, passwords).await;
         let has = known(&mut connection).await?;
         connection.close().await?;
         applied.extend(has.into_iter().filter(|migration| {
@@ -52,13 +58,17 @@ pub async fn up(url: &str, passwords: &Passwords, wait: Duration) -> Result<Vec<
 }
 
 async fn attempt(
-    url: &str,
+    place: &Place,
     connection: &mut PgConnection,
     passwords: &Passwords,
 ) -> Result<(), MigrateError> {
+    let migrator = Home::find(connection).await?.migrator();
     // The migrator's future over a borrowed connection is not `Send`; over a pool it is.
-    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
-    let done = MIGRATOR.run(&pool).await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(&place.url())
+        .await?;
+    let done = migrator.run(&pool).await;
     // A run that failed holds the advisory lock until its connection ends.
     pool.close().await;
     done?;

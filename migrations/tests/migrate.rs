@@ -4,13 +4,18 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use migrations::{Passwords, status, up};
+use service_kit::postgres::Database;
 use system_tests::postgres::{OWNER, TestDatabase, empty_database};
 use tokio::task::JoinSet;
 
 const WAIT: Duration = Duration::from_secs(10);
 
+fn at(url: &str) -> Database {
+    migrations::database(url).expect("a URL")
+}
+
 async fn versions(database: &TestDatabase) -> Vec<(i64, bool)> {
-    let found = status(&database.url(OWNER)).await.expect("a status");
+    let found = status(&at(&database.url(OWNER))).await.expect("a status");
     found.into_iter().map(|m| (m.version, m.applied)).collect()
 }
 
@@ -30,7 +35,7 @@ fn text(output: &Output) -> (Option<i32>, String, String) {
 #[tokio::test]
 async fn up_applies_what_is_missing_once() {
     let database = empty_database().await;
-    let url = database.url(OWNER);
+    let url = at(&database.url(OWNER));
     assert!(
         versions(&database)
             .await
@@ -56,7 +61,7 @@ async fn runs_at_once_do_not_meet_in_one_database_nor_across_several() {
     for url in databases
         .iter()
         .chain(&databases)
-        .map(|database| database.url(OWNER))
+        .map(|database| at(&database.url(OWNER)))
     {
         runs.spawn(async move { up(&url, &Passwords::all("the same"), WAIT).await });
     }

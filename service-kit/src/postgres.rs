@@ -4,15 +4,20 @@
 mod database;
 mod driver;
 mod failure;
+mod inspect;
 mod pool;
 mod readiness;
 mod start;
 
 pub use database::{Database, DatabaseUrl, Place};
 pub use failure::{ConnectError, DbError};
+pub use inspect::{
+    FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
+    server_version,
+};
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
-pub use start::check_schema;
+pub use start::{Needs, check_at_start};
 
 /// The schema version that this release of the services needs at least.
 pub const SCHEMA_VERSION: i64 = 29;

@@ -89,6 +89,15 @@ pub fn of_database(severity: &str, state: &str, message: &str, constraint: Optio
     format!("{severity} {state} {message}{}", rule.unwrap_or_default())
 }
 
+/// Whether a statement that was prepared is not there any more, or another has its name: what
+/// becomes of it behind a pooler that shares sessions and does not keep account of statements.
+#[must_use]
+pub(crate) fn is_statement_lost(error: &Error) -> bool {
+    error.code().is_some_and(|state| {
+        *state == SqlState::INVALID_SQL_STATEMENT_NAME || *state == SqlState::DUPLICATE_PSTATEMENT
+    })
+}
+
 /// Reads a SQLSTATE, for whoever got it from another driver.
 #[must_use]
 pub fn of_code(code: &str) -> Failure {

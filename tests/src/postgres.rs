@@ -16,6 +16,7 @@ use std::{env, thread};
 use anyhow::{Context as _, Result};
 use dev_postgres::{Cluster, ClusterOptions, Source, external_url, find_binaries};
 use migrations::Passwords;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use url::Url;
@@ -55,7 +56,7 @@ async fn server() -> &'static Server {
         .get_or_init(async || {
             let started = match external_url() {
                 Some(url) => Server::external(&url).map(|server| (server, None)),
-                None => start_private()
+                None => start_private(&[])
                     .await
                     .map(|(server, own)| (server, Some(own))),
             };
@@ -83,7 +84,16 @@ impl OwnServer {
     ///
     /// If there is no PostgreSQL to be had, with what was tried.
     pub async fn start() -> Self {
-        let (server, cluster) = or_panic(start_private().await);
+        Self::start_with(&[]).await
+    }
+
+    /// The same with server settings of its own, by name and value.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL to be had, with what was tried.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let (server, cluster) = or_panic(start_private(settings).await);
         Self { server, cluster }
     }
 
@@ -94,6 +104,44 @@ impl OwnServer {
     /// If it cannot be made.
     pub async fn database(&self) -> TestDatabase {
         self.server.database().await
+    }
+
+    /// A new database without any schema.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made.
+    pub async fn empty_database(&self) -> TestDatabase {
+        or_panic(self.server.create(None).await)
+    }
+
+    /// Stops all of its processes where they are, by SIGSTOP, until [`Self::go_on`]: connections
+    /// are still accepted, and nothing is answered.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on, by SIGCONT.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let first = self.cluster.postmaster_pid().expect("it runs");
+        // The first process makes the others, so it must be stopped before they are counted.
+        for pid in std::iter::once(first).chain(children(first)) {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            // One that has ended meanwhile has no part in it.
+            let _ = kill_process(pid.expect("a process id"), signal);
+        }
     }
 
     /// Kills the server's first process as `kill -9` does. What it had acknowledged is kept:
@@ -114,6 +162,18 @@ impl OwnServer {
     pub async fn restart(&mut self) {
         or_panic(self.cluster.restart().await);
     }
+}
+
+/// The processes that a process has begun.
+fn children(parent: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir("/proc").expect("Linux");
+    let pids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let line = format!("PPid:\t{parent}");
+        status.is_ok_and(|status| status.lines().any(|found| found == line))
+    };
+    pids.filter(is_child).collect()
 }
 
 /// A database of one test's own.
@@ -246,22 +306,28 @@ impl Server {
     async fn migrate(&self, database: &TestDatabase) -> Result<()> {
         let password = self.address.service_password;
         let passwords = password.map_or_else(Passwords::unchanged, Passwords::all);
-        migrations::up(&database.url(OWNER), &passwords, MIGRATE_WAIT).await?;
+        migrations::up(
+            &migrations::database(&database.url(OWNER))?,
+            &passwords,
+            MIGRATE_WAIT,
+        )
+        .await?;
         Ok(())
     }
 }
 
 /// A private cluster with a migrated template in it.
-async fn start_private() -> Result<(Server, Cluster)> {
+async fn start_private(settings: &[(&str, &str)]) -> Result<(Server, Cluster)> {
     let binaries = find_binaries(Source::from_env()?, &target::folder().join("postgres")).await?;
     let folder = format!("ticketing-test-{}", Uuid::new_v4().simple());
     let mut options = ClusterOptions::ephemeral(binaries, env::temp_dir().join(folder));
     // An acknowledged commit must survive the server's crash here too; without fsync it costs
     // next to nothing.
-    let settings = [("synchronous_commit", "on"), ("max_connections", "500")];
-    options.settings = settings
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    let ours = [("synchronous_commit", "on"), ("max_connections", "500")];
+    let all = ours.iter().chain(settings);
+    options.settings = all
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let cluster = Cluster::start(options).await?;
     let mut server = Server {
         address: Address {

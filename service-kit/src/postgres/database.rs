@@ -170,7 +170,7 @@ struct Host {
     is_silent: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Way {
     Name(String),
     Address(IpAddr),
@@ -226,13 +226,45 @@ impl Database {
         let count = config.get_hosts().len().max(config.get_hostaddrs().len());
         let hosts = (0..count).map(|number| Host::of(config, number, application_name));
         let role = role(config);
+        let name = config.get_dbname().unwrap_or(role).to_owned();
+        Self::of(hosts.collect(), name, role.to_owned())
+    }
+
+    fn of(hosts: Vec<Host>, name: String, role: String) -> Self {
         Self(Arc::new(Shared {
-            hosts: hosts.collect(),
-            name: config.get_dbname().unwrap_or(role).to_owned(),
-            role: role.to_owned(),
+            hosts,
+            name,
+            role,
             last: AtomicUsize::new(0),
             primary: watch::Sender::new(None),
         }))
+    }
+
+    /// Each of its hosts by itself, whether it takes writes or not.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Self> {
+        let Shared {
+            hosts, name, role, ..
+        } = &*self.0;
+        let alone = hosts.iter().map(|host| {
+            let mut config = host.config.clone();
+            config.target_session_attrs(TargetSessionAttrs::Any);
+            let host = Host {
+                config,
+                way: host.way.clone(),
+                port: host.port,
+                is_silent: AtomicBool::new(false),
+            };
+            Self::of(vec![host], name.clone(), role.clone())
+        });
+        alone.collect()
+    }
+
+    /// Whether only a host that takes writes will do.
+    #[must_use]
+    pub fn wants_writes(&self) -> bool {
+        let mut hosts = self.0.hosts.iter();
+        hosts.all(|host| host.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite)
     }
 
     /// A connection outside of a pool; a task drives it until the client is dropped.
@@ -356,6 +388,19 @@ impl Database {
         let primary = self.0.primary.borrow();
         attributes == TargetSessionAttrs::ReadWrite
             && primary.as_ref().is_some_and(|primary| !primary.is(place))
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared {
+            hosts, name, role, ..
+        } = &*self.0;
+        for (n, host) in hosts.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            write!(f, "{comma}{}", host.name(None))?;
+        }
+        write!(f, " database {name} as {role}")
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
-use tokio_postgres::error::SqlState;
 
 use crate::api_error::ApiError;
 use crate::background::StepError;
@@ -135,20 +134,10 @@ impl std::error::Error for ConnectError {}
 
 impl Failed {
     pub(super) fn of(error: &tokio_postgres::Error) -> Self {
-        let may_pass = match error.code() {
-            Some(state) => matches!(
-                *state,
-                SqlState::CANNOT_CONNECT_NOW
-                    | SqlState::TOO_MANY_CONNECTIONS
-                    | SqlState::ADMIN_SHUTDOWN
-                    | SqlState::CRASH_SHUTDOWN
-            ),
-            None => sqlstate::classify(error) == Failure::ConnectionLost,
-        };
         Self {
             // The driver's own words add nothing to those of what caused it.
             reason: cause::chain(error.source().unwrap_or(error)),
-            may_pass,
+            may_pass: sqlstate::classify(error) == Failure::ConnectionLost,
         }
     }
 

@@ -5,11 +5,10 @@ use std::mem::discriminant;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Client;
 
 use super::database::{Database, Opened};
 use super::driver::Loan;
-use super::start::first_value;
+use super::inspect::is_read_only;
 use crate::cause;
 use crate::health::Health;
 use crate::shutdown::Shutdown;
@@ -120,10 +119,4 @@ async fn ask(Opened { client, place, .. }: &Opened) -> Result<State, Silence> {
             Err(Silence::NoAnswer(reason))
         }
     }
-}
-
-/// Whether what the session begins now cannot write.
-pub(super) async fn is_read_only(client: &Client) -> Result<bool, tokio_postgres::Error> {
-    let answer = first_value(client, "SHOW transaction_read_only").await?;
-    Ok(answer.as_deref() == Some("on"))
 }

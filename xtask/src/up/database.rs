@@ -97,7 +97,8 @@ impl Database {
     async fn migrate(&self) -> Result<()> {
         let password = self.password.as_deref();
         let passwords = password.map_or_else(Passwords::unchanged, Passwords::all);
-        let applied = migrations::up(self.owner.as_str(), &passwords, ANSWER_MAX).await;
+        let database = migrations::database(self.owner.as_str())?;
+        let applied = migrations::up(&database, &passwords, ANSWER_MAX).await;
         let applied = applied.with_context(|| match &self.cluster {
             Some(_) => "the data of an earlier run cannot be used: --fresh throws them away",
             None => "the database that DATABASE_URL names cannot be used",
