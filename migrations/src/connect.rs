@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use service_kit::postgres::{Database, DatabaseUrl, Place};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -51,8 +52,16 @@ pub(crate) async fn within(database: &Database, wait: Duration) -> Result<(PgCon
     }
 }
 
+/// How to connect to a place.
+pub(crate) fn options(place: &Place) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = place.url().parse()?;
+    // A pooler may refuse the parameter.
+    Ok(options.extra_float_digits(None))
+}
+
 async fn at(place: &Place) -> Result<PgConnection> {
-    let connecting = timeout(CONNECT_MAX, PgConnection::connect(&place.url()));
+    let options = options(place)?;
+    let connecting = timeout(CONNECT_MAX, PgConnection::connect_with(&options));
     let connected = connecting
         .await
         .map_err(|_| anyhow!("no answer within {CONNECT_MAX:?}"));

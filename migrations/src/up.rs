@@ -64,10 +64,8 @@ async fn attempt(
 ) -> Result<(), MigrateError> {
     let migrator = Home::find(connection).await?.migrator();
     // The migrator's future over a borrowed connection is not `Send`; over a pool it is.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect(&place.url())
-        .await?;
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(connect::options(place)?).await?;
     let done = migrator.run(&pool).await;
     // A run that failed holds the advisory lock until its connection ends.
     pool.close().await;

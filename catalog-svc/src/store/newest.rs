@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ShowId;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Executor as _, PgConnection};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -128,8 +128,10 @@ impl Newest {
     }
 
     async fn listen_once(&self, store: &Store) -> Result<(), StoreError> {
-        let url = pool::place(&store.database).await?.url();
-        let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect(&url));
+        let place = pool::place(&store.database).await?;
+        let only = PgPoolOptions::new().max_connections(1);
+        let only = only.connect_lazy_with(pool::options(&place)?);
+        let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect_with(&only));
         let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
         // A lost connection is made anew by the loop around us, after its pause.
         listener.eager_reconnect(false);

@@ -77,11 +77,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Session, StoreError> {
         let place = place(&self.0).await?;
-        // Statement timeouts, keepalives and the like are settings of the database role, so
-        // that they hold behind a pooler too; what sqlx cannot bound is bounded here.
-        let options: PgConnectOptions = place.url().parse()?;
-        let options = options.disable_statement_logging();
-        match timeout(CONNECT_TIME_MAX, options.connect()).await {
+        match timeout(CONNECT_TIME_MAX, options(&place)?.connect()).await {
             Ok(Ok(connection)) => Ok(Session { connection, place }),
             Ok(Err(error)) => Err(place.failed(&sqlstate::in_words(&error)).into()),
             Err(_) => Err(place.failed("no answer in time").into()),
@@ -97,6 +93,15 @@ impl managed::Manager for Manager {
         }
         Ok(())
     }
+}
+
+/// How to connect to a place. Statement timeouts, keepalives and the like are settings of the
+/// database role, so that they hold behind a pooler too; what sqlx cannot bound is bounded here.
+pub(super) fn options(place: &Place) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = place.url().parse()?;
+    // Values travel in binary, and a pooler may refuse the parameter.
+    let options = options.extra_float_digits(None);
+    Ok(options.disable_statement_logging())
 }
 
 /// Where to connect to: the primary, if readiness has found it.

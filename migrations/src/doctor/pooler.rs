@@ -12,12 +12,23 @@ pub(super) async fn check(database: &Database, findings: &mut Findings) {
             SUBJECT,
             "none was noticed, or one that gives each connection a session",
         ),
-        Ok(Pooling::ByTransaction) => findings.warn(
-            SUBJECT,
-            "sessions are shared by transaction. Prepared statements are kept, so booking-svc and \
-             expiry-worker may use it; catalog-svc listens and must connect to PostgreSQL itself, \
-             or with pool_mode = session for its role; so must `migrate up`",
-        ),
+        Ok(Pooling::ByTransaction) => match database.role() {
+            "booking_svc" | "expiry_worker" => findings.ok(
+                SUBJECT,
+                "sessions are shared by transaction, and prepared statements are kept",
+            ),
+            "catalog_svc" => findings.fail(
+                SUBJECT,
+                "sessions are shared by transaction, and catalog-svc listens on one: connect it \
+                 to PostgreSQL itself, or set pool_mode = session for its role",
+            ),
+            _ => findings.warn(
+                SUBJECT,
+                "sessions are shared by transaction. That will do for booking-svc and \
+                 expiry-worker; catalog-svc and `migrate up` must connect to PostgreSQL itself, or \
+                 with pool_mode = session for their roles",
+            ),
+        },
         Ok(Pooling::WithoutStatements) => findings.fail(
             SUBJECT,
             "prepared statements are forgotten between transactions, so no service can work: \

@@ -260,6 +260,12 @@ impl Database {
         alone.collect()
     }
 
+    /// The role that is connected as.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.0.role
+    }
+
     /// Whether only a host that takes writes will do.
     #[must_use]
     pub fn wants_writes(&self) -> bool {
