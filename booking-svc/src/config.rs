@@ -8,6 +8,7 @@ use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, ServiceUrl, 
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::payments::PaymentTerms;
+use crate::store::LaneTerms;
 use crate::verbs::HoldTerms;
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
@@ -76,9 +77,16 @@ pub struct Config {
     pub confirm_unpaid: Option<bool>,
 
     /// The most transactions at once, each on a connection of its own. Requests that wait for
-    /// one are committed together; a further one begins only when many wait
+    /// one are committed together; a further one begins only when many wait. There is one more
+    /// connection, for requests that wait for a lock
     #[arg(long, env = "TICKETING_LANES", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
+
+    /// How long a transaction waits for a lock that somebody else has: 1 ms to 10 s. Then its requests
+    /// are decided one by one, as far as their locks can be had; the others wait apart, for 5 s at
+    /// most, and hold up nobody
+    #[arg(long, env = "TICKETING_LOCK_WAIT_MAX", default_value = "25ms", value_name = "DURATION", value_parser = lock_wait_of)]
+    pub lock_wait_max: Duration,
 
     /// How it serves.
     #[command(flatten)]
@@ -112,6 +120,15 @@ impl Config {
         }
     }
 
+    /// How lanes work.
+    #[must_use]
+    pub fn lane_terms(&self) -> LaneTerms {
+        LaneTerms {
+            count: self.lanes,
+            lock_wait_max: self.lock_wait_max,
+        }
+    }
+
     /// Whether what costs something can be confirmed without being paid here.
     #[must_use]
     pub fn is_unpaid_allowed(&self) -> bool {
@@ -126,4 +143,12 @@ impl Config {
             seats_per_booking_max: self.seats_per_booking_max,
         }
     }
+}
+
+fn lock_wait_of(text: &str) -> Result<Duration, String> {
+    let wait = duration_of::<0, 10>(text)?;
+    if wait < Duration::from_millis(1) {
+        return Err("must be 1 ms to 10 s".to_owned());
+    }
+    Ok(wait)
 }

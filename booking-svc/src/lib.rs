@@ -74,9 +74,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         let (store, stop) = (store.clone(), shutdown.soft.clone());
         move || store.clone().sweep_requests(stop.clone())
     });
-    let (lanes, lane_tasks) = Lanes::new(config.lanes, &database);
-    for lane in lane_tasks {
-        tasks.essential("commit worker", lane.map(Ok));
+    let (lanes, lane_tasks) = Lanes::new(config.lane_terms(), &database);
+    for (name, lane) in lane_tasks {
+        tasks.essential(name, lane.map(Ok));
     }
     tasks.restart("cancelled shows", {
         let (sales, lanes, shutdown) = (sales.clone(), lanes.clone(), shutdown.clone());

@@ -63,7 +63,11 @@ impl Payments {
             let deadline = Instant::now() + record.time_left;
             let ending = self.ask(&attempt_of(record)?, token, deadline).await;
             let ending = ending.ok_or(unsettled(record))?;
-            self.settle(record, ending).await?;
+            match self.settle(record, ending).await {
+                // Not as if nothing had been changed: the money may have been taken.
+                Err(PayError::Undecided(LaneError::Contention)) => return Err(unsettled(record)),
+                settled => settled?,
+            }
         }
         self.told(record).await
     }

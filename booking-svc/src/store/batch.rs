@@ -1,11 +1,11 @@
-//! Orders that one transaction decides, and who waits for them; what a lane has before it.
+//! Orders that one transaction decides, and who waits for them.
 //!
-//! Invariants: an order is answered once; one that breaks a transaction fails alone; what a
-//! lane takes from the queue stays with it until it is answered.
+//! Invariant: an order is answered once.
 
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::iter;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +14,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::queue::{Queue, Turn};
-use crate::domain::{Booking, Command, NotGranted, Order, Outcome, Refusal};
+use super::lock_keys::LockKey;
+use crate::domain::{Booking, Command, Order, Refusal};
 
 /// The most orders that one transaction decides.
-const BATCH_ORDERS_MAX: usize = 256;
+pub(super) const BATCH_ORDERS_MAX: usize = 256;
 /// The most seats that one transaction touches, unless a single order has more.
-const BATCH_SEATS_MAX: usize = 2_000;
-/// How often a transaction is tried that meets others, or whose connection breaks.
-const ATTEMPTS_MAX: u32 = 6;
-/// How often an order comes again because holds had to be ended first: another replica may have
-/// taken what that brought, each time.
-const ROUNDS_MAX: u8 = 16;
+pub(super) const BATCH_SEATS_MAX: usize = 2_000;
 
 /// Why an order got no decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +31,7 @@ pub enum LaneError {
     DeadlineExceeded,
     /// The database cannot be reached. Safe to repeat under the same request id.
     DatabaseUnavailable,
-    /// Every attempt met other transactions.
+    /// Every attempt met other transactions, or somebody else has a lock that it needs.
     Contention,
     /// The sale was looked up at an older revision.
     SaleChanged,
@@ -73,7 +68,7 @@ impl LaneError {
         }
     }
 
-    fn fault(what: impl Display) -> Self {
+    pub(super) fn fault(what: impl Display) -> Self {
         Self::Fault(Fault(what.to_string().into()))
     }
 }
@@ -84,17 +79,34 @@ pub type Answer = Result<Result<Booking, Refusal>, LaneError>;
 /// An order in the queue.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    order: Order,
-    caller: Caller,
+    pub(super) order: Order,
+    pub(super) caller: Caller,
 }
 
+/// Who waits for an order.
 #[derive(Debug)]
-struct Caller {
-    deadline: Instant,
+pub(super) struct Caller {
+    pub(super) deadline: Instant,
     /// How often the order has come before.
-    rounds: u8,
+    pub(super) rounds: u8,
+    /// Whether it may have been carried out by a COMMIT that got lost, in another batch.
+    in_doubt: bool,
     /// None for orders that the lane made itself.
     answer: Option<oneshot::Sender<Answer>>,
+    /// Set as soon as the order has had to wait for a lock that somebody else has. Boxed, as few
+    /// have.
+    contended: Option<Box<Contended>>,
+}
+
+/// What is known of an order that waits for a lock that somebody else has.
+#[derive(Debug)]
+pub(super) struct Contended {
+    /// When it is answered without having been decided.
+    pub(super) give_up_at: Instant,
+    /// The most orders that it is tried together with, itself among them.
+    pub(super) batch_max: usize,
+    /// A lock that was not free when it was tried last, if that is known.
+    pub(super) waits_for: Option<LockKey>,
 }
 
 impl Waiting {
@@ -102,12 +114,14 @@ impl Waiting {
         let caller = Caller {
             deadline,
             rounds: 0,
+            in_doubt: false,
             answer: Some(answer),
+            contended: None,
         };
         Self { order, caller }
     }
 
-    fn expiry_of(booking_id: BookingId, deadline: Instant) -> Self {
+    pub(super) fn expiry_of(booking_id: BookingId, deadline: Instant) -> Self {
         let order = Order {
             show_id: booking_id.show(),
             request_id: Uuid::now_v7(),
@@ -118,13 +132,15 @@ impl Waiting {
         let caller = Caller {
             deadline,
             rounds: 0,
+            in_doubt: false,
             answer: None,
+            contended: None,
         };
         Self { order, caller }
     }
 
     /// The order, if somebody waits for it who has time left.
-    fn if_wanted(self) -> Option<Self> {
+    pub(super) fn if_wanted(self) -> Option<Self> {
         let Some(answer) = &self.caller.answer else {
             return Some(self);
         };
@@ -137,10 +153,37 @@ impl Waiting {
         }
         Some(self)
     }
+
+    /// What is known of it if it waits for a lock.
+    pub(super) fn contended(&self) -> Option<&Contended> {
+        self.caller.contended.as_deref()
+    }
+
+    /// The same of an order that begins to wait for a lock, unless it has before, until
+    /// `give_up_at`.
+    pub(super) fn contend(&mut self, give_up_at: Instant) -> &mut Contended {
+        self.caller.contended.get_or_insert_with(|| {
+            Box::new(Contended {
+                give_up_at,
+                batch_max: BATCH_ORDERS_MAX,
+                waits_for: None,
+            })
+        })
+    }
+
+    /// Answers an order that cannot have a lock.
+    pub(super) fn give_up(self) {
+        let in_doubt = self.caller.in_doubt;
+        self.caller.answer(Err(if in_doubt {
+            LaneError::DatabaseUnavailable
+        } else {
+            LaneError::Contention
+        }));
+    }
 }
 
 impl Caller {
-    fn answer(self, answer: Answer) {
+    pub(super) fn answer(self, answer: Answer) {
         // Whoever went away is not told.
         let unheard = match self.answer {
             Some(sender) => sender.send(answer).err(),
@@ -157,28 +200,30 @@ impl Caller {
 pub(super) struct Batch {
     pub(super) orders: Vec<Order>,
     /// Who waits for each.
-    callers: Vec<Caller>,
-    tried: Tried,
+    pub(super) callers: Vec<Caller>,
+    pub(super) tried: Tried,
 }
 
 /// What came of the attempts at a batch so far.
 #[derive(Debug, Default, Clone, Copy)]
-struct Tried {
-    attempts: u32,
+pub(super) struct Tried {
+    pub(super) attempts: u32,
     /// How long to wait before the next.
-    pause: Duration,
+    pub(super) pause: Duration,
     /// Whether a COMMIT may have got lost.
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
     /// Whether an order was met that had been carried out before.
-    copy_met: bool,
+    pub(super) copy_met: bool,
     /// Whether it was written without locks, and not all was as expected.
-    unexpected: bool,
+    pub(super) unexpected: bool,
+    /// Whether it takes only locks that are free.
+    at_once: bool,
 }
 
 impl Batch {
     /// Whether to ask first which of its orders have been carried out before.
     pub(super) fn copies_likely(&self) -> bool {
-        self.tried.in_doubt || self.tried.copy_met
+        self.tried.in_doubt || self.tried.copy_met || self.tried.at_once
     }
 
     /// Whether it may be written as is expected, without locks.
@@ -195,9 +240,48 @@ impl Batch {
         self.orders.is_empty()
     }
 
-    fn push(&mut self, waiting: Waiting) {
+    /// A batch that takes only locks that are free.
+    pub(super) fn at_once() -> Self {
+        let mut batch = Self::default();
+        batch.tried.at_once = true;
+        batch
+    }
+
+    pub(super) fn is_at_once(&self) -> bool {
+        self.tried.at_once
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.tried.in_doubt |= waiting.caller.in_doubt;
         self.orders.push(waiting.order);
         self.callers.push(waiting.caller);
+    }
+
+    /// Its orders one by one. Each takes the batch's doubt along.
+    pub(super) fn into_waiting(self) -> impl Iterator<Item = Waiting> {
+        let in_doubt = self.tried.in_doubt;
+        iter::zip(self.orders, self.callers).map(move |(order, mut caller)| {
+            caller.in_doubt |= in_doubt;
+            Waiting { order, caller }
+        })
+    }
+
+    /// Takes the orders at these places out of it, in their order.
+    pub(super) fn take_out(&mut self, places: &HashSet<usize>) -> Vec<Waiting> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let tried = self.tried;
+        let mut out = Vec::with_capacity(places.len());
+        for (place, waiting) in take(self).into_waiting().enumerate() {
+            if places.contains(&place) {
+                out.push(waiting);
+            } else {
+                self.push(waiting);
+            }
+        }
+        self.tried = tried;
+        out
     }
 
     /// Leaves out the orders that nobody waits for any more; none that may have been done.
@@ -214,7 +298,7 @@ impl Batch {
     }
 
     /// Two halves, as if none of it had been tried; but a doubt stays.
-    fn halves(mut self) -> [Self; 2] {
+    pub(super) fn halves(mut self) -> [Self; 2] {
         let half = self.orders.len() / 2;
         let tried = Tried {
             attempts: 0,
@@ -230,7 +314,7 @@ impl Batch {
         [self, second]
     }
 
-    fn give_up(self, error: &LaneError) {
+    pub(super) fn give_up(self, error: &LaneError) {
         for caller in self.callers {
             caller.answer(Err(error.clone()));
         }
@@ -248,7 +332,10 @@ pub(super) enum Trouble {
         committing: bool,
     },
     /// Other transactions were in the way.
-    Contention,
+    Contention {
+        /// Whether it had all of its locks, and was about to be written.
+        writing: bool,
+    },
     /// An order had been carried out before.
     CopyMet,
     /// It was written without locks, and something stood in the way: nothing was done.
@@ -258,134 +345,3 @@ pub(super) enum Trouble {
     /// A fault of ours, or of one of the orders.
     Fault(String),
 }
-
-/// What a lane has before it, beside the queue.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    /// Orders that come again, those first that must be decided first.
-    again: VecDeque<Waiting>,
-    /// Batches that are tried again, or in parts.
-    failed: VecDeque<Batch>,
-}
-
-impl Desk {
-    pub(super) fn is_empty(&self) -> bool {
-        self.again.is_empty() && self.failed.is_empty()
-    }
-
-    /// What comes next: what has failed, then what is new.
-    pub(super) fn next(&mut self, turn: &Turn<'_, Waiting>) -> Batch {
-        self.failed.pop_front().unwrap_or_else(|| self.fill(turn))
-    }
-
-    /// A batch whose locks can be sent behind the COMMIT of `batch`; none if something has
-    /// failed, or if few wait: they do better to wait for the others that come meanwhile.
-    pub(super) fn behind<'a>(
-        &mut self,
-        batch: &Batch,
-        queue: &'a Queue<Waiting>,
-    ) -> Option<(Batch, Turn<'a, Waiting>)> {
-        let waiting = self.again.len() + queue.len();
-        if waiting == 0 || 2 * waiting < batch.orders.len() || !self.failed.is_empty() {
-            return None;
-        }
-        let turn = queue.own_turn();
-        let next = self.fill(&turn);
-        (!next.is_empty()).then_some((next, turn))
-    }
-
-    /// A batch of what comes again, then of the queue in its order.
-    fn fill(&mut self, turn: &Turn<'_, Waiting>) -> Batch {
-        let mut batch = Batch::default();
-        let mut seats = 0;
-        while batch.orders.len() < BATCH_ORDERS_MAX && seats < BATCH_SEATS_MAX {
-            let Some(waiting) = self.again.pop_front().or_else(|| turn.pop()) else {
-                break;
-            };
-            if let Some(waiting) = waiting.if_wanted() {
-                seats += waiting.order.command.size();
-                batch.push(waiting);
-            }
-        }
-        batch
-    }
-
-    /// Answers a batch whose transaction is durable; some of its orders may come again.
-    pub(super) fn settle(&mut self, batch: Batch, outcomes: Vec<Outcome>) {
-        let waiting = iter::zip(batch.orders, batch.callers);
-        for ((order, mut caller), outcome) in iter::zip(waiting, outcomes) {
-            match outcome {
-                Ok(booking) => caller.answer(Ok(Ok(booking))),
-                Err(NotGranted::Refused(refusal)) => caller.answer(Ok(Err(refusal))),
-                Err(NotGranted::SaleChanged) => caller.answer(Err(LaneError::SaleChanged)),
-                Err(NotGranted::PicksTaken(picks)) => {
-                    caller.answer(Err(LaneError::PicksTaken(picks)));
-                }
-                Err(NotGranted::Lapsed(bookings)) if caller.rounds < ROUNDS_MAX => {
-                    let deadline = caller.deadline;
-                    let expiries = bookings.into_iter();
-                    self.again
-                        .extend(expiries.map(|id| Waiting::expiry_of(id, deadline)));
-                    caller.rounds += 1;
-                    self.again.push_back(Waiting { order, caller });
-                }
-                Err(NotGranted::Lapsed(_)) => caller.answer(Err(LaneError::Contention)),
-                Err(NotGranted::Fault(what)) => caller.answer(Err(LaneError::fault(what))),
-            }
-        }
-    }
-
-    /// Takes a batch back that met trouble: it is tried again, in halves if it is at fault
-    /// itself, or is given up.
-    pub(super) fn take_back(&mut self, mut batch: Batch, trouble: Trouble) {
-        let tried = &mut batch.tried;
-        let mut at_once = false;
-        let error = match trouble {
-            // Nothing was sent: say so at once, rather than let callers wait.
-            Trouble::NoConnection if !tried.in_doubt => {
-                return batch.give_up(&LaneError::DatabaseUnavailable);
-            }
-            Trouble::Fault(_) if batch.orders.len() > 1 => {
-                return self.failed.extend(batch.halves());
-            }
-            Trouble::Fault(what) => return batch.give_up(&LaneError::fault(what)),
-            Trouble::ConnectionLost { committing } => {
-                tried.in_doubt |= committing;
-                LaneError::DatabaseUnavailable
-            }
-            Trouble::Unexpected => {
-                // No attempt: it has yet to be made in the ordinary way.
-                tried.unexpected = true;
-                return self.failed.push_front(batch);
-            }
-            Trouble::NoConnection | Trouble::Timeout => LaneError::DatabaseUnavailable,
-            Trouble::Contention => LaneError::Contention,
-            Trouble::CopyMet => {
-                // Whoever was ahead of us has committed: there is nothing to wait for.
-                at_once = !tried.copy_met;
-                tried.copy_met = true;
-                LaneError::Contention
-            }
-        };
-        tried.attempts += 1;
-        if tried.attempts >= ATTEMPTS_MAX {
-            return batch.give_up(&error);
-        }
-        tried.pause = if at_once {
-            Duration::ZERO
-        } else {
-            backoff(tried.attempts)
-        };
-        self.failed.push_back(batch);
-    }
-}
-
-/// Longer with each attempt, with jitter so that two lanes do not meet again.
-fn backoff(attempt: u32) -> Duration {
-    let base = 2_u64.saturating_pow(attempt) * 5;
-    let jitter = Uuid::new_v4().as_u64_pair().0 % base;
-    Duration::from_millis(base + jitter)
-}
-
-#[cfg(test)]
-mod tests;

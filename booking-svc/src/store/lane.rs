@@ -8,27 +8,34 @@
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
 //! no effect; a caller that goes away does not stop a transaction.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::join;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, join};
 use service_kit::cause;
 use service_kit::postgres::Database;
-use service_kit::sqlstate::{Failure, classify};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::batch::{Answer, Batch, Desk, LaneError, Trouble, Waiting};
+use super::batch::{Answer, Batch, LaneError, Trouble, Waiting};
+use super::contention::ContentionQueue;
+use super::desk::Desk;
 use super::expect::Expectations;
 use super::queue::{NotQueued, Queue, Serving, Turn};
-use super::transact::{Connection, Ending, TransactError};
-use crate::domain::{Locked, Order, Outcome};
+use super::steps::{Begun, Left, STEP_TIMEOUT, Shared, begin, run_at_once, settle, step, write};
+use super::transact::Connection;
+use crate::domain::Order;
 
-/// The longest that one step of a transaction may take, its locks or its writes or its
-/// COMMIT, before its connection is given up; longer than the server's own timeouts, which
-/// end what hangs there.
-const STEP_TIMEOUT: Duration = Duration::from_secs(12);
+/// How lanes work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneTerms {
+    /// How many there are, one at least.
+    pub count: u16,
+    /// How long a transaction waits for a lock before its orders are decided one by one, as far as
+    /// they can be.
+    pub lock_wait_max: Duration,
+}
 
 /// All lanes of the process.
 #[derive(Debug, Clone)]
@@ -36,36 +43,48 @@ pub struct Lanes {
     entrance: Arc<Entrance>,
 }
 
-/// The way into the queue; closes it when the last one leaves.
+/// The way into the queues; closes them when the last one leaves.
 #[derive(Debug)]
-struct Entrance(Arc<Queue<Waiting>>);
+struct Entrance {
+    queue: Arc<Queue<Waiting>>,
+    contention: Arc<ContentionQueue>,
+}
 
 impl Drop for Entrance {
     fn drop(&mut self) {
-        self.0.close();
+        self.queue.close();
+        self.contention.close();
     }
 }
 
 impl Lanes {
-    /// The way into `count` lanes, and the lanes, to be run as tasks. They end when the last
-    /// clone of the value is dropped and their queue is empty.
+    /// The way into lanes; and the lanes, with the worker that goes on with what they find locked, to be
+    /// run as tasks, each with its name. They end when the last clone of the value is dropped and their
+    /// queue is empty.
     #[must_use]
     pub fn new(
-        count: u16,
+        terms: LaneTerms,
         database: &Database,
-    ) -> (Self, Vec<impl Future<Output = ()> + Send + use<>>) {
+    ) -> (Self, Vec<(&'static str, BoxFuture<'static, ()>)>) {
         let queue = Arc::new(Queue::new());
-        let expectations = Arc::new(Expectations::default());
-        let lanes = (0..count.max(1)).map(|_| Lane {
+        let contention = Arc::<ContentionQueue>::default();
+        let shared = Arc::new(Shared {
+            expectations: Expectations::default(),
+            contention: Arc::clone(&contention),
+            lock_wait_max: terms.lock_wait_max,
+        });
+        let lane = || Lane {
             database: database.clone(),
             connection: None,
-            desk: Desk::default(),
-            expectations: Arc::clone(&expectations),
-        });
-        let tasks = lanes
-            .map(|lane| lane.run(Arc::clone(&queue), queue.serve()))
-            .collect();
-        let entrance = Arc::new(Entrance(queue));
+            desk: Desk::new(Arc::clone(&contention)),
+            shared: Arc::clone(&shared),
+        };
+        let mut tasks = vec![("contention worker", lane().retry_contended().boxed())];
+        for _ in 0..terms.count.max(1) {
+            let lane = lane().run(Arc::clone(&queue), queue.serve());
+            tasks.push(("commit worker", lane.boxed()));
+        }
+        let entrance = Arc::new(Entrance { queue, contention });
         (Self { entrance }, tasks)
     }
 
@@ -78,7 +97,7 @@ impl Lanes {
     pub async fn decide(&self, order: Order, deadline: Instant) -> Answer {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting::new(order, deadline, answer);
-        match self.entrance.0.push(waiting) {
+        match self.entrance.queue.push(waiting) {
             Ok(()) => answered.await.unwrap_or(Err(LaneError::OutcomeUnknown)),
             Err(NotQueued::Full) => Err(LaneError::Overloaded),
             Err(NotQueued::Closed) => Err(LaneError::ShuttingDown),
@@ -86,29 +105,12 @@ impl Lanes {
     }
 }
 
+/// A connection of its own, and what is to be done on it.
 struct Lane {
     database: Database,
     connection: Option<Connection>,
     desk: Desk,
-    expectations: Arc<Expectations>,
-}
-
-/// A transaction after its first round trip.
-enum Begun {
-    /// What it touches is locked.
-    Locked(Box<Locked>),
-    /// It is written, and its COMMIT on the way.
-    Written(Vec<Outcome>, Ending),
-}
-
-/// How a run of transactions leaves its connection.
-enum Left {
-    /// Nothing is under way on it.
-    Idle,
-    /// A transaction is open that must be rolled back.
-    Open,
-    /// It cannot be used any more.
-    Lost,
+    shared: Arc<Shared>,
 }
 
 impl Lane {
@@ -133,12 +135,55 @@ impl Lane {
                 self.desk.take_back(batch, Trouble::NoConnection);
                 continue;
             };
-            let table = (connection, &*self.expectations);
-            match run_from(batch, turn, table, &mut self.desk, &queue).await {
-                Left::Idle => {}
-                Left::Open => self.roll_back().await,
-                Left::Lost => self.connection = None,
+            let table = (connection, &*self.shared);
+            let left = run_from(batch, turn, table, &mut self.desk, &queue).await;
+            self.leave(left).await;
+        }
+    }
+
+    /// Goes on with what lanes find locked: takes only locks that are free, so that it waits for
+    /// nothing, and puts back what cannot have all of its own.
+    async fn retry_contended(mut self) {
+        // The first that need it would wait for it.
+        self.connect().await;
+        let contention = Arc::clone(&self.shared.contention);
+        let _serving = contention.serve();
+        loop {
+            let failed = self.desk.next_failed();
+            let Some(mut batch) = (match failed {
+                Some(batch) => Some(batch),
+                None => contention.next().await,
+            }) else {
+                return;
+            };
+            if !batch.pause().is_zero() {
+                tokio::time::sleep(batch.pause()).await;
             }
+            batch.retain_wanted();
+            self.connect().await;
+            let progress = match &self.connection {
+                _ if batch.is_empty() => false,
+                Some(connection) => {
+                    let table = (connection, &*self.shared);
+                    let (progress, left) = run_at_once(batch, table, &mut self.desk).await;
+                    self.leave(left).await;
+                    progress
+                }
+                None => {
+                    self.desk.take_back(batch, Trouble::NoConnection);
+                    false
+                }
+            };
+            contention.take_back(self.desk.take_again());
+            contention.tried(progress);
+        }
+    }
+
+    async fn leave(&mut self, left: Left) {
+        match left {
+            Left::Idle => {}
+            Left::Open => self.roll_back().await,
+            Left::Lost => self.connection = None,
         }
     }
 
@@ -172,49 +217,27 @@ impl Lane {
 async fn run_from<'a>(
     mut batch: Batch,
     mut turn: Turn<'a, Waiting>,
-    (connection, expectations): (&Connection, &Expectations),
+    table: (&Connection, &Shared),
     desk: &mut Desk,
     queue: &'a Queue<Waiting>,
 ) -> Left {
-    let mut begun = begin(connection, expectations, &batch).await;
+    let (_, shared) = table;
+    let mut begun = begin(table, &batch).await;
     loop {
-        let written = match begun {
-            Ok(Begun::Locked(locked)) => {
-                let writing = connection.write(&batch.orders, *locked, batch.copies_likely());
-                step(writing, true).await
-            }
-            Ok(Begun::Written(outcomes, ending)) => Ok((outcomes, ending)),
-            Err(trouble) => Err(trouble),
-        };
-        let (outcomes, ending) = match written {
+        let (outcomes, ending) = match write(table, &batch, begun).await {
             Ok(written) => written,
-            Err(trouble) => {
-                let left = trouble.leaves();
-                desk.take_back(batch, trouble);
-                return left;
-            }
+            Err(trouble) => return settle(shared, batch, Err(trouble), desk),
         };
         // The database has the COMMIT to do, and nothing else before it.
         let behind = desk.behind(&batch, queue);
         let settling = async {
             let ended = step(ending.acknowledged(), true).await;
             drop(turn);
-            match ended {
-                Ok(()) => {
-                    expectations.settled(&outcomes);
-                    desk.settle(batch, outcomes);
-                    Left::Idle
-                }
-                Err(trouble) => {
-                    let left = trouble.leaves();
-                    desk.take_back(batch, trouble);
-                    left
-                }
-            }
+            settle(shared, batch, ended.map(|()| outcomes), desk)
         };
         let beginning = async {
             match &behind {
-                Some((next, _)) => Some(begin(connection, expectations, next).await),
+                Some((next, _)) => Some(begin(table, next).await),
                 None => None,
             }
         };
@@ -236,81 +259,5 @@ async fn run_from<'a>(
             return left;
         }
         (batch, turn, begun) = (next, next_turn, next_begun);
-    }
-}
-
-/// The first round trip of a batch's transaction: its locks, or if all of it is expected to be
-/// granted all that there is to do.
-async fn begin(
-    connection: &Connection,
-    expectations: &Expectations,
-    batch: &Batch,
-) -> Result<Begun, Trouble> {
-    let expected = if batch.may_go_ahead() {
-        expectations.of(&batch.orders)
-    } else {
-        None
-    };
-    let Some(expected) = expected else {
-        let locking = connection.lock(&batch.orders, batch.copies_likely());
-        let locked = step(locking, false).await?;
-        expectations.saw(&locked);
-        return Ok(Begun::Locked(Box::new(locked)));
-    };
-    match step(connection.write_expected(&batch.orders, &expected), true).await {
-        Ok((written, ending)) => {
-            expectations.were_right(written.clock);
-            let outcomes = expected.at(&batch.orders, written);
-            Ok(Begun::Written(outcomes, ending))
-        }
-        Err(trouble @ (Trouble::ConnectionLost { .. } | Trouble::CopyMet)) => Err(trouble),
-        Err(trouble) => {
-            tracing::debug!(?trouble, "a batch is not as expected");
-            expectations.were_wrong(&batch.orders);
-            Err(Trouble::Unexpected)
-        }
-    }
-}
-
-/// Awaits one step of a transaction.
-async fn step<T, E: Into<TransactError>>(
-    work: impl Future<Output = Result<T, E>>,
-    committing: bool,
-) -> Result<T, Trouble> {
-    match timeout(STEP_TIMEOUT, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(trouble(&error.into(), committing)),
-        Err(_) => {
-            tracing::warn!("a transaction took too long");
-            Err(Trouble::ConnectionLost { committing })
-        }
-    }
-}
-
-fn trouble(error: &TransactError, committing: bool) -> Trouble {
-    let error = match error {
-        TransactError::Statement(error) => error,
-        TransactError::BadRow(error) => return Trouble::Fault(error.to_string()),
-    };
-    match classify(error) {
-        Failure::ConnectionLost => {
-            tracing::warn!(error = cause::chain(error), "a lane's connection was lost");
-            Trouble::ConnectionLost { committing }
-        }
-        Failure::Contention => Trouble::Contention,
-        Failure::Duplicate => Trouble::CopyMet,
-        Failure::Timeout => Trouble::Timeout,
-        Failure::Fault => Trouble::Fault(cause::chain(error)),
-    }
-}
-
-impl Trouble {
-    fn leaves(&self) -> Left {
-        match self {
-            Self::NoConnection | Self::ConnectionLost { .. } => Left::Lost,
-            // Only what is written meets a copy or the unexpected, and the COMMIT was sent behind.
-            Self::CopyMet | Self::Unexpected => Left::Idle,
-            _ => Left::Open,
-        }
     }
 }

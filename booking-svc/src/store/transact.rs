@@ -6,7 +6,9 @@
 //! counted, bookings, areas, seats, each by ascending key.
 
 mod areas;
+mod at_once;
 mod capped;
+mod lock;
 mod payments;
 mod wanted;
 mod write;
@@ -14,6 +16,7 @@ mod write_rows;
 
 use std::collections::HashMap;
 use std::iter;
+use std::time::Duration;
 
 use futures_util::{TryStreamExt as _, join};
 use model::ShowId;
@@ -22,16 +25,17 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
-use self::wanted::{Keys, Wanted};
+use self::at_once::AtOnceStatements;
+pub(super) use self::at_once::Blocked;
+pub(super) use self::lock::LockMode;
+use self::lock::{LockStatements, lock};
+use self::wanted::Keys;
 pub(super) use self::write::Written;
 use self::write::{WriteStatements, write, write_most};
 use super::expect::{Expected, ExpectedSales};
 use super::refusals;
 use super::rows::{self, BadRow};
-use crate::domain::{
-    AreaWrite, BookingState, Decision, Locked, NotGranted, Order, Outcome, Owner, Replay, SaleRow,
-    SaleState, decide,
-};
+use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Replay, decide};
 
 /// Why a transaction did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +56,10 @@ pub(super) struct Connection {
 
 /// The prepared statements of a connection.
 struct Statements {
-    lock_sales: Statement,
-    lock_bookings: Statement,
-    lock_areas: Statement,
+    lock: LockStatements,
+    lock_at_once: LockStatements,
+    at_once: AtOnceStatements,
     ended_holds: Statement,
-    lock_seats: Statement,
     lock_holders: Statement,
     capped_bookings: Statement,
     replays: Statement,
@@ -72,13 +75,10 @@ struct Statements {
 impl Statements {
     async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
-            lock_sales: client.prepare(include_str!("sql/lock_sales.sql")).await?,
-            lock_bookings: client
-                .prepare(include_str!("sql/lock_bookings.sql"))
-                .await?,
-            lock_areas: client.prepare(include_str!("sql/lock_areas.sql")).await?,
+            lock: LockStatements::waiting(client).await?,
+            lock_at_once: LockStatements::at_once(client).await?,
+            at_once: AtOnceStatements::prepare(client).await?,
             ended_holds: client.prepare(include_str!("sql/ended_holds.sql")).await?,
-            lock_seats: client.prepare(include_str!("sql/lock_seats.sql")).await?,
             lock_holders: client.prepare(include_str!("sql/lock_holders.sql")).await?,
             capped_bookings: client
                 .prepare(include_str!("sql/capped_bookings.sql"))
@@ -102,7 +102,7 @@ impl Statements {
 struct Unlocked {
     sales: ExpectedSales,
     /// The keys of the locks of the callers' request ids, ascending.
-    request_locks: Vec<i64>,
+    request_locks: Vec<i32>,
     /// The areas of which places are taken or given back, in the order of locks.
     areas: Vec<AreaWrite>,
     /// Whether those are locked when all else has been done.
@@ -140,17 +140,21 @@ impl Connection {
     /// Begins a transaction and locks what `orders` touch, behind whatever was sent before.
     /// Calls under one request id wait for each other by a lock on that, whatever they are about.
     ///
-    /// Whether an order is a copy of an earlier one is asked for first only if
-    /// `copies_likely`: a COMMIT of these orders may have got lost, or a copy was met. Their
+    /// Whether an order is a copy of an earlier one is asked for first only if that is
+    /// likely: a COMMIT of these orders may have got lost, or a copy was met. Their
     /// rows' locks then wait for that transaction to end. Otherwise a copy that would be
     /// granted fails the transaction (it breaks the unique key of the log, or was refused
     /// before), and one that is refused is looked up along with the writes.
+    ///
+    /// A lock is waited for no longer than `lock_wait`; if none is waited for, the answer says
+    /// which orders could not have all of theirs: nothing may be decided on those.
     pub(super) async fn lock(
         &self,
         orders: &[Order],
-        copies_likely: bool,
-    ) -> Result<Locked, TransactError> {
-        lock(&self.client, &self.statements, orders, copies_likely).await
+        mode: LockMode,
+        lock_wait: Duration,
+    ) -> Result<(Locked, Vec<Blocked>), TransactError> {
+        lock(&self.client, &self.statements, orders, (mode, lock_wait)).await
     }
 
     /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
@@ -159,7 +163,7 @@ impl Connection {
         &self,
         orders: &[Order],
         locked: Locked,
-        copies_likely: bool,
+        (copies_likely, lock_wait): (bool, Duration),
     ) -> Result<(Vec<Outcome>, Ending), TransactError> {
         let Self { client, statements } = self;
         let now = locked.now;
@@ -181,7 +185,7 @@ impl Connection {
                 let unlocked = Unlocked::default();
                 let (copies, written) = join!(
                     replays(client, statements, &doubtful),
-                    write(client, statements, &writes, &unlocked, now)
+                    write(client, statements, &writes, &unlocked, (now, lock_wait))
                 );
                 (copies, written.map(|(ending, _)| ending))
             }
@@ -209,6 +213,7 @@ impl Connection {
         &self,
         orders: &[Order],
         expected: &Expected,
+        lock_wait: Duration,
     ) -> Result<(Written, Ending), TransactError> {
         let Self { client, statements } = self;
         let unlocked = Unlocked {
@@ -230,7 +235,7 @@ impl Connection {
                 statements,
                 &expected.writes,
                 &unlocked,
-                expected.now,
+                (expected.now, lock_wait),
             );
             return Ok((written.await?.unwrap_or(unknown), Ending(None)));
         }
@@ -241,109 +246,13 @@ impl Connection {
                 statements,
                 &expected.writes,
                 &unlocked,
-                expected.now
+                (expected.now, lock_wait)
             )
         );
         begun?;
         let (ending, written) = written?;
         Ok((written.unwrap_or(unknown), Ending(Some(ending))))
     }
-}
-
-async fn lock(
-    client: &Client,
-    statements: &Statements,
-    orders: &[Order],
-    copies_likely: bool,
-) -> Result<Locked, TransactError> {
-    let wanted = Wanted::by(orders, copies_likely);
-    let shows: Vec<Uuid> = wanted.shows.into_iter().collect();
-    let (Keys(booking_shows, bookings), Keys(freed_shows, freed)) = (wanted.bookings, wanted.freed);
-    let (seat_shows, seats) = wanted.seats;
-    let places = &wanted.places;
-
-    // Polled in this order, so sent in this order, and answered after one round trip.
-    let begin = client.batch_execute("BEGIN");
-    let lock_sales = async {
-        client
-            .query(&statements.lock_sales, &[&shows, &wanted.request_locks])
-            .await
-    };
-    let lock_holders = capped::lock(client, statements, &wanted.holders);
-    let lock_bookings = async {
-        if bookings.is_empty() {
-            return Ok(Vec::new());
-        }
-        client
-            .query(&statements.lock_bookings, &[&booking_shows, &bookings])
-            .await
-    };
-    let lock_areas = areas::lock(client, statements, places, (&freed_shows, &freed));
-    let ended_holds = areas::ended_holds(client, statements, places);
-    let lock_seats = async {
-        if seats.is_empty() && freed.is_empty() {
-            return Ok(Vec::new());
-        }
-        client
-            .query(
-                &statements.lock_seats,
-                &[&seat_shows, &seats, &freed_shows, &freed],
-            )
-            .await
-    };
-    let clock = client.query_one(&statements.clock, &[]);
-    let (begun, sales, held, bookings, areas, ended, seats, capped, replays, clock) = join!(
-        begin,
-        lock_sales,
-        lock_holders,
-        lock_bookings,
-        lock_areas,
-        ended_holds,
-        lock_seats,
-        capped::bookings(client, statements, &wanted.holders),
-        replays(client, statements, &wanted.requests),
-        clock
-    );
-    begun?;
-    held?;
-    let mut locked = Locked::default();
-    for row in sales? {
-        let show_id = rows::show_id(row.get(0))?;
-        let state = SaleState::from_name(row.get(2)).ok_or_else(|| rows::bad("state", show_id))?;
-        locked.sales.insert(
-            show_id,
-            SaleRow {
-                revision: row.get(1),
-                state,
-            },
-        );
-    }
-    for row in bookings? {
-        let booking = rows::booking(&row)?;
-        locked.bookings.insert(booking.booking_id, booking);
-    }
-    locked.areas = areas?;
-    locked.ended = ended?;
-    for row in seats? {
-        let show_id = rows::show_id(row.get(0))?;
-        let ordinal =
-            u32::try_from(row.get::<_, i32>(1)).map_err(|_| rows::bad("ordinal", show_id))?;
-        let owner = row
-            .get::<_, Option<Uuid>>(2)
-            .map(rows::booking_id)
-            .transpose()?;
-        locked.seats.insert((show_id, ordinal), owner);
-        if let (Some(owner), Some(state), Some(expires_at)) =
-            (owner, row.get::<_, Option<&str>>(3), row.get(4))
-        {
-            let state = BookingState::from_name(state).ok_or_else(|| rows::bad("state", owner))?;
-            locked.owners.insert(owner, Owner { state, expires_at });
-        }
-    }
-    locked.capped = capped?;
-    locked.replays = replays?;
-    locked.now = Some(clock?.get(0));
-    Ok(locked)
 }
 
 /// What earlier calls with these request ids did, or were refused for.

@@ -34,7 +34,7 @@ async fn waits(stage: &Stage, writing: bool) {
 
 /// A stage on which the service has looked at the database's clock.
 async fn begin(seats: i32) -> (Stage, String, Client) {
-    let stage = Stage::start().await;
+    let stage = Stage::that_waits_for_locks().await;
     let show = stage.a_show(seats).await;
     stage.reserve(&show, &["A-1"]).await;
     let holder = stage.system.database.owner().await;
@@ -191,7 +191,7 @@ fn of_floor(show: &str, quantity: i32) -> ReserveSeatsRequest {
 
 /// A stage with a show of "Floor" alone, of which two places are held, so that the service knows it.
 async fn begin_with_floor(capacity: i32) -> (Stage, String, Client) {
-    let stage = Stage::start().await;
+    let stage = Stage::that_waits_for_locks().await;
     let show = stage.create(show_of(0, &[("Floor", capacity)])).await;
     reserve_places(&mut stage.client(), of_floor(&show, 2))
         .await
@@ -308,7 +308,7 @@ async fn places_that_are_for_sale_no_more_are_not_given() {
 
 /// Has a reserve wait for what `lock` locks until the show's sales have closed.
 async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeatsRequest) {
-    let stage = Stage::start().await;
+    let stage = Stage::that_waits_for_locks().await;
     let mut described = show_of(4, &[("Floor", 10)]);
     described.sales_close_time = Some((SystemTime::now() + CLOSES_IN).into());
     let show = stage.create(described).await;

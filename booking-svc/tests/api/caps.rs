@@ -172,7 +172,7 @@ async fn fifty_reserves_of_one_customer_at_once_stay_within_the_limit() {
 
 #[tokio::test]
 async fn a_hold_that_was_extended_at_the_last_moment_counts() {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::that_waits_for_locks().await;
     let show = a_show(&stage, 5, 4).await;
     let mut client = stage.client();
     let labels = ["A-1", "A-2", "A-3", "A-4"];

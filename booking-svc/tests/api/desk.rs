@@ -11,7 +11,7 @@ use booking_svc::domain::{
 };
 use booking_svc::links::Links;
 use booking_svc::sales::Sales;
-use booking_svc::store::{Lanes, Store};
+use booking_svc::store::{LaneTerms, Lanes, Store};
 use booking_svc::verbs::{Booked, Change, HoldTerms, Paid, Paying, Reserve, VerbError, Verbs};
 use clap::Parser as _;
 use model::{
@@ -135,8 +135,14 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
     let store = Store::new(database.pool(&cli.config.database));
     // Nothing listens there.
     let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
-    let (lanes, tasks) = Lanes::new(1, &database);
-    tasks.into_iter().for_each(|lane| drop(tokio::spawn(lane)));
+    let terms_of_lanes = LaneTerms {
+        count: 1,
+        ..cli.config.lane_terms()
+    };
+    let (lanes, tasks) = Lanes::new(terms_of_lanes, &database);
+    for (_, lane) in tasks {
+        tokio::spawn(lane);
+    }
     let terms = HoldTerms {
         default: HOLD,
         lifetime_max: HOLD,

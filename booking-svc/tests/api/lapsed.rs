@@ -76,7 +76,7 @@ async fn a_lapsed_hold_reads_as_failed_and_cannot_be_confirmed() {
 
 #[tokio::test]
 async fn a_confirm_that_waited_past_the_end_is_refused() {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::that_waits_for_locks().await;
     let show = stage.a_show(1).await;
     let held = stage.reserve(&show, &["A-1"]).await;
     let holder = stage.system.database.owner().await;

@@ -93,7 +93,7 @@ async fn carry(near: TcpStream, far: TcpStream, faults: Arc<Faults>) {
                 is_lane.store(true, Ordering::SeqCst);
             }
             to_far.write_all(&buffer[..length]).await?;
-            let begins = places(&buffer[..length], b"BEGIN\0").count();
+            let begins = places(&buffer[..length], b"BEGIN").count();
             begun.send_modify(|begun| *begun += begins);
         }
     };
@@ -304,7 +304,9 @@ async fn many_at_once(losses: usize, with_next: bool) -> usize {
         .expect("a free seat");
     line.faults.with_next.store(with_next, Ordering::SeqCst);
     line.lose(losses);
-    let orders = (1..=ORDERS).map(|n| {
+    // More than one connection has under way.
+    let clients = [(); 4].map(|()| booking_client_of(&process));
+    let orders = (1..=ORDERS).zip(clients.iter().cycle()).map(|(n, client)| {
         let (mut client, show) = (client.clone(), show.clone());
         async move { reserve(&mut client, &show, &[&format!("A-{n}")], "ann").await }
     });

@@ -22,6 +22,7 @@ mod linked;
 mod list_booking_events;
 mod list_bookings;
 mod list_seats;
+mod locked;
 mod lost_commit;
 mod malformed;
 mod model;

@@ -38,7 +38,7 @@ async fn so_does_one_that_breaks_its_commit() {
 
 /// The first order and two of those that gather behind it are poisoned.
 async fn poisoned(trigger: &str) {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::that_waits_for_locks().await;
     let show = stage.a_show(40).await;
     stage.run(REFUSE).await;
     stage.run(trigger).await;

@@ -11,6 +11,7 @@ use proto::booking::v1::{Booking, ReserveSeatsRequest, SeatStatus};
 use proto::catalog::v1::CreateShowRequest;
 use service_kit::wire;
 use system_tests::errors::{assert_error, describe};
+use system_tests::postgres;
 use system_tests::process::Process;
 use system_tests::system::{self, System, booking_client_of};
 use system_tests::{eventually, invariants};
@@ -53,6 +54,9 @@ const MOVE_HOLD: &str = "
 /// A type short enough to write.
 pub(crate) type Bookings = BookingServiceClient<Channel>;
 
+/// Has booking-svc wait for a lock until a test lets it go, rather than go on with other orders.
+pub(crate) const WAITS_FOR_LOCKS: [&str; 2] = ["--lock-wait-max", "5s"];
+
 /// The services without an expiry-worker, and a connection as their database's owner.
 pub(crate) struct Stage {
     /// The services.
@@ -66,6 +70,12 @@ impl Stage {
     /// Starts the services.
     pub(crate) async fn start() -> Self {
         Self::of(System::start(0).await).await
+    }
+
+    /// The same, with a booking-svc that waits for locks.
+    pub(crate) async fn that_waits_for_locks() -> Self {
+        let database = postgres::database().await;
+        Self::of(System::start_with(database, 0, &WAITS_FOR_LOCKS).await).await
     }
 
     /// The same with expiry-workers.

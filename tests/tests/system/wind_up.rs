@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::booking::v1::SeatStatus;
 use system_tests::eventually;
 use system_tests::invariants::assert_hold;
-use system_tests::postgres::OwnServer;
+use system_tests::postgres::{self, OwnServer, TestDatabase};
 use system_tests::system::{System, confirm, reserve, start_booking};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
@@ -41,6 +41,11 @@ async fn count(owner: &Client, query: &str) -> i64 {
 }
 
 const ENDED: &str = "SELECT count(*) FROM booking.transitions WHERE verb = 'VOID'";
+
+/// A system whose booking-svc stands before a lock rather than go on with other orders.
+async fn waits_for_locks(database: TestDatabase) -> System {
+    System::start_with(database, 0, &["--lock-wait-max", "5s"]).await
+}
 
 /// Has somebody else hold a booking halfway through the show, so that the winding up comes
 /// that far and no further; who must be told to let go.
@@ -91,7 +96,7 @@ async fn assert_wound_up(system: &System, owner: &Client, show: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_kill_left_undone_is_done_after_the_restart() {
-    let mut system = System::start(0).await;
+    let mut system = waits_for_locks(postgres::database().await).await;
     let owner = system.database.owner().await;
     let show = a_show_with_bookings(&system).await;
     let hurdle = a_hurdle(&system).await;
@@ -105,7 +110,7 @@ async fn what_a_kill_left_undone_is_done_after_the_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_in_the_middle_is_prompt_and_another_instance_goes_on() {
-    let mut system = System::start(0).await;
+    let mut system = waits_for_locks(postgres::database().await).await;
     let owner = system.database.owner().await;
     let show = a_show_with_bookings(&system).await;
     let hurdle = a_hurdle(&system).await;
@@ -124,7 +129,7 @@ const TOLD: &str = "interrupted; trying again task=\"cancelled shows\"";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_database_in_the_middle_is_waited_out() {
     let mut server = OwnServer::start().await;
-    let mut system = System::start_on(server.database().await, 0).await;
+    let mut system = waits_for_locks(server.database().await).await;
     let owner = system.database.owner().await;
     let show = a_show_with_bookings(&system).await;
     let hurdle = a_hurdle(&system).await;

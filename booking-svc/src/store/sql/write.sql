@@ -14,13 +14,14 @@
 --     locked for no longer than that takes, but for the COMMIT. But what is made is older than that
 --     lock then, which is in order only if no place was given back between: see given_back.
 -- $8: the keys of the callers' request ids, if they were not locked before, in ascending order; see
---     lock_sales.sql.
+--     lock_sales.sql. $11: how long it waits for a lock, which is set before the first is taken.
 -- Each is an array of rows rather than one for each column: what becomes rows of more than one array
 -- is put together out of as many, which costs a batch whatever its size.
 -- What stands between two marks is left out if it has nothing to do: even that costs.
 WITH moment AS MATERIALIZED (
     SELECT CASE
-        WHEN (SELECT count(pg_advisory_xact_lock(key)) FROM unnest($8::bigint[]) AS keys (key)) = 0
+        WHEN set_config('lock_timeout', $11::text, true) IS NULL THEN NULL
+        WHEN (SELECT count(pg_advisory_xact_lock(1, key)) FROM unnest($8::integer[]) AS keys (key)) = 0
             THEN interval '0'
         ELSE greatest(clock_timestamp() - $7::timestamptz, interval '0')
     END AS later

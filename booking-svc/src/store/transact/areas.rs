@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use model::ShowId;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
+use super::wanted::Keys;
 use super::{Statements, TransactError};
 use crate::domain::{AreaKey, AreaRow, ENDED_HOLDS_MAX, EndedHold};
 use crate::store::{area_lines, rows};
@@ -16,19 +17,16 @@ type Wanted<'a> = BTreeMap<(Uuid, &'a str), i64>;
 /// Locks the areas that are wanted, and those of which the bookings `freed` have places.
 pub(super) async fn lock(
     client: &Client,
-    statements: &Statements,
+    lock_areas: &Statement,
     wanted: &Wanted<'_>,
-    (freed_shows, freed): (&[Uuid], &[Uuid]),
+    Keys(freed_shows, freed): &Keys,
 ) -> Result<HashMap<AreaKey, AreaRow>, TransactError> {
     if wanted.is_empty() && freed.is_empty() {
         return Ok(HashMap::new());
     }
     let (shows, areas): (Vec<Uuid>, Vec<&str>) = wanted.keys().copied().unzip();
     let found = client
-        .query(
-            &statements.lock_areas,
-            &[&shows, &areas, &freed_shows, &freed],
-        )
+        .query(lock_areas, &[&shows, &areas, freed_shows, freed])
         .await?;
     let locked = found.into_iter().map(|row| {
         let show_id = rows::show_id(row.get(0))?;

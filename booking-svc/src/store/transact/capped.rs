@@ -28,6 +28,11 @@ impl Holders {
         }
     }
 
+    /// The keys of their locks, ascending.
+    pub(super) fn keys(&self) -> Vec<i64> {
+        self.0.keys().copied().collect()
+    }
+
     fn iter(&self) -> impl Iterator<Item = &(ShowId, Holder)> {
         self.0.values().flatten()
     }
@@ -60,7 +65,7 @@ struct HolderColumns<'a>(
 );
 
 /// The same in every process, since they wait for each other.
-fn lock_key(show_id: ShowId, holder: &Holder) -> i64 {
+pub(super) fn lock_key(show_id: ShowId, holder: &Holder) -> i64 {
     let show_id = show_id.uuid();
     let show_id: &[u8] = show_id.as_bytes();
     match holder {
@@ -78,7 +83,7 @@ pub(super) async fn lock(
     statements: &Statements,
     holders: &Holders,
 ) -> Result<(), tokio_postgres::Error> {
-    let keys: Vec<i64> = holders.0.keys().copied().collect();
+    let keys = holders.keys();
     if keys.is_empty() {
         return Ok(());
     }

@@ -1,10 +1,12 @@
+mod locks;
+
 use model::BookingId;
 use service_kit::postgres::DatabaseUrl;
 use system_tests::postgres;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::{Transition, Verb, Writes};
+use crate::domain::{BookingState, Transition, Verb, Writes};
 
 /// Takes as many values as another, but as text, which nothing but text is encoded as.
 fn as_text(other: &Statement) -> String {
@@ -66,7 +68,8 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
         let now = OffsetDateTime::now_utc();
         let unlocked = Unlocked::default();
         let Connection { client, statements } = &connection;
-        let written = write(client, statements, &writes, &unlocked, now).await;
+        let how = (now, Duration::from_secs(3));
+        let written = write(client, statements, &writes, &unlocked, how).await;
         assert_eq!(written.is_ok(), encoded);
         if let Ok((ending, _)) = written {
             Ending(Some(ending))

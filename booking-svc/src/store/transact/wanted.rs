@@ -19,7 +19,7 @@ pub(super) struct Wanted<'a> {
     pub(super) freed: Keys,
     pub(super) requests: Keys,
     /// The keys of the locks of the callers' request ids, ascending.
-    pub(super) request_locks: Vec<i64>,
+    pub(super) request_locks: Vec<i32>,
     pub(super) holders: Holders,
 }
 
@@ -68,18 +68,20 @@ impl<'a> Wanted<'a> {
 }
 
 /// The keys of the locks of the callers' request ids, ascending.
-pub(super) fn request_locks(orders: &[Order]) -> Vec<i64> {
+pub(super) fn request_locks(orders: &[Order]) -> Vec<i32> {
     let repeatable = orders.iter().filter(|order| order.repeatable);
-    let mut keys: Vec<i64> = repeatable
-        .map(|order| lock_key(order.show_id.uuid(), order.request_id))
+    let mut keys: Vec<i32> = repeatable
+        .map(|order| request_lock(order.show_id.uuid(), order.request_id))
         .collect();
     keys.sort_unstable();
     keys
 }
 
 /// The same in every process. Two that are alike wait for each other, which does no harm.
-fn lock_key(show_id: Uuid, request_id: Uuid) -> i64 {
+pub(super) fn request_lock(show_id: Uuid, request_id: Uuid) -> i32 {
     let (show_key, _) = show_id.as_u64_pair();
     let (head, tail) = request_id.as_u64_pair();
-    (show_key ^ head ^ tail).cast_signed()
+    let key = show_key ^ head ^ tail;
+    let [a, b, c, d, e, f, g, h] = key.to_be_bytes();
+    i32::from_be_bytes([a ^ e, b ^ f, c ^ g, d ^ h])
 }

@@ -1,11 +1,13 @@
 //! Writing what a batch has been decided to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::join;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, SimpleQueryStream, Statement};
 
+use super::lock::millis;
 use super::write_rows::{
     ChangedBooking, CountedArea, GivenSeat, NewBooking, NewTransition, SaleLine,
 };
@@ -100,7 +102,7 @@ pub(super) async fn write(
     statements: &Statements,
     writes: &Writes,
     unlocked: &Unlocked,
-    now: OffsetDateTime,
+    (now, lock_wait): (OffsetDateTime, Duration),
 ) -> Result<(SimpleQueryStream, Option<Written>), tokio_postgres::Error> {
     // What cannot be encoded is never sent, so the server would commit nothing and tell of
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
@@ -108,7 +110,7 @@ pub(super) async fn write(
     let count = noted(&failed, count(client, statements, &writes.areas));
     let write = noted(
         &failed,
-        write_most(client, statements, writes, unlocked, now),
+        write_most(client, statements, writes, unlocked, (now, lock_wait)),
     );
     let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
     let remember = noted(&failed, remember(client, statements, &writes.refusals, now));
@@ -216,7 +218,7 @@ pub(super) async fn write_most(
     statements: &Statements,
     writes: &Writes,
     unlocked: &Unlocked,
-    now: OffsetDateTime,
+    (now, lock_wait): (OffsetDateTime, Duration),
 ) -> Result<Option<Written>, tokio_postgres::Error> {
     if writes.transitions.is_empty() {
         return Ok(None);
@@ -242,6 +244,7 @@ pub(super) async fn write_most(
                 &unlocked.request_locks,
                 &column(log, |transition| transition.booking_id.show().uuid()),
                 &column(log, |transition| transition.request_id),
+                &millis(lock_wait).to_string(),
             ],
         )
         .await?;

@@ -1,6 +1,9 @@
 use model::ShowId;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::*;
+use crate::store::batch::Answer;
 
 /// A desk with a batch of so many orders, and how their callers hear of them.
 fn a_batch(orders: usize) -> (Desk, Batch, Vec<oneshot::Receiver<Answer>>) {
@@ -9,9 +12,9 @@ fn a_batch(orders: usize) -> (Desk, Batch, Vec<oneshot::Receiver<Answer>>) {
     let mut answers = Vec::new();
     for _ in 0..orders {
         let (answer, answered) = oneshot::channel();
-        let mut waiting = Waiting::expiry_of(BookingId::generate(show_id), Instant::now());
-        waiting.caller.deadline += Duration::from_secs(60);
-        waiting.caller.answer = Some(answer);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let order = Waiting::expiry_of(BookingId::generate(show_id), deadline).order;
+        let waiting = Waiting::new(order, deadline, answer);
         queue.push(waiting).expect("room");
         answers.push(answered);
     }
@@ -57,7 +60,7 @@ async fn a_doubt_stays_whatever_comes_after_and_in_both_halves() {
     let (mut desk, batch, _told) = a_batch(3);
     desk.take_back(batch, Trouble::ConnectionLost { committing: true });
     let batch = next(&mut desk);
-    desk.take_back(batch, Trouble::Contention);
+    desk.take_back(batch, Trouble::Timeout);
     let batch = next(&mut desk);
     desk.take_back(batch, Trouble::Fault("ours".to_owned()));
     let halves = [next(&mut desk), next(&mut desk)];
@@ -91,7 +94,7 @@ async fn nothing_follows_a_commit_while_few_wait_or_something_has_failed() {
     queue.push(order()).expect("room");
     let (next, _turn) = desk.behind(&batch, &queue).expect("half as many wait");
     assert_eq!(next.orders.len(), 2);
-    desk.take_back(next, Trouble::Contention);
+    desk.take_back(next, Trouble::Timeout);
     (0..4).for_each(|_| queue.push(order()).expect("room"));
     assert!(desk.behind(&batch, &queue).is_none());
 }

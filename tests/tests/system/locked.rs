@@ -1,0 +1,179 @@
+//! Somebody keeps rows locked for long, and callers keep asking for them: everybody else goes on.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "how long others waited is worth seeing"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use proto::booking::v1::booking_service_client::BookingServiceClient;
+use system_tests::errors::{assert_error, has_retry_info};
+use system_tests::invariants::assert_hold;
+use system_tests::system::{System, confirm, reserve};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+/// How long the rows are locked.
+const LOCKED: Duration = Duration::from_secs(15);
+/// The longest that anybody else may wait: far longer than they do, as the machine may be busy, and far
+/// shorter than the lock.
+const OTHERS_MAX: Duration = Duration::from_secs(3);
+/// Callers for each locked row.
+const CALLERS: usize = 4;
+/// Customers of each show who need no locked row.
+const CUSTOMERS: usize = 2;
+const SEATS: usize = 10_000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+type Bookings = BookingServiceClient<Channel>;
+
+/// What somebody has locked in a show, and what callers ask for.
+#[derive(Clone)]
+enum Locked {
+    /// A booking, which is to be confirmed.
+    Booking(String),
+    /// The first seat of a show.
+    Seat(String),
+    /// The whole show.
+    Sale(String),
+}
+
+impl Locked {
+    fn lock(&self) -> String {
+        match self {
+            Self::Booking(id) => {
+                format!("SELECT FROM booking.bookings WHERE booking_id = '{id}' FOR UPDATE")
+            }
+            Self::Seat(show) => format!(
+                "SELECT FROM booking.show_seats WHERE show_id = '{show}' AND ordinal = 0 FOR UPDATE"
+            ),
+            Self::Sale(show) => {
+                format!("SELECT FROM booking.sales WHERE show_id = '{show}' FOR UPDATE")
+            }
+        }
+    }
+
+    async fn ask(&self, client: &mut Bookings) -> Result<(), Status> {
+        match self {
+            Self::Booking(id) => confirm(client, id).await.map(drop),
+            Self::Seat(show) | Self::Sale(show) => {
+                reserve(client, show, &["A-1"], "ann").await.map(drop)
+            }
+        }
+    }
+
+    /// Asks until it is not locked any more; when that was found out.
+    async fn insist(self, mut client: Bookings) -> Instant {
+        loop {
+            match self.ask(&mut client).await {
+                Err(status) if status.code() == Code::Aborted => {
+                    assert_error(&status, Code::Aborted, "CONTENTION");
+                    assert!(has_retry_info(&status));
+                }
+                // Whoever is not the first to have it is refused.
+                Ok(()) | Err(_) => return Instant::now(),
+            }
+        }
+    }
+}
+
+/// Buys seat after seat of a show; the longest that a call took before and while rows were locked.
+async fn buy(
+    mut client: Bookings,
+    show: String,
+    seats: impl Iterator<Item = usize>,
+    is_locked: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
+) -> [Duration; 2] {
+    let mut longest = [Duration::ZERO; 2];
+    for seat in seats {
+        if is_over.load(Ordering::SeqCst) {
+            break;
+        }
+        let which = usize::from(is_locked.load(Ordering::SeqCst));
+        let began = Instant::now();
+        let held = reserve(&mut client, &show, &[&format!("A-{seat}")], "bob").await;
+        let held = held.expect("free");
+        longest[which] = longest[which].max(began.elapsed());
+        let began = Instant::now();
+        confirm(&mut client, &held.booking_id).await.expect("live");
+        longest[which] = longest[which].max(began.elapsed());
+        sleep(PAUSE).await;
+    }
+    longest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_stay_locked_hold_up_nobody_else() {
+    let system = System::start(1).await;
+    let seats = i32::try_from(SEATS).expect("few");
+    let (open, mixed, closed) = (
+        system.a_show(seats).await,
+        system.a_show(seats).await,
+        system.a_show(seats).await,
+    );
+    let mut client = system.booking_client();
+    let held = reserve(&mut client, &mixed, &["A-2"], "ann")
+        .await
+        .expect("free");
+    reserve(&mut client, &closed, &["A-2"], "ann")
+        .await
+        .expect("free");
+    let locked = [
+        Locked::Booking(held.booking_id),
+        Locked::Seat(mixed.clone()),
+        Locked::Sale(closed),
+    ];
+    let is_locked = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut customers = JoinSet::new();
+    for (place, show) in [&open, &open, &mixed, &mixed].into_iter().enumerate() {
+        let place = place % CUSTOMERS;
+        customers.spawn(buy(
+            system.booking_client(),
+            show.clone(),
+            (10 + place..=SEATS).step_by(CUSTOMERS),
+            Arc::clone(&is_locked),
+            Arc::clone(&is_over),
+        ));
+    }
+    // So long as they are to be compared with.
+    sleep(LOCKED / 5).await;
+
+    let holder = system.database.owner().await;
+    holder.batch_execute("BEGIN").await.expect("ours");
+    for row in &locked {
+        holder.batch_execute(&row.lock()).await.expect("a lock");
+    }
+    is_locked.store(true, Ordering::SeqCst);
+    let mut callers = JoinSet::new();
+    for row in locked.iter().cycle().take(locked.len() * CALLERS) {
+        callers.spawn(row.clone().insist(system.booking_client()));
+    }
+    sleep(LOCKED).await;
+    assert!(
+        callers.try_join_next().is_none(),
+        "somebody has had a locked row"
+    );
+    holder.batch_execute("ROLLBACK").await.expect("ours");
+    let released = Instant::now();
+    let had = callers.join_all().await.into_iter().max();
+    let after = had.expect("callers").duration_since(released);
+    is_over.store(true, Ordering::SeqCst);
+    let longest = customers.join_all().await;
+    let most = |which: usize| longest.iter().map(|of| of[which]).max().unwrap_or_default();
+    println!(
+        "the longest wait of others: {:?} before, {:?} while rows were locked for {LOCKED:?}; \
+         the locked rows were had within {after:?}",
+        most(0),
+        most(1)
+    );
+    assert!(most(1) < OTHERS_MAX, "others waited {:?}", most(1));
+    assert!(after < OTHERS_MAX, "had after {after:?}");
+    assert_hold(&system.database).await;
+}
