@@ -87,7 +87,7 @@ impl Home {
     }
 }
 
-/// Two at once may make it: the one that loses is told that it is there.
+/// Two at once may make it: the loser gets an error that says it exists.
 async fn make_own(connection: &mut PgConnection) -> Result<(), Error> {
     let make = format!(
         "CREATE SCHEMA IF NOT EXISTS {OWN_SCHEMA}; GRANT USAGE ON SCHEMA {OWN_SCHEMA} TO PUBLIC"

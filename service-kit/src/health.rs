@@ -21,7 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 /// The name under which the process says that it lives.
 pub const LIVENESS: &str = "liveness";
 
-/// What is answered to whoever asks for health.
+/// The answers to health checks.
 #[derive(Debug, Clone)]
 pub struct Health {
     readiness: Arc<watch::Sender<Readiness>>,

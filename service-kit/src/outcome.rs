@@ -1,5 +1,5 @@
 //! How a call ended: errors that tonic makes get the contract's details, and what is a fault of
-//! ours is logged, under the id that the caller has been told.
+//! ours is logged, under the id in the caller's error.
 //!
 //! What callers do wrong is no line of its own above level debug, else a stranger could fill the
 //! log; it is counted ([`crate::tally`]).

@@ -21,7 +21,7 @@ struct Cli {
 #[tokio::test]
 async fn a_listener_that_fails_ends_the_serving_and_the_process_with_it() {
     let args = Cli::parse_from(["server"]).server;
-    // A socket that was never told to listen: each accept fails, and always will.
+    // A socket that does not listen: each accept fails, and always will.
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port");
     let listener = std::net::TcpListener::from(socket);

@@ -29,7 +29,7 @@ const TAIL_LINES_MAX: usize = 80;
 /// Below what systems give to outgoing connections, so that a port is still free when a
 /// process comes back to it.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
-/// What tells a debug build which of its tasks panics at SIGUSR2.
+/// Names the task of a debug build that panics at SIGUSR2.
 const PANIC_TASK_VARIABLE: &str = "TICKETING_DEBUG_PANIC_TASK";
 
 const BINARIES: [&str; 5] = [

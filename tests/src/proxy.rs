@@ -12,7 +12,7 @@ use url::Url;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Passes everything on until it is told otherwise. Ends with the test's runtime.
+/// Passes everything on until a fault is set. Ends with the test's runtime.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,

@@ -59,7 +59,7 @@ impl Raw {
         })
     }
 
-    /// Whether the connection has ended, whoever ended it.
+    /// Whether either side has ended the connection.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.connection.is_finished()

@@ -1,4 +1,4 @@
-//! Where a running `up` serves: a file in `target`, so that `race` need not be told.
+//! Where a running `up` serves: a file in `target`, so that `race` finds it without flags.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -44,7 +44,7 @@ pub async fn tell_answers(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
     .await;
 }
 
-/// One that cannot be told stands in no other's way.
+/// An answer that cannot be sent does not hold up the others.
 async fn tell_all(
     catalog: &Catalog,
     sales: &Sales,

@@ -17,7 +17,7 @@
 //! **Companion seats** go to a party with an accessible seat; to others as a box office does
 //! it, only if the wish cannot be met without.
 //!
-//! **Company** comes before all of that but sitting together: whoever is in an accessible seat has
+//! **Company** comes before all of that but sitting together: a person in an accessible seat has
 //! somebody of the party next to them, as far as there are others; else as near as can be, and in
 //! the same section. The rest of the party is then seated as one without accessible seats, in
 //! that section if it can be.

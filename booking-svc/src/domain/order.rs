@@ -347,7 +347,7 @@ impl Refusal {
     }
 
     /// The same, with the seats and areas that it lists in the order in which a request names them:
-    /// a caller may be told of the first ones only.
+    /// the answer may name the first ones only.
     #[must_use]
     pub fn in_order_of<'a>(mut self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let place = |name: &str| {

@@ -236,7 +236,7 @@ impl ContentionQueue {
         }
     }
 
-    /// Takes no more, and answers whoever waits: when it is closed nobody does.
+    /// Takes no more orders, and answers those that wait: a closed queue is empty.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.open = false;

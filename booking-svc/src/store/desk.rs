@@ -1,4 +1,4 @@
-//! What a lane has before it, beside the queue.
+//! A lane's backlog: batches and orders that it must finish, beside the queue.
 //!
 //! Invariants: an order that breaks a transaction fails alone; what a lane takes from the queue stays
 //! with it until it is answered, or waits for a lock ([`super::contention`]).
@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// taken what that brought, each time.
 const ROUNDS_MAX: u8 = 16;
 
-/// What a lane has before it, beside the queue.
+/// A lane's backlog, beside the queue.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     /// Where orders go that need a lock that somebody else has.
@@ -157,7 +157,7 @@ impl Desk {
             }
             Trouble::NoConnection | Trouble::Timeout => LaneError::DatabaseUnavailable,
             Trouble::CopyMet => {
-                // Whoever was ahead of us has committed: there is nothing to wait for.
+                // The other transaction has committed: there is nothing to wait for.
                 at_once = !tried.copy_met;
                 tried.copy_met = true;
                 LaneError::Contention

@@ -108,7 +108,7 @@ pub(super) async fn write(
     }
 }
 
-/// Answers a batch that is done, or puts one back on the desk that met trouble.
+/// Answers a batch that is done, or puts a batch that failed back into the backlog.
 pub(super) fn settle(
     shared: &Shared,
     batch: Batch,

@@ -10,7 +10,7 @@ use crate::store::LaneError;
 
 impl Verbs {
     /// Has a hold go on for `hold` from now, unless it does for longer already. No longer than the
-    /// show's holds last, so that its length bounds whoever asks.
+    /// show's holds last, so that its length bounds every caller.
     ///
     /// # Errors
     ///

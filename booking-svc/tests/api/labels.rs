@@ -94,7 +94,7 @@ async fn the_first_of_many_taken_seats_are_named_in_the_order_of_the_request() {
     let mut client = stage.client();
     let backwards: Vec<_> = labels.iter().rev().cloned().collect();
     let request = reservation(&show, &texts(&backwards), "bob");
-    // Once more as a copy, which is told what was written down.
+    // A copy gets what was stored.
     for _ in 0..2 {
         let refused = client.reserve_seats(request.clone()).await;
         let status = refused.expect_err("all of them are taken");

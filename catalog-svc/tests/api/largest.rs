@@ -11,7 +11,7 @@ use crate::watch_shows::Feed;
 
 const LAYOUT_BYTES_MAX: usize = 1_536 * 1024;
 const PRICES_BYTES_MAX: usize = 384 * 1024;
-/// What tonic, and every other client, takes if it is not told otherwise.
+/// What tonic, and every other client, takes by default.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A hall of 100,000 seats that are named one by one, beginning with a letter.

@@ -28,7 +28,7 @@ const MESSAGE_BYTES_MAX: usize = 512;
 pub(super) const METADATA_VALUE_BYTES_MAX: usize = 768;
 /// The most bytes of the name of a field, a seat or an area: 100 characters of any script.
 const SUBJECT_BYTES_MAX: usize = 400;
-/// The most bytes of what is said of one of them.
+/// Maximum bytes of one item's description.
 const DESCRIPTION_BYTES_MAX: usize = 256;
 
 /// What protobuf adds to the texts of a violation.
@@ -41,7 +41,7 @@ const NAMES_IN_MESSAGE_MAX: usize = 5;
 /// The most bytes of them, as a header has them; there is one in any case.
 const NAMES_IN_MESSAGE_BYTES_MAX: usize = 240;
 
-/// What the log is told of an error and its caller is not: the source of each [`Status`] that is
+/// What goes to the log and not to the caller: the source of each [`Status`] that is
 /// made here, by which it is also known from those that tonic makes.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]

@@ -41,7 +41,7 @@ impl Loan {
     }
 }
 
-/// Drives a connection to `place` until its end. What goes wrong reaches whoever uses the client;
+/// Drives a connection to `place` until its end. Errors reach the client's user;
 /// once the connection is given up, that is an error that says it is closed.
 pub(super) async fn drive(
     connection: Connection<Socket, NoTlsStream>,

@@ -1,4 +1,4 @@
-//! Serving gRPC until told to stop.
+//! Serving gRPC until shutdown.
 //!
 //! `accept` takes connections as far as `places` allows; `life` serves each, and decides when it
 //! has to close; `dispatch` leads its requests: what is no gRPC to `http`, health and reflection to

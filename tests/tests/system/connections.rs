@@ -25,7 +25,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// What takes a moment, on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
-/// The services' own times are 10 s at the most here.
+/// The services' own time limits are at most 10 s here.
 const LATER: Duration = Duration::from_secs(30);
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn an_old_connection_is_replaced_and_no_call_fails() {
     eventually(SOON, "the old one is closed", async || {
         let listed = client.list_payments(ListPaymentsRequest::default()).await;
         listed.expect("no call fails");
-        // It is used until it is told to go.
+        // It is used until GOAWAY.
         let _ = old.call(LIST, b"").await;
         old.has_ended()
     })

@@ -9,7 +9,7 @@ use model::{Point, PriceList, SeatPlace, ShowSeats};
 
 use crate::domain::Withdrawn;
 
-/// A show's seats as whoever chooses among them sees them. It takes some 40 bytes a seat.
+/// A show's seats, indexed for choosing among them. It takes some 40 bytes a seat.
 #[derive(Debug)]
 pub struct Hall {
     /// By place.

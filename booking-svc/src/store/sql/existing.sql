@@ -1,4 +1,4 @@
--- Which of the sales $1 and of the bookings $2, $3 there are, whoever has locked them. Behind the locks
+-- Which of the sales $1 and of the bookings $2, $3 exist, locked or not. Behind the locks
 -- that are taken at once, which leave out what is locked.
 SELECT s.show_id, NULL::uuid AS booking_id
 FROM booking.sales AS s

@@ -56,7 +56,7 @@ pub(super) struct Tried {
     holders: HashSet<i64>,
     /// The attempts to pay that are locked.
     payments: HashSet<Uuid>,
-    /// What there is, whoever has locked it.
+    /// What exists, locked or not.
     sales: HashSet<ShowId>,
     bookings: HashSet<BookingId>,
 }
@@ -121,7 +121,7 @@ impl Tried {
     fn lacking(&self, order: &Order, locked: &Locked) -> Vec<LockKey> {
         let has_sale = locked.sales.contains_key(&order.show_id);
         if !has_sale && !self.sales.contains(&order.show_id) {
-            // There is no such show, which is all that it is told.
+            // There is no such show: the order is refused for that.
             return Vec::new();
         }
         let booking_id = order.command.booking_id();

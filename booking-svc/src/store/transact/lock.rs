@@ -2,7 +2,7 @@
 //! everybody locks, and reads it.
 //!
 //! It either waits for each lock, as long as the lock timeout allows, or takes only those that are
-//! free at this moment. Who waits for nothing cannot be part of a deadlock, and tells which orders
+//! free at this moment. A transaction that never waits cannot be part of a deadlock; it finds out which orders
 //! could not have all of their locks.
 
 use std::time::Duration;

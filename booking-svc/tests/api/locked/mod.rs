@@ -1,4 +1,4 @@
-//! What somebody has locked and does not let go: whoever needs it is told so in time, or has it soon
+//! What somebody has locked and does not let go: a caller that needs it gets CONTENTION in time, or has it soon
 //! after it is let go, and nobody else waits.
 
 #![allow(

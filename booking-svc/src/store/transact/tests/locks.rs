@@ -1,6 +1,6 @@
 //! The order of locks, which nothing but the order of evaluation inside of statements keeps, and that
 //! of the statements in a pipeline: each lock is kept from a transaction in turn, and looked at which
-//! others it has by then. And what is told of locks that cannot be had at once.
+//! others it has by then. And which locks are reported as taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -404,7 +404,7 @@ async fn what_cannot_be_had_at_once_is_told_by_its_name() {
             Lock::Area(show),
             vec![(0, vec![LockKey::Parts(held)]), (1, vec![area])],
         ),
-        // Of a show that nobody can look at nothing can be told.
+        // Nothing is known of a show whose sale is locked.
         (
             Lock::Sale(show),
             vec![
