@@ -2,6 +2,7 @@
 //! replicas work side by side without doing anything twice.
 
 pub mod api;
+mod batch;
 pub mod config;
 pub mod sweep;
 

@@ -3,23 +3,22 @@
 //!
 //! Locks: bookings with SKIP LOCKED, so that a worker never waits for one; then areas, then seats,
 //! each in the order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
-//! with another worker.
+//! with another worker. What stays locked holds up only the bookings that need it ([`crate::batch`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _, join};
 use service_kit::background::Skipped;
 use service_kit::cause;
-use service_kit::postgres::{self, DbError, Lent, Pool};
+use service_kit::postgres::{self, DbError, Pool};
 use service_kit::sqlstate::{Failure, classify, is_about_a_row};
 use time::OffsetDateTime;
-use tokio_postgres::Statement;
-use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::batch::{self, Batch, LockMode, Wanted};
 
 /// How often a batch is tried again that met other transactions.
 const ATTEMPTS_MAX: u32 = 5;
@@ -69,30 +68,14 @@ impl Default for Looks {
     }
 }
 
-/// A batch that is done.
-#[derive(Debug, Clone, Copy)]
-struct Batch {
-    /// How many bookings it failed.
-    bookings: u64,
-    /// Whether there may be more that it left.
-    is_full: bool,
-    /// When the hold of the last of them ended.
+/// What came of batches at once, all of them full.
+struct Done {
+    /// Where the first of them ended.
     last: OffsetDateTime,
     /// Whether somebody bought meanwhile.
     has_buyers: bool,
-}
-
-/// The bookings of a batch, as arrays for its statements.
-#[derive(Default)]
-struct Stale {
-    shows: Vec<Uuid>,
-    bookings: Vec<Uuid>,
-    versions: Vec<i32>,
-    seat_shows: Vec<Uuid>,
-    seats: Vec<i32>,
-    seat_owners: Vec<Uuid>,
-    /// Those of the bookings that have places in areas, and their shows.
-    with_places: (Vec<Uuid>, Vec<Uuid>),
+    /// Whether they failed no booking, because of what somebody has locked.
+    is_stuck: bool,
 }
 
 impl Sweeper {
@@ -167,7 +150,7 @@ impl Sweeper {
                 if stop.is_cancelled() {
                     break;
                 }
-                let Some((last, has_buyers)) = done else {
+                let Some(done) = done else {
                     if at_once == 1 {
                         break;
                     }
@@ -175,10 +158,13 @@ impl Sweeper {
                     at_once = 1;
                     continue;
                 };
-                // Others may have ended at the same instant.
-                from = last - Duration::from_micros(1);
+                // Others may have ended at the same instant; unless all that came of it is locked.
+                from = match done.is_stuck {
+                    true => done.last,
+                    false => done.last - Duration::from_micros(1),
+                };
                 at_once = BATCHES_AT_ONCE.min(self.pool.status().max_size);
-                if has_buyers {
+                if done.has_buyers {
                     // They go first: who wants the seats of what is stale has them without this, and
                     // who reads it is told what it is.
                     at_once = 1;
@@ -208,17 +194,21 @@ impl Sweeper {
     }
 
     /// So many batches at once, each of what the others have not locked. If all were full, so that there
-    /// may be more: where the first of them ended, and whether somebody bought meanwhile.
+    /// may be more, what came of them.
     async fn batches(
         &self,
         at_once: usize,
         from: OffsetDateTime,
         until: OffsetDateTime,
         failed: &mut u64,
-    ) -> Result<Option<(OffsetDateTime, bool)>, DbError> {
+    ) -> Result<Option<Done>, DbError> {
         let batches = (0..at_once).map(|_| self.batch_on_its_own(from, until));
         let mut running: FuturesUnordered<_> = batches.collect();
-        let mut all = Ok(Some((until, false)));
+        let mut all = Ok(Some(Done {
+            last: until,
+            has_buyers: false,
+            is_stuck: true,
+        }));
         while let Some(done) = running.next().await {
             match done {
                 Ok(batch) => {
@@ -226,8 +216,12 @@ impl Sweeper {
                     let full = batch.filter(|batch| batch.is_full);
                     // Not the last: a batch whose turn came again may have left some of its first.
                     all = all.map(|all| {
-                        let ((last, has_buyers), full) = all.zip(full)?;
-                        Some((last.min(full.last), has_buyers || full.has_buyers))
+                        let (all, full) = all.zip(full)?;
+                        Some(Done {
+                            last: all.last.min(full.last),
+                            has_buyers: all.has_buyers || full.has_buyers,
+                            is_stuck: all.is_stuck && full.has_blocked && full.bookings == 0,
+                        })
                     });
                 }
                 Err(error) => all = Err(error),
@@ -250,20 +244,27 @@ impl Sweeper {
         }
     }
 
-    /// Fails a batch. If a booking is in it that cannot be failed, the batch is made smaller until
-    /// that one is alone, and then left out for a while: it must not keep the others from ending.
+    /// Fails a batch. What others have locked is left. If a booking is in it that cannot be failed, the
+    /// batch is made smaller until that one is alone, and then left out for a while: it must not keep the
+    /// others from ending.
     async fn batch(
         &self,
         from: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<Batch>, DbError> {
         let mut limit = self.batch_max;
-        let mut attempt = 0;
+        let (mut attempt, mut mode) = (0, LockMode::Wait);
         loop {
             attempt += 1;
             let client = postgres::get(&self.pool).await?;
             let mut locked = None;
-            let trying = self.try_batch(&client, (from, until), limit, &mut locked);
+            let wanted = Wanted {
+                from,
+                until,
+                limit,
+                skipped: self.skipped.now(),
+            };
+            let trying = batch::run(&client, &wanted, mode, &mut locked);
             let error = match trying.await {
                 Ok(()) => return Ok(locked.map(|(batch, _)| batch)),
                 Err(error) => error,
@@ -272,6 +273,7 @@ impl Sweeper {
             client.close();
             let contention = matches!(classify(&error), Failure::Contention | Failure::Duplicate);
             if contention && attempt < ATTEMPTS_MAX {
+                mode = LockMode::AtOnce;
                 continue;
             }
             let (batch, bookings) = match locked {
@@ -292,144 +294,5 @@ impl Sweeper {
             limit = u16::try_from(bookings.len() / 2).unwrap_or(limit);
             attempt = 0;
         }
-    }
-
-    /// Two round trips: lock the bookings, which are in `locked` then; write and commit.
-    async fn try_batch(
-        &self,
-        client: &Lent,
-        (from, until): (OffsetDateTime, OffsetDateTime),
-        limit: u16,
-        locked: &mut Option<(Batch, Vec<Uuid>)>,
-    ) -> Result<(), tokio_postgres::Error> {
-        let statements = Statements::prepare(client).await?;
-        let (limit, skipped) = (i64::from(limit), self.skipped.now());
-        let (begun, rows, buyers) = join!(
-            client.batch_execute("BEGIN"),
-            async {
-                let parameters: [&(dyn ToSql + Sync); 4] = [&from, &until, &limit, &skipped];
-                client.query(&statements.lock_stale, &parameters).await
-            },
-            // In the midst of it: after its COMMIT is when theirs has been flushed too.
-            client.query_one(&statements.buyers, &[])
-        );
-        begun?;
-        let rows = rows?;
-        let has_buyers = buyers?.get(0);
-        let Some(last) = rows.last() else {
-            return client.batch_execute("ROLLBACK").await;
-        };
-        let batch = Batch {
-            bookings: rows.len() as u64,
-            is_full: rows.len() as u64 >= limit.unsigned_abs(),
-            last: last.get(4),
-            has_buyers,
-        };
-        *locked = Some((batch, rows.iter().map(|row| row.get(1)).collect()));
-        write(client, &statements, &Stale::from_rows(&rows)?).await
-    }
-}
-
-/// The statements of a batch.
-struct Statements {
-    lock_stale: Statement,
-    fail_bookings: Statement,
-    lock_areas: Statement,
-    free_places: Statement,
-    free_seats: Statement,
-    log_expiry: Statement,
-    buyers: Statement,
-}
-
-impl Statements {
-    async fn prepare(client: &Lent) -> Result<Self, tokio_postgres::Error> {
-        let prepare = |sql| client.prepare_cached(sql);
-        Ok(Self {
-            lock_stale: prepare(include_str!("sql/lock_stale.sql")).await?,
-            fail_bookings: prepare(include_str!("sql/fail_bookings.sql")).await?,
-            lock_areas: prepare(include_str!("sql/lock_areas.sql")).await?,
-            free_places: prepare(include_str!("sql/free_places.sql")).await?,
-            free_seats: prepare(include_str!("sql/free_seats.sql")).await?,
-            log_expiry: prepare(include_str!("sql/log_expiry.sql")).await?,
-            buyers: prepare(include_str!("sql/buyers.sql")).await?,
-        })
-    }
-}
-
-/// Fails what is locked, and commits; one round trip.
-async fn write(
-    client: &Lent,
-    statements: &Statements,
-    stale: &Stale,
-) -> Result<(), tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
-    // goes out, after them all have been polled once, only if none has failed by then.
-    let broken = AtomicBool::new(false);
-    let noted = |done: Result<u64, tokio_postgres::Error>| {
-        if done.is_err() {
-            broken.store(true, Ordering::Relaxed);
-        }
-        done
-    };
-    let commit = async {
-        let end = if broken.load(Ordering::Relaxed) {
-            "ROLLBACK"
-        } else {
-            "COMMIT"
-        };
-        client.batch_execute(end).await
-    };
-    let (shows, bookings) = &stale.with_places;
-    // Most batches have none.
-    let with_places = async |statement| {
-        if bookings.is_empty() {
-            return Ok(0);
-        }
-        client.execute(statement, &[shows, bookings]).await
-    };
-    let versions: [&(dyn ToSql + Sync); 3] = [&stale.shows, &stale.bookings, &stale.versions];
-    let held: [&(dyn ToSql + Sync); 3] = [&stale.seat_shows, &stale.seats, &stale.seat_owners];
-    let (failed, locked, given_back, freed, logged, committed) = join!(
-        client
-            .execute(&statements.fail_bookings, &versions)
-            .map(noted),
-        with_places(&statements.lock_areas).map(noted),
-        with_places(&statements.free_places).map(noted),
-        client.execute(&statements.free_seats, &held).map(noted),
-        client.execute(&statements.log_expiry, &versions).map(noted),
-        commit,
-    );
-    failed?;
-    locked?;
-    given_back?;
-    freed?;
-    logged?;
-    committed
-}
-
-impl Stale {
-    fn from_rows(rows: &[tokio_postgres::Row]) -> Result<Self, tokio_postgres::Error> {
-        let mut stale = Self::default();
-        let mut seats = Vec::with_capacity(2 * rows.len());
-        for row in rows {
-            let (show_id, booking_id): (Uuid, Uuid) = (row.get(0), row.get(1));
-            let ordinals: Vec<i32> = row.try_get(2)?;
-            stale.shows.push(show_id);
-            stale.bookings.push(booking_id);
-            stale.versions.push(row.get(3));
-            if row.get(5) {
-                stale.with_places.0.push(show_id);
-                stale.with_places.1.push(booking_id);
-            }
-            seats.extend(ordinals.into_iter().map(|seat| (show_id, seat, booking_id)));
-        }
-        // In the order in which everyone locks seats: they are freed as they stand here.
-        seats.sort_unstable();
-        for (show_id, seat, booking_id) in seats {
-            stale.seat_shows.push(show_id);
-            stale.seats.push(seat);
-            stale.seat_owners.push(booking_id);
-        }
-        Ok(stale)
     }
 }

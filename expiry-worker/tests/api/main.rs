@@ -4,6 +4,7 @@
 mod areas;
 mod broken;
 mod hall;
+mod locked;
 mod once;
 mod plans;
 mod run_once;

@@ -22,6 +22,8 @@ async fn every_statement_finds_its_rows_by_key() {
         "lock_stale",
         "log_expiry",
         "step",
+        "try_areas",
+        "try_seats",
     ];
     let indexes = [
         ("fail_bookings", "bookings_pkey"),
@@ -30,6 +32,8 @@ async fn every_statement_finds_its_rows_by_key() {
         ("lock_areas", "show_areas_pkey"),
         ("lock_stale", "bookings_by_expiry"),
         ("step", "bookings_by_expiry"),
+        ("try_areas", "show_areas_pkey"),
+        ("try_seats", "show_seats_pkey"),
     ];
     let hall = Hall::new(1_000).await;
     for state in ["new", "analyzed", "full"] {
