@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::domain::{Customer, CustomerId, Email, NewCustomer};
-use crate::store::{CustomerChange, CustomerError, CustomerKey, Store};
+use crate::store::{CustomerChange, CustomerError, CustomerKey, Store, give_up_at};
 
 /// The most answers in memory.
 const KNOWN_MAX: usize = 10_000;
@@ -42,12 +42,17 @@ impl Links {
     }
 
     /// The customer that a booking for `customer` belongs to: the one with its address, which is
-    /// made if there is none, or the one whose id it is; none if it is the caller's own id.
+    /// made if there is none, or the one whose id it is; none if it is the caller's own id. Answered
+    /// before the caller's `deadline`.
     ///
     /// # Errors
     ///
-    /// If the database does not answer.
-    pub async fn of(&self, customer: &Customer) -> Result<Option<CustomerId>, CustomerError> {
+    /// If the database does not answer, or somebody has locked the address.
+    pub async fn of(
+        &self,
+        customer: &Customer,
+        deadline: Instant,
+    ) -> Result<Option<CustomerId>, CustomerError> {
         let Some(key) = key_of(customer) else {
             return Ok(None);
         };
@@ -57,24 +62,29 @@ impl Links {
             }
             self.known.remove(customer);
         }
-        // Callers that ask for the same customer at once wait for one of them.
-        let found = Box::pin(self.known.get_or_insert_async(customer, self.find(key))).await?;
+        // Callers that ask for the same customer at once wait for one of them, which may have more time
+        // than they have.
+        let give_up_at = give_up_at(deadline);
+        let finding = self.find(key, deadline);
+        let found = Box::pin(self.known.get_or_insert_async(customer, finding));
+        let found = timeout_at(give_up_at, found).await;
+        let found = found.map_err(|_| CustomerError::Contention)??;
         Ok(found.customer)
     }
 
-    async fn find(&self, key: CustomerKey) -> Result<Known, CustomerError> {
+    async fn find(&self, key: CustomerKey, deadline: Instant) -> Result<Known, CustomerError> {
         let found = self.store.customer(&key).await?;
         let customer = match (found.map(|customer| customer.id), key) {
-            (None, CustomerKey::Email(email)) => Some(self.make(email).await?),
+            (None, CustomerKey::Email(email)) => Some(self.make(email, deadline).await?),
             (found, _) => found,
         };
         let until = Instant::now() + BELIEVED;
         Ok(Known { customer, until })
     }
 
-    async fn make(&self, email: Email) -> Result<CustomerId, CustomerError> {
+    async fn make(&self, email: Email, deadline: Instant) -> Result<CustomerId, CustomerError> {
         let new = CustomerChange::Create(NewCustomer::by(email));
-        let made = self.store.change_customer(&new, None).await?;
+        let made = self.store.change_customer(&new, None, deadline).await?;
         Ok(made.customer.id)
     }
 }

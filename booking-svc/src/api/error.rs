@@ -347,7 +347,7 @@ fn names_nothing(what: &str, name: &str) -> String {
 impl From<LaneError> for ApiError {
     fn from(error: LaneError) -> Self {
         match error {
-            LaneError::Overloaded => Self::overloaded("too many requests wait for this show"),
+            LaneError::Overloaded => Self::overloaded("too many requests wait"),
             LaneError::DeadlineExceeded => Self::deadline_exceeded(),
             LaneError::DatabaseUnavailable => Self::database_unavailable(),
             LaneError::Contention | LaneError::SaleChanged | LaneError::PicksTaken(_) => {
@@ -381,6 +381,7 @@ impl From<CustomerError> for ApiError {
     fn from(error: CustomerError) -> Self {
         match error {
             CustomerError::Refused(refusal) => refusal.into(),
+            CustomerError::Contention => Self::contention(),
             CustomerError::Store(error) => error.into(),
         }
     }

@@ -1,14 +1,24 @@
 //! The one place that changes customers: a transaction for each change, with the request id
 //! that makes it safe to repeat, and again if others were in its way.
 //!
-//! Locks are taken in one order: the request's row, the e-mail address, the customer.
+//! Locks are taken in one order: the request's row, the e-mail address, the customer. Somebody may
+//! keep one of them for long, as a console that was left open. So a transaction waits for a lock for
+//! [`LOCK_WAIT`] only, and then begins anew, without a connection meanwhile.
+//!
+//! Invariant: changes that wait for locks have a part of the pool's connections only
+//! ([`Places`]); those that have met a lock have places of their own, so that they do not hold up
+//! the changes of other customers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use service_kit::postgres::{self, DbError};
 use service_kit::sqlstate::{self, Failure};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::contention::{WAIT_MAX, give_up_at};
 use super::customer_requests::{self, RequestKey};
 use super::customers::customer;
 use super::{Store, StoreError};
@@ -16,10 +26,34 @@ use crate::domain::{
     CustomerId, CustomerRecord, CustomerRefusal, CustomerUpdate, Email, NewCustomer,
 };
 
-/// How often a transaction is tried that others keep in conflict.
+/// How often a transaction is tried whose key others took, or whose connection broke.
 const TRIES_MAX: u32 = 4;
+/// How long a transaction waits for a lock; far longer than a change of a customer takes.
+const LOCK_WAIT: Duration = Duration::from_millis(25);
 /// The pause before another try; longer each time.
 const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// How many changes have a connection of the pool at once, in parts of it: so that reads always find
+/// one, whatever is locked.
+#[derive(Debug, Clone)]
+pub(super) struct Places(Arc<[Semaphore; 2]>);
+
+impl Places {
+    /// Half of a pool for those that have met no lock, a quarter for those that have; one each at
+    /// least.
+    pub(super) fn of(pool_size: usize) -> Self {
+        let part = |of: usize| Semaphore::new((pool_size / of).max(1));
+        Self(Arc::new([part(2), part(4)]))
+    }
+
+    /// A place, if one comes free before `give_up_at`.
+    async fn get(&self, has_met_a_lock: bool, give_up_at: Instant) -> Option<SemaphorePermit<'_>> {
+        let place = self.0[usize::from(has_met_a_lock)].acquire();
+        // Nobody closes it.
+        timeout_at(give_up_at, place).await.ok()?.ok()
+    }
+}
 
 /// What to do to a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +79,9 @@ pub enum CustomerError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Refused(CustomerRefusal),
+    /// Somebody else has what it needs locked.
+    #[error("somebody else has a lock that it needs")]
+    Contention,
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,24 +99,36 @@ impl From<DbError> for CustomerError {
     }
 }
 
+/// What a failed transaction is worth.
+#[derive(Debug, PartialEq, Eq)]
+enum Again {
+    /// As often as there is time for: somebody had a lock.
+    UnlessTooLate,
+    /// A few times.
+    AFewTimes,
+    Never,
+}
+
 impl CustomerError {
     /// Whether the same may go well in a further transaction. One whose commit may have been
     /// done is repeated under a request id only, whose row tells what became of it.
-    fn is_worth_another_try(&self, has_request_id: bool) -> bool {
+    fn again(&self, has_request_id: bool) -> Again {
         let Self::Store(StoreError::Db(DbError::Statement(error))) = self else {
-            return false;
+            return Again::Never;
         };
         match sqlstate::classify(error) {
+            Failure::Contention => Again::UnlessTooLate,
             // What holds the key now is found by the next try.
-            Failure::Contention | Failure::Duplicate => true,
-            Failure::ConnectionLost => has_request_id,
-            Failure::Timeout | Failure::Fault => false,
+            Failure::Duplicate => Again::AFewTimes,
+            Failure::ConnectionLost if has_request_id => Again::AFewTimes,
+            Failure::ConnectionLost | Failure::Timeout | Failure::Fault => Again::Never,
         }
     }
 }
 
 impl Store {
-    /// Makes a change, once for each request id.
+    /// Makes a change, once for each request id. It is answered before its caller's `deadline`, and
+    /// in 5 s if somebody has what it needs locked.
     ///
     /// # Errors
     ///
@@ -88,18 +137,34 @@ impl Store {
         &self,
         change: &CustomerChange,
         request: Option<RequestKey>,
+        deadline: Instant,
     ) -> Result<Changed, CustomerError> {
-        let mut tries = 1;
+        let give_up_at = give_up_at(deadline, WAIT_MAX);
+        let (mut tries, mut has_met_a_lock) = (0, false);
         loop {
-            match self.try_change(change, request).await {
-                Err(error)
-                    if tries < TRIES_MAX && error.is_worth_another_try(request.is_some()) =>
-                {
-                    tokio::time::sleep(PAUSE * tries).await;
-                    tries += 1;
-                }
-                result => return result,
+            let place = self.changing.get(has_met_a_lock, give_up_at).await;
+            let Some(place) = place else {
+                return Err(match has_met_a_lock {
+                    true => CustomerError::Contention,
+                    false => DbError::PoolExhausted.into(),
+                });
+            };
+            let error = match self.try_change(change, request).await {
+                Ok(changed) => return Ok(changed),
+                Err(error) => error,
+            };
+            drop(place);
+            tries += 1;
+            match error.again(request.is_some()) {
+                Again::UnlessTooLate => has_met_a_lock = true,
+                Again::AFewTimes if tries < TRIES_MAX => {}
+                Again::AFewTimes | Again::Never => return Err(error),
             }
+            let pause = (PAUSE * tries).min(PAUSE_MAX);
+            if Instant::now() + pause >= give_up_at {
+                return Err(error);
+            }
+            sleep(pause).await;
         }
     }
 
@@ -111,6 +176,8 @@ impl Store {
         let mut client = postgres::get(&self.pool).await?;
         // Rolled back when it is dropped.
         let transaction = client.transaction().await?;
+        let lock_wait = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
+        transaction.batch_execute(&lock_wait).await?;
         if let Some(request) = request
             && let Some(first) = customer_requests::claim(&transaction, request).await?
         {

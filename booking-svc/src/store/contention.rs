@@ -30,7 +30,7 @@ use crate::domain::{Command, Order};
 /// The most orders that wait; a further one is answered at once.
 const WAITING_MAX: usize = 10_000;
 /// The longest that an order waits.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 /// The longest that an order to void a booking does: the next page of its show waits for it, and it
 /// is given again.
 const VOID_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -256,7 +256,11 @@ impl ContentionQueue {
         if !state.open || state.waiting.len() >= WAITING_MAX {
             return waiting.give_up();
         }
-        let give_up_at = give_up_at(&waiting);
+        let wait_max = match waiting.order.command {
+            Command::Void { .. } => VOID_WAIT_MAX,
+            _ => WAIT_MAX,
+        };
+        let give_up_at = give_up_at(waiting.caller.deadline, wait_max);
         let contended = waiting.contend(give_up_at);
         contended.waits_for = waits_for;
         contended.batch_max = contended.batch_max.min(batch_max);
@@ -280,14 +284,11 @@ impl ContentionQueue {
     }
 }
 
-/// When an order that has begun to wait is answered at the latest.
-fn give_up_at(waiting: &Waiting) -> Instant {
+/// When a caller that begins to wait for a lock is answered at the latest: in `wait_max`, or a little
+/// before its own deadline.
+pub(super) fn give_up_at(deadline: Instant, wait_max: Duration) -> Instant {
     let now = Instant::now();
-    let left = waiting.caller.deadline.saturating_duration_since(now);
-    let wait_max = match waiting.order.command {
-        Command::Void { .. } => VOID_WAIT_MAX,
-        _ => WAIT_MAX,
-    };
+    let left = deadline.saturating_duration_since(now);
     now + wait_max.min(left - ANSWER_MARGIN.min(left / 4))
 }
 

@@ -30,6 +30,9 @@ mod wind_up;
 use model::NumberingError;
 use service_kit::background::StepError;
 use service_kit::postgres::{DbError, Pool};
+use tokio::time::Instant;
+
+use self::change_customer::Places;
 
 pub use areas::AreaCount;
 pub use batch::{Answer, Fault, LaneError};
@@ -43,6 +46,13 @@ pub use rows::BadRow;
 pub use sales::Applied;
 pub use seats::SeatStatus;
 pub use wind_up::CancelledSale;
+
+/// When a caller that waits for others is answered at the latest: in 5 s, or a little before its own
+/// `deadline`.
+#[must_use]
+pub fn give_up_at(deadline: Instant) -> Instant {
+    contention::give_up_at(deadline, contention::WAIT_MAX)
+}
 
 /// Why a read, or a copy from the catalog, failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +87,15 @@ impl From<tokio_postgres::Error> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: Pool,
+    /// For changes of customers.
+    changing: Places,
 }
 
 impl Store {
     /// A store over a pool of connections.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        let changing = Places::of(pool.status().max_size);
+        Self { pool, changing }
     }
 }

@@ -137,7 +137,7 @@ impl Verbs {
             wishes,
         } = told;
         let around = self.around(sale, &named).await?;
-        let linked_customer = self.links.of(&wanted.customer).await?;
+        let linked_customer = self.links.of(&wanted.customer, deadline).await?;
         let mut ordinals = named;
         let mut picks = Picks::default();
         let mut promise = None;

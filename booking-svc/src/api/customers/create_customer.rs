@@ -1,8 +1,10 @@
 //! CreateCustomer.
 
 use proto::booking::v1 as pb;
+use service_kit::call::Deadline;
 use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations};
+use tonic::Request;
 
 use super::Customers;
 use crate::api::parse;
@@ -12,11 +14,12 @@ use crate::store::{CustomerChange, RequestKey};
 impl Customers {
     pub(super) async fn handle_create_customer(
         &self,
-        request: pb::CreateCustomerRequest,
+        request: Request<pb::CreateCustomerRequest>,
     ) -> Result<pb::CreateCustomerResponse, ApiError> {
-        let (new, key) = parse_create(&request)?;
+        let deadline = Deadline::of(&request);
+        let (new, key) = parse_create(request.get_ref())?;
         let change = CustomerChange::Create(new);
-        let changed = self.store.change_customer(&change, key).await?;
+        let changed = self.store.change_customer(&change, key, deadline).await?;
         Ok(pb::CreateCustomerResponse {
             customer: Some(changed.customer.into()),
             created: changed.created,

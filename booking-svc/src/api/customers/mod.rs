@@ -27,9 +27,7 @@ impl CustomerService for Customers {
         &self,
         request: Request<pb::CreateCustomerRequest>,
     ) -> Result<Response<pb::CreateCustomerResponse>, Status> {
-        Ok(Response::new(
-            self.handle_create_customer(request.into_inner()).await?,
-        ))
+        Ok(Response::new(self.handle_create_customer(request).await?))
     }
 
     async fn get_customer(
@@ -54,9 +52,7 @@ impl CustomerService for Customers {
         &self,
         request: Request<pb::UpdateCustomerRequest>,
     ) -> Result<Response<pb::UpdateCustomerResponse>, Status> {
-        Ok(Response::new(
-            self.handle_update_customer(request.into_inner()).await?,
-        ))
+        Ok(Response::new(self.handle_update_customer(request).await?))
     }
 }
 

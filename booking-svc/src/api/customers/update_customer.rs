@@ -1,8 +1,10 @@
 //! UpdateCustomer.
 
 use proto::booking::v1 as pb;
+use service_kit::call::Deadline;
 use service_kit::fingerprint::fingerprint;
 use service_kit::{ApiError, FieldViolations};
+use tonic::Request;
 
 use super::{Customers, fields};
 use crate::api::parse;
@@ -12,11 +14,12 @@ use crate::store::{CustomerChange, RequestKey};
 impl Customers {
     pub(super) async fn handle_update_customer(
         &self,
-        request: pb::UpdateCustomerRequest,
+        request: Request<pb::UpdateCustomerRequest>,
     ) -> Result<pb::UpdateCustomerResponse, ApiError> {
-        let (update, key) = parse(request)?;
+        let deadline = Deadline::of(&request);
+        let (update, key) = parse(request.into_inner())?;
         let change = CustomerChange::Update(update);
-        let changed = self.store.change_customer(&change, key).await?;
+        let changed = self.store.change_customer(&change, key, deadline).await?;
         Ok(pb::UpdateCustomerResponse {
             customer: Some(changed.customer.into()),
         })

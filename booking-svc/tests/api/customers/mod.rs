@@ -69,7 +69,7 @@ pub(crate) async fn new(client: &mut Customers, request: CreateCustomerRequest) 
     made.customer.expect("the answer has the customer")
 }
 
-async fn get(client: &mut Customers, id: &str) -> Customer {
+pub(crate) async fn get(client: &mut Customers, id: &str) -> Customer {
     let request = GetCustomerRequest {
         key: Some(get_customer_request::Key::CustomerId(id.to_owned())),
     };
