@@ -25,7 +25,7 @@ use crate::store::{BadRow, CancelledSale, LaneError, Lanes, StoreError};
 
 /// How often it looks for what is left, whether or not the feed has told of anything.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it rests if a booking cannot be ended that is at fault itself.
+/// How long it rests if a booking cannot be ended that is at fault itself, or a sale is locked.
 const FAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest that an order may wait for its turn.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -38,6 +38,8 @@ enum WindUpError {
     Undecided(BookingId, LaneError),
     #[error("booking {0} is not ended: {1:?}")]
     Refused(BookingId, Refusal),
+    #[error("it is not noted that the sale of {0} was wound up")]
+    NotNoted(ShowId),
 }
 
 impl WindUpError {
@@ -46,6 +48,7 @@ impl WindUpError {
         match self {
             Self::Undecided(_, error) => error.is_local(),
             Self::Refused(..)
+            | Self::NotNoted(_)
             | Self::Store(StoreError::BadRow(_) | StoreError::TooManySeats(_)) => true,
             Self::Store(StoreError::Db(_)) => false,
         }
@@ -57,7 +60,7 @@ impl StepError for WindUpError {
         match self {
             Self::Store(error) => error.is_outage(),
             Self::Undecided(_, error) => !matches!(error, LaneError::Fault(_)),
-            Self::Refused(..) => false,
+            Self::Refused(..) | Self::NotNoted(_) => false,
         }
     }
 }
@@ -74,7 +77,7 @@ pub async fn wind_up(sales: Sales, lanes: Lanes, shutdown: Shutdown) {
     let cancellation = || sales.cancellation();
     background::run_woken("cancelled shows", stop, cancellation, async || {
         match stop.run_until_cancelled(work.all()).await {
-            // It was logged, and all others were ended.
+            // A fault was logged, and all others were ended.
             Some(Err(error)) if error.is_local() && !error.is_outage() => Ok(FAULT_INTERVAL),
             Some(Err(error)) => Err(error),
             Some(Ok(())) | None => Ok(LOOK_INTERVAL),
@@ -115,14 +118,17 @@ impl WindingUp<'_> {
             }
             bookings += ended;
         }
-        self.sales.store().wound_up(sale).await?;
+        if !self.sales.store().wound_up(sale).await? {
+            return Err(WindUpError::NotNoted(sale.show_id));
+        }
         if bookings > 0 {
             tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show was wound up");
         }
         Ok(())
     }
 
-    /// Ends whatever it meets on one way through a show's bookings; how many there were.
+    /// Ends whatever it meets on one way through a show's bookings; how many there were. Somebody may
+    /// have the whole show locked: the other shows do not wait until each of its pages was tried.
     async fn pass(&self, show_id: ShowId) -> Result<usize, WindUpError> {
         let mut met = 0;
         let mut failed = Ok(());
@@ -132,11 +138,13 @@ impl WindingUp<'_> {
             met += page.items.len();
             let deadline = Instant::now() + ORDER_WAIT_MAX;
             let endings = page.items.into_iter().map(|id| self.end(id, deadline));
-            for ended in join_all(endings).await {
+            let ended = join_all(endings).await;
+            let is_locked = !ended.is_empty() && ended.iter().all(is_contention);
+            for ended in ended {
                 keep(&mut failed, ended)?;
             }
             after = page.next;
-            if after.is_none() {
+            if after.is_none() || is_locked {
                 return failed.map(|()| met);
             }
         }
@@ -161,6 +169,10 @@ impl WindingUp<'_> {
         }
         Err(error)
     }
+}
+
+fn is_contention(ended: &Result<(), WindUpError>) -> bool {
+    matches!(ended, Err(WindUpError::Undecided(_, LaneError::Contention)))
 }
 
 /// Keeps the first error that concerns no other booking or sale, and returns the others.

@@ -20,4 +20,4 @@ pub use readiness::follow_readiness;
 pub use start::{Needs, check_at_start};
 
 /// The schema version that this release of the services needs at least.
-pub const SCHEMA_VERSION: i64 = 29;
+pub const SCHEMA_VERSION: i64 = 30;

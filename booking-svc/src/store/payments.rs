@@ -97,7 +97,7 @@ impl Store {
         Ok(client.query(&statement, &[&shows, &keys]).await?)
     }
 
-    /// Notes what became of a refund.
+    /// Notes what became of a refund, unless somebody has its row locked: then it is due again.
     ///
     /// # Errors
     ///

@@ -43,16 +43,18 @@ impl Store {
         Ok(Page { items, next })
     }
 
-    /// Notes that the catalog has heard an answer.
+    /// Notes that the catalog has heard an answer, unless somebody has it locked.
     ///
     /// # Errors
     ///
     /// If the database does not do it.
     pub async fn answer_heard(&self, answer: &ProposalAnswer) -> Result<(), StoreError> {
         let client = postgres::get(&self.pool).await?;
-        let delete = "DELETE FROM booking.answers WHERE show_id = $1 AND proposal = $2";
+        let statement = client
+            .prepare_cached(include_str!("sql/answer_heard.sql"))
+            .await?;
         client
-            .execute(delete, &[&answer.show_id.uuid(), &answer.proposal])
+            .execute(&statement, &[&answer.show_id.uuid(), &answer.proposal])
             .await?;
         Ok(())
     }

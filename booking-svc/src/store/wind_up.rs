@@ -87,20 +87,20 @@ impl Store {
         Ok(page)
     }
 
-    /// Notes that no booking of a cancelled sale is left to end, unless the sale is a copy of
-    /// another revision by now.
+    /// Notes that no booking of a cancelled sale is left to end. False if the sale is a copy of
+    /// another revision by now, if another replica has noted it, or if somebody has the row locked.
     ///
     /// # Errors
     ///
     /// If the database does not do it.
-    pub async fn wound_up(&self, sale: CancelledSale) -> Result<(), StoreError> {
+    pub async fn wound_up(&self, sale: CancelledSale) -> Result<bool, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
             .prepare_cached(include_str!("sql/wound_up.sql"))
             .await?;
-        client
+        let noted = client
             .execute(&statement, &[&sale.show_id.uuid(), &sale.revision])
             .await?;
-        Ok(())
+        Ok(noted == 1)
     }
 }

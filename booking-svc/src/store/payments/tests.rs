@@ -176,6 +176,25 @@ async fn what_another_replica_takes_up_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_refund_that_somebody_has_locked_is_not_waited_for() {
+    let books = Books::open().await;
+    let due = books.due().await;
+    books
+        .run("BEGIN; SELECT FROM booking.refunds FOR UPDATE")
+        .await;
+    let settling = async || {
+        let state = RefundState::Refunded;
+        let settled = timeout(SOON, books.store.settle_refund(&due[0], state)).await;
+        settled.expect("it does not wait").expect("an answer");
+    };
+    settling().await;
+    books.run("ROLLBACK").await;
+    assert_eq!(books.back().await, (5, 30, 0), "it is due again");
+    settling().await;
+    assert_eq!(books.back().await, (15, 20, 0));
+}
+
+#[tokio::test]
 async fn an_attempt_ends_once() {
     let books = Books::open().await;
     let none: Vec<Uuid> = Vec::new();

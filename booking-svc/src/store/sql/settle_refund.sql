@@ -1,5 +1,14 @@
--- Notes what became of a refund. Whoever comes second finds it done. By its state it would be
--- looked for in the index of all that are due.
-UPDATE booking.refunds
+-- Notes what became of a refund. Whoever comes second finds it done; if somebody has it locked, it is
+-- asked for again under the same key when it is due again. By its state it would be looked for in the
+-- index of all that are due.
+WITH open AS (
+    SELECT show_id, payment_key, refund_key
+    FROM booking.refunds
+    WHERE show_id = $1 AND payment_key = $2 AND refund_key = $3 AND settled_at IS NULL
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE booking.refunds AS r
 SET state = $4::text::booking.refund_state, settled_at = clock_timestamp()
-WHERE show_id = $1 AND payment_key = $2 AND refund_key = $3 AND settled_at IS NULL
+FROM open
+WHERE r.show_id = ANY (ARRAY[open.show_id]) AND r.payment_key = open.payment_key
+    AND r.refund_key = open.refund_key

@@ -1,11 +1,11 @@
--- Replicas that sweep at once take the same rows in the same order: the later one waits, and finds
--- them gone.
+-- Several replicas sweep at once, and leave each other's rows alone, and whatever else is locked.
 WITH old AS MATERIALIZED (
     SELECT show_id, request_id
     FROM booking.refusals
     WHERE refused_at < clock_timestamp() - make_interval(hours => $1)
     ORDER BY refused_at
     LIMIT $2
+    FOR UPDATE SKIP LOCKED
 )
 DELETE FROM booking.refusals AS r
 USING old

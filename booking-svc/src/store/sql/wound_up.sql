@@ -1,3 +1,11 @@
-UPDATE booking.sales
+-- Does not wait for whoever has the sale locked: it is looked at again.
+WITH done AS (
+    SELECT show_id
+    FROM booking.sales
+    WHERE show_id = $1 AND revision = $2 AND state = 'CANCELLED' AND wound_up_at IS NULL
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE booking.sales AS s
 SET wound_up_at = clock_timestamp()
-WHERE show_id = $1 AND revision = $2 AND state = 'CANCELLED' AND wound_up_at IS NULL
+FROM done
+WHERE s.show_id = ANY (ARRAY[done.show_id])

@@ -7,6 +7,7 @@
 )]
 
 mod advisory;
+mod background;
 mod customers;
 mod paid;
 mod rows;
