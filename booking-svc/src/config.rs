@@ -8,7 +8,7 @@ use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, ServiceUrl, 
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::payments::PaymentTerms;
-use crate::store::LaneTerms;
+use crate::store::{LaneTerms, RejectionLimits};
 use crate::verbs::HoldTerms;
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
@@ -88,6 +88,11 @@ pub struct Config {
     #[arg(long, env = "TICKETING_LOCK_WAIT_MAX", default_value = "25ms", value_name = "DURATION", value_parser = lock_wait_of)]
     pub lock_wait_max: Duration,
 
+    /// Whether requests that will most likely be granted are written without having been locked
+    /// first, which saves the database a round trip. False decides all of them over locked rows
+    #[arg(long, env = "TICKETING_OPTIMISTIC_WRITES", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub optimistic_writes: bool,
+
     /// How it serves.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -126,6 +131,8 @@ impl Config {
         LaneTerms {
             count: self.lanes,
             lock_wait_max: self.lock_wait_max,
+            optimistic_writes: self.optimistic_writes,
+            rejections: RejectionLimits::default(),
         }
     }
 

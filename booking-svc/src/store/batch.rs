@@ -344,4 +344,9 @@ pub(super) enum Trouble {
     Timeout,
     /// A fault of ours, or of one of the orders.
     Fault(String),
+    /// A step of its transaction panicked, and left the connection in the midst of something.
+    Panic {
+        /// Whether a COMMIT may have been on its way.
+        committing: bool,
+    },
 }

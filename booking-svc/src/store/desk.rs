@@ -143,6 +143,15 @@ impl Desk {
                 return self.failed.extend(batch.halves());
             }
             Trouble::Fault(what) => return batch.give_up(&LaneError::fault(what)),
+            // As a fault, but it may have been carried out, as when a connection is lost.
+            Trouble::Panic { committing } => {
+                tried.in_doubt |= committing;
+                if batch.orders.len() > 1 {
+                    return self.failed.extend(batch.halves());
+                }
+                let what = "a step of its transaction panicked";
+                return batch.give_up(&LaneError::fault(what));
+            }
             Trouble::ConnectionLost { committing } => {
                 tried.in_doubt |= committing;
                 LaneError::DatabaseUnavailable

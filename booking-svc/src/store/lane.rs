@@ -23,6 +23,7 @@ use super::contention::ContentionQueue;
 use super::desk::Desk;
 use super::expect::Expectations;
 use super::queue::{NotQueued, Queue, Serving, Turn};
+use super::rejection_budget::{RejectionBudget, RejectionLimits};
 use super::steps::{Begun, Left, STEP_TIMEOUT, Shared, begin, run_at_once, settle, step, write};
 use super::transact::Connection;
 use crate::domain::Order;
@@ -35,6 +36,10 @@ pub struct LaneTerms {
     /// How long a transaction waits for a lock before its orders are decided one by one, as far as
     /// they can be.
     pub lock_wait_max: Duration,
+    /// Whether batches are written without having been locked, where all is known.
+    pub optimistic_writes: bool,
+    /// How many rejections are stored.
+    pub rejections: RejectionLimits,
 }
 
 /// All lanes of the process.
@@ -72,6 +77,8 @@ impl Lanes {
             expectations: Expectations::default(),
             contention: Arc::clone(&contention),
             lock_wait_max: terms.lock_wait_max,
+            optimistic_writes: terms.optimistic_writes,
+            rejections: RejectionBudget::new(terms.rejections),
         });
         let lane = || Lane {
             database: database.clone(),
@@ -252,7 +259,7 @@ async fn run_from<'a>(
             let trouble = match next_begun {
                 Ok(Begun::Locked(_)) => idle,
                 Ok(Begun::Written(..)) => Trouble::ConnectionLost { committing: true },
-                Err(lost @ Trouble::ConnectionLost { .. }) => lost,
+                Err(lost @ (Trouble::ConnectionLost { .. } | Trouble::Panic { .. })) => lost,
                 Err(_) => idle,
             };
             desk.take_back(next, trouble);

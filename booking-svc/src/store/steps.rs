@@ -2,9 +2,11 @@
 //! what an error in it means.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use service_kit::cause;
 use service_kit::sqlstate::{Failure, classify};
 use tokio::time::timeout;
@@ -13,7 +15,8 @@ use super::batch::{Batch, Trouble};
 use super::contention::ContentionQueue;
 use super::desk::Desk;
 use super::expect::Expectations;
-use super::transact::{Connection, Ending, LockMode, TransactError};
+use super::rejection_budget::RejectionBudget;
+use super::transact::{Connection, Ending, LockMode, TransactError, WriteTerms};
 use crate::domain::{Locked, Outcome};
 
 /// The longest that one step of a transaction may take, its locks or its writes or its
@@ -26,6 +29,8 @@ pub(super) struct Shared {
     pub(super) expectations: Expectations,
     pub(super) contention: Arc<ContentionQueue>,
     pub(super) lock_wait_max: Duration,
+    pub(super) optimistic_writes: bool,
+    pub(super) rejections: RejectionBudget,
 }
 
 impl Shared {
@@ -60,8 +65,10 @@ pub(super) async fn begin(
 ) -> Result<Begun, Trouble> {
     let expectations = &shared.expectations;
     let lock_wait = shared.lock_wait();
-    let expected = if batch.may_go_ahead() {
-        expectations.of(&batch.orders)
+    let expected = if shared.optimistic_writes && batch.may_go_ahead() {
+        // Whatever panics in here does so again where it is decided over locked rows.
+        let expecting = || expectations.of(&batch.orders);
+        catch_unwind(AssertUnwindSafe(expecting)).unwrap_or_default()
     } else {
         None
     };
@@ -73,15 +80,21 @@ pub(super) async fn begin(
         expectations.saw(&locked);
         return Ok(Begun::Locked(Box::new(locked)));
     };
-    let writing = connection.write_expected(&batch.orders, &expected, lock_wait);
+    let writing = async {
+        let orders = &batch.orders;
+        let written = connection.write_expected(orders, &expected, lock_wait);
+        let (written, ending) = written.await?;
+        let clock = written.clock;
+        Ok::<_, TransactError>((clock, expected.at(orders, written), ending))
+    };
     match step(writing, true).await {
-        Ok((written, ending)) => {
-            expectations.were_right(written.clock);
-            let outcomes = expected.at(&batch.orders, written);
+        Ok((clock, outcomes, ending)) => {
+            expectations.were_right(clock);
             Ok(Begun::Written(outcomes, ending))
         }
         Err(
             trouble @ (Trouble::ConnectionLost { .. }
+            | Trouble::Panic { .. }
             | Trouble::CopyMet
             | Trouble::Contention { .. }),
         ) => Err(trouble),
@@ -101,8 +114,14 @@ pub(super) async fn write(
 ) -> Result<(Vec<Outcome>, Ending), Trouble> {
     match begun? {
         Begun::Locked(locked) => {
-            let how = (batch.copies_likely(), shared.lock_wait());
-            step(connection.write(&batch.orders, *locked, how), true).await
+            // Of what may have been carried out a rejection must be met by whatever still is on its way.
+            let all_stored = batch.tried.in_doubt;
+            let terms = WriteTerms {
+                copies_likely: batch.copies_likely(),
+                lock_wait: shared.lock_wait(),
+                rejections: (!all_stored).then_some(&shared.rejections),
+            };
+            step(connection.write(&batch.orders, *locked, terms), true).await
         }
         Begun::Written(outcomes, ending) => Ok((outcomes, ending)),
     }
@@ -157,14 +176,16 @@ pub(super) async fn run_at_once(
     (progress, settle(shared, batch, done, desk))
 }
 
-/// Awaits one step of a transaction.
+/// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the step
+/// has only looked at the batch, and its connection is given up, whatever was left under way on it.
 pub(super) async fn step<T, E: Into<TransactError>>(
     work: impl Future<Output = Result<T, E>>,
     committing: bool,
 ) -> Result<T, Trouble> {
-    match timeout(STEP_TIMEOUT, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(trouble(&error.into(), committing)),
+    match timeout(STEP_TIMEOUT, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Ok(Err(error))) => Err(trouble(&error.into(), committing)),
+        Ok(Err(_)) => Err(Trouble::Panic { committing }),
         Err(_) => {
             tracing::warn!("a transaction took too long");
             Err(Trouble::ConnectionLost { committing })
@@ -194,7 +215,7 @@ fn trouble(error: &TransactError, committing: bool) -> Trouble {
 impl Trouble {
     pub(super) fn leaves(&self) -> Left {
         match self {
-            Self::NoConnection | Self::ConnectionLost { .. } => Left::Lost,
+            Self::NoConnection | Self::ConnectionLost { .. } | Self::Panic { .. } => Left::Lost,
             // Only what is written meets a copy or the unexpected, and the COMMIT was sent behind.
             Self::CopyMet | Self::Unexpected | Self::Contention { writing: true } => Left::Idle,
             _ => Left::Open,

@@ -34,6 +34,7 @@ pub(super) use self::write::Written;
 use self::write::{WriteStatements, write, write_most};
 use super::expect::{Expected, ExpectedSales};
 use super::refusals;
+use super::rejection_budget::RejectionBudget;
 use super::rows::{self, BadRow};
 use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Replay, decide};
 
@@ -109,6 +110,17 @@ struct Unlocked {
     counted_last: bool,
 }
 
+/// How a transaction writes what it has decided.
+#[derive(Clone, Copy)]
+pub(super) struct WriteTerms<'a> {
+    /// Whether it has been looked up which of its orders have been carried out before.
+    pub(super) copies_likely: bool,
+    /// How long it waits for a lock.
+    pub(super) lock_wait: Duration,
+    /// How many rejections may be stored; none: all of them are.
+    pub(super) rejections: Option<&'a RejectionBudget>,
+}
+
 /// The end of a transaction, which is on its way, or over already.
 pub(super) struct Ending(Option<SimpleQueryStream>);
 
@@ -158,19 +170,27 @@ impl Connection {
     }
 
     /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
-    /// that is acknowledged; a refusal has changed nothing, but may be remembered.
+    /// that is acknowledged; a refusal has changed nothing, but may be remembered, as far as `terms` say.
     pub(super) async fn write(
         &self,
         orders: &[Order],
         locked: Locked,
-        (copies_likely, lock_wait): (bool, Duration),
+        terms: WriteTerms<'_>,
     ) -> Result<(Vec<Outcome>, Ending), TransactError> {
         let Self { client, statements } = self;
+        let WriteTerms {
+            copies_likely,
+            lock_wait,
+            rejections,
+        } = terms;
         let now = locked.now;
         let Decision {
             mut outcomes,
-            writes,
+            mut writes,
         } = decide(orders, locked);
+        if let Some(budget) = rejections {
+            budget.apply(orders, &mut writes.refusals);
+        }
         let mut doubtful = Keys::default();
         if !copies_likely {
             let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Refused(_)));

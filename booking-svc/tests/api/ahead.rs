@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures_util::join;
 use proto::booking::v1::{
     Booking, BookingState, CancelBookingRequest, ExtendHoldRequest, ReserveSeatsRequest,
 };
@@ -41,6 +42,34 @@ async fn begin(seats: i32) -> (Stage, String, Client) {
     (stage, show, holder)
 }
 
+#[tokio::test]
+async fn an_operator_can_have_everything_locked_first() {
+    let mut stage = Stage::with(&["--lock-wait-max", "5s", "--optimistic-writes", "false"]).await;
+    let show = stage.a_show(4).await;
+    let first = stage.reserve(&show, &["A-1"]).await;
+    let holder = stage.system.database.owner().await;
+    let seat =
+        |ordinal| format!("SELECT FROM booking.show_seats WHERE ordinal = {ordinal} FOR UPDATE");
+    run(&holder, &format!("BEGIN; {}", seat(1))).await;
+    let mut client = stage.client();
+    let meanwhile = async {
+        waits(&stage, false).await;
+        run(&holder, "COMMIT").await;
+    };
+    let labels = ["A-2"];
+    let (held, ()) = join!(reserve(&mut client, &show, &labels, "bob"), meanwhile);
+    held.expect("nobody has it");
+    // Its booking is remembered, and would not be read.
+    run(&holder, "BEGIN; SELECT FROM booking.bookings FOR UPDATE").await;
+    let meanwhile = async {
+        waits(&stage, false).await;
+        run(&holder, "COMMIT").await;
+    };
+    let (sold, ()) = join!(confirm(&mut client, &first.booking_id), meanwhile);
+    sold.expect("it is live");
+    stage.assert_sound().await;
+}
+
 async fn run(holder: &Client, statements: &str) {
     holder.batch_execute(statements).await.expect("an owner");
 }
@@ -59,7 +88,7 @@ async fn reserve_while(
         run(holder, &format!("{meanwhile}; COMMIT")).await;
     };
     let labels = [seat];
-    let (outcome, ()) = tokio::join!(reserve(&mut client, show, &labels, "bob"), meanwhile);
+    let (outcome, ()) = join!(reserve(&mut client, show, &labels, "bob"), meanwhile);
     outcome
 }
 
@@ -79,7 +108,7 @@ async fn what_seems_free_is_taken_without_having_been_locked() {
         waits(&stage, false).await;
         run(&holder, "COMMIT").await;
     };
-    let (refused, ()) = tokio::join!(reserve(&mut client, &show, &["A-2"], "bob"), meanwhile);
+    let (refused, ()) = join!(reserve(&mut client, &show, &["A-2"], "bob"), meanwhile);
     let status = refused.expect_err("it is held");
     assert_error(&status, Code::FailedPrecondition, "SEATS_UNAVAILABLE");
     stage.assert_sound().await;
@@ -175,7 +204,7 @@ async fn a_hold_that_ends_while_its_confirm_waits_is_not_confirmed() {
         .await;
         run(&holder, "COMMIT").await;
     };
-    let (outcome, ()) = tokio::join!(confirm(&mut client, &id), meanwhile);
+    let (outcome, ()) = join!(confirm(&mut client, &id), meanwhile);
     let status = outcome.expect_err("it has ended");
     assert_error(&status, Code::FailedPrecondition, "HOLD_EXPIRED");
     stage.assert_sound().await;
@@ -211,7 +240,7 @@ async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> 
         let released = "CREATE TABLE released AS SELECT clock_timestamp() AS at";
         run(&holder, &format!("{meanwhile}; {released}; COMMIT")).await;
     };
-    let (held, ()) = tokio::join!(reserve_places(&mut client, of_floor(show, 3)), release);
+    let (held, ()) = join!(reserve_places(&mut client, of_floor(show, 3)), release);
     let held = held.expect("so many are left");
     assert_eq!(stage.get(&held.booking_id).await, held);
     let id = &held.booking_id;
@@ -337,7 +366,7 @@ async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeats
         close_within(0).await;
         run(&holder, "COMMIT").await;
     };
-    let (outcome, ()) = tokio::join!(reserve_places(&mut client, request(&show)), meanwhile);
+    let (outcome, ()) = join!(reserve_places(&mut client, request(&show)), meanwhile);
     let status = outcome.expect_err("closed");
     assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
 }

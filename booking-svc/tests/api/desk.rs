@@ -11,7 +11,7 @@ use booking_svc::domain::{
 };
 use booking_svc::links::Links;
 use booking_svc::sales::Sales;
-use booking_svc::store::{LaneTerms, Lanes, Store};
+use booking_svc::store::{LaneTerms, Lanes, RejectionLimits, Store};
 use booking_svc::verbs::{Booked, Change, HoldTerms, Paid, Paying, Reserve, VerbError, Verbs};
 use clap::Parser as _;
 use model::{
@@ -40,12 +40,17 @@ pub(crate) struct Desk {
 impl Desk {
     /// On a new database.
     pub(crate) async fn open() -> Self {
+        Self::that_stores(RejectionLimits::default()).await
+    }
+
+    /// The same, with other limits on the rejections that it stores.
+    pub(crate) async fn that_stores(rejections: RejectionLimits) -> Self {
         let database = postgres::database().await;
         // As if what tests apply had come from there.
         let owner = database.owner().await;
         let ahead = owner.batch_execute("UPDATE catalog.feed SET revision = 1000");
         ahead.await.expect("the feed's row");
-        let (store, verbs) = replica(&database);
+        let (store, verbs) = replica(&database, rejections);
         Self {
             store,
             verbs,
@@ -55,7 +60,7 @@ impl Desk {
 
     /// Another replica on the same database: its store and its verbs.
     pub(crate) fn another(&self) -> (Store, Verbs) {
-        replica(&self.database)
+        replica(&self.database, RejectionLimits::default())
     }
 
     /// Applies what the catalog says.
@@ -128,7 +133,7 @@ impl Desk {
     }
 }
 
-fn replica(database: &TestDatabase) -> (Store, Verbs) {
+fn replica(database: &TestDatabase, rejections: RejectionLimits) -> (Store, Verbs) {
     let url = database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
     let database = cli.config.database.database("test").expect("a URL");
@@ -137,6 +142,7 @@ fn replica(database: &TestDatabase) -> (Store, Verbs) {
     let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
     let terms_of_lanes = LaneTerms {
         count: 1,
+        rejections,
         ..cli.config.lane_terms()
     };
     let (lanes, tasks) = Lanes::new(terms_of_lanes, &database);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use system_tests::errors::{assert_error, describe, metadata};
 use system_tests::eventually;
-use system_tests::system::{cancel, reserve};
+use system_tests::system::{cancel, confirm, reserve};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -116,6 +116,72 @@ async fn poisoned(trigger: &str) {
     stage.reserve(&show, &["A-1", "A-9", "A-21"]).await;
     system_tests::invariants::assert_hold(&stage.system.database).await;
     assert_eq!(stage.system.booking.ended(), None);
+}
+
+/// Its row has no total, which no row can have: the driver panics where it is read as a number.
+#[tokio::test]
+async fn one_that_makes_a_step_panic_fails_alone_and_the_worker_goes_on() {
+    const ORDERS: usize = 24;
+    let arguments = [
+        "--lanes",
+        "1",
+        "--lock-wait-max",
+        "5s",
+        "--optimistic-writes",
+        "false",
+    ];
+    let mut stage = Stage::with(&arguments).await;
+    let show = stage.a_show(40).await;
+    let spoiled = stage.reserve(&show, &["A-40"]).await;
+    let spoil = "ALTER TABLE booking.bookings ALTER COLUMN total DROP NOT NULL;
+        ALTER TABLE booking.bookings DROP CONSTRAINT is_sound;
+        UPDATE booking.bookings SET total = NULL";
+    stage.run(spoil).await;
+    let holder = stage.system.database.owner().await;
+    let hold = "BEGIN; SELECT FROM booking.show_seats WHERE ordinal = 0 FOR UPDATE";
+    holder.batch_execute(hold).await.expect("the first seat");
+    let reserving = |seat: usize| {
+        let (mut client, show) = (stage.client(), show.clone());
+        tokio::spawn(
+            async move { reserve(&mut client, &show, &[&format!("A-{seat}")], "ann").await },
+        )
+    };
+    let mut reserved = vec![reserving(1)];
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = 'booking_svc'
+             AND wait_event_type = 'Lock'";
+    eventually(Duration::from_secs(5), "the worker waits", async || {
+        stage.count(waiting).await == 1
+    })
+    .await;
+    reserved.extend((2..=ORDERS / 2).map(reserving));
+    let confirming = tokio::spawn({
+        let (mut client, id) = (stage.client(), spoiled.booking_id.clone());
+        async move { confirm(&mut client, &id).await }
+    });
+    reserved.extend((ORDERS / 2 + 1..=ORDERS).map(reserving));
+    // An answer on the same connection: what was sent before it has arrived.
+    stage.system.seats(&show).await;
+    holder.batch_execute("ROLLBACK").await.expect("ours");
+
+    for outcome in join_all(reserved).await {
+        let held = outcome.expect("no panic");
+        held.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    }
+    let status = confirming.await.expect("no panic");
+    let status = status.expect_err("its row cannot be read");
+    assert_error(&status, Code::Internal, "INTERNAL");
+    let id = metadata(&status).remove("request_id").expect("asserted");
+    let log = stage.system.booking.log();
+    let mut errors = log.lines().filter(|line| line.contains(" ERROR "));
+    assert!(errors.any(|line| line.contains(&id)), "{log}");
+
+    let mend = "UPDATE booking.bookings SET total = 1250 WHERE total IS NULL";
+    stage.run(mend).await;
+    let sold = confirm(&mut stage.client(), &spoiled.booking_id).await;
+    sold.unwrap_or_else(|status| panic!("{}", describe(&status)));
+    assert_eq!(stage.system.booking.ended(), None);
+    system_tests::invariants::assert_hold(&stage.system.database).await;
 }
 
 #[tokio::test]

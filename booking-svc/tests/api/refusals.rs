@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use booking_svc::domain::Refusal;
+use booking_svc::store::RejectionLimits;
 use proto::booking::v1::{
     Booking, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, ReserveSeatsRequest,
     SwapSeatsRequest,
@@ -14,6 +16,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
+use crate::desk::{Desk, a_show, refusal};
 use crate::stage::{Bookings, Stage, all_reserve, assert_quiet};
 
 /// A service sweeps when it starts; this is for a busy machine.
@@ -219,7 +222,7 @@ async fn copies_at_once_have_one_outcome_while_the_seat_becomes_free() {
             let mut client: Bookings = other.clone();
             cancel(&mut client, &owner.booking_id).await
         };
-        let (outcomes, freed) = tokio::join!(all_reserve(&clients, &request), freeing);
+        let (outcomes, freed) = futures_util::join!(all_reserve(&clients, &request), freeing);
         assert!(freed.is_ok(), "{freed:?}");
         let later = all_reserve(&clients[3..5], &request).await;
         match one_outcome(outcomes.into_iter().chain(later)) {
@@ -251,6 +254,42 @@ fn one_outcome(outcomes: impl Iterator<Item = Result<Booking, Status>>) -> Resul
     outcomes.into_iter().next().expect("there are calls")
 }
 
+/// Beyond the limit they are answered, and a copy is decided anew.
+#[tokio::test]
+async fn no_more_are_stored_than_the_limits_allow() {
+    const STORED: usize = 5;
+    let desk = Desk::that_stores(RejectionLimits {
+        burst_max: 100,
+        per_second: 100,
+        per_day: 5,
+    })
+    .await;
+    let snapshot = a_show(&["1", "2"], 1250);
+    desk.apply(&snapshot).await;
+    let show = snapshot.show_id;
+    let held = desk.hold(show, &["1"]).await;
+    let ids: Vec<_> = (0..2 * STORED).map(|_| Uuid::new_v4()).collect();
+    for id in &ids {
+        let outcome = desk.reserve_as(show, &["1"], *id).await;
+        assert!(matches!(refusal(outcome), Refusal::SeatsUnavailable(..)));
+    }
+    let owner = desk.database.owner().await;
+    let stored = owner.query_one(REFUSALS, &[]).await.expect("a count");
+    assert_eq!(usize::try_from(stored.get::<_, i64>(0)), Ok(STORED));
+    desk.cancel(held.booking_id).await;
+    let (stored, others) = ids.split_at(STORED);
+    for id in stored {
+        let outcome = desk.reserve_as(show, &["1"], *id).await;
+        assert!(matches!(refusal(outcome), Refusal::SeatsUnavailable(..)));
+    }
+    let had = desk.reserve_as(show, &["1"], others[0]).await;
+    let had = had.unwrap_or_else(|error| panic!("{error}")).booking;
+    // It is granted from now on, and no other rejection of it is stored.
+    let again = desk.reserve_as(show, &["1"], others[0]).await;
+    assert_eq!(again.expect("granted").booking, had);
+    system_tests::invariants::assert_hold(&desk.database).await;
+}
+
 #[tokio::test]
 async fn refusals_are_kept_for_a_day() {
     let mut stage = Stage::start().await;
@@ -274,7 +313,7 @@ async fn refusals_are_kept_for_a_day() {
     );
     stage.run(&aged).await;
     // Two replicas sweep at once.
-    let ((mut one, _), (mut other, _)) = tokio::join!(stage.another(), stage.another());
+    let ((mut one, _), (mut other, _)) = futures_util::join!(stage.another(), stage.another());
     eventually(SWEPT_MAX, "old refusals are swept", async || {
         stage.count(REFUSALS).await == 1
     })

@@ -74,8 +74,13 @@ impl Stage {
 
     /// The same, with a booking-svc that waits for locks.
     pub(crate) async fn that_waits_for_locks() -> Self {
+        Self::with(&WAITS_FOR_LOCKS).await
+    }
+
+    /// The same, with further arguments for booking-svc.
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
         let database = postgres::database().await;
-        Self::of(System::start_with(database, 0, &WAITS_FOR_LOCKS).await).await
+        Self::of(System::start_with(database, 0, arguments).await).await
     }
 
     /// The same with expiry-workers.

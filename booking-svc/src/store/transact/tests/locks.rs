@@ -172,10 +172,12 @@ impl Hall {
             .await
             .0;
         self.expectations.saw(&locked);
-        let written = self
-            .connection
-            .write(&orders, locked, (false, LOCK_WAIT))
-            .await;
+        let terms = WriteTerms {
+            copies_likely: false,
+            lock_wait: LOCK_WAIT,
+            rejections: None,
+        };
+        let written = self.connection.write(&orders, locked, terms).await;
         let (outcomes, ending) = written.expect("nobody is in the way");
         ending.acknowledged().await.expect("it commits");
         self.expectations.settled(&outcomes);
