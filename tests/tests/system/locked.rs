@@ -10,16 +10,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use proto::booking::v1::booking_service_client::BookingServiceClient;
+use proto::booking::v1::customer_service_client::CustomerServiceClient;
+use proto::booking::v1::{
+    CreateCustomerRequest, Customer, ListAreasRequest, PlaceRequest, ReserveSeatsRequest,
+    UpdateCustomerRequest,
+};
+use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{Area, CreateShowRequest, SeatLayout};
 use system_tests::errors::{assert_error, has_retry_info};
 use system_tests::invariants::assert_hold;
-use system_tests::system::{System, confirm, reserve};
+use system_tests::system::{System, confirm, layout, reservation, reserve, show};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 /// How long the rows are locked.
-const LOCKED: Duration = Duration::from_secs(15);
+const LOCKED: Duration = Duration::from_secs(20);
 /// The longest that anybody else may wait: far longer than they do, as the machine may be busy, and far
 /// shorter than the lock.
 const OTHERS_MAX: Duration = Duration::from_secs(3);
@@ -28,9 +35,11 @@ const CALLERS: usize = 4;
 /// Customers of each show who need no locked row.
 const CUSTOMERS: usize = 2;
 const SEATS: usize = 10_000;
+const FLOOR: &str = "Floor";
 const PAUSE: Duration = Duration::from_millis(5);
 
 type Bookings = BookingServiceClient<Channel>;
+type Clients = (Bookings, CustomerServiceClient<Channel>);
 
 /// What somebody has locked in a show, and what callers ask for.
 #[derive(Clone)]
@@ -41,6 +50,10 @@ enum Locked {
     Seat(String),
     /// The whole show.
     Sale(String),
+    /// The area of a show.
+    Area(String),
+    /// A customer, whose telephone number is to be changed.
+    Customer(Customer),
 }
 
 impl Locked {
@@ -55,22 +68,49 @@ impl Locked {
             Self::Sale(show) => {
                 format!("SELECT FROM booking.sales WHERE show_id = '{show}' FOR UPDATE")
             }
+            Self::Area(show) => {
+                format!("SELECT FROM booking.show_areas WHERE show_id = '{show}' FOR UPDATE")
+            }
+            Self::Customer(customer) => format!(
+                "SELECT FROM booking.customers WHERE customer_id = '{}' FOR UPDATE",
+                customer.customer_id
+            ),
         }
     }
 
-    async fn ask(&self, client: &mut Bookings) -> Result<(), Status> {
+    async fn ask(&self, (client, customers): &mut Clients) -> Result<(), Status> {
         match self {
             Self::Booking(id) => confirm(client, id).await.map(drop),
             Self::Seat(show) | Self::Sale(show) => {
                 reserve(client, show, &["A-1"], "ann").await.map(drop)
             }
+            Self::Area(show) => {
+                let place = PlaceRequest {
+                    area: FLOOR.to_owned(),
+                    quantity: 1,
+                };
+                let request = ReserveSeatsRequest {
+                    places: vec![place],
+                    ..reservation(show, &[], "ann")
+                };
+                client.reserve_seats(request).await.map(drop)
+            }
+            Self::Customer(customer) => {
+                let paths = vec!["phone".to_owned()];
+                let request = UpdateCustomerRequest {
+                    customer: Some(customer.clone()),
+                    update_mask: Some(prost_types::FieldMask { paths }),
+                    ..Default::default()
+                };
+                customers.update_customer(request).await.map(drop)
+            }
         }
     }
 
     /// Asks until it is not locked any more; when that was found out.
-    async fn insist(self, mut client: Bookings) -> Instant {
+    async fn insist(self, mut clients: Clients) -> Instant {
         loop {
-            match self.ask(&mut client).await {
+            match self.ask(&mut clients).await {
                 Err(status) if status.code() == Code::Aborted => {
                     assert_error(&status, Code::Aborted, "CONTENTION");
                     assert!(has_retry_info(&status));
@@ -82,9 +122,10 @@ impl Locked {
     }
 }
 
-/// Buys seat after seat of a show; the longest that a call took before and while rows were locked.
+/// Buys seat after seat of a show, looks at its areas and makes customers; the longest that a call took
+/// before and while rows were locked.
 async fn buy(
-    mut client: Bookings,
+    (mut client, mut customers): Clients,
     show: String,
     seats: impl Iterator<Item = usize>,
     is_locked: Arc<AtomicBool>,
@@ -103,9 +144,49 @@ async fn buy(
         let began = Instant::now();
         confirm(&mut client, &held.booking_id).await.expect("live");
         longest[which] = longest[which].max(began.elapsed());
+        let began = Instant::now();
+        let areas = ListAreasRequest {
+            show_id: show.clone(),
+            ..Default::default()
+        };
+        client.list_areas(areas).await.expect("a read");
+        longest[which] = longest[which].max(began.elapsed());
+        let began = Instant::now();
+        let email = format!("{}@example.org", held.booking_id);
+        new_customer(&mut customers, email).await;
+        longest[which] = longest[which].max(began.elapsed());
         sleep(PAUSE).await;
     }
     longest
+}
+
+async fn new_customer(client: &mut CustomerServiceClient<Channel>, email: String) -> Customer {
+    let request = CreateCustomerRequest {
+        email,
+        ..Default::default()
+    };
+    let made = client.create_customer(request).await.expect("a customer");
+    made.into_inner().customer.expect("set")
+}
+
+/// A show of seats and an area.
+async fn a_show(system: &System, seats: i32) -> String {
+    let area = Area {
+        name: FLOOR.to_owned(),
+        capacity: 1_000,
+        ..Default::default()
+    };
+    let layout = SeatLayout {
+        areas: vec![area],
+        ..layout(seats)
+    };
+    let described = CreateShowRequest {
+        seats: Some(Seats::Layout(layout)),
+        ..show(1)
+    };
+    let created = system.catalog_client().create_show(described).await;
+    let show = created.expect("a show").into_inner().show;
+    show.expect("set").show_id
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,11 +194,22 @@ async fn rows_that_stay_locked_hold_up_nobody_else() {
     let system = System::start(1).await;
     let seats = i32::try_from(SEATS).expect("few");
     let (open, mixed, closed) = (
-        system.a_show(seats).await,
-        system.a_show(seats).await,
-        system.a_show(seats).await,
+        a_show(&system, seats).await,
+        a_show(&system, seats).await,
+        a_show(&system, seats).await,
     );
     let mut client = system.booking_client();
+    let clients = || {
+        let channel = Endpoint::from_shared(system.booking.url()).expect("a URL");
+        let customers = CustomerServiceClient::new(channel.connect_lazy());
+        (system.booking_client(), customers)
+    };
+    let ann = new_customer(&mut clients().1, "ann@example.org".to_owned()).await;
+    let changed = Customer {
+        phone: "+49 89 1".to_owned(),
+        etag: String::new(),
+        ..ann
+    };
     let held = reserve(&mut client, &mixed, &["A-2"], "ann")
         .await
         .expect("free");
@@ -128,6 +220,8 @@ async fn rows_that_stay_locked_hold_up_nobody_else() {
         Locked::Booking(held.booking_id),
         Locked::Seat(mixed.clone()),
         Locked::Sale(closed),
+        Locked::Area(mixed.clone()),
+        Locked::Customer(changed),
     ];
     let is_locked = Arc::new(AtomicBool::new(false));
     let is_over = Arc::new(AtomicBool::new(false));
@@ -135,7 +229,7 @@ async fn rows_that_stay_locked_hold_up_nobody_else() {
     for (place, show) in [&open, &open, &mixed, &mixed].into_iter().enumerate() {
         let place = place % CUSTOMERS;
         customers.spawn(buy(
-            system.booking_client(),
+            clients(),
             show.clone(),
             (10 + place..=SEATS).step_by(CUSTOMERS),
             Arc::clone(&is_locked),
@@ -153,7 +247,7 @@ async fn rows_that_stay_locked_hold_up_nobody_else() {
     is_locked.store(true, Ordering::SeqCst);
     let mut callers = JoinSet::new();
     for row in locked.iter().cycle().take(locked.len() * CALLERS) {
-        callers.spawn(row.clone().insist(system.booking_client()));
+        callers.spawn(row.clone().insist(clients()));
     }
     sleep(LOCKED).await;
     assert!(
