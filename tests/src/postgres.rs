@@ -416,7 +416,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_database_is_new_and_each_role_has_its_own_rights() {
-        let (one, other) = tokio::join!(database(), database());
+        let (one, other) = futures_util::join!(database(), database());
         let insert = "INSERT INTO catalog.requests VALUES (gen_random_uuid(), 1, '{}')";
         let service = one.client("catalog_svc").await;
         service

@@ -209,7 +209,7 @@ mod tests {
             (Some(0), Some(1), None)
         );
         drop(turn);
-        let (turn, pushed) = tokio::join!(queue.turn(), async { queue.push(2) });
+        let (turn, pushed) = futures_util::join!(queue.turn(), async { queue.push(2) });
         assert_eq!(
             (turn.and_then(|turn| turn.pop()), pushed),
             (Some(2), Ok(()))
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(began.elapsed().as_millis(), PATIENCE.as_millis());
         drop(turn);
 
-        let (turn, pushed) = tokio::join!(queue.turn(), async { queue.push(7) });
+        let (turn, pushed) = futures_util::join!(queue.turn(), async { queue.push(7) });
         assert!(turn.is_some() && pushed.is_ok());
         assert!(began.elapsed() < PATIENCE * 2, "the crowd was enough");
         drop(turn);
@@ -239,7 +239,7 @@ mod tests {
         let queue = queue(1);
         let busy = queue.own_turn();
         let began = Instant::now();
-        let (turn, ()) = tokio::join!(queue.turn(), async { drop(busy) });
+        let (turn, ()) = futures_util::join!(queue.turn(), async { drop(busy) });
         assert!(turn.is_some());
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
@@ -274,7 +274,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn closing_wakes_every_lane() {
         let queue = queue(0);
-        let (first, second, ()) = tokio::join!(queue.turn(), queue.turn(), async { queue.close() });
+        let (first, second, ()) =
+            futures_util::join!(queue.turn(), queue.turn(), async { queue.close() });
         assert!(first.is_none() && second.is_none());
     }
 }

@@ -248,7 +248,7 @@ async fn no_booking_slips_by_while_others_reserve_and_confirm() {
         stage.cancel_show(&show).await;
         Instant::now()
     };
-    let (bought, cancelled) = tokio::join!(join_all(buying), cancelling);
+    let (bought, cancelled) = futures_util::join!(join_all(buying), cancelling);
     let last = bought.iter().map(|(_, last)| *last).max().expect("many");
     let late = last.saturating_duration_since(cancelled);
     assert!(

@@ -188,10 +188,11 @@ async fn an_order_that_has_found_a_show_on_sale_ends_before_the_show_does() {
         stage.run("ROLLBACK").await;
     };
     stage.run(lock).await;
-    let (applied, ()) = tokio::join!(store.apply(&cancelled, None), waits());
+    let (applied, ()) = futures_util::join!(store.apply(&cancelled, None), waits());
     applied.expect("it had its turn");
     stage.run(lock).await;
-    let (applied, ()) = tokio::join!(store.apply_deleted(id, cancelled.revision + 1), waits());
+    let (applied, ()) =
+        futures_util::join!(store.apply_deleted(id, cancelled.revision + 1), waits());
     applied.expect("it had its turn");
     stage
         .run("DELETE FROM booking.show_seats; DELETE FROM booking.sales")
@@ -295,7 +296,7 @@ async fn a_show_that_was_asked_for_before_it_was_deleted_never_goes_on_sale() {
             }
             store.apply_deleted(asked.show_id, deleted_in).await
         };
-        let (brought, deleted) = tokio::join!(bring, delete);
+        let (brought, deleted) = futures_util::join!(bring, delete);
         deleted.expect("a database");
         match brought.expect("a database") {
             Applied::Nothing => came_second += 1,
@@ -335,7 +336,7 @@ async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
         let mut newer = older.clone();
         newer.revision += 100;
         newer.terms.state = SaleState::Cancelled;
-        let (one, two, three) = tokio::join!(
+        let (one, two, three) = futures_util::join!(
             stores[0].apply(&older, None),
             stores[1].apply(&newer, None),
             stores[1].apply(&older, None),

@@ -237,7 +237,8 @@ async fn copies_with_two_bodies_at_once_are_one_booking() {
         let mut right = reservation(&show, &[&format!("A-{}", round + 10)], "ann");
         right.request_id.clone_from(&left.request_id);
         let (mut here, mut there) = (stage.client(), other.clone());
-        let (left, right) = tokio::join!(here.reserve_seats(left), there.reserve_seats(right));
+        let (left, right) =
+            futures_util::join!(here.reserve_seats(left), there.reserve_seats(right));
         let refused = match (left, right) {
             (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
             both => panic!("not exactly one: {both:?}"),

@@ -101,7 +101,7 @@ async fn a_confirm_that_waited_past_the_end_is_refused() {
         .await;
         holder.batch_execute("ROLLBACK").await.expect("ours");
     };
-    let (outcome, ()) = tokio::join!(confirm(&mut client, &held.booking_id), ending);
+    let (outcome, ()) = futures_util::join!(confirm(&mut client, &held.booking_id), ending);
     let status = outcome.expect_err("the hold has ended");
     assert_error(&status, Code::FailedPrecondition, "HOLD_EXPIRED");
     stage.assert_sound().await;
@@ -197,7 +197,7 @@ async fn of_two_reserves_at_once_one_gets_the_seats_of_a_lapsed_hold() {
         // The others are free, each for its own.
         let (mut here, mut there) = (stage.client(), second.clone());
         let (c, d) = ([c.as_str()], [d.as_str()]);
-        let (third, fourth) = tokio::join!(
+        let (third, fourth) = futures_util::join!(
             reserve(&mut here, &show, &c, "cid"),
             reserve(&mut there, &show, &d, "dan"),
         );
@@ -225,7 +225,7 @@ async fn two_reserves_at_once_share_a_lapsed_hold() {
         stage.lapse(&lapsed.booking_id).await;
         let (a, b) = ([a.as_str()], [b.as_str()]);
         let (mut here, mut there) = (stage.client(), other.clone());
-        let (one, two) = tokio::join!(
+        let (one, two) = futures_util::join!(
             reserve(&mut here, &show, &a, "bob"),
             reserve(&mut there, &show, &b, "cid"),
         );

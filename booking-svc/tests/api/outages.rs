@@ -55,7 +55,7 @@ async fn stall(statements: &str) {
         tokio::time::sleep(STALL.saturating_sub(began.elapsed())).await;
         holder.batch_execute("ROLLBACK").await.expect("ours");
     };
-    let (written, read, ()) = tokio::join!(join_all(writes), join_all(reads), releasing);
+    let (written, read, ()) = futures_util::join!(join_all(writes), join_all(reads), releasing);
     for status in written.iter().chain(&read).filter_map(|o| o.as_ref().err()) {
         assert!(may_fail(status), "{}", describe(status));
     }
@@ -146,7 +146,7 @@ async fn a_server_that_stands_still_is_waited_for() {
         tokio::time::sleep(STALL).await;
         drop(stopped);
     };
-    let (written, read, ()) = tokio::join!(join_all(writes), join_all(reads), going_on);
+    let (written, read, ()) = futures_util::join!(join_all(writes), join_all(reads), going_on);
     for status in written.iter().chain(&read).filter_map(|o| o.as_ref().err()) {
         assert!(may_fail(status), "{}", describe(status));
     }

@@ -238,7 +238,7 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         let show = first.show_id;
         desk.apply(&first).await;
         let asked = proposing(&first, ProposedChange::Layout(row_of(&["A"])));
-        let (one, two, held) = tokio::join!(
+        let (one, two, held) = futures_util::join!(
             desk.store.apply(&asked, None),
             store.apply(&asked, None),
             reserve(&verbs, show, &["C"]),

@@ -141,9 +141,9 @@ async fn in_turns<A, B>(
     other: impl Future<Output = B>,
 ) -> (A, B) {
     if number.is_multiple_of(2) {
-        tokio::join!(one, other)
+        futures_util::join!(one, other)
     } else {
-        let (other, one) = tokio::join!(other, one);
+        let (other, one) = futures_util::join!(other, one);
         (one, other)
     }
 }

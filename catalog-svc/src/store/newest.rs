@@ -81,7 +81,7 @@ impl Newest {
 
     /// Follows the database until it is told to stop.
     pub async fn follow(self, store: Arc<Store>, stop: CancellationToken) {
-        let following = async { tokio::join!(self.catch_up(&store), self.listen(&store)) };
+        let following = async { futures_util::join!(self.catch_up(&store), self.listen(&store)) };
         tokio::select! {
             _ = following => {}
             () = stop.cancelled() => {}

@@ -189,7 +189,7 @@ async fn one_change_waits_at_a_time_and_its_copies_wait_with_it() {
 
     let answering = answer(&service.feed, &show.show_id, proposal.revision, Ok(()));
     let copies = (0..4).map(|_| try_change(&service.client, request.clone()));
-    let (copies, ()) = tokio::join!(join_all(copies), answering);
+    let (copies, ()) = futures_util::join!(join_all(copies), answering);
     let first = first.await.expect("no panic").expect("a changed show");
     for copy in copies {
         assert_eq!(copy.expect("the same"), first);

@@ -69,7 +69,7 @@ async fn one_connection_serves_any_number_of_calls() {
         let unknown = model::ShowId::generate().to_string();
         let misses = join_all((0..20).map(|_| try_get(&service.client, &unknown)));
         let writes = update(&service.client, renaming(&show.show_id, &name));
-        let all = async { tokio::join!(reads, misses, writes) };
+        let all = async { futures_util::join!(reads, misses, writes) };
         let (reads, misses, renamed) = timeout(SOON, all).await.expect("no call hangs");
         assert_eq!((reads.len(), misses.iter().all(Result::is_err)), (20, true));
         assert_eq!(renamed.name, name);

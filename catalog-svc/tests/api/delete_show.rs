@@ -58,7 +58,7 @@ async fn a_show_that_was_on_sale_is_deleted_if_it_has_no_bookings() {
         answer(&service.feed, &id, proposal.revision, Ok(())).await;
     };
     let deleting = try_delete(&service.client, &id, "", "");
-    let (deleted, ()) = tokio::join!(deleting, answering);
+    let (deleted, ()) = futures_util::join!(deleting, answering);
     assert!(deleted.is_ok());
     assert!(try_get(&service.client, &id).await.is_err());
     assert_eq!(contents(&database).await, (1, 0, 3));
@@ -74,7 +74,7 @@ async fn a_show_with_bookings_is_not_deleted() {
         answer(&service.feed, &id, proposal.revision, Err(&[])).await;
     };
     let deleting = try_delete(&service.client, &id, "", &request_id);
-    let (refused, ()) = tokio::join!(deleting, answering);
+    let (refused, ()) = futures_util::join!(deleting, answering);
     let status = assert_refused(refused, Code::FailedPrecondition, "SHOW_HAS_BOOKINGS");
     assert_eq!(subjects(&status), [&*id]);
     let show = try_get(&service.client, &id).await.expect("the show");
@@ -126,7 +126,7 @@ async fn a_repeated_call_succeeds_again() {
     };
     let (one, other) = (new_request_id(), new_request_id());
     let first = try_delete(&service.client, &on_sale, "", &other);
-    let (first, ()) = tokio::join!(first, answering);
+    let (first, ()) = futures_util::join!(first, answering);
     assert!(first.is_ok());
     for _ in 0..3 {
         assert!(

@@ -295,7 +295,7 @@ async fn of_its_use_and_its_deletion_one_wins() {
         let id = create_layout(&service.client, pit("Pit")).await.layout_id;
         let using = try_create(&service.client, in_layout(&id));
         let deleting = try_delete_layout(&service.client, &id, "");
-        let (used, deleted) = tokio::join!(using, deleting);
+        let (used, deleted) = futures_util::join!(using, deleting);
         assert_ne!(used.is_ok(), deleted.is_ok());
     }
 }

@@ -52,7 +52,7 @@ async fn the_process_survives_and_later_calls_succeed() {
             .map(|request| try_create(&writer, request.clone())),
     );
     let reads = join_all((0..CALLS).map(|_| try_get(&service.client, &show.show_id)));
-    let stalled = async { tokio::join!(writes, reads) };
+    let stalled = async { futures_util::join!(writes, reads) };
     let (writes, reads) = tokio::time::timeout(SOON, stalled)
         .await
         .expect("all are answered");

@@ -317,7 +317,7 @@ pub(crate) async fn delete(service: &Service, id: &str) {
         let proposal = proposed(&service.client, id).await;
         answer(&service.feed, id, proposal.revision, Ok(())).await;
     };
-    let (deleted, ()) = tokio::join!(try_delete(&service.client, id), answering);
+    let (deleted, ()) = futures_util::join!(try_delete(&service.client, id), answering);
     deleted.expect("a deleted show");
 }
 

@@ -23,7 +23,7 @@ async fn requests_are_kept_for_a_day() {
     let store = || Store::new(&database_of, &config.database, None);
     let (one, other) = (store(), store());
     // Two replicas sweep at once.
-    let (by_one, by_other) = tokio::join!(one.sweep_once(), other.sweep_once());
+    let (by_one, by_other) = futures_util::join!(one.sweep_once(), other.sweep_once());
     let (by_one, by_other) = (by_one.expect("swept"), by_other.expect("swept"));
     // A row that one was at, the other leaves to it.
     assert_eq!(

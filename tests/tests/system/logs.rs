@@ -139,7 +139,7 @@ async fn break_http2(address: SocketAddr) {
             let _ = writer.write_all(&sent).await;
         };
         let reading = reader.read_to_end(&mut said);
-        let _ = tokio::join!(writing, reading);
+        let _ = futures_util::join!(writing, reading);
     }
 }
 

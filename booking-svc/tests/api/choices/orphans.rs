@@ -125,9 +125,9 @@ async fn neighbours_at_once_see_each_other() {
         let two = reserve(&mut there, &strict, &right, "bob");
         // Who is sent first takes turns.
         let both = if round.is_multiple_of(2) {
-            tokio::join!(one, two)
+            futures_util::join!(one, two)
         } else {
-            let (two, one) = tokio::join!(two, one);
+            let (two, one) = futures_util::join!(two, one);
             (one, two)
         };
         let refused = match both {
@@ -144,7 +144,7 @@ async fn neighbours_at_once_see_each_other() {
         let status = assert_refused(refused, Code::FailedPrecondition, "SEATS_STRANDED");
         assert_eq!(subjects(&status), [seat(7)]);
 
-        let both = tokio::join!(
+        let both = futures_util::join!(
             reserve(&mut here, &warn, &left, "ann"),
             reserve(&mut there, &warn, &right, "bob")
         );

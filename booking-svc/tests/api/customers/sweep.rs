@@ -33,7 +33,7 @@ async fn requests_are_kept_for_a_day() {
     stage.run(INSERT).await;
     assert_eq!(stage.count(OLD).await, 1700);
     // Two replicas sweep at once.
-    let ((mut one, _), (mut other, _)) = tokio::join!(stage.another(), stage.another());
+    let ((mut one, _), (mut other, _)) = futures_util::join!(stage.another(), stage.another());
     eventually(SWEPT_MAX, "old requests are swept", async || {
         stage.count(OLD).await == 0
     })

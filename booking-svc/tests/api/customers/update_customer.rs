@@ -155,7 +155,7 @@ async fn of_many_that_want_one_address_at_once_one_gets_it() {
         // And one that is made with it.
         let mut creating = client.clone();
         let creation = create(&mut creating, by(&format!("wanted{round}@example.org")));
-        let (outcomes, created) = tokio::join!(join_all(calls), creation);
+        let (outcomes, created) = futures_util::join!(join_all(calls), creation);
         let mut got_it = usize::from(created.created);
         for outcome in outcomes {
             match outcome {
@@ -182,7 +182,7 @@ async fn of_two_changes_of_one_version_one_is_made() {
             let (mut client, request) = (client.clone(), changing(&wanted, &["display_name"]));
             async move { client.update_customer(request).await }
         };
-        let (refused, made) = match tokio::join!(change("left"), change("right")) {
+        let (refused, made) = match futures_util::join!(change("left"), change("right")) {
             (Ok(made), Err(refused)) | (Err(refused), Ok(made)) => (refused, made),
             both => panic!("not exactly one: {both:?}"),
         };

@@ -190,7 +190,7 @@ async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
         assert!(shielded > hold_left(&held) + Duration::from_secs(10));
         till.provider.go_on();
     };
-    let (paid, ()) = tokio::join!(copies, meanwhile);
+    let (paid, ()) = futures_util::join!(copies, meanwhile);
     let mut paid = paid.into_iter().map(granted);
     let first = paid.next().expect("four");
     assert_eq!(first.state(), BookingState::Confirmed);

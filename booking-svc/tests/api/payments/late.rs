@@ -27,7 +27,7 @@ async fn pay_late(
         meanwhile.await;
         till.provider.go_on();
     };
-    tokio::join!(paying, ending).0
+    futures_util::join!(paying, ending).0
 }
 
 #[tokio::test]
@@ -109,12 +109,13 @@ async fn money_for_a_show_that_was_cancelled_meanwhile_is_given_back() {
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
     till.provider.freeze();
-    let (outcome, ()) = tokio::join!(till.send(paying(&held.booking_id, "approve")), async {
-        till.started().await;
-        till.stage.cancel_show(&show).await;
-        till.stage.settle().await;
-        till.provider.go_on();
-    });
+    let (outcome, ()) =
+        futures_util::join!(till.send(paying(&held.booking_id, "approve")), async {
+            till.started().await;
+            till.stage.cancel_show(&show).await;
+            till.stage.settle().await;
+            till.provider.go_on();
+        });
     let status = assert_refused(outcome, Code::FailedPrecondition, "PAYMENT_TOO_LATE");
     assert_eq!(metadata(&status)["failure_reason"], "SHOW_CANCELLED");
     let log = till.verbs(&held.booking_id).await;
@@ -128,7 +129,7 @@ async fn a_decline_after_the_hold_has_ended_does_not_bring_it_back() {
     let mut till = Till::with(&["--payment-timeout", "8s"]).await;
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
-    let (outcome, ()) = tokio::join!(
+    let (outcome, ()) = futures_util::join!(
         till.send(paying(&held.booking_id, "slow:1h")),
         end_hold(&till, &held.booking_id)
     );

@@ -56,7 +56,7 @@ async fn round(
                 }
             }
         };
-        tokio::join!(till.send(request), ending)
+        futures_util::join!(till.send(request), ending)
     };
     let (paid, rival) = late.await;
     let said = (outcome(&paid), outcome(&rival));

@@ -29,7 +29,7 @@ async fn a_booking_and_its_payment_are_of_the_same_moment() {
             cancelled.expect("what is paid can be cancelled");
         };
         let readers = join_all((0..READERS).map(|reader| look_until_cancelled(&till, id, reader)));
-        tokio::join!(change, readers);
+        futures_util::join!(change, readers);
     }
     till.assert_sound().await;
 }

@@ -69,9 +69,10 @@ async fn round(
     let id = Some(Uuid::new_v4());
     // Who is sent first takes turns.
     let (first, second) = if number % 4 < 2 {
-        tokio::join!(one.send(here, show, id), two.send(there, show, id))
+        futures_util::join!(one.send(here, show, id), two.send(there, show, id))
     } else {
-        let (second, first) = tokio::join!(two.send(there, show, id), one.send(here, show, id));
+        let (second, first) =
+            futures_util::join!(two.send(there, show, id), one.send(here, show, id));
         (first, second)
     };
     let results = [first, second];

@@ -111,13 +111,13 @@ async fn round(
     let mut here_too = here.clone();
     // Who is sent first takes turns, and so does who of the two replicas has two of them.
     let (one, two, other) = if number % 4 < 2 {
-        tokio::join!(
+        futures_util::join!(
             body.send(here, show, id),
             body.send(there, show, id),
             another.send(&mut here_too, show, id),
         )
     } else {
-        let (other, one, two) = tokio::join!(
+        let (other, one, two) = futures_util::join!(
             another.send(&mut here_too, show, id),
             body.send(here, show, id),
             body.send(there, show, id),

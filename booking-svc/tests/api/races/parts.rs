@@ -51,7 +51,7 @@ async fn swap_against_reserve_of_the_same_seats() {
         let [own, common, third] = [1, 2, 3].map(|seat| format!("A-{}", 3 * number + seat));
         let held = granted(reserve(&mut here, &show, &[&own], "ann").await);
         let wanted = [&*third, &*common];
-        let (swapped, reserved) = tokio::join!(
+        let (swapped, reserved) = futures_util::join!(
             swap_seat(&mut here, &held, &own, &common),
             reserve(&mut there, &show, &wanted, "bob"),
         );
@@ -93,7 +93,7 @@ async fn release_against_confirm() {
         let (mut here, mut there) = swap(number, stage.client(), other.clone());
         let [given, kept] = [1, 2].map(|seat| format!("A-{}", 2 * number + seat));
         let held = granted(reserve(&mut here, &show, &[&given, &kept], "ann").await);
-        let (released, confirmed) = tokio::join!(
+        let (released, confirmed) = futures_util::join!(
             release(&mut here, &held, &given),
             confirm(&mut there, &held.booking_id),
         );
