@@ -45,7 +45,8 @@ where
     run_woken(name, stop, pending::<()>, step).await;
 }
 
-/// [`run`], where `wake` ends a rest early.
+/// [`run`], where `wake` ends a rest early; but not the wait after a failure, which would be none
+/// where there is always news.
 pub async fn run_woken<W, F, E>(
     name: &'static str,
     stop: &CancellationToken,
@@ -58,16 +59,16 @@ pub async fn run_woken<W, F, E>(
 {
     let mut trouble = Trouble::new(name);
     while !stop.is_cancelled() {
-        let rest = match step().await {
+        let (rest, failed) = match step().await {
             Ok(rest) => {
                 trouble.is_over();
-                rest
+                (rest, false)
             }
-            Err(error) => trouble.go_on(&error),
+            Err(error) => (trouble.go_on(&error), true),
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = wake() => {}
+            () = wake(), if !failed => {}
             () = sleep(rest) => {}
         }
     }
@@ -270,6 +271,28 @@ mod tests {
         })
         .await;
         assert_eq!((steps.get(), began.elapsed()), (2, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_does_not_cut_the_wait_after_a_failure_short() {
+        let (stop, steps) = (CancellationToken::new(), Cell::new(0));
+        let began = Instant::now();
+        run_woken(
+            "test",
+            &stop,
+            async || {},
+            async || {
+                steps.set(steps.get() + 1);
+                if steps.get() == 4 {
+                    stop.cancel();
+                }
+                Err::<Duration, _>(Down)
+            },
+        )
+        .await;
+        // Three waits, each of half its length at least.
+        let waits = RETRY_MIN + 2 * RETRY_MIN + 4 * RETRY_MIN;
+        assert!(began.elapsed() >= waits / 2, "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

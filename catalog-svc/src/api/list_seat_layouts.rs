@@ -23,18 +23,13 @@ pub(super) async fn handle(
     let list = LayoutList {
         derived_from: origin.flatten(),
         after,
-        // One more than the page holds, to see whether there is another page.
-        rows_max: size + 1,
+        size,
     };
-    let mut layouts = api.store.list_seat_layouts(list).await?;
-    let is_last = layouts.len() <= usize::from(size);
-    layouts.truncate(size.into());
-    let next_page_token = match layouts.last() {
-        Some(last) if !is_last => paging::page_token(query, &format!("{}_{}", last.id, last.name)),
-        _ => String::new(),
-    };
+    let page = api.store.list_seat_layouts(list).await?;
+    let token = |(name, id)| paging::page_token(query, &format!("{id}_{name}"));
+    let next_page_token = page.next.map(token).unwrap_or_default();
     Ok(pb::ListSeatLayoutsResponse {
-        layouts: layouts.iter().map(layout::write_info).collect(),
+        layouts: page.items.iter().map(layout::write_info).collect(),
         next_page_token,
     })
 }

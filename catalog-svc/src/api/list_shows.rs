@@ -6,7 +6,7 @@ use service_kit::{ApiError, FieldViolations, paging};
 use time::OffsetDateTime;
 
 use super::{CatalogApi, convert, parse};
-use crate::domain::{After, ShowFilter, ShowInfo, VENUE_CHARS_MAX, folded};
+use crate::domain::{After, ShowFilter, VENUE_CHARS_MAX, folded};
 use crate::store::ListShows;
 
 /// The most characters of a text that names are searched for.
@@ -19,17 +19,18 @@ pub(super) async fn handle(
     request: pb::ListShowsRequest,
 ) -> Result<pb::ListShowsResponse, ApiError> {
     let page = Page::parse(request)?;
-    let shows = api.store.list_shows(page.list()).await?;
-    Ok(page.reply(shows))
+    let shows = api.store.list_shows(page.list).await?;
+    let token = |after| paging::page_token(page.query, &write_cursor(after));
+    Ok(pb::ListShowsResponse {
+        shows: shows.items.iter().map(convert::info).collect(),
+        next_page_token: shows.next.map(token).unwrap_or_default(),
+    })
 }
 
 struct Page {
     /// Hash of the arguments that a token is bound to.
     query: i64,
-    filter: ShowFilter,
-    after: Option<After>,
-    size: u16,
-    min_revision: i64,
+    list: ListShows,
 }
 
 impl Page {
@@ -56,37 +57,13 @@ impl Page {
         violations.check()?;
         Ok(Self {
             query,
-            filter,
-            after,
-            size,
-            min_revision: min_revision.unwrap_or_default(),
+            list: ListShows {
+                filter,
+                after,
+                size,
+                min_revision: min_revision.unwrap_or_default(),
+            },
         })
-    }
-
-    /// One more than the page holds, to see whether there is another page.
-    fn list(&self) -> ListShows {
-        ListShows {
-            filter: self.filter.clone(),
-            after: self.after,
-            rows_max: self.size + 1,
-            min_revision: self.min_revision,
-        }
-    }
-
-    fn reply(&self, mut shows: Vec<ShowInfo>) -> pb::ListShowsResponse {
-        let is_last = shows.len() <= usize::from(self.size);
-        shows.truncate(self.size.into());
-        let next_page_token = match shows.last() {
-            Some(last) if !is_last => {
-                paging::page_token(self.query, &write_cursor(After::show(last)))
-            }
-            _ => String::new(),
-        };
-        let shows = shows.iter().map(convert::info).collect();
-        pb::ListShowsResponse {
-            shows,
-            next_page_token,
-        }
     }
 }
 

@@ -96,16 +96,14 @@ impl<M: FeedMessage> Watcher<M> {
             if timeline != self.timeline {
                 self.go_on_on(timeline, cursor).await?;
             }
-            if page.entries.is_empty() {
-                if revision > cursor {
-                    self.bookmark(revision).await?;
-                }
-                return Ok(revision);
-            }
             // An entry is given up as it is converted, so that the page is in memory once.
             for entry in page.entries {
                 cursor = entry.revision();
                 self.send(M::entry(&entry, self.at(cursor))).await?;
+            }
+            if page.up_to > cursor {
+                cursor = page.up_to;
+                self.bookmark(cursor).await?;
             }
             if cursor >= revision {
                 return Ok(cursor);

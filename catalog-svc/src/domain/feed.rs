@@ -62,8 +62,10 @@ impl Entry {
 /// The next entries of the feed, and the newest position at the moment they were read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// In the order of their revisions. Empty: there is nothing up to `newest` any more.
+    /// In the order of their revisions. Those that cannot be read are left out.
     pub entries: Vec<Entry>,
-    /// Whoever has everything up to the last entry of an empty page has everything up to here.
+    /// Whoever has these has everything up to here.
+    pub up_to: i64,
+    /// Where the feed ends.
     pub newest: FeedPosition,
 }

@@ -95,8 +95,8 @@ pub struct LayoutList {
     pub derived_from: Option<LayoutId>,
     /// The name and the id of the layout that the page begins behind.
     pub after: Option<(String, LayoutId)>,
-    /// The most layouts to return.
-    pub rows_max: u16,
+    /// The most layouts of the page.
+    pub size: u16,
 }
 
 /// Whether a show that goes from `old` to `new` loses a seat, or a place in an area.

@@ -3,7 +3,7 @@
 use model::ShowId;
 use time::OffsetDateTime;
 
-use super::show::{ShowInfo, ShowState, ShowType};
+use super::show::{ShowState, ShowType};
 
 /// Which shows to list; what is not set leaves out none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,13 +31,11 @@ pub struct After {
     pub id: ShowId,
 }
 
-impl After {
-    /// The place behind `show`.
-    #[must_use]
-    pub fn show(show: &ShowInfo) -> Self {
-        Self {
-            start_at: show.start_at,
-            id: show.id,
-        }
-    }
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPage<T, P> {
+    /// What stands on it, and can be read.
+    pub items: Vec<T>,
+    /// The place behind it, if the list goes on.
+    pub next: Option<P>,
 }

@@ -18,7 +18,7 @@ pub use feed::{Cursor, Entry, Feed, FeedPosition, Page};
 pub use fold::folded;
 pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
 pub use life::{Verb, next_state, next_states};
-pub use list::{After, ShowFilter};
+pub use list::{After, ListPage, ShowFilter};
 pub use new_show::{
     NAME_CHARS_MAX, NewSeats, NewShow, ShowName, TextProblem, VENUE_CHARS_MAX, Venue,
 };

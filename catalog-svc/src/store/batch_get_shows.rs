@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use model::{PriceDescription, ShowId};
+use model::ShowId;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -17,7 +16,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If there is none for some of the ids, or it was deleted; or the database fails.
+    /// If there is none for some of the ids, or it was deleted; if some cannot be read; or the
+    /// database fails.
     pub async fn batch_get_shows(&self, ids: Vec<ShowId>) -> Result<Vec<ShowInfo>, StoreError> {
         let reading = self.read("batch_get_shows", 0, move |connection| {
             Box::pin(read(connection, ids))
@@ -44,5 +44,16 @@ async fn read(
         return Err(Refusal::NotFound(missing).into());
     }
     let rows = wanted.iter().filter_map(|id| found.remove(id));
-    rows.map(ShowInfo::try_from).collect()
+    let (mut shows, mut unreadable) = (Vec::with_capacity(ids.len()), Vec::new());
+    for (row, id) in rows.zip(ids) {
+        match ShowInfo::try_from(row) {
+            Ok(show) => shows.push(show),
+            Err(error) => unreadable.push((id, error.to_string())),
+        }
+    }
+    if unreadable.is_empty() {
+        Ok(shows)
+    } else {
+        Err(StoreError::Unreadable(unreadable))
+    }
 }

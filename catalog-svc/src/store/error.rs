@@ -1,6 +1,8 @@
 //! Why the store did not do what it was asked.
 
 use deadpool::managed::PoolError;
+use model::ShowId;
+use service_kit::background::StepError;
 use service_kit::postgres::ConnectError;
 use service_kit::sqlstate::Failure;
 
@@ -44,6 +46,9 @@ pub enum StoreError {
     /// The database did not answer in time; a transaction may be done or not.
     #[error("the database did not answer in time")]
     NoAnswer,
+    /// Shows that were asked for by their ids and cannot be read, each with why.
+    #[error("shows cannot be read: {0:?}")]
+    Unreadable(Vec<(ShowId, String)>),
     /// A fault of ours: something that must hold does not.
     #[error("{0}")]
     Fault(String),
@@ -61,7 +66,8 @@ impl StoreError {
             Self::Refused(_)
             | Self::RequestIdReused
             | Self::CursorAhead { .. }
-            | Self::RevisionAhead { .. } => false,
+            | Self::RevisionAhead { .. }
+            | Self::Unreadable(_) => false,
             Self::Database(error) => error.as_database_error().is_none(),
             Self::Connect(_)
             | Self::PoolExhausted
@@ -89,12 +95,18 @@ impl StoreError {
             Self::Connect(_) | Self::PoolExhausted | Self::InCommit(_) | Self::NoAnswer => {
                 Some(Failure::ConnectionLost)
             }
-            Self::Fault(_) => Some(Failure::Fault),
+            Self::Unreadable(_) | Self::Fault(_) => Some(Failure::Fault),
             Self::Refused(_)
             | Self::RequestIdReused
             | Self::CursorAhead { .. }
             | Self::RevisionAhead { .. } => None,
         }
+    }
+}
+
+impl StepError for StoreError {
+    fn is_outage(&self) -> bool {
+        self.failure().is_some_and(Failure::is_outage)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reads the feed of revisions.
 
-use model::{PriceDescription, ShowId};
+use model::ShowId;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::{Reader, Store};
 use super::rows::{self, select_shows};
+use super::unreadable::Unreadable;
 use crate::domain::{Cursor, Entry, Feed, FeedPosition, Page, Show};
 
 /// The most shows of a page.
@@ -28,7 +28,8 @@ impl Store {
         .await
     }
 
-    /// The next entries after a revision.
+    /// The next entries after a revision. Those that cannot be read are left out: a feed must not
+    /// stand still for one.
     ///
     /// # Errors
     ///
@@ -36,8 +37,9 @@ impl Store {
     pub async fn feed_page(&self, reader: Reader, after: i64) -> Result<Page, StoreError> {
         // The semaphore is never closed; if it were, the reads would only be unbounded.
         let _turn = self.feed_reads(reader).acquire().await;
+        let unreadable = self.unreadable.clone();
         self.lend_to(reader, "feed_page", move |connection| {
-            Box::pin(page(connection, after))
+            Box::pin(page(connection, after, unreadable))
         })
         .await
     }
@@ -90,7 +92,11 @@ async fn feed(connection: &mut PgConnection, cursor: Cursor) -> Result<Feed, Sto
     })
 }
 
-async fn page(connection: &mut PgConnection, after: i64) -> Result<Page, StoreError> {
+async fn page(
+    connection: &mut PgConnection,
+    after: i64,
+    unreadable: Unreadable,
+) -> Result<Page, StoreError> {
     // The newest revision is read first. Since revisions are committed in their order, the
     // second statement sees every one up to it: no row after `after` means nothing is missing.
     let newest = feed(connection, Cursor::default()).await?.newest;
@@ -114,20 +120,30 @@ async fn page(connection: &mut PgConnection, after: i64) -> Result<Page, StoreEr
         PAGE_SEATS
     );
     let rows = rows.fetch_all(&mut *connection).await?;
-    let mut deleted = Vec::new();
-    let mut shows = Vec::new();
+    let up_to = rows.last().map_or(newest.revision, |row| row.revision);
+    let mut entries = Vec::new();
+    let (mut ids, mut shows) = (Vec::new(), Vec::new());
     for row in rows {
+        let (id, revision) = (row.show_id, row.revision);
         if row.prices.is_some() {
-            shows.push(row.with_prices()?);
+            if let Some(show) = unreadable.leave_out(id, row.with_prices()) {
+                ids.push(id);
+                shows.push(show);
+            }
         } else {
-            let id = ShowId::try_from(row.show_id).map_err(StoreError::fault)?;
-            let revision = row.revision;
-            deleted.push(Entry::Deleted { id, revision });
+            let deleted = ShowId::try_from(id).map_err(StoreError::fault);
+            let deleted = unreadable.leave_out(id, deleted);
+            entries.extend(deleted.map(|id| Entry::Deleted { id, revision }));
         }
     }
-    let shows = rows::all_whole(connection, shows).await?.into_iter();
-    let mut entries: Vec<_> = shows.map(|show| Entry::Show(Box::new(show))).collect();
-    entries.extend(deleted);
+    let shows = rows::all_whole(connection, shows).await?;
+    let shows = ids.into_iter().zip(shows);
+    let shows = shows.filter_map(|(id, show)| unreadable.leave_out(id, show));
+    entries.extend(shows.map(|show| Entry::Show(Box::new(show))));
     entries.sort_by_key(Entry::revision);
-    Ok(Page { entries, newest })
+    Ok(Page {
+        entries,
+        up_to,
+        newest,
+    })
 }

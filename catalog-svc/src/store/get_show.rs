@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use model::{PriceDescription, ShowId};
+use model::ShowId;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;

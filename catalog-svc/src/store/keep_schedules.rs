@@ -6,14 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{PriceDescription, ShowId};
-use sqlx::types::Json;
+use model::ShowId;
+use service_kit::background::{self, Skipped};
+use service_kit::sqlstate::Failure;
 use sqlx::{Connection as _, PgConnection};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::rows::{self, select_shows};
+use super::rows::{self, ShowRow, select_shows};
 use super::write_show::WriteShow;
 use crate::domain::ShowInfo;
 
@@ -27,78 +30,114 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// What a look has found.
 #[derive(Debug)]
 struct Look {
-    /// Whether there may be more that is due.
-    is_full: bool,
+    due: Due,
     /// The time until the next show is due, if one is to be.
     next: Option<Duration>,
 }
 
+/// What became of the shows that were due.
+#[derive(Debug, Default)]
+struct Due {
+    /// Whether there may be more.
+    is_full: bool,
+    /// Those that could not be read or written, each with why.
+    failed: Vec<(Uuid, StoreError)>,
+}
+
 impl Store {
-    /// Keeps the shows' times until it is told to stop.
+    /// Keeps the shows' times until it is told to stop. A show that cannot be read or written is
+    /// left alone for a minute, and holds up none of the others.
     pub async fn keep_schedules(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            let look =
-                self.lend_background("keep_schedules", |connection| Box::pin(look(connection)));
-            let pause = match look.await {
-                Ok(Look { is_full: true, .. }) => Duration::ZERO,
-                Ok(Look { next, .. }) => {
-                    next.map_or(PAUSE_MAX, |next| next.clamp(PAUSE_MIN, PAUSE_MAX))
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "keeping the shows' times failed");
-                    PAUSE_MAX
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return,
+        let skipped = Skipped::default();
+        background::run("schedules", &stop, async || {
+            let left_alone = skipped.now();
+            let looking = self.lend_background("keep_schedules", move |connection| {
+                Box::pin(look(connection, left_alone))
+            });
+            let Look { due, next } = looking.await?;
+            for (show, error) in due.failed {
+                tracing::error!(%show, %error, "a show that is due cannot be written");
+                skipped.add(show);
             }
-        }
+            let next = next.map_or(PAUSE_MAX, |next| next.clamp(PAUSE_MIN, PAUSE_MAX));
+            Ok::<_, StoreError>(if due.is_full { Duration::ZERO } else { next })
+        })
+        .await;
     }
 }
 
-async fn look(connection: &mut PgConnection) -> Result<Look, StoreError> {
-    let next = time_left(connection).await?;
+async fn look(connection: &mut PgConnection, left_alone: Vec<Uuid>) -> Result<Look, StoreError> {
+    let next = time_left(connection, &left_alone).await?;
     if next != Some(Duration::ZERO) {
-        let is_full = false;
-        return Ok(Look { is_full, next });
+        let due = Due::default();
+        return Ok(Look { due, next });
     }
     let mut transaction = connection.begin().await?;
-    let written = write_due(&mut transaction).await?;
+    let due = write_due(&mut transaction, &left_alone).await?;
     transaction.commit().await?;
     Ok(Look {
-        is_full: written == BATCH_SHOWS_MAX.unsigned_abs(),
-        next: time_left(connection).await?,
+        due,
+        next: time_left(connection, &left_alone).await?,
     })
 }
 
-/// The time until the next show is due, if one is to be.
-async fn time_left(connection: &mut PgConnection) -> Result<Option<Duration>, StoreError> {
+/// The time until the next show is due, if one is to be; 1 s for what is later, which may be
+/// infinitely late.
+async fn time_left(
+    connection: &mut PgConnection,
+    left_alone: &[Uuid],
+) -> Result<Option<Duration>, StoreError> {
     let next = sqlx::query_scalar!(
-        r#"SELECT ceil(extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS "millis!"
-           FROM catalog.shows WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"#
+        r#"SELECT ceil(extract(epoch FROM
+                      greatest(least(due_at, clock_timestamp() + interval '1 s'), clock_timestamp())
+                      - clock_timestamp()) * 1000)::bigint AS "millis!"
+           FROM catalog.shows WHERE due_at IS NOT NULL AND show_id <> ALL ($1)
+           ORDER BY due_at LIMIT 1"#,
+        left_alone,
     );
     let next = next.fetch_optional(connection).await?;
     Ok(next.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
 }
 
-/// Writes the shows that are due and free, and returns how many.
-async fn write_due(transaction: &mut PgConnection) -> Result<u64, StoreError> {
-    let due = select_shows!(
+/// Writes the shows that are due and free.
+async fn write_due(transaction: &mut PgConnection, left_alone: &[Uuid]) -> Result<Due, StoreError> {
+    let rows = select_shows!(
         "NULL::jsonb",
-        "WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1
+        "WHERE due_at <= clock_timestamp() AND show_id <> ALL ($2) ORDER BY due_at LIMIT $1
          FOR NO KEY UPDATE SKIP LOCKED",
-        BATCH_SHOWS_MAX
+        BATCH_SHOWS_MAX,
+        left_alone
     );
-    let due = due.fetch_all(&mut *transaction).await?;
+    let rows = rows.fetch_all(&mut *transaction).await?;
     let now = rows::clock(transaction).await?;
-    let mut written = 0;
-    for row in due {
-        let show = ShowInfo::try_from(row)?.at(now);
-        let (id, state): (ShowId, _) = (show.id, show.state);
-        WriteShow::of(show, now).write(transaction).await?;
-        tracing::info!(show = %id, %state, "its time has come");
-        written += 1;
+    let mut due = Due {
+        is_full: rows.len() as u64 == BATCH_SHOWS_MAX.unsigned_abs(),
+        failed: Vec::new(),
+    };
+    for row in rows {
+        let show = row.show_id;
+        // What fails here undoes nothing of the others.
+        let mut savepoint = transaction.begin().await?;
+        match write(&mut savepoint, row, now).await {
+            Ok(()) => savepoint.commit().await?,
+            Err(error) if matches!(error.failure(), Some(Failure::Fault | Failure::Duplicate)) => {
+                savepoint.rollback().await?;
+                due.failed.push((show, error));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(written)
+    Ok(due)
+}
+
+async fn write(
+    transaction: &mut PgConnection,
+    row: ShowRow,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let show = ShowInfo::try_from(row)?.at(now);
+    let (id, state): (ShowId, _) = (show.id, show.state);
+    WriteShow::of(show, now).write(transaction).await?;
+    tracing::info!(show = %id, %state, "its time has come");
+    Ok(())
 }

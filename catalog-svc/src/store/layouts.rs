@@ -10,11 +10,13 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::column::{JsonColumn, TimeColumn};
 use super::error::StoreError;
 use super::mutation::Mutation;
 use super::pool::Store;
 use super::rows;
-use crate::domain::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, Refusal};
+use super::unreadable::Unreadable;
+use crate::domain::{Layout, LayoutId, LayoutInfo, LayoutList, ListPage, NewLayout, Refusal};
 
 /// Creates a layout.
 #[derive(Debug)]
@@ -24,6 +26,9 @@ pub struct CreateSeatLayout(pub NewLayout);
 #[derive(Debug)]
 pub struct DeleteSeatLayout(pub LayoutId);
 
+/// A page of layouts, and the name and the id of the last one.
+type LayoutPage = ListPage<LayoutInfo, (String, LayoutId)>;
+
 /// A layout without its description.
 struct InfoRow {
     layout_id: Uuid,
@@ -31,7 +36,7 @@ struct InfoRow {
     derived_from: Option<Uuid>,
     seat_count: i32,
     place_count: i32,
-    created_at: OffsetDateTime,
+    created_at: TimeColumn,
 }
 
 impl TryFrom<InfoRow> for LayoutInfo {
@@ -44,7 +49,7 @@ impl TryFrom<InfoRow> for LayoutInfo {
             derived_from: row.derived_from.map(LayoutId),
             seat_count: row.seat_count.try_into().map_err(StoreError::fault)?,
             place_count: row.place_count.try_into().map_err(StoreError::fault)?,
-            created_at: row.created_at,
+            created_at: row.created_at.read("created_at")?,
         })
     }
 }
@@ -131,8 +136,9 @@ pub(super) async fn one(
     id: LayoutId,
 ) -> Result<Arc<Layout>, StoreError> {
     let mut read = read(connection, vec![id.0]).await?;
-    read.remove(&id.0)
-        .ok_or_else(|| StoreError::fault("a layout is not there"))
+    let layout = read.remove(&id.0);
+    let layout = layout.ok_or_else(|| StoreError::fault("a layout is not there"))?;
+    layout.map_err(StoreError::Fault)
 }
 
 /// What a layout describes, ready to be asked.
@@ -141,21 +147,26 @@ pub(super) fn index(layout: &Layout) -> Result<SeatLayout, StoreError> {
         .map_err(|problems| StoreError::fault(format!("a stored layout: {problems:?}")))
 }
 
+/// Layouts by id; of each that cannot be read, why.
+pub(super) type Layouts = HashMap<Uuid, Result<Arc<Layout>, String>>;
+
 /// These layouts, deleted or not.
 pub(super) async fn read(
     connection: &mut PgConnection,
     mut ids: Vec<Uuid>,
-) -> Result<HashMap<Uuid, Arc<Layout>>, StoreError> {
+) -> Result<Layouts, StoreError> {
     ids.sort_unstable();
     ids.dedup();
     let rows = sqlx::query!(
-        r#"SELECT layout_id, name, derived_from, seat_count, place_count, created_at,
-                  description AS "description: Json<LayoutDescription>"
+        r#"SELECT layout_id, name, derived_from, seat_count, place_count,
+                  created_at AS "created_at: TimeColumn",
+                  description AS "description: JsonColumn<LayoutDescription>"
            FROM catalog.layouts WHERE layout_id = ANY ($1)"#,
         &ids,
     );
     let rows = rows.fetch_all(connection).await?;
     let layouts = rows.into_iter().map(|row| {
+        let id = row.layout_id;
         let info = InfoRow {
             layout_id: row.layout_id,
             name: row.name,
@@ -164,11 +175,13 @@ pub(super) async fn read(
             place_count: row.place_count,
             created_at: row.created_at,
         };
-        let Json(description) = row.description;
-        let info = info.try_into()?;
-        Ok((row.layout_id, Arc::new(Layout { info, description })))
+        let layout = LayoutInfo::try_from(info).and_then(|info| {
+            let description = row.description.read("description")?;
+            Ok(Arc::new(Layout { info, description }))
+        });
+        (id, layout.map_err(|error| format!("layout {id}: {error}")))
     });
-    layouts.collect()
+    Ok(layouts.collect())
 }
 
 impl Mutation for DeleteSeatLayout {
@@ -230,14 +243,15 @@ impl Store {
         .await
     }
 
-    /// A page of the layouts, by name and then by id.
+    /// A page of the layouts, by name and then by id. Those that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list_seat_layouts(&self, list: LayoutList) -> Result<Vec<LayoutInfo>, StoreError> {
+    pub async fn list_seat_layouts(&self, list: LayoutList) -> Result<LayoutPage, StoreError> {
+        let unreadable = self.unreadable.clone();
         self.lend("list_seat_layouts", move |connection| {
-            Box::pin(read_page(connection, list))
+            Box::pin(read_page(connection, list, unreadable))
         })
         .await
     }
@@ -246,21 +260,24 @@ impl Store {
 async fn read_page(
     connection: &mut PgConnection,
     list: LayoutList,
-) -> Result<Vec<LayoutInfo>, StoreError> {
+    unreadable: Unreadable,
+) -> Result<LayoutPage, StoreError> {
     let (name, id) = list.after.unzip();
     let id = id.map(|id| id.0);
-    let rows_max = i64::from(list.rows_max);
+    // One more than the page holds, to see whether the list goes on.
+    let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
     // Two statements, so that each has its index, whatever the planner knows of the arguments.
-    let rows = match list.derived_from {
+    let mut rows = match list.derived_from {
         None => {
             let rows = sqlx::query_as!(
                 InfoRow,
-                "SELECT layout_id, name, derived_from, seat_count, place_count, created_at
+                r#"SELECT layout_id, name, derived_from, seat_count, place_count,
+                        created_at AS "created_at: TimeColumn"
                  FROM catalog.layouts
                  WHERE listed AND deleted_at IS NULL
                    AND (name, layout_id) >
                        (coalesce($1, ''), coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
-                 ORDER BY name, layout_id LIMIT $3",
+                 ORDER BY name, layout_id LIMIT $3"#,
                 name,
                 id,
                 rows_max,
@@ -270,12 +287,13 @@ async fn read_page(
         Some(origin) => {
             let rows = sqlx::query_as!(
                 InfoRow,
-                "SELECT layout_id, name, derived_from, seat_count, place_count, created_at
+                r#"SELECT layout_id, name, derived_from, seat_count, place_count,
+                        created_at AS "created_at: TimeColumn"
                  FROM catalog.layouts
                  WHERE listed AND deleted_at IS NULL AND derived_from = $4
                    AND (name, layout_id) >
                        (coalesce($1, ''), coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
-                 ORDER BY name, layout_id LIMIT $3",
+                 ORDER BY name, layout_id LIMIT $3"#,
                 name,
                 id,
                 rows_max,
@@ -284,5 +302,16 @@ async fn read_page(
             rows.fetch_all(connection).await?
         }
     };
-    rows.into_iter().map(LayoutInfo::try_from).collect()
+    let goes_on = rows.len() > size;
+    rows.truncate(size);
+    let place = |row: &InfoRow| (row.name.clone(), LayoutId(row.layout_id));
+    let next = rows.last().map(place);
+    let items = rows.into_iter().filter_map(|row| {
+        let id = row.layout_id;
+        unreadable.leave_out(id, row.try_into())
+    });
+    Ok(ListPage {
+        items: items.collect(),
+        next: next.filter(|_| goes_on),
+    })
 }

@@ -1,13 +1,12 @@
 //! Lists shows, without their layouts.
 
-use model::PriceDescription;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
 use super::error::StoreError;
 use super::pool::Store;
 use super::rows::{ShowRow, select_shows};
-use crate::domain::{After, ShowFilter, ShowInfo};
+use super::unreadable::Unreadable;
+use crate::domain::{After, ListPage, ShowFilter, ShowInfo};
 
 /// How many shows a search for a text looks at in the list's order, besides a page of them,
 /// before it turns to the index. The more names have the text, the sooner the page is full, and
@@ -28,33 +27,53 @@ pub struct ListShows {
     pub filter: ShowFilter,
     /// Where the page begins; none for the first one.
     pub after: Option<After>,
-    /// The most shows to return.
-    pub rows_max: u16,
+    /// The most shows of the page.
+    pub size: u16,
     /// The revision that the shows must be as new as at least; 0 if the caller names none.
     pub min_revision: i64,
 }
 
 impl Store {
-    /// A page of the shows, by start and then by id.
+    /// A page of the shows, by start and then by id. Those that cannot be read are left out.
     ///
     /// # Errors
     ///
     /// If the revision lies ahead of the newest, or the database fails.
-    pub async fn list_shows(&self, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
+    pub async fn list_shows(
+        &self,
+        list: ListShows,
+    ) -> Result<ListPage<ShowInfo, After>, StoreError> {
         let min_revision = list.min_revision;
+        let unreadable = self.unreadable.clone();
         let reading = self.read("list_shows", min_revision, move |connection| {
-            Box::pin(read(connection, list))
+            Box::pin(read(connection, list, unreadable))
         });
         Ok(reading.await?.found)
     }
 }
 
-async fn read(connection: &mut PgConnection, list: ListShows) -> Result<Vec<ShowInfo>, StoreError> {
-    let rows = match list.filter.name_contains.clone() {
-        Some(text) => named(connection, list, &text).await,
-        None => any_name(connection, list).await,
+async fn read(
+    connection: &mut PgConnection,
+    list: ListShows,
+    unreadable: Unreadable,
+) -> Result<ListPage<ShowInfo, After>, StoreError> {
+    // One more than the page holds, to see whether the list goes on.
+    let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
+    let mut rows = match list.filter.name_contains.clone() {
+        Some(text) => named(connection, list, &text, rows_max).await?,
+        None => any_name(connection, list, rows_max).await?,
     };
-    rows?.into_iter().map(ShowInfo::try_from).collect()
+    let goes_on = rows.len() > size;
+    rows.truncate(size);
+    let next = rows.iter().rev().find_map(ShowRow::place);
+    let items = rows.into_iter().filter_map(|row| {
+        let id = row.show_id;
+        unreadable.leave_out(id, row.try_into())
+    });
+    Ok(ListPage {
+        items: items.collect(),
+        next: next.filter(|_| goes_on),
+    })
 }
 
 /// Reads rows of shows with the filters of a list, but for the text in the name, between the
@@ -92,12 +111,13 @@ macro_rules! select_listed {
 async fn any_name(
     connection: &mut PgConnection,
     list: ListShows,
+    rows_max: i64,
 ) -> Result<Vec<ShowRow>, sqlx::Error> {
     let rows = select_listed!(
         list,
         "WHERE ",
         " ORDER BY start_at, show_id LIMIT (SELECT $8::bigint)";
-        i64::from(list.rows_max)
+        rows_max
     );
     rows.fetch_all(connection).await
 }
@@ -114,8 +134,8 @@ async fn named(
     connection: &mut PgConnection,
     list: ListShows,
     text: &str,
+    rows_max: i64,
 ) -> Result<Vec<ShowRow>, sqlx::Error> {
-    let rows_max = i64::from(list.rows_max);
     let looked_at_max = LOOKED_AT_MAX + rows_max;
     let beginning = beginning(&list.filter, looked_at_max);
     // More than half of what would fill the page: they may be few by chance.

@@ -7,14 +7,17 @@
 //!
 //! The shows that were written are taken out of the cache as their revisions become known.
 
+use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::ShowId;
+use futures_util::join;
+use service_kit::background::{self, Trouble};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Executor as _, PgConnection};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Changes;
@@ -25,8 +28,6 @@ use super::pool::{self, CONNECT_TIME_MAX, PING_TIME_MAX, Store};
 const CHANNEL: &str = "catalog_feed";
 /// How often the revision is asked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The pause before listening again after a failure.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// How often a connection that listens and hears nothing is asked whether it is still there.
 const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// For how long after the revision was asked for it is taken as known for sure: a few polls.
@@ -81,53 +82,52 @@ impl Newest {
 
     /// Follows the database until it is told to stop.
     pub async fn follow(self, store: Arc<Store>, stop: CancellationToken) {
-        let following = async { futures_util::join!(self.catch_up(&store), self.listen(&store)) };
-        tokio::select! {
-            _ = following => {}
-            () = stop.cancelled() => {}
-        }
+        let following = async { join!(self.catch_up(&store, &stop), self.listen(&store)) };
+        stop.run_until_cancelled(following).await;
     }
 
     /// Takes what was written out of the cache, at each new revision and once a second.
-    async fn catch_up(&self, store: &Store) {
-        let mut newest = self.subscribe();
-        loop {
+    async fn catch_up(&self, store: &Store, stop: &CancellationToken) {
+        let written = async || {
+            let mut newest = self.subscribe();
+            let written = newest.wait_for(|newest| *newest > store.cache.current_to());
+            // Its sender is ours.
+            let _ = written.await;
+        };
+        background::run_woken("revisions", stop, written, async || {
             let (asked_at, known) = (Instant::now(), self.known());
-            match store.changes().await {
-                Ok(changes) => {
-                    if changes.newest < known {
-                        // What was known is waited for no longer: it will not come.
-                        tracing::warn!(known, newest = changes.newest, "revisions were lost");
-                        store.cache.begin_again();
-                        self.sender.send_replace(changes.newest);
-                    }
-                    store.cache.catch_up(&changes);
-                    self.raise(changes.newest);
-                    self.hearing().asked_at = Some(asked_at);
-                    let written = newest.wait_for(|newest| *newest > store.cache.current_to());
-                    // Its sender is ours. If the time is up, it is asked all the same.
-                    let _ = timeout(POLL_INTERVAL, written).await;
-                }
-                Err(error) => {
-                    // Readiness tells of a database that does not answer.
-                    tracing::debug!(%error, "asking for what was written failed");
-                    tokio::time::sleep(POLL_INTERVAL).await;
-                }
+            let changes = store.changes().await?;
+            if changes.newest < known {
+                // What was known is waited for no longer: it will not come.
+                tracing::warn!(known, newest = changes.newest, "revisions were lost");
+                store.cache.begin_again();
+                self.sender.send_replace(changes.newest);
             }
-        }
+            store.cache.catch_up(&changes);
+            self.raise(changes.newest);
+            self.hearing().asked_at = Some(asked_at);
+            Ok::<_, StoreError>(POLL_INTERVAL)
+        })
+        .await;
     }
 
     async fn listen(&self, store: &Store) {
+        let mut trouble = Trouble::new("notifications");
         loop {
-            if let Err(error) = self.listen_once(store).await {
-                tracing::debug!(%error, "listening for revisions failed");
-            }
+            let error = match self.listen_once(store, &mut trouble).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
             self.hearing().listening_since = None;
-            tokio::time::sleep(LISTEN_AGAIN).await;
+            sleep(trouble.go_on(&error)).await;
         }
     }
 
-    async fn listen_once(&self, store: &Store) -> Result<(), StoreError> {
+    async fn listen_once(
+        &self,
+        store: &Store,
+        trouble: &mut Trouble,
+    ) -> Result<Infallible, StoreError> {
         let place = pool::place(&store.database).await?;
         let only = PgPoolOptions::new().max_connections(1);
         let only = only.connect_lazy_with(pool::options(&place)?);
@@ -137,6 +137,7 @@ impl Newest {
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         self.hearing().listening_since = Some(Instant::now());
+        trouble.is_over();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => {
@@ -144,7 +145,7 @@ impl Newest {
                         self.raise(newest);
                     }
                 }
-                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(None)) => return Err(sqlx::Error::Io(ErrorKind::UnexpectedEof.into()).into()),
                 Ok(Err(error)) => return Err(error.into()),
                 // It may be that there is nothing to hear, or that the database has vanished.
                 Err(_) => {
@@ -200,8 +201,8 @@ async fn changes(connection: &mut PgConnection, after: i64) -> Result<Changes, S
     let shows = if changed.len() > CHANGES_MAX {
         None
     } else {
-        let ids = ids.map(|id| ShowId::try_from(id).map_err(StoreError::fault));
-        Some(ids.collect::<Result<_, _>>()?)
+        // What has an id that none of ours has is in no cache.
+        Some(ids.filter_map(|id| id.try_into().ok()).collect())
     };
     Ok(Changes { shows, newest })
 }

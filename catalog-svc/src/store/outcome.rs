@@ -5,9 +5,9 @@ use std::sync::Arc;
 use model::ShowId;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::column::JsonColumn;
 use super::error::StoreError;
 use super::layouts;
 use super::requests::Outcome;
@@ -71,7 +71,7 @@ impl Outcome for Show {
 
     fn store(&self) -> Result<StoredShow, StoreError> {
         Ok(StoredShow(ShowRow {
-            prices: Some(Json(self.prices.clone())),
+            prices: Some(JsonColumn::of(self.prices.clone())),
             ..(&self.info).try_into()?
         }))
     }

@@ -26,6 +26,7 @@ use super::error::StoreError;
 use super::newest::Newest;
 use super::replica::{REPLICA_WAIT_MAX, Replica};
 use super::sqlstate;
+use super::unreadable::Unreadable;
 
 /// The most connections for what the process does by itself: it asks for what was written, keeps
 /// the shows' times, and sweeps. Calls never wait for them, nor they for calls.
@@ -130,6 +131,7 @@ pub struct Store {
     pub(super) replica: Option<Replica>,
     pub(super) cache: ShowCache,
     pub(super) newest: Newest,
+    pub(super) unreadable: Unreadable,
     public_feed_reads: Semaphore,
     service_feed_reads: Semaphore,
 }
@@ -160,6 +162,7 @@ impl Store {
             loans,
             cache: ShowCache::new(),
             newest: Newest::default(),
+            unreadable: Unreadable::default(),
             public_feed_reads: Semaphore::new(FEED_READS_MAX),
             service_feed_reads: Semaphore::new(FEED_READS_MAX),
         }

@@ -10,6 +10,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::column::JsonColumn;
 use super::error::StoreError;
 use super::layouts;
 use super::mutation::Mutation;
@@ -117,7 +118,7 @@ impl Mutation for AnswerProposal {
                SET state = $3::text::catalog.proposal_state, booked_seats = $4,
                    answered_at = greatest(made_at, $5)
                WHERE show_id = $1 AND revision = $2 AND state = 'PENDING'
-               RETURNING layout_id, prices AS "prices: Json<PriceDescription>", request_id"#,
+               RETURNING layout_id, prices AS "prices: JsonColumn<PriceDescription>", request_id"#,
             id.uuid(),
             revision,
             state,
@@ -132,11 +133,12 @@ impl Mutation for AnswerProposal {
         }
         show.proposal = None;
         let mut writing = WriteShow::of(show, now);
-        let Some((layout_id, Json(prices))) = proposal.layout_id.zip(proposal.prices) else {
+        let Some((layout_id, prices)) = proposal.layout_id.zip(proposal.prices) else {
             writing.deletes = true;
             let written = writing.write(transaction).await?;
             return Ok(Some(written.into()));
         };
+        let prices = prices.read("prices")?;
         let layout = layouts::one(transaction, LayoutId(layout_id)).await?;
         writing.show.layout_id = layout.info.id;
         writing.show.seat_count = layout.info.seat_count;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use model::ShowId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service_kit::background;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
@@ -139,17 +140,14 @@ pub(super) async fn settle<T: Outcome>(
 impl Store {
     /// Forgets old requests, a bounded batch at a time, until the shutdown.
     pub async fn sweep_requests(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            match self.sweep_once().await {
-                Ok(0) => {}
-                Ok(swept) => tracing::info!(swept, "forgot old request ids"),
-                Err(error) => tracing::debug!(%error, "sweeping old request ids failed"),
+        background::run("sweep", &stop, async || {
+            let sweeping = stop.run_until_cancelled(self.sweep_once()).await;
+            if let Some(swept @ 1..) = sweeping.transpose()? {
+                tracing::info!(swept, "forgot old request ids");
             }
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-                () = stop.cancelled() => return,
-            }
-        }
+            Ok::<_, StoreError>(SWEEP_INTERVAL)
+        })
+        .await;
     }
 
     /// Forgets all requests that are old now, and returns how many.

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use model::{PriceDescription, ShowId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::column::{JsonColumn, TimeColumn};
 use super::error::StoreError;
-use super::layouts;
+use super::layouts::{self, Layouts};
 use crate::domain::{
-    Change, HoldLength, Layout, LayoutId, Limit, Proposal, ProposalState, Refusal, SaleRules, Show,
-    ShowInfo, TimeZone,
+    After, Change, HoldLength, Layout, LayoutId, Limit, Proposal, ProposalState, Refusal,
+    SaleRules, Show, ShowInfo, TimeZone,
 };
 
 /// Reads rows of shows. The first literal says which prices, the others are the rest of the
@@ -25,18 +25,27 @@ macro_rules! select_shows {
         sqlx::query_as!(
             $crate::store::rows::ShowRow,
             r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                      state::text AS "state!", start_at, end_at, venue, layout_id, seat_count,
-                      place_count, time_zone, sales_open_at, sales_close_at, hold_ms,
-                      seats_per_booking_max, places_per_customer_max,
+                      state::text AS "state!", venue, layout_id, seat_count, place_count,
+                      time_zone, hold_ms, seats_per_booking_max, places_per_customer_max,
                       orphan_rule::text AS "orphan_rule!", offered, proposal_revision,
-                      proposal_state::text, created_at, updated_at, cancelled_at, "#
-                + $prices + r#" AS "prices?: Json<PriceDescription>"
+                      proposal_state::text,
+                      start_at AS "start_at!: crate::store::column::TimeColumn",
+                      end_at AS "end_at?: crate::store::column::TimeColumn",
+                      sales_open_at AS "sales_open_at?: crate::store::column::TimeColumn",
+                      sales_close_at AS "sales_close_at?: crate::store::column::TimeColumn",
+                      created_at AS "created_at!: crate::store::column::TimeColumn",
+                      updated_at AS "updated_at!: crate::store::column::TimeColumn",
+                      cancelled_at AS "cancelled_at?: crate::store::column::TimeColumn", "#
+                + $prices + r#" AS "prices?: crate::store::rows::Prices"
                FROM catalog.shows "# + $start $(+ $rest)*
             $(, $argument)*
         )
     };
 }
 pub(super) use select_shows;
+
+/// The prices of a show.
+pub(super) type Prices = JsonColumn<PriceDescription>;
 
 /// A show without its layout: as the table has it, and as the result of a call is kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,10 +55,10 @@ pub(super) struct ShowRow {
     pub(super) name: String,
     pub(super) show_type: String,
     pub(super) state: String,
-    #[serde(rename = "start_micros", with = "super::micros")]
-    pub(super) start_at: OffsetDateTime,
-    #[serde(default, rename = "end_micros", with = "super::micros::option")]
-    pub(super) end_at: Option<OffsetDateTime>,
+    #[serde(rename = "start_micros")]
+    pub(super) start_at: TimeColumn,
+    #[serde(default, rename = "end_micros")]
+    pub(super) end_at: Option<TimeColumn>,
     pub(super) venue: String,
     pub(super) layout_id: Uuid,
     pub(super) seat_count: i32,
@@ -57,10 +66,10 @@ pub(super) struct ShowRow {
     pub(super) place_count: i32,
     #[serde(default = "utc")]
     pub(super) time_zone: String,
-    #[serde(default, rename = "sales_open_micros", with = "super::micros::option")]
-    pub(super) sales_open_at: Option<OffsetDateTime>,
-    #[serde(default, rename = "sales_close_micros", with = "super::micros::option")]
-    pub(super) sales_close_at: Option<OffsetDateTime>,
+    #[serde(default, rename = "sales_open_micros")]
+    pub(super) sales_open_at: Option<TimeColumn>,
+    #[serde(default, rename = "sales_close_micros")]
+    pub(super) sales_close_at: Option<TimeColumn>,
     #[serde(default)]
     pub(super) hold_ms: Option<i32>,
     #[serde(default)]
@@ -75,14 +84,14 @@ pub(super) struct ShowRow {
     pub(super) proposal_revision: Option<i64>,
     #[serde(default)]
     pub(super) proposal_state: Option<String>,
-    #[serde(rename = "created_micros", with = "super::micros")]
-    pub(super) created_at: OffsetDateTime,
-    #[serde(rename = "updated_micros", with = "super::micros")]
-    pub(super) updated_at: OffsetDateTime,
-    #[serde(default, rename = "cancelled_micros", with = "super::micros::option")]
-    pub(super) cancelled_at: Option<OffsetDateTime>,
+    #[serde(rename = "created_micros")]
+    pub(super) created_at: TimeColumn,
+    #[serde(rename = "updated_micros")]
+    pub(super) updated_at: TimeColumn,
+    #[serde(default, rename = "cancelled_micros")]
+    pub(super) cancelled_at: Option<TimeColumn>,
     /// None if they were not asked for.
-    pub(super) prices: Option<Json<PriceDescription>>,
+    pub(super) prices: Option<Prices>,
 }
 
 /// The time zone of a show that an earlier release knew.
@@ -113,20 +122,20 @@ impl TryFrom<ShowRow> for ShowInfo {
             name: row.name,
             show_type: row.show_type.parse().map_err(StoreError::fault)?,
             state: row.state.parse().map_err(StoreError::fault)?,
-            start_at: row.start_at,
-            end_at: row.end_at,
+            start_at: row.start_at.read("start_at")?,
+            end_at: time(row.end_at, "end_at")?,
             time_zone: TimeZone::known_before(row.time_zone),
-            sales_open_at: row.sales_open_at,
-            sales_close_at: row.sales_close_at,
+            sales_open_at: time(row.sales_open_at, "sales_open_at")?,
+            sales_close_at: time(row.sales_close_at, "sales_close_at")?,
             venue: row.venue,
             layout_id: LayoutId(row.layout_id),
             seat_count: row.seat_count.try_into().map_err(StoreError::fault)?,
             place_count: row.place_count.try_into().map_err(StoreError::fault)?,
             offered: row.offered,
             proposal: row.proposal_revision.zip(state),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            cancelled_at: row.cancelled_at,
+            created_at: row.created_at.read("created_at")?,
+            updated_at: row.updated_at.read("updated_at")?,
+            cancelled_at: time(row.cancelled_at, "cancelled_at")?,
         })
     }
 }
@@ -141,15 +150,15 @@ impl TryFrom<&ShowInfo> for ShowRow {
             name: show.name.clone(),
             show_type: show.show_type.to_string(),
             state: show.state.to_string(),
-            start_at: show.start_at,
-            end_at: show.end_at,
+            start_at: TimeColumn::of(show.start_at),
+            end_at: show.end_at.map(TimeColumn::of),
             venue: show.venue.clone(),
             layout_id: show.layout_id.0,
             seat_count: number(show.seat_count)?,
             place_count: number(show.place_count)?,
             time_zone: show.time_zone.as_str().to_owned(),
-            sales_open_at: show.sales_open_at,
-            sales_close_at: show.sales_close_at,
+            sales_open_at: show.sales_open_at.map(TimeColumn::of),
+            sales_close_at: show.sales_close_at.map(TimeColumn::of),
             hold_ms: optional(show.rules.hold.map(HoldLength::as_millis))?,
             seats_per_booking_max: optional(show.rules.seats_per_booking.map(Limit::get))?,
             places_per_customer_max: optional(show.rules.places_per_customer.map(Limit::get))?,
@@ -157,9 +166,9 @@ impl TryFrom<&ShowInfo> for ShowRow {
             offered: show.offered,
             proposal_revision: show.proposal.map(|(revision, _)| revision),
             proposal_state: show.proposal.map(|(_, state)| state.to_string()),
-            created_at: show.created_at,
-            updated_at: show.updated_at,
-            cancelled_at: show.cancelled_at,
+            created_at: TimeColumn::of(show.created_at),
+            updated_at: TimeColumn::of(show.updated_at),
+            cancelled_at: show.cancelled_at.map(TimeColumn::of),
             prices: None,
         })
     }
@@ -169,9 +178,21 @@ impl ShowRow {
     /// The show, and the prices that were asked for.
     pub(super) fn with_prices(mut self) -> Result<(ShowInfo, PriceDescription), StoreError> {
         let prices = self.prices.take();
-        let Json(prices) = prices.ok_or_else(|| StoreError::fault("a show without prices"))?;
-        Ok((self.try_into()?, prices))
+        let prices = prices.ok_or_else(|| StoreError::fault("a show without prices"))?;
+        Ok((self.try_into()?, prices.read("prices")?))
     }
+
+    /// Its place in a list; none if it has no start that can be told.
+    pub(super) fn place(&self) -> Option<After> {
+        Some(After {
+            start_at: self.start_at.read("start_at").ok()?,
+            id: self.show_id.try_into().ok()?,
+        })
+    }
+}
+
+fn time(column: Option<TimeColumn>, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    column.map(|column| column.read(name)).transpose()
 }
 
 fn hold(millis: i32) -> Result<HoldLength, StoreError> {
@@ -222,18 +243,19 @@ pub(super) async fn prices(
     id: ShowId,
 ) -> Result<PriceDescription, StoreError> {
     let prices = sqlx::query_scalar!(
-        r#"SELECT prices AS "prices: Json<PriceDescription>"
+        r#"SELECT prices AS "prices: Prices"
            FROM catalog.shows WHERE show_id = $1"#,
         id.uuid(),
     );
-    Ok(prices.fetch_one(connection).await?.0)
+    prices.fetch_one(connection).await?.read("prices")
 }
 
-/// Shows with their layouts and what is proposed for them, in the order that they come in.
+/// Shows with their layouts and what is proposed for them, in the order that they come in; of
+/// each that cannot be read, why.
 pub(super) async fn all_whole(
     connection: &mut PgConnection,
     shows: Vec<(ShowInfo, PriceDescription)>,
-) -> Result<Vec<Show>, StoreError> {
+) -> Result<Vec<Result<Show, StoreError>>, StoreError> {
     let infos = shows.iter().map(|(info, _)| info);
     let mut proposals = proposals(connection, infos.clone()).await?;
     let proposed = proposals.values().filter_map(|proposal| proposal.layout_id);
@@ -252,7 +274,7 @@ pub(super) async fn all_whole(
             info,
         })
     });
-    whole.collect()
+    Ok(whole.collect())
 }
 
 /// A show with its layout and what is proposed for it.
@@ -261,14 +283,14 @@ pub(super) async fn whole(
     show: (ShowInfo, PriceDescription),
 ) -> Result<Show, StoreError> {
     let mut shows = all_whole(connection, vec![show]).await?;
-    shows
-        .pop()
-        .ok_or_else(|| StoreError::fault("a show is not there"))
+    let show = shows.pop();
+    show.unwrap_or_else(|| Err(StoreError::fault("a show is not there")))
 }
 
-fn found(layouts: &HashMap<Uuid, Arc<Layout>>, id: Uuid) -> Result<Arc<Layout>, StoreError> {
-    let layout = layouts.get(&id).cloned();
-    layout.ok_or_else(|| StoreError::fault("a layout is not there"))
+fn found(layouts: &Layouts, id: Uuid) -> Result<Arc<Layout>, StoreError> {
+    let layout = layouts.get(&id);
+    let layout = layout.ok_or_else(|| StoreError::fault("a layout is not there"))?;
+    layout.clone().map_err(StoreError::Fault)
 }
 
 /// A proposal as far as it never changes, and the seats for which it was refused.
@@ -276,7 +298,7 @@ struct ProposalRow {
     show_id: Uuid,
     revision: i64,
     layout_id: Option<Uuid>,
-    prices: Option<Json<PriceDescription>>,
+    prices: Option<Prices>,
     booked_seats: Vec<String>,
 }
 
@@ -292,7 +314,7 @@ async fn proposals(
     }
     let rows = sqlx::query_as!(
         ProposalRow,
-        r#"SELECT show_id, revision, layout_id, prices AS "prices: Json<PriceDescription>",
+        r#"SELECT show_id, revision, layout_id, prices AS "prices: Prices",
                   booked_seats
            FROM catalog.proposals
            JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (show_id, revision)
@@ -305,18 +327,18 @@ async fn proposals(
 }
 
 impl ProposalRow {
-    fn proposal(
-        self,
-        state: ProposalState,
-        layouts: &HashMap<Uuid, Arc<Layout>>,
-    ) -> Result<Proposal, StoreError> {
+    fn proposal(self, state: ProposalState, layouts: &Layouts) -> Result<Proposal, StoreError> {
         let is_pending = state == ProposalState::Pending;
         let change = match (self.layout_id, self.prices) {
-            (Some(id), Some(Json(prices))) => {
-                let layout = is_pending.then(|| found(layouts, id)).transpose()?;
+            (Some(id), Some(prices)) => {
+                let under = if is_pending {
+                    Some((found(layouts, id)?, prices.read("prices")?))
+                } else {
+                    None
+                };
                 Change::Layout {
                     id: LayoutId(id),
-                    under: layout.map(|layout| (layout, prices)),
+                    under,
                 }
             }
             _ => Change::Deletion,

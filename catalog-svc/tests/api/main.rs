@@ -30,6 +30,7 @@ mod show_life;
 mod stall;
 mod support;
 mod sweep;
+mod unreadable;
 mod update_show;
 mod watch_shows;
 mod watch_shows_ends;
