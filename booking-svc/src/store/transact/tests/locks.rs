@@ -258,6 +258,7 @@ enum Lock {
     Booking(BookingId),
     Area(ShowId),
     Seat(ShowId, u32),
+    Payment(Uuid),
 }
 
 impl Lock {
@@ -277,6 +278,7 @@ impl Lock {
             Self::Seat(show, ordinal) => row(format!(
                 "show_seats WHERE show_id = '{show}' AND ordinal = {ordinal}"
             )),
+            Self::Payment(key) => row(format!("payments WHERE payment_key = '{key}'")),
         };
         !client
             .query(&statement, &[])
@@ -352,6 +354,59 @@ async fn a_counter_that_is_counted_last_is_locked_last() {
     assert!(expected.counted_last);
     hall.assert_order(&locks, || write_expected(&hall, &orders, &expected))
         .await;
+}
+
+/// Pays for a hold at the provider, as far as the rows say so.
+const PAY: &str = "
+    WITH paid AS (
+        UPDATE booking.bookings
+        SET state = 'CONFIRMED', version = 2, confirmed_at = clock_timestamp(),
+            places_held_until = NULL, payment_key = $2, payment_state = 'CAPTURED'
+        WHERE booking_id = $1
+        RETURNING *
+    )
+    INSERT INTO booking.payments (show_id, payment_key, booking_id, state, amount, currency,
+        started_at, deadline_at, settled_at, look_at)
+    SELECT show_id, payment_key, booking_id, 'CAPTURED', total, currency, created_at, expires_at,
+        confirmed_at, expires_at
+    FROM paid";
+
+/// What an order writes of payments it locks behind all else.
+#[tokio::test]
+async fn what_is_written_of_a_payment_is_locked_last() {
+    let hall = Hall::open(false).await;
+    let sold = hall.grant(hall.reserve(0, &[0])).await.booking_id;
+    let key = Uuid::new_v4();
+    let paid = hall.owner.execute(PAY, &[&sold.uuid(), &key]).await;
+    assert_eq!(paid.expect("a payment"), 1);
+    let orders = [hall.cancel(0, sold)];
+    let show = hall.sales[0].show_id;
+    let locks = [
+        Lock::request(&orders[0]),
+        Lock::Sale(show),
+        Lock::Booking(sold),
+        Lock::Area(show),
+        Lock::Seat(show, 0),
+        Lock::Payment(key),
+    ];
+    hall.assert_order(&locks, || {
+        let (connection, orders) = (Arc::clone(&hall.connection), orders.clone());
+        async move {
+            let mode = LockMode::Wait {
+                copies_likely: false,
+            };
+            let Ok((locked, _)) = connection.lock(&orders, mode, LOCK_WAIT).await else {
+                return false;
+            };
+            let terms = WriteTerms {
+                copies_likely: false,
+                lock_wait: LOCK_WAIT,
+                rejections: None,
+            };
+            connection.write(&orders, locked, terms).await.is_ok()
+        }
+    })
+    .await;
 }
 
 /// Writes what is expected; whether it could.
