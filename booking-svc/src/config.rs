@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, ServiceUrl, duration_of};
+use service_kit::args::{
+    Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, ServiceUrl, duration_of,
+};
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::payments::PaymentTerms;
@@ -37,7 +38,7 @@ pub struct Config {
         default_value = "127.0.0.1:50052",
         value_name = "HOST:PORT"
     )]
-    pub listen: SocketAddr,
+    pub listen: HostPort,
 
     /// The internal service of the catalog-svc to learn of shows from, as http://host:port
     #[arg(

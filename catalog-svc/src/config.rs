@@ -1,10 +1,9 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs};
+use service_kit::args::{Command, DatabaseArgs, HostPort, LogArgs, ServerArgs};
 use service_kit::postgres::DatabaseUrl;
 
 use crate::api::WatchLimits;
@@ -40,7 +39,7 @@ pub struct Config {
         default_value = "127.0.0.1:50051",
         value_name = "HOST:PORT"
     )]
-    pub listen: SocketAddr,
+    pub listen: HostPort,
 
     /// Where to serve the internal gRPC service, which booking-svc follows the catalog by. Whoever
     /// reaches it is believed, so let nobody else
@@ -50,7 +49,7 @@ pub struct Config {
         default_value = "127.0.0.1:50056",
         value_name = "HOST:PORT"
     )]
-    pub internal_listen: SocketAddr,
+    pub internal_listen: HostPort,
 
     /// The most WatchShows streams open at once; further ones are refused with UNAVAILABLE.
     /// booking-svc's are not among them
@@ -75,7 +74,7 @@ pub struct Config {
 
     /// A streaming replica of that database, which GetShow and ListShows read from while it
     /// has replayed all that the instance knows; else they read from the database itself
-    #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = DatabaseUrl::parse, help_heading = "Database")]
+    #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", value_parser = DatabaseUrl::parse, help_heading = "Database")]
     pub read_database_url: Option<DatabaseUrl>,
 
     /// How it logs.

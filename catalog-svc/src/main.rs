@@ -13,14 +13,14 @@ fn main() {
     let process = Process {
         name: "catalog-svc",
         command,
-        listen: config.listen,
+        listen: config.listen.clone(),
         server: config.server.clone(),
         log: config.log.clone(),
     };
     process.run(async |shutdown| {
         let listeners = Listeners {
-            public: process::listen(config.listen).await?,
-            internal: process::listen(config.internal_listen).await?,
+            public: process::listen(&config.listen).await?,
+            internal: process::listen(&config.internal_listen).await?,
         };
         catalog_svc::run(config, listeners, shutdown).await
     });

@@ -1,10 +1,9 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, LogArgs, ServerArgs, duration_of};
+use service_kit::args::{Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, duration_of};
 
 /// Fails PENDING bookings whose hold has ended, and frees their seats.
 ///
@@ -32,7 +31,7 @@ pub struct Config {
         default_value = "127.0.0.1:50053",
         value_name = "HOST:PORT"
     )]
-    pub listen: SocketAddr,
+    pub listen: HostPort,
 
     /// Work until nothing is stale, print how many bookings were failed, and end
     #[arg(long)]

@@ -14,7 +14,7 @@ fn main() {
     let process = Process {
         name: "expiry-worker",
         command,
-        listen: config.listen,
+        listen: config.listen.clone(),
         server: config.server.clone(),
         log: config.log.clone(),
     };
@@ -24,7 +24,7 @@ fn main() {
             println!("{failed} stale bookings failed");
             return Ok(());
         }
-        let listener = process::listen(config.listen).await?;
+        let listener = process::listen(&config.listen).await?;
         expiry_worker::run(config, listener, shutdown).await
     });
 }

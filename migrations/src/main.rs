@@ -53,7 +53,7 @@ struct UpArgs {
 struct DatabaseArgs {
     /// PostgreSQL, as postgres://owner:password@host:port/database. The role must own the
     /// database and be able to create roles
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = DatabaseUrl::parse)]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = DatabaseUrl::parse)]
     database_url: DatabaseUrl,
 }
 

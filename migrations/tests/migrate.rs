@@ -120,7 +120,7 @@ fn a_bad_value_is_told_in_one_line() {
             ],
             "--wait",
         ),
-        (vec!["down"], "down"),
+        (vec!["down"], "no such command"),
     ] {
         let (code, told, errors) = text(&migrate(&arguments).output().expect("run migrate"));
         assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments:?}");

@@ -1,10 +1,9 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, LogArgs, ServerArgs};
+use service_kit::args::{Command, HostPort, LogArgs, ServerArgs, file};
 
 /// A payment provider without a bank behind it: takes and returns money that nobody has.
 ///
@@ -33,11 +32,11 @@ pub struct Config {
         default_value = "127.0.0.1:50055",
         value_name = "HOST:PORT"
     )]
-    pub listen: SocketAddr,
+    pub listen: HostPort,
 
     /// The file that keeps every payment, made if it is not there; one instance at a time can
     /// use it. Without it all is forgotten at the end
-    #[arg(long, env = "TICKETING_STATE", value_name = "FILE")]
+    #[arg(long, env = "TICKETING_STATE", value_name = "FILE", value_parser = file)]
     pub state: Option<PathBuf>,
 
     /// The most payments to keep; none is ever forgotten, and further ones are refused

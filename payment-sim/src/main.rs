@@ -12,12 +12,12 @@ fn main() {
     let process = Process {
         name: "payment-sim",
         command,
-        listen: config.listen,
+        listen: config.listen.clone(),
         server: config.server.clone(),
         log: config.log.clone(),
     };
     process.run(async |shutdown| {
-        let listener = process::listen(config.listen).await?;
+        let listener = process::listen(&config.listen).await?;
         payment_sim::run(config, listener, shutdown).await
     });
 }

@@ -8,8 +8,9 @@ mod inspect;
 mod pool;
 mod readiness;
 mod start;
+mod url;
 
-pub use database::{Database, DatabaseUrl, Place};
+pub use database::{Database, Place};
 pub use failure::{ConnectError, DbError};
 pub use inspect::{
     FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
@@ -18,6 +19,7 @@ pub use inspect::{
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
 pub use start::{Needs, check_at_start};
+pub use url::DatabaseUrl;
 
 /// The schema version that this release of the services needs at least.
 pub const SCHEMA_VERSION: i64 = 30;

@@ -2,15 +2,15 @@
 //! told to stop.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
-use crate::args::{Command, LogArgs, ServerArgs, exit_with};
+use crate::args::{Command, HealthArgs, HostPort, LogArgs, ServerArgs, exit_with};
 use crate::supervise::LostTask;
 use crate::{Shutdown, health, telemetry};
 
@@ -29,7 +29,7 @@ pub struct Process {
     /// What to do; without it, serve.
     pub command: Option<Command>,
     /// Where it serves.
-    pub listen: SocketAddr,
+    pub listen: HostPort,
     /// How it serves.
     pub server: ServerArgs,
     /// How it logs.
@@ -64,13 +64,27 @@ impl Process {
         F: Future<Output = anyhow::Result<()>>,
     {
         if let Some(Command::Health(args)) = self.command {
-            let asked = health::ask(args.address(self.listen), &args.service, args.timeout);
-            return asked.await.map_err(anyhow::Error::msg);
+            return ask(&args, &self.listen).await;
         }
         telemetry::init(&self.log)?;
         let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
         serve(Shutdown::on_signals(delay, grace)?).await
     }
+}
+
+/// Asks for health at each address that the instance may have, until one serves.
+async fn ask(args: &HealthArgs, listen: &HostPort) -> anyhow::Result<()> {
+    let host = args.address(listen);
+    let addresses = host.addresses().await;
+    let addresses = addresses.with_context(|| format!("cannot look up {host}"))?;
+    let mut last = anyhow!("{host} has no address");
+    for address in addresses {
+        match health::ask(address, &args.service, args.timeout).await {
+            Ok(()) => return Ok(()),
+            Err(why) => last = anyhow::Error::msg(why),
+        }
+    }
+    Err(last)
 }
 
 /// An allocator that is given huge pages keeps them whole for a few small blocks in each: a
@@ -82,15 +96,15 @@ fn without_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Listens at `address`.
+/// Listens at the first address of `host` that is to be had.
 ///
 /// # Errors
 ///
-/// If it is not to be had; the error names it.
-pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| {
-        std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+/// If none is; the error names the host.
+pub async fn listen(host: &HostPort) -> std::io::Result<TcpListener> {
+    let listening = async { TcpListener::bind(&*host.addresses().await?).await };
+    listening.await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {host}: {error}"))
     })
 }
 

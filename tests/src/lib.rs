@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod secrets;
 pub mod system;
 mod target;
 mod wait;

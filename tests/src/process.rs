@@ -99,6 +99,12 @@ pub async fn run(name: &str, arguments: &[&str]) -> Output {
 
 fn command(binary: PathBuf) -> Command {
     let mut command = Command::new(binary);
+    without_our_settings(&mut command);
+    command
+}
+
+/// Keeps from a program what of our environment it would listen to, and our standard input.
+pub(crate) fn without_our_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b"TICKETING_") || bytes == b"DATABASE_URL" {
@@ -106,7 +112,6 @@ fn command(binary: PathBuf) -> Command {
         }
     }
     command.stdin(Stdio::null());
-    command
 }
 
 /// A service's process, on one port for as long as this value lives. Killed when dropped, and

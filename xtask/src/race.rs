@@ -11,6 +11,7 @@ use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{Booking, ReserveSeatsRequest};
 use proto::catalog::v1::CancelShowRequest;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
+use service_kit::args::{ServiceUrl, no_url};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tonic::Status;
@@ -35,23 +36,24 @@ pub(crate) struct RaceArgs {
         long,
         value_delimiter = ',',
         default_value = "A-1,A-2",
-        value_name = "LABELS"
+        value_name = "LABELS",
+        value_parser = no_url
     )]
     seats: Vec<String>,
 
     /// The show; if there is none a new one is made for the race, and cancelled afterwards
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = no_url)]
     show_id: Option<String>,
 
     /// Where booking-svc serves; default: that of the running `cargo xtask up`, else
     /// http://127.0.0.1:50052
     #[arg(long, value_name = "URL")]
-    booking_url: Option<String>,
+    booking_url: Option<ServiceUrl>,
 
     /// Where catalog-svc serves, asked only for a new show; default: that of the running
     /// `cargo xtask up`, else http://127.0.0.1:50051
     #[arg(long, value_name = "URL")]
-    catalog_url: Option<String>,
+    catalog_url: Option<ServiceUrl>,
 }
 
 /// How far ahead a race's own show starts: behind what else is listed by its start.
@@ -66,13 +68,19 @@ type Outcome = Result<Booking, Status>;
 pub(crate) async fn race(args: RaceArgs) -> Result<()> {
     let running = Running::find()?;
     let known = |url: fn(&Running) -> &String| running.as_ref().map(url).cloned();
-    let booking_url = args.booking_url.or_else(|| known(|up| &up.booking_url));
+    let booking_url = args
+        .booking_url
+        .map(|url| url.to_string())
+        .or_else(|| known(|up| &up.booking_url));
     let booking_url = booking_url.unwrap_or_else(|| "http://127.0.0.1:50052".to_owned());
     let clients = connect(&booking_url, args.clients).await?;
     if let Some(show_id) = &args.show_id {
         return run_and_judge(clients, show_id, &args.seats).await;
     }
-    let catalog_url = args.catalog_url.or_else(|| known(|up| &up.catalog_url));
+    let catalog_url = args
+        .catalog_url
+        .map(|url| url.to_string())
+        .or_else(|| known(|up| &up.catalog_url));
     let catalog_url = catalog_url.unwrap_or_else(|| "http://127.0.0.1:50051".to_owned());
     let mut catalog = catalog(&catalog_url).await?;
     let show_id = new_show(&mut catalog, &args.seats).await?;

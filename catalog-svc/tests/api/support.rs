@@ -14,10 +14,9 @@ use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::series::Series as Kind;
 use proto::money::v1::Money;
-use service_kit::Shutdown;
+use service_kit::{Shutdown, process};
 use system_tests::postgres::{self, TestDatabase};
 use system_tests::{eventually, eventually_some};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
@@ -54,7 +53,7 @@ impl Service {
     pub(crate) async fn on(url: &str, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(url);
         configure(&mut config);
-        let listen = async || TcpListener::bind(config.listen).await.expect("a free port");
+        let listen = async || process::listen(&config.listen).await.expect("a free port");
         let listeners = Listeners {
             public: listen().await,
             internal: listen().await,

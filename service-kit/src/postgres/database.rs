@@ -21,13 +21,12 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::driver::{self, Loan};
 use super::failure::{ConnectError, Failed};
+use super::url::DatabaseUrl;
 
 /// The longest that one attempt at one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The same for a host that gave no answer the last time, if there are others.
 const SILENT_HOST_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most hosts of a URL.
-const HOSTS_MAX: usize = 8;
 /// The most addresses of one host's name that are tried.
 const ADDRESSES_MAX: usize = 4;
 
@@ -37,10 +36,6 @@ const KEEPALIVE: Duration = Duration::from_secs(1);
 const KEEPALIVE_RETRIES: u32 = 3;
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
 const PORT: u16 = 5432;
-
-/// A database's URL. It holds a password, so nothing prints it.
-#[derive(Clone)]
-pub struct DatabaseUrl(Config);
 
 /// A database, on whichever of its hosts it is. Clones share what is known of the hosts.
 #[derive(Debug, Clone)]
@@ -176,46 +171,6 @@ enum Way {
     Address(IpAddr),
     /// In this folder.
     Socket(String),
-}
-
-impl DatabaseUrl {
-    /// Reads a URL.
-    ///
-    /// # Errors
-    ///
-    /// A text that says what it must be, and repeats nothing of the URL.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        // The driver's own words may quote a part of the password.
-        let config: Config = text.parse().map_err(|_| {
-            "must be as postgres://user:password@host:port/database, with what has a meaning in \
-             a URL percent-encoded (as %40 for @)"
-                .to_owned()
-        })?;
-        let (names, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
-        let (hosts, ports) = (names.max(addresses), config.get_ports().len());
-        if hosts == 0 {
-            return Err("must name a host".to_owned());
-        }
-        if hosts > HOSTS_MAX {
-            return Err(format!("must not name more than {HOSTS_MAX} hosts"));
-        }
-        if (addresses > 0 && names > 0 && addresses != names) || (ports > 1 && ports != hosts) {
-            return Err("must have a port, and an address if any, for each host".to_owned());
-        }
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(
-                "must not ask for sslmode=require: connections to PostgreSQL have no TLS yet"
-                    .to_owned(),
-            );
-        }
-        Ok(Self(config))
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(hidden)")
-    }
 }
 
 impl Database {

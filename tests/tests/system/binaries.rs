@@ -33,7 +33,7 @@ async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
                 "--no-such-flag",
             ),
             (vec!["--database-url", URL, "--log", "a=b=c"], "--log"),
-            (vec!["no-such-command"], "no-such-command"),
+            (vec!["no-such-command"], "no such command"),
             (vec!["health", "--address", "nowhere"], "--address"),
         ] {
             let output = run(name, &arguments).await;

@@ -10,5 +10,6 @@ mod feed;
 mod locked;
 mod logs;
 mod payments;
+mod secrets;
 mod supervision;
 mod wind_up;
