@@ -105,7 +105,7 @@ async fn what_takes_no_writes_is_told_and_which_host_does() {
     assert_says(
         &lines,
         "WARN",
-        "replication: 1 standbys, and none is waited for",
+        "replication: standbys connected: 1, and none is waited for",
     );
 
     let host = |url: &str| {

@@ -94,8 +94,8 @@ async fn check_standbys(client: &Client, findings: &mut Findings) -> Result<(), 
             _ => findings.warn(
                 STANDBYS,
                 format!(
-                    "{all} standbys, and none is waited for: a failover loses bookings that \
-                         were acknowledged, and sells their seats again. Set \
+                    "standbys connected: {all}, and none is waited for: a failover loses \
+                         bookings that were acknowledged, and sells their seats again. Set \
                          synchronous_standby_names, with two standbys at least"
                 ),
             ),
@@ -104,16 +104,17 @@ async fn check_standbys(client: &Client, findings: &mut Findings) -> Result<(), 
         findings.skip(
             STANDBYS,
             format!(
-                "synchronous_standby_names is {names}; which of {all} standbys are in step is \
-                     shown to a superuser or a member of pg_monitor alone"
+                "synchronous_standby_names is set to {names}, and standbys connected: {all}; \
+                     which of them are in step is shown to a superuser or a member of pg_monitor \
+                     alone"
             ),
         );
     } else if in_step == 0 {
         findings.fail(
             STANDBYS,
             format!(
-                "synchronous_standby_names is {names}, and no such standby is connected: each \
-                     COMMIT waits for one. Start it, or clear the setting after a failover"
+                "synchronous_standby_names is set to {names}, and no such standby is connected: \
+                     each COMMIT waits for one. Start it, or clear the setting after a failover"
             ),
         );
     } else if all < 2 {
