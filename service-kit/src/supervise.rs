@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Shutdown;
@@ -22,6 +23,9 @@ const RESTART_MIN: Duration = Duration::from_millis(100);
 const RESTART_MAX: Duration = Duration::from_secs(30);
 /// A task that ran for so long is begun again as if it had never been lost before.
 const STEADY: Duration = Duration::from_secs(60);
+/// How long a task that can be begun again has to end after the soft stop. Whatever it is at may
+/// be cut off at any time; it may wait for a database that hangs.
+const RESTARTABLE_END_MAX: Duration = Duration::from_secs(1);
 /// How long calls and tasks have to finish once the process ends because of a fault.
 const FAULT_GRACE: Duration = Duration::from_secs(5);
 
@@ -53,7 +57,8 @@ impl Supervisor {
     }
 
     /// Begins a task, and begins it again with backoff if it ends before the soft stop or
-    /// panics. For tasks that keep nothing in memory that another run of them needs.
+    /// panics. For tasks that keep nothing in memory that another run of them needs: one that
+    /// does not end soon after the soft stop is dropped.
     pub fn restart<F>(&mut self, name: &'static str, begin: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -63,7 +68,14 @@ impl Supervisor {
             let mut backoff = Backoff::new(RESTART_MIN, RESTART_MAX);
             loop {
                 let began = Instant::now();
-                let why = match run(name, begin()).await {
+                let ran = tokio::select! {
+                    ran = run(name, begin()) => ran,
+                    () = end_of(&stop) => {
+                        tracing::debug!(task = name, "it does not end, and is dropped");
+                        return Ok(());
+                    }
+                };
+                let why = match ran {
                     Ok(()) if stop.is_cancelled() => return Ok(()),
                     Ok(()) => "it ended".to_owned(),
                     Err(why) => why,
@@ -146,6 +158,12 @@ impl Supervisor {
             hard.cancel();
         });
     }
+}
+
+/// When a task that can be begun again must have ended.
+async fn end_of(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(RESTARTABLE_END_MAX).await;
 }
 
 fn lost(ended: Result<Result<(), LostTask>, JoinError>) -> Option<anyhow::Error> {

@@ -10,6 +10,7 @@
 
 mod standby;
 
+use std::cell::Cell;
 use std::time::Duration;
 use std::{env, thread};
 
@@ -75,6 +76,7 @@ async fn server() -> &'static Server {
 pub struct OwnServer {
     server: Server,
     cluster: Cluster,
+    is_frozen: Cell<bool>,
 }
 
 impl OwnServer {
@@ -94,7 +96,11 @@ impl OwnServer {
     /// If there is no PostgreSQL to be had, with what was tried.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let (server, cluster) = or_panic(start_private(settings).await);
-        Self { server, cluster }
+        Self {
+            server,
+            cluster,
+            is_frozen: Cell::new(false),
+        }
     }
 
     /// A new database with the newest schema, and nothing in it.
@@ -122,6 +128,7 @@ impl OwnServer {
     ///
     /// If it does not run.
     pub fn freeze(&self) {
+        self.is_frozen.set(true);
         self.signal(Signal::STOP);
     }
 
@@ -132,6 +139,7 @@ impl OwnServer {
     /// If it does not run.
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
+        self.is_frozen.set(false);
     }
 
     fn signal(&self, signal: Signal) {
@@ -161,6 +169,15 @@ impl OwnServer {
     /// If it does not come up.
     pub async fn restart(&mut self) {
         or_panic(self.cluster.restart().await);
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        // Processes that are stopped would outlive the first one, which is killed.
+        if self.is_frozen.get() {
+            self.go_on();
+        }
     }
 }
 

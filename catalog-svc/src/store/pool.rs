@@ -41,7 +41,7 @@ pub(super) const PING_TIME_MAX: Duration = Duration::from_secs(1);
 /// our role. A database that has not answered by then has vanished.
 const LOAN_TIME_MAX: Duration = Duration::from_secs(12);
 /// The longest that giving up the connections may take at the end of the process.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The most pages of the feed that are read at once by either kind of readers, so that the streams
 /// of many watchers leave connections for calls.
 const FEED_READS_MAX: usize = 2;

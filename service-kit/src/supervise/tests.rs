@@ -77,6 +77,17 @@ async fn a_steady_task_is_begun_again_at_once_however_often_it_was_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restartable_task_that_hangs_does_not_hold_up_a_stop() {
+    let (mut supervisor, _, shutdown) = serving().await;
+    supervisor.restart("hung", pending::<()>);
+    shutdown.soft.cancel();
+    let running = supervisor.run(until_stopped(shutdown));
+    let ran = tokio::time::timeout(2 * RESTARTABLE_END_MAX, running).await;
+    let ran = ran.expect("it does not wait for the task");
+    assert!(ran.is_ok(), "{ran:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_essential_task_that_is_lost_ends_the_process_not_serving() {
     for panics in [true, false] {
         let (mut supervisor, health, shutdown) = serving().await;

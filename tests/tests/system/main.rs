@@ -7,6 +7,7 @@ mod crash;
 mod equal;
 mod expiry;
 mod feed;
+mod hung;
 mod locked;
 mod logs;
 mod payments;
