@@ -5,12 +5,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Status};
 
-use crate::values::{Attempt, Doubt, Unsettled};
+use crate::values::{Attempt, Doubt, PaymentToken, Unsettled};
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The most times that one question is asked, however much time there is.
 const ASKS_MAX: u32 = 1_000;
+
+/// Stands for a message that may quote a token.
+const UNQUOTED: &str = "(not repeated: it may quote a token)";
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub(crate) struct Question<'a> {
     pub(crate) verb: &'static str,
     /// What it is about.
     pub(crate) attempt: &'a Attempt,
+    /// The token that is sent along. The provider may quote it in an error, and must not be
+    /// quoted then. In what it says of a payment whose token is not at hand, it may too.
+    pub(crate) token: Option<&'a PaymentToken>,
     /// The longest to wait for one answer.
     pub(crate) answer_max: Duration,
     /// When there is no time left.
@@ -86,13 +92,19 @@ impl Question<'_> {
         }
         Unsettled::Refused {
             code: status.code(),
-            message: status.message().to_owned(),
+            message: self.words(status),
         }
+    }
+
+    /// What the provider says, as far as it quotes no token for sure.
+    fn words(&self, status: &Status) -> String {
+        let words = self.token.map(|token| token.taken_out_of(status.message()));
+        words.unwrap_or_else(|| UNQUOTED.to_owned())
     }
 
     fn log_no_answer(&self, status: &Status) {
         let (verb, key) = (self.verb, self.attempt.key);
-        let (code, message) = (status.code(), status.message());
+        let (code, message) = (status.code(), self.words(status));
         tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not say so");
     }
 

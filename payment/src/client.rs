@@ -67,7 +67,9 @@ impl PaymentClient {
             let (mut client, request) = (self.client.clone(), within(time, request.clone()));
             async move { client.authorize(request).await }
         };
-        self.question("authorize", attempt, deadline)
+        let mut question = self.question("authorize", attempt, deadline);
+        question.token = Some(token);
+        question
             .ask(call, |answer| {
                 read::standing(attempt, answer.get_ref().payment.as_ref())
             })
@@ -180,6 +182,7 @@ impl PaymentClient {
         Question {
             verb,
             attempt,
+            token: None,
             answer_max: self.answer_max,
             deadline,
         }

@@ -1,5 +1,6 @@
 //! What is asked of a provider, and what can come of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use model::Amount;
@@ -112,6 +113,9 @@ pub enum Doubt {
     Nonsense(&'static str),
 }
 
+/// So many characters of a token in a row are a quote of it.
+const QUOTED_CHARS_MIN: usize = 6;
+
 impl TryFrom<String> for PaymentToken {
     type Error = TokenError;
 
@@ -127,6 +131,30 @@ impl TryFrom<String> for PaymentToken {
 impl PaymentToken {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A text without what it quotes of the token, in whole or in part.
+    pub(crate) fn taken_out_of(&self, text: &str) -> String {
+        let (token, text): (Vec<_>, Vec<_>) = (self.0.chars().collect(), text.chars().collect());
+        let quote = token.len().min(QUOTED_CHARS_MIN);
+        let quotes: HashSet<_> = token.windows(quote).collect();
+        let mut is_quoted = vec![false; text.len()];
+        for (at, part) in text.windows(quote).enumerate() {
+            if quotes.contains(part) {
+                is_quoted[at..at + quote].fill(true);
+            }
+        }
+        let mut rest = String::new();
+        let mut was_quoted = false;
+        for (char, is_quoted) in text.into_iter().zip(is_quoted) {
+            if !is_quoted {
+                rest.push(char);
+            } else if !was_quoted {
+                rest.push('…');
+            }
+            was_quoted = is_quoted;
+        }
+        rest
     }
 }
 
@@ -159,5 +187,28 @@ mod tests {
         }
         let token = PaymentToken::try_from("ä".repeat(TOKEN_CHARS_MAX)).expect("a token");
         assert!(!format!("{token:?}").contains('ä'));
+    }
+
+    #[test]
+    fn quotes_of_a_token_are_taken_out() {
+        let token = PaymentToken::try_from("tok_4eC39Hq".to_owned()).expect("a token");
+        for (text, rest) in [
+            ("No such token: 'tok_4eC39Hq'", "No such token: '…'"),
+            ("tok_4eC39Hqtok_4eC39Hq", "…"),
+            (
+                "token tok_4eC… is of another mode",
+                "token …… is of another mode",
+            ),
+            (
+                "ends with 9Hq, as C39Hq does",
+                "ends with 9Hq, as C39Hq does",
+            ),
+            ("unknown token", "unknown token"),
+            ("", ""),
+        ] {
+            assert_eq!(token.taken_out_of(text), rest);
+        }
+        let short = PaymentToken::try_from("ok".to_owned()).expect("a token");
+        assert_eq!(short.taken_out_of("ok is no token"), "… is no t…en");
     }
 }

@@ -29,11 +29,21 @@ async fn asked(
     time: Duration,
     does: impl Fn(u32) -> Does,
 ) -> (Result<u32, Unsettled>, u32, Duration) {
+    asked_with(None, time, does).await
+}
+
+/// The same, where a token is sent along.
+async fn asked_with(
+    token: Option<PaymentToken>,
+    time: Duration,
+    does: impl Fn(u32) -> Does,
+) -> (Result<u32, Unsettled>, u32, Duration) {
     let attempt = attempt();
     let start = Instant::now();
     let question = Question {
         verb: "test",
         attempt: &attempt,
+        token: token.as_ref(),
         answer_max: ANSWER_MAX,
         deadline: start + time,
     };
@@ -43,7 +53,7 @@ async fn asked(
         let n = asks.replace(asks.get() + 1);
         match does(n) {
             Does::Answers(reading) => Ok(reading),
-            Does::Fails(code) => Err(Status::new(code, "as the test says")),
+            Does::Fails(code) => Err(Status::new(code, "no such token: tok_12345678")),
             Does::IsSilent => pending().await,
         }
     };
@@ -109,7 +119,7 @@ async fn only_the_refusal_of_a_first_call_says_that_nothing_was_done() {
         Code::PermissionDenied,
     ] {
         let (result, asks, _) = asked(MINUTE, |_| Does::Fails(code)).await;
-        let message = "as the test says".to_owned();
+        let message = UNQUOTED.to_owned();
         assert_eq!(
             (result, asks),
             (Err(Unsettled::Refused { code, message }), 1)
@@ -152,4 +162,17 @@ async fn it_does_not_ask_without_end() {
     let (result, asks, time) = asked(MINUTE * 60 * 24, |_| Does::Fails(Code::Unavailable)).await;
     assert_eq!((result, asks), (Err(NO_ANSWER), ASKS_MAX));
     assert!(time <= PAUSE_MAX * ASKS_MAX, "{time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_quotes_the_token_is_not_repeated() {
+    let refuses = |_| Does::Fails(Code::InvalidArgument);
+    let token = PaymentToken::try_from("tok_12345678".to_owned()).expect("a token");
+    for (token, said) in [(Some(token), "no such token: …"), (None, UNQUOTED)] {
+        let (refused, _, _) = asked_with(token, MINUTE, refuses).await;
+        let Err(Unsettled::Refused { message, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(message, said);
+    }
 }
