@@ -13,6 +13,7 @@ mod refusal;
 mod rules;
 mod schedule;
 mod show;
+mod slots;
 
 pub use feed::{Cursor, Entry, Feed, FeedPosition, Page};
 pub use fold::folded;
@@ -33,3 +34,4 @@ pub use schedule::{START_AHEAD_MAX, Schedule};
 #[cfg(test)]
 pub(crate) use show::tests::show as show_on_sale;
 pub use show::{OrphanRule, ProposalState, Show, ShowInfo, ShowState, ShowType, UnknownName};
+pub use slots::{check_slots, missing_slots};

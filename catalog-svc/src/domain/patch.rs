@@ -81,6 +81,19 @@ impl ShowPatch {
         })
     }
 
+    /// The field by which the show's slots may fall on another day.
+    #[must_use]
+    pub fn new_day(&self) -> Option<&'static str> {
+        let fields = [
+            (self.start_at.is_some(), "start_time"),
+            (self.time_zone.is_some(), "time_zone"),
+            (self.end_at.is_some(), "end_time"),
+        ];
+        fields
+            .into_iter()
+            .find_map(|(is_new, field)| is_new.then_some(field))
+    }
+
     fn check_state(&self, show: &ShowInfo) -> Result<(), Refusal> {
         show.check_not_cancelled()?;
         let opens_elsewhen = self.sales_open_at.is_some() && show.state != ShowState::Draft;

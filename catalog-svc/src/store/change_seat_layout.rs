@@ -10,7 +10,7 @@ use super::proposals::{self, NewProposal};
 use super::rows;
 use super::set_prices::{check_currency, check_fit};
 use super::write_show::{self, WriteShow};
-use crate::domain::{Decided, LayoutId, Refusal, Show, loses_room};
+use crate::domain::{Decided, LayoutId, Refusal, Show, check_slots, loses_room};
 
 /// Gives a show that is not cancelled another layout.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ impl Mutation for ChangeSeatLayout {
         show.check_not_cancelled()?;
         show.check_nothing_pending()?;
         let (layout, seats) = layouts::use_one(transaction, self.layout_id).await?;
+        check_slots(&show, &layout.description, "layout_id")?;
         let present = rows::prices(transaction, self.id).await?;
         let prices = match &self.prices {
             Some(prices) => {

@@ -12,7 +12,10 @@ use super::layouts;
 use super::mutation::Mutation;
 use super::rows::{self, ShowRow};
 use super::set_prices::check_fit;
-use crate::domain::{Layout, NewSeats, NewShow, Refusal, Show, ShowInfo, ShowState, folded};
+use crate::domain::{
+    Layout, NewSeats, NewShow, Refusal, Show, ShowInfo, ShowState, check_slots, folded,
+    missing_slots,
+};
 
 /// How often a new id is drawn. Ids have 48 random bits: among a million shows one draw in
 /// 280 million is taken already.
@@ -36,6 +39,7 @@ impl Mutation for CreateShow {
         }
         let (layout, prices) = seats(transaction, &new.seats, now).await?;
         let mut show = show(new, &layout, now);
+        check(&show, &layout, &new.seats)?;
         for _ in 0..ID_TRIES_MAX {
             show.id = ShowId::generate();
             if let Some(revision) = insert(transaction, &show, prices).await? {
@@ -68,6 +72,22 @@ async fn seats<'a>(
             let layout = layouts::insert(transaction, layout, false, now).await?;
             Ok((layout, prices.description()))
         }
+    }
+}
+
+/// Sees that all slots of the layout come on the show's day.
+fn check(show: &ShowInfo, layout: &Layout, seats: &NewSeats) -> Result<(), Refusal> {
+    if let NewSeats::Of(..) = seats {
+        return check_slots(show, &layout.description, "layout_id");
+    }
+    let mut problems = missing_slots(show, &layout.description);
+    for problem in &mut problems {
+        problem.path.insert_str(0, "layout.");
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid(problems.into()))
     }
 }
 

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::mutation::Mutation;
 use super::rows;
 use super::write_show::{self, WriteShow};
-use crate::domain::{Show, ShowPatch};
+use crate::domain::{Show, ShowPatch, check_slots};
 
 /// Changes fields of a show that is not cancelled.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ impl Mutation for UpdateShow {
         show.check_etag(self.etag.as_deref())?;
         let show = self.patch.apply(show, now)?;
         let show = WriteShow::of(show, now).write(transaction).await?;
-        write_show::whole(transaction, show).await
+        let show = write_show::whole(transaction, show).await?;
+        if let Some(field) = self.patch.new_day() {
+            for layout in show.layouts() {
+                check_slots(&show.info, &layout.description, field)?;
+            }
+        }
+        Ok(show)
     }
 }

@@ -27,6 +27,7 @@ mod schedule;
 mod seat_layouts;
 mod set_prices;
 mod show_life;
+mod slots;
 mod stall;
 mod support;
 mod sweep;

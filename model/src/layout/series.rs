@@ -184,6 +184,25 @@ impl Sequence {
     }
 }
 
+impl Series {
+    /// The minutes of the day at which its slots begin; none if it is not of times.
+    pub fn minutes(&self) -> impl Iterator<Item = u32> + use<> {
+        let times = match self {
+            Self::Times {
+                first,
+                last,
+                step_minutes,
+            } => minute_of(first)
+                .zip(minute_of(last))
+                .zip(usize::try_from(*step_minutes).ok()),
+            _ => None,
+        };
+        times
+            .into_iter()
+            .flat_map(|((from, to), step)| (from..=to).step_by(step.max(1)))
+    }
+}
+
 /// The path of one name of a series below the series.
 pub(super) fn path_of_name(series: &Series, place: u32) -> String {
     match series {
