@@ -6,6 +6,7 @@ mod contention;
 mod crash;
 mod equal;
 mod expiry;
+mod extremes;
 mod feed;
 mod hung;
 mod locked;
