@@ -52,7 +52,9 @@ pub async fn up(
                 sleep(PAUSE * tries).await;
                 tries += 1;
             }
-            Err(error) => return Err(error).context("migrate"),
+            Err(error) => {
+                return Err(error).context("migrate (`migrate doctor` may say what to do)");
+            }
         }
     }
 }

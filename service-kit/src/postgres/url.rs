@@ -10,6 +10,8 @@ const HOSTS_MAX: usize = 8;
 const FORM: &str = "must be as postgres://user:password@host:port/database, with what has a \
                     meaning in a URL percent-encoded (as %40 for @)";
 
+const NO_TLS: &str = "connections to PostgreSQL have no TLS yet";
+
 /// A database's URL. It holds a password, so nothing prints it.
 #[derive(Clone)]
 pub struct DatabaseUrl(pub(super) Config);
@@ -25,6 +27,12 @@ impl DatabaseUrl {
         if text.contains("://") && text.matches('@').count() > 1 {
             return Err(FORM.to_owned());
         }
+        // The driver knows neither; no others of its errors are worth telling apart.
+        for mode in ["sslmode=verify-ca", "sslmode=verify-full"] {
+            if text.contains(mode) {
+                return Err(format!("must not ask for {mode}: {NO_TLS}"));
+            }
+        }
         // The driver's own words may quote a part of the password.
         let config: Config = text.parse().map_err(|_| FORM.to_owned())?;
         let (names, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
@@ -39,10 +47,7 @@ impl DatabaseUrl {
             return Err("must have a port, and an address if any, for each host".to_owned());
         }
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(
-                "must not ask for sslmode=require: connections to PostgreSQL have no TLS yet"
-                    .to_owned(),
-            );
+            return Err(format!("must not ask for sslmode=require: {NO_TLS}"));
         }
         Ok(Self(config))
     }
@@ -94,6 +99,11 @@ mod tests {
             "postgres://svc:secret@host/x postgres://svc:secret@host/x",
         ] {
             let why = DatabaseUrl::parse(text).expect_err(text);
+            assert_eq!(
+                why.contains("TLS"),
+                text.contains("sslmode"),
+                "{text}: {why}"
+            );
             assert!(
                 why.starts_with("must ") && !why.contains("secret"),
                 "{text}: {why}"
