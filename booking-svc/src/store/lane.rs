@@ -8,6 +8,7 @@
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
 //! no effect; a caller that goes away does not stop a transaction.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use futures_util::{FutureExt as _, join};
 use service_kit::cause;
 use service_kit::postgres::Database;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::batch::{Answer, Batch, LaneError, Trouble, Waiting};
 use super::contention::ContentionQueue;
@@ -27,6 +29,10 @@ use super::rejection_budget::{RejectionBudget, RejectionLimits};
 use super::steps::{Begun, Left, STEP_TIMEOUT, Shared, begin, run_at_once, settle, step, write};
 use super::transact::Connection;
 use crate::domain::Order;
+
+/// How long lanes go on once nobody can wait for an answer any more, and nobody can ask for one. What
+/// they are at takes milliseconds, unless the database hangs.
+const DESERTED_MAX: Duration = Duration::from_secs(1);
 
 /// How lanes work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +59,12 @@ pub struct Lanes {
 struct Entrance {
     queue: Arc<Queue<Waiting>>,
     contention: Arc<ContentionQueue>,
+    deserted: CancellationToken,
 }
 
 impl Drop for Entrance {
     fn drop(&mut self) {
+        self.deserted.cancel();
         self.queue.close();
         self.contention.close();
     }
@@ -65,7 +73,7 @@ impl Drop for Entrance {
 impl Lanes {
     /// The way into lanes; and the lanes, with the worker that goes on with what they find locked, to be
     /// run as tasks, each with its name. They end when the last clone of the value is dropped and their
-    /// queue is empty.
+    /// queue is empty, or a little later if the database hangs.
     #[must_use]
     pub fn new(
         terms: LaneTerms,
@@ -86,12 +94,20 @@ impl Lanes {
             desk: Desk::new(Arc::clone(&contention)),
             shared: Arc::clone(&shared),
         };
-        let mut tasks = vec![("contention worker", lane().retry_contended().boxed())];
+        let deserted = CancellationToken::new();
+        let work = lane().retry_contended();
+        let work = while_wanted(work, deserted.clone()).boxed();
+        let mut tasks = vec![("contention worker", work)];
         for _ in 0..terms.count.max(1) {
-            let lane = lane().run(Arc::clone(&queue), queue.serve());
-            tasks.push(("commit worker", lane.boxed()));
+            let work = lane().run(Arc::clone(&queue), queue.serve());
+            let work = while_wanted(work, deserted.clone()).boxed();
+            tasks.push(("commit worker", work));
         }
-        let entrance = Arc::new(Entrance { queue, contention });
+        let entrance = Arc::new(Entrance {
+            queue,
+            contention,
+            deserted,
+        });
         (Self { entrance }, tasks)
     }
 
@@ -109,6 +125,19 @@ impl Lanes {
             Err(NotQueued::Full) => Err(LaneError::Overloaded),
             Err(NotQueued::Closed) => Err(LaneError::ShuttingDown),
         }
+    }
+}
+
+/// Runs a lane until it has run dry. Once the way into the lanes is gone nobody waits for an answer,
+/// and to cut off what it is at is as safe as a crash is.
+async fn while_wanted(work: impl Future<Output = ()>, deserted: CancellationToken) {
+    let over = async {
+        deserted.cancelled().await;
+        sleep(DESERTED_MAX).await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = over => tracing::warn!("the database hangs; a transaction that nobody waits for is given up"),
     }
 }
 
@@ -131,7 +160,7 @@ impl Lane {
             let Some(turn) = turn else { return };
             let mut batch = self.desk.next(&turn);
             if !batch.pause().is_zero() {
-                tokio::time::sleep(batch.pause()).await;
+                sleep(batch.pause()).await;
             }
             batch.retain_wanted();
             if batch.is_empty() {
@@ -164,7 +193,7 @@ impl Lane {
                 return;
             };
             if !batch.pause().is_zero() {
-                tokio::time::sleep(batch.pause()).await;
+                sleep(batch.pause()).await;
             }
             batch.retain_wanted();
             self.connect().await;

@@ -279,11 +279,18 @@ async fn a_service_with_nothing_under_way_stops_though_the_database_hangs() {
     let server = OwnServer::start().await;
     let mut system = System::start_on(server.database().await, 1).await;
     let id = system.a_show(10).await;
-    reserve(&mut system.booking_client(), &id, &["A-1"], "ann")
-        .await
-        .expect("free");
+    // So that no look-up of the show is in the way of what comes.
+    work_again(&system, &id, 2..10).await;
+    let held = reserve(&mut system.booking_client(), &id, &["A-1"], "ann").await;
+    let held = held.expect("free").booking_id;
     server.freeze();
-    // What they do by themselves waits for the database by then.
+    // The callers of these leave; what was begun for them hangs.
+    let mut client = system.booking_client();
+    let left = timeout(CALL_MAX, confirm(&mut client, &held)).await;
+    assert!(left.is_err(), "no answer: {left:?}");
+    let left = timeout(CALL_MAX, system.catalog_client().create_show(show(3))).await;
+    assert!(!matches!(left, Ok(Ok(_))), "no show: {left:?}");
+    // What they do by themselves waits for the database by then, too.
     noticed(&system, false).await;
     for process in [
         &mut system.workers[0],
