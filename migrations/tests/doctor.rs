@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use migrations::{Passwords, SERVICE_ROLES};
-use system_tests::postgres::{OWNER, OwnServer, TestDatabase, empty_database};
+use system_tests::postgres::{self, OWNER, OwnServer, TestDatabase, empty_database};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// An ephemeral server has neither of its own accord.
@@ -196,4 +196,18 @@ async fn a_database_without_public_is_migrated() {
     let (_, lines) = doctor(&database.url("booking_svc"));
     assert_says(&lines, "OK", "schema: version");
     assert_says(&lines, "OK", "pg_trgm: it is in schema ticketing");
+}
+
+#[tokio::test]
+async fn what_an_older_schema_lacks_is_left_to_up() {
+    let database = postgres::database().await;
+    let older = "DELETE FROM public._sqlx_migrations WHERE version > 12;
+        REVOKE UPDATE ON catalog.shows FROM catalog_svc";
+    execute(&database, older).await;
+    let (code, lines) = doctor(&database.url(OWNER));
+    assert_eq!(code, Some(1), "{lines:#?}");
+    assert_says(&lines, "FAIL", "schema: version 12");
+    assert_says(&lines, "SKIP", "roles: their settings and privileges");
+    let roles = lines.iter().filter(|line| line.starts_with("FAIL  roles"));
+    assert_eq!(roles.count(), 0, "{lines:#?}");
 }

@@ -1,7 +1,7 @@
 //! The services' roles: that they are there, with their settings and privileges. A database that
 //! is restored on another server comes without them.
 
-use service_kit::postgres::{FIND_VERSIONS, first_value, schema_version};
+use service_kit::postgres::{FIND_VERSIONS, SCHEMA_VERSION, first_value, schema_version};
 use tokio_postgres::{Client, Error};
 
 use super::{Findings, rows};
@@ -46,7 +46,16 @@ const FIND: &str = "
 
 pub(super) async fn check(client: &Client, findings: &mut Findings) -> Result<(), Error> {
     let found: Vec<[String; 3]> = rows(client, FIND).await?;
-    let is_migrated = schema_version(client).await? > 0;
+    let version = schema_version(client).await?;
+    if version > 0 && version < SCHEMA_VERSION {
+        // What an older schema lacks is not for anybody to grant by hand.
+        findings.skip(
+            SUBJECT,
+            "their settings and privileges: `migrate up` brings them up to date first",
+        );
+        return Ok(());
+    }
+    let is_migrated = version > 0;
     for role in SERVICE_ROLES {
         let Some([_, can_login, settings]) = found.iter().find(|[name, ..]| name == role) else {
             match is_migrated {
