@@ -29,6 +29,14 @@ const NAME: &str = "catalog-svc";
 /// what clients take by default; layouts and prices of earlier releases may be larger.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
+/// The methods whose requests have layouts or prices.
+const LARGE_REQUESTS: &[&str] = &[
+    "/ticketing.catalog.v1.CatalogService/CreateSeatLayout",
+    "/ticketing.catalog.v1.CatalogService/CreateShow",
+    "/ticketing.catalog.v1.CatalogService/ChangeSeatLayout",
+    "/ticketing.catalog.v1.CatalogService/SetPrices",
+];
+
 /// What it serves, by full name: to anybody, and to other services of the installation.
 const SERVICES: &[&str] = &[
     catalog_service_server::SERVICE_NAME,
@@ -74,8 +82,8 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let public = health.listing(&SERVICES[..1]);
     let internal = health.listing(&SERVICES[1..]);
     let (args, listener) = (&config.server, listeners.public);
-    let public = server::serve(args, listener, service, &public, &shutdown);
-    let internal = server::serve(args, listeners.internal, feed, &internal, &shutdown);
+    let public = server::serve(args, listener, service, LARGE_REQUESTS, &public, &shutdown);
+    let internal = server::serve(args, listeners.internal, feed, &[], &internal, &shutdown);
     // One that fails has the other stop too.
     let serving = async {
         let (public, internal) = join!(public, internal);

@@ -49,7 +49,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         shutdown: shutdown.clone(),
     };
     let service = ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    let serving = server::serve(&config.server, listener, service, &[], &health, &shutdown);
     tasks.run(serving).await
 }
 

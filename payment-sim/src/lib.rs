@@ -42,6 +42,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
     let provider = Provider::new(books, shutdown.soft.clone());
     let service = PaymentProviderServer::new(provider).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let serving = server::serve(&config.server, listener, service, &health, &shutdown);
+    let serving = server::serve(&config.server, listener, service, &[], &health, &shutdown);
     tasks.run(serving).await
 }

@@ -51,6 +51,16 @@ pub struct ServerArgs {
     #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_peer_max: u32,
 
+    /// The most MiB of requests that have not come whole; what is over it is refused with
+    /// UNAVAILABLE
+    #[arg(long, env = "TICKETING_REQUEST_MIB_MAX", default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    pub request_mib_max: u16,
+
+    /// The most MiB of answers that clients have not read; large ones wait for it, others are
+    /// refused with UNAVAILABLE
+    #[arg(long, env = "TICKETING_ANSWER_MIB_MAX", default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u16).range(12..=10_000))]
+    pub answer_mib_max: u16,
+
     /// How long a connection may be without a call before it is closed
     #[arg(long, env = "TICKETING_CONNECTION_IDLE_MAX", default_value = "15m", value_name = "DURATION", value_parser = duration_of::<1, 86_400>)]
     pub connection_idle_max: Duration,

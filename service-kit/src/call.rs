@@ -4,14 +4,13 @@
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tracing::Instrument as _;
@@ -19,6 +18,8 @@ use uuid::Uuid;
 
 use crate::api_error::ApiError;
 use crate::connection::Connection;
+use crate::server::shape::Shapes;
+use crate::server::{Answer, Answering, MESSAGE_BYTES_MAX, request as body_of};
 use crate::{outcome, tally};
 
 tokio::task_local! {
@@ -34,6 +35,11 @@ const REQUEST_ID_CHARS_MAX: usize = 64;
 /// What of a caller's deadline is kept for the answer's way back: nothing is begun that the
 /// caller would not hear of.
 const WAY_BACK: Duration = Duration::from_millis(2);
+/// The calls of a connection at once while the answers that nobody reads are many.
+const CALLS_WHEN_CROWDED: u32 = 16;
+/// The calls with a large request that go on at once. Decoded, a layout takes several times its
+/// bytes; while they wait for their turn, calls hold no more than these.
+const LARGE_CALLS_MAX: usize = 4;
 
 /// What a handler can know of its call beside the request; in the extensions of each.
 #[derive(Debug, Clone)]
@@ -83,7 +89,7 @@ pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
 }
 
 /// What answers calls within the layer.
-pub(crate) trait Inner {
+pub(crate) trait Inner: Send + Sync + 'static {
     /// An answer that is being made.
     type Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static;
 
@@ -95,11 +101,13 @@ pub(crate) trait Inner {
 #[derive(Debug)]
 pub(crate) struct Calls<S> {
     inner: S,
-    under_way: Arc<Semaphore>,
+    under_way: Semaphore,
+    /// Turns of calls with large requests.
+    large: Semaphore,
     timeout: Duration,
+    large_methods: &'static [&'static str],
+    shapes: Shapes,
 }
-
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// Whether a request is a call of the contract; what is not belongs to gRPC itself.
 pub(crate) fn is_ours<T>(request: &Request<T>) -> bool {
@@ -107,17 +115,30 @@ pub(crate) fn is_ours<T>(request: &Request<T>) -> bool {
 }
 
 impl<S: Inner> Calls<S> {
-    /// At most `calls_max` calls at once in the process, none longer than `timeout`.
-    pub(crate) fn new(inner: S, calls_max: u32, timeout: Duration) -> Self {
+    /// At most `calls_max` calls at once in the process, none longer than `timeout`. The methods
+    /// whose requests may be large are named by their paths.
+    pub(crate) fn new(
+        inner: S,
+        calls_max: u32,
+        timeout: Duration,
+        large_methods: &'static [&'static str],
+    ) -> Self {
         Self {
             inner,
-            under_way: Arc::new(Semaphore::new(calls_max as usize)),
+            under_way: Semaphore::new(calls_max as usize),
+            large: Semaphore::new(LARGE_CALLS_MAX),
             timeout,
+            large_methods,
+            shapes: if large_methods.is_empty() {
+                Shapes::default()
+            } else {
+                Shapes::of_contract()
+            },
         }
     }
 
     pub(crate) fn call(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         connection: &Arc<Connection>,
     ) -> Answering {
@@ -129,37 +150,65 @@ impl<S: Inner> Calls<S> {
         let callers = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(WAY_BACK))
             .filter(|timeout| *timeout < self.timeout);
-        let time_left = callers.unwrap_or(self.timeout);
-        let deadline = Instant::now() + time_left;
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Context {
+        let deadline = Instant::now() + callers.unwrap_or(self.timeout);
+        let (calls, connection) = (Arc::clone(self), Arc::clone(connection));
+        let answering = async move {
+            let unanswered = Unanswered;
+            let answered = calls.answer(request, &connection, deadline).await;
+            let response = answered.unwrap_or_else(refusal);
+            std::mem::forget(unanswered);
+            let method = method.as_ref().map_or("", |method| method.path());
+            let response = outcome::finish(response, method, callers.is_some());
+            Ok(Answer::new(response, &connection))
+        };
+        Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
+    }
+
+    /// Answers a call once its request is whole. Until then it has no place.
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+        deadline: Instant,
+    ) -> Result<Response<Body>, ApiError> {
+        if deadline <= Instant::now() {
+            return Err(ApiError::deadline_exceeded());
+        }
+        let answers = connection.answers();
+        if answers.is_crowded() && (answers.holds_much() || connection.open() > CALLS_WHEN_CROWDED)
+        {
+            let full = ApiError::overloaded("there are too many answers that were not read");
+            tally::count("ANSWERS_UNREAD");
+            return Err(full.as_callers_doing());
+        }
+        let (mut head, body) = request.into_parts();
+        let bytes_max = if self.large_methods.contains(&head.uri.path()) {
+            MESSAGE_BYTES_MAX
+        } else {
+            body_of::BYTES_MAX
+        };
+        let body = body_of::whole(body, bytes_max, connection.requests(), deadline).await?;
+        let late = |_| ApiError::deadline_exceeded();
+        let _turn = if body.is_large() {
+            // It is never closed.
+            let turn = timeout_at(deadline, self.large.acquire()).await;
+            body.check(|message| self.shapes.allows(head.uri.path(), message))?;
+            turn.map_err(late)?.ok()
+        } else {
+            None
+        };
+        let Ok(_place) = self.under_way.try_acquire() else {
+            let full = "the server has too many calls under way";
+            return Err(ApiError::overloaded(full));
+        };
+        head.extensions.insert(Context {
             deadline,
             connection: Arc::clone(connection),
         });
-
-        let permit = Arc::clone(&self.under_way).try_acquire_owned();
-        // The inner service only builds its future here; it runs when it is polled.
-        let inner = permit.is_ok().then(|| self.inner.call(request));
-        let answering = async move {
-            let unanswered = Unanswered;
-            let response = match inner {
-                None => refusal(ApiError::overloaded(
-                    "the server has too many calls under way",
-                )),
-                Some(_) if time_left.is_zero() => refusal(ApiError::deadline_exceeded()),
-                Some(inner) => {
-                    match tokio::time::timeout_at(deadline, outcome::caught(inner)).await {
-                        Ok(Ok(response)) => response,
-                        Err(_) => refusal(ApiError::deadline_exceeded()),
-                    }
-                }
-            };
-            drop(permit);
-            std::mem::forget(unanswered);
-            let method = method.as_ref().map_or("", |method| method.path());
-            Ok(outcome::finish(response, method, callers.is_some()))
-        };
-        Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
+        let request = Request::from_parts(head, Body::new(body));
+        let answering = outcome::caught(self.inner.call(request));
+        let Ok(response) = timeout_at(deadline, answering).await.map_err(late)?;
+        Ok(response)
     }
 }
 

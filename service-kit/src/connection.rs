@@ -1,7 +1,10 @@
 //! What is known of a client's connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::server::{ConnectionBytes, Part, Rooms};
 
 /// A connection of a client; every call knows its own.
 ///
@@ -14,15 +17,17 @@ pub struct Connection {
     ended: AtomicU32,
     /// Its streams of health and reflection.
     beside: AtomicU32,
+    bytes: ConnectionBytes,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr) -> Self {
+    pub(crate) fn new(peer: SocketAddr, bytes: ConnectionBytes) -> Self {
         Self {
             peer,
             begun: AtomicU32::new(0),
             ended: AtomicU32::new(0),
             beside: AtomicU32::new(0),
+            bytes,
         }
     }
 
@@ -30,6 +35,26 @@ impl Connection {
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// What it has sent of calls that are not whole.
+    pub(crate) fn requests(&self) -> &Arc<Part> {
+        &self.bytes.requests
+    }
+
+    /// The same of questions to health.
+    pub(crate) fn questions(&self) -> &Arc<Part> {
+        &self.bytes.questions
+    }
+
+    /// What it has not read of answers that need no room.
+    pub(crate) fn answers(&self) -> &Arc<Part> {
+        &self.bytes.answers
+    }
+
+    /// Its rooms for large answers.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.bytes.rooms
     }
 
     pub(crate) fn begin_stream(&self) {

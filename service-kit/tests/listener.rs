@@ -31,7 +31,7 @@ async fn a_listener_that_fails_ends_the_serving_and_the_process_with_it() {
     let health = Health::new(&[]);
     let shutdown = Shutdown::default();
     let service = HealthServer::new(HealthService::from_health_reporter(HealthReporter::new()));
-    let serving = server::serve(&args, listener, service, &health, &shutdown);
+    let serving = server::serve(&args, listener, service, &[], &health, &shutdown);
     let served = tokio::time::timeout(Duration::from_secs(10), serving).await;
     let error = served.expect("it ends").expect_err("it has failed");
     let text = error.to_string();

@@ -74,7 +74,7 @@ async fn call_what_panics() {
     let args = Cli::parse_from(["panics"]).server;
     tokio::spawn(async move {
         let service = ExpiryServiceServer::new(Panics);
-        server::serve(&args, listener, service, &health, &Shutdown::default()).await
+        server::serve(&args, listener, service, &[], &health, &Shutdown::default()).await
     });
     let mut client = ExpiryServiceClient::connect(url).await.expect("it listens");
 

@@ -335,12 +335,36 @@ impl Process {
     /// If it does not run, or not on Linux.
     #[must_use]
     pub fn memory(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most that it had since [`Self::forget_peak`].
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not on Linux.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Begins again to look for the most memory that it has.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or not on Linux.
+    pub fn forget_peak(&self) {
+        let path = format!("/proc/{}/clear_refs", self.id());
+        std::fs::write(path, "5").expect("a process of Linux, and ours");
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.id());
         let status = std::fs::read_to_string(path).expect("a process of Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
-        kib.expect("VmRSS in KiB") * 1024
+        kib.expect("a size in KiB") * 1024
     }
 
     /// The time of processors that it has used.

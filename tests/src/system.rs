@@ -86,7 +86,7 @@ impl System {
     /// A client on a connection of its own, which comes back after the service does.
     #[must_use]
     pub fn catalog_client(&self) -> CatalogServiceClient<Channel> {
-        CatalogServiceClient::new(channel(&self.catalog))
+        catalog_client_of(&self.catalog)
     }
 
     /// A client on a connection of its own, which comes back after the service does.
@@ -195,6 +195,12 @@ async fn start_worker_with(database: &TestDatabase, arguments: &[&str]) -> Proce
 #[must_use]
 pub fn booking_client_of(process: &Process) -> BookingServiceClient<Channel> {
     BookingServiceClient::new(channel(process))
+}
+
+/// A client of a catalog-svc, on a connection of its own.
+#[must_use]
+pub fn catalog_client_of(process: &Process) -> CatalogServiceClient<Channel> {
+    CatalogServiceClient::new(channel(process))
 }
 
 fn channel(process: &Process) -> Channel {

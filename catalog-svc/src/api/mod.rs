@@ -25,12 +25,14 @@ mod set_prices;
 mod update_show;
 mod watch_shows;
 mod watcher;
+mod whole;
 
 use std::sync::Arc;
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::catalog_service_server::CatalogService;
 use service_kit::call::Deadline;
+use service_kit::server::Rooms;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -117,8 +119,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::GetShowRequest>,
     ) -> Result<Response<pb::GetShowResponse>, Status> {
-        let answer = get_show::handle(self, request.into_inner()).await?;
-        Ok(Response::new(answer))
+        Ok(get_show::handle(self, request).await?)
     }
 
     async fn batch_get_shows(
@@ -215,7 +216,8 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::WatchShowsRequest>,
     ) -> Result<Response<Self::WatchShowsStream>, Status> {
-        let entries = watch_shows::handle(self, request.into_inner()).await?;
-        Ok(Response::new(entries))
+        let rooms = Rooms::of(&request);
+        let entries = watch_shows::handle(self, request.into_inner(), rooms).await?;
+        Ok(entries.respond())
     }
 }

@@ -1,6 +1,7 @@
 //! WatchShows, and what it shares with FollowShows: the stream that a reader reads, and its
 //! admission.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,13 +9,14 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::watch_shows_response::Change;
+use service_kit::server::{BoundsItself, Room, Rooms};
 use service_kit::{ApiError, call, outcome};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Response, Status};
 use tracing::Instrument as _;
 
-use super::watcher::{FeedMessage, WatchLimits, Watcher};
+use super::watcher::{FeedMessage, Sent, WatchLimits, Watcher};
 use super::{CatalogApi, convert};
 use crate::domain::{Cursor, Entry, FeedPosition};
 use crate::store::{Reader, Store, StoreError};
@@ -29,15 +31,29 @@ const ENTRIES_WAITING_MAX: usize = 1;
 /// resume from the last one that it has.
 #[derive(Debug)]
 pub struct Entries<M> {
-    entries: mpsc::Receiver<M>,
+    entries: mpsc::Receiver<Sent>,
     /// None after the end.
     end: Option<oneshot::Receiver<Status>>,
+    /// The room of the entry that the reader has not taken yet.
+    in_hand: Option<Arc<Room>>,
+    messages: PhantomData<fn() -> M>,
+}
+
+impl<M> Entries<M> {
+    /// The answer that they are. It needs no room of the server: it has one for each page.
+    pub(super) fn respond(self) -> Response<Self> {
+        let mut response = Response::new(self);
+        response.extensions_mut().insert(BoundsItself);
+        response
+    }
 }
 
 /// What a stream is made of.
 pub(super) struct Opening {
     pub(super) store: Arc<Store>,
     pub(super) reader: Reader,
+    /// For what it holds of large shows.
+    pub(super) rooms: Rooms,
     pub(super) newest: watch::Receiver<i64>,
     pub(super) limits: WatchLimits,
     /// A place for each stream.
@@ -48,6 +64,7 @@ pub(super) struct Opening {
 pub(super) async fn handle(
     api: &CatalogApi,
     request: pb::WatchShowsRequest,
+    rooms: Rooms,
 ) -> Result<Entries<pb::WatchShowsResponse>, ApiError> {
     let after = request.after_revision;
     if after < 0 {
@@ -59,6 +76,7 @@ pub(super) async fn handle(
     let opening = Opening {
         store: Arc::clone(&api.store),
         reader: Reader::Public,
+        rooms,
         newest: api.newest.subscribe(),
         limits: api.limits,
         places: Arc::clone(&api.streams),
@@ -91,6 +109,7 @@ impl Opening {
         let watcher = Watcher {
             store: self.store,
             reader: self.reader,
+            rooms: self.rooms,
             newest: self.newest,
             limits: self.limits,
             stop: self.stop,
@@ -108,6 +127,8 @@ impl Opening {
         Ok(Entries {
             entries,
             end: Some(end),
+            in_hand: None,
+            messages: PhantomData,
         })
     }
 }
@@ -134,10 +155,12 @@ impl FeedMessage for pb::WatchShowsResponse {
     }
 }
 
-impl<M: Send + 'static> Stream for Entries<M> {
+impl<M: FeedMessage> Stream for Entries<M> {
     type Item = Result<M, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // It is asked for more once the last one was taken, but for its last piece.
+        self.in_hand = None;
         let Some(end) = &mut self.end else {
             return Poll::Ready(None);
         };
@@ -148,7 +171,13 @@ impl<M: Send + 'static> Stream for Entries<M> {
             return Poll::Ready(Some(Err(status)));
         }
         match self.entries.poll_recv(cx) {
-            Poll::Ready(Some(entry)) => Poll::Ready(Some(Ok(entry))),
+            Poll::Ready(Some(Sent { entry, at, room })) => {
+                self.in_hand = room;
+                Poll::Ready(Some(Ok(match entry {
+                    Some(entry) => M::entry(&entry, at),
+                    None => M::bookmark(at),
+                })))
+            }
             // The task is about to send the end, which wakes us.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }

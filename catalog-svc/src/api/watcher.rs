@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service_kit::ApiError;
+use service_kit::server::{Room, Rooms};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::whole;
 use crate::domain::{Cursor, Entry, FeedPosition};
 use crate::store::{Reader, Store, StoreError};
 
@@ -40,7 +42,7 @@ pub(super) trait FeedMessage: Sized + Send + 'static {
 }
 
 /// Feeds one reader.
-pub(super) struct Watcher<M> {
+pub(super) struct Watcher {
     pub(super) store: Arc<Store>,
     pub(super) reader: Reader,
     /// Wakes it at new revisions.
@@ -49,10 +51,23 @@ pub(super) struct Watcher<M> {
     pub(super) stop: CancellationToken,
     /// The timeline that the reader is on.
     pub(super) timeline: Uuid,
-    pub(super) messages: mpsc::Sender<M>,
+    /// For its pages of large shows.
+    pub(super) rooms: Rooms,
+    pub(super) messages: mpsc::Sender<Sent>,
 }
 
-impl<M: FeedMessage> Watcher<M> {
+/// What is sent to a reader. It becomes a message when the reader takes it, as that is several
+/// times as large.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// None is a bookmark.
+    pub(super) entry: Option<Entry>,
+    pub(super) at: FeedPosition,
+    /// The room of its page.
+    pub(super) room: Option<Arc<Room>>,
+}
+
+impl Watcher {
     /// Feeds the reader until something ends it, and returns what.
     pub(super) async fn run(mut self, after: i64) -> ApiError {
         let (stop, messages) = (self.stop.clone(), self.messages.clone());
@@ -91,15 +106,19 @@ impl<M: FeedMessage> Watcher<M> {
     /// Sends all that was written after `cursor`, and returns up to where that is.
     async fn catch_up(&mut self, mut cursor: i64) -> Result<i64, ApiError> {
         loop {
-            let page = self.store.feed_page(self.reader, cursor).await?;
+            let read = async || Ok(self.store.feed_page(self.reader, cursor).await?);
+            // The reader has not taken the page before, or others have not taken theirs.
+            let until = Instant::now() + self.limits.reader_patience;
+            let (page, room) = whole::page(&self.rooms, until, read).await?;
+            let room = room.map(Arc::new);
             let FeedPosition { revision, timeline } = page.newest;
             if timeline != self.timeline {
                 self.go_on_on(timeline, cursor).await?;
             }
-            // An entry is given up as it is converted, so that the page is in memory once.
+            // An entry is given up as it is sent, so that the page is in memory once.
             for entry in page.entries {
                 cursor = entry.revision();
-                self.send(M::entry(&entry, self.at(cursor))).await?;
+                self.send(cursor, Some(entry), room.clone()).await?;
             }
             if page.up_to > cursor {
                 cursor = page.up_to;
@@ -127,7 +146,7 @@ impl<M: FeedMessage> Watcher<M> {
     }
 
     async fn bookmark(&self, cursor: i64) -> Result<(), ApiError> {
-        self.send(M::bookmark(self.at(cursor))).await
+        self.send(cursor, None, None).await
     }
 
     fn at(&self, revision: i64) -> FeedPosition {
@@ -137,8 +156,14 @@ impl<M: FeedMessage> Watcher<M> {
         }
     }
 
-    async fn send(&self, message: M) -> Result<(), ApiError> {
-        let sending = self.messages.send(message);
+    async fn send(
+        &self,
+        revision: i64,
+        entry: Option<Entry>,
+        room: Option<Arc<Room>>,
+    ) -> Result<(), ApiError> {
+        let at = self.at(revision);
+        let sending = self.messages.send(Sent { entry, at, room });
         match tokio::time::timeout(self.limits.reader_patience, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ApiError::shutting_down()),

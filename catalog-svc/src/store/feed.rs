@@ -11,9 +11,9 @@ use crate::domain::{Cursor, Entry, Feed, FeedPosition, Page, Show};
 
 /// The most shows of a page.
 const PAGE_SHOWS_MAX: i64 = 16;
-/// A page ends with the show that fills it to this many seats: large layouts come a few at a
-/// time, since a stream holds its page in memory for as long as its reader takes.
-const PAGE_SEATS: i64 = 100_000;
+/// A page ends with the show that fills it to this many seats: large layouts come one at a time,
+/// since a stream holds its page in memory for as long as its reader takes.
+const PAGE_SEATS: i64 = 20_000;
 
 impl Store {
     /// The feed as the primary has it now, and whether it ever had this cursor.

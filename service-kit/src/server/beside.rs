@@ -13,14 +13,15 @@ use http::{HeaderMap, Request};
 use http_body::Frame;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service as _;
 
-use super::dispatch::Answering;
+use super::answer::{Answer, Answering};
+use super::{QUESTION_BYTES_MAX, request as body_of};
 use crate::api_error::ApiError;
 use crate::connection::Connection;
 use crate::{call, outcome};
@@ -80,29 +81,39 @@ impl Beside {
         };
         let Some(place) = place else {
             let full = ApiError::overloaded("there are too many streams of this kind");
-            return Box::pin(std::future::ready(Ok(call::refusal(full))));
+            let refusal = Answer::new(call::refusal(full), connection);
+            return Box::pin(std::future::ready(Ok(refusal)));
         };
         let mut place = Some(place);
-        let request = request.map(|body| {
-            if reflects {
-                Body::new(Questions::new(body, place.take(), self.stop.clone()))
-            } else {
-                Body::new(body)
-            }
-        });
-        let answering = self.routes.clone().call(request);
-        let stop = self.stop.clone();
+        let (mut routes, stop) = (self.routes.clone(), self.stop.clone());
+        let connection = Arc::clone(connection);
         Box::pin(async move {
-            let answered = tokio::time::timeout(ANSWER_MAX, outcome::caught(answering)).await;
-            let answer = match answered {
+            let deadline = Instant::now() + ANSWER_MAX;
+            let (head, body) = request.into_parts();
+            let body = if reflects {
+                Ok(Body::new(Questions::new(body, place.take(), stop.clone())))
+            } else {
+                let questions = connection.questions();
+                let whole = body_of::whole(body, QUESTION_BYTES_MAX, questions, deadline).await;
+                whole.map(Body::new)
+            };
+            let answer = match body {
+                Ok(body) => {
+                    let answering = routes.call(Request::from_parts(head, body));
+                    timeout_at(deadline, outcome::caught(answering)).await
+                }
+                Err(refused) => Ok(Ok(call::refusal(refused.into()))),
+            };
+            let answer = match answer {
                 Ok(Ok(answer)) => answer,
                 Err(_) => call::refusal(ApiError::deadline_exceeded()),
             };
-            Ok(if watches {
+            let answer = if watches {
                 answer.map(|body| Body::new(UntilStop::new(body, place, stop)))
             } else {
                 answer
-            })
+            };
+            Ok(Answer::new(answer, &connection))
         })
     }
 }

@@ -1,8 +1,7 @@
 //! Where each request of a connection goes.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::Either;
@@ -13,6 +12,7 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::Service;
 
+use super::answer::{Answer, Answering};
 use super::beside::Beside;
 use super::http::refusal;
 use crate::api_error::ApiError;
@@ -54,13 +54,9 @@ pub(super) struct Dispatch<S> {
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Services<S> {
-    pub(super) calls: Calls<Front<S>>,
+    pub(super) calls: Arc<Calls<Front<S>>>,
     pub(super) beside: Beside,
 }
-
-/// An answer that is being made.
-pub(super) type Answering =
-    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<S> Dispatch<S> {
     pub(super) fn new(
@@ -74,20 +70,24 @@ impl<S> Dispatch<S> {
             services,
         }
     }
+
+    fn answer(&self, response: Response<Body>) -> Answering {
+        Box::pin(ready(Ok(Answer::new(response, &self.connection))))
+    }
 }
 
 impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> for Dispatch<S> {
-    type Response = Response<Body>;
+    type Response = Response<Answer>;
     type Error = Infallible;
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         if let Some(refusal) = refusal(&request) {
-            return Box::pin(ready(Ok(refusal)));
+            return self.answer(refusal);
         }
         if self.health_alone && !Beside::is_health_check(&request) {
             let full = ApiError::overloaded("the server has too many connections");
-            return Box::pin(ready(Ok(call::refusal(full))));
+            return self.answer(call::refusal(full));
         }
         if call::is_ours(&request) {
             self.services.calls.call(request, &self.connection)

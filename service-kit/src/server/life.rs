@@ -5,9 +5,10 @@
 //! are finished. A connection without a call is then cut off after [`LINGER`], whatever the
 //! client does, so that a silent one does not hold up a stop.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::rt::Executor;
@@ -18,18 +19,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 
+use super::answer::{Pace, Patience, Reading};
 use super::dispatch::{Dispatch, GrpcService};
 use super::places::{Place, Places};
 use crate::connection::Connection;
+use crate::tally;
 
 /// The calls at once on one connection. A client with more waits, or opens another one.
 const STREAMS_MAX: u32 = 256;
-/// What a client may send of one body before it is read: most are smaller, and 4 MiB take
-/// 16 round trips.
-const STREAM_WINDOW: u32 = 256 * 1024;
-/// The same of all bodies of a connection. They are read as they come, so this is there once
-/// for each connection at the worst, and while the process is busy.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What a client may send of one body, and of all bodies of a connection, before it is read. They
+/// are read as they come, and counted then: this is there beside what is counted while the process
+/// is busy. HTTP/2's implementation allows small frames in proportion to the second one, and ends a
+/// connection with more: it must do for a frame of each stream.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// The least that HTTP/2 allows: what is written to a connection takes turns by the frame.
 const FRAME_BYTES_MAX: u32 = 16 * 1024;
 /// Tokens and trace ids are in headers; a call has well under 2 KiB of them.
@@ -45,6 +48,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a connection is looked at: often enough for the times below, and seldom enough
 /// that ten thousand of them cost nothing.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a connection is seen with something to read, none of which it takes: for 10 s.
+const UNREAD_LOOKS_MAX: u32 = 5;
 /// How long a client may take to its first call, handshakes included.
 const FIRST_CALL_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may be without a call where others need its place.
@@ -140,7 +145,22 @@ where
         let open = Open::new(&self.0);
         tokio::spawn(async move {
             let _open = open;
-            stream.await;
+            let mut stream = pin!(stream);
+            let mut patience = None;
+            poll_fn(|cx| {
+                let polled = stream.as_mut().poll(cx);
+                // Whatever comes of the stream: on this thread another one is polled next.
+                if let Some(pace) = Pace::begun() {
+                    patience = Some(Patience::new(pace));
+                }
+                if polled.is_ready() {
+                    return Poll::Ready(());
+                }
+                // Dropped, it is reset, and what it holds is gone.
+                let patience = patience.as_mut();
+                patience.map_or(Poll::Pending, |patience| patience.poll_end(cx))
+            })
+            .await;
         });
     }
 }
@@ -171,6 +191,7 @@ pub(super) struct Life {
     /// When it was last seen with a call, or began to close.
     busy_at: Instant,
     begun: u32,
+    reading: Reading,
     closing: bool,
     look_at: Instant,
 }
@@ -194,6 +215,7 @@ impl Life {
             age_max: terms.age_max.mul_f64(0.9 + 0.2 * chance),
             busy_at: now,
             begun: 0,
+            reading: Reading::default(),
             closing: false,
             look_at: now + LOOK_INTERVAL,
         }
@@ -214,6 +236,13 @@ impl Life {
         if begun != self.begun || connection.open() > 0 {
             self.begun = begun;
             self.busy_at = now;
+        }
+        if self
+            .reading
+            .has_stopped(connection.answers(), UNREAD_LOOKS_MAX)
+        {
+            tally::count("CONNECTION_UNREAD");
+            return Verdict::Ends;
         }
         let idle = now.saturating_duration_since(self.busy_at);
         if self.closing {

@@ -2,42 +2,119 @@
 //!
 //! `accept` takes connections as far as `places` allows; `life` serves each, and decides when it
 //! has to close; `dispatch` leads its requests: what is no gRPC to `http`, health and reflection to
-//! `beside`, calls to [`crate::call`].
+//! `beside`, calls to [`crate::call`]. What clients may have the process hold is bounded by
+//! `budget`: in `request` what they send, in `answer` and `room` what they do not read.
 
 mod accept;
+mod answer;
 mod beside;
+mod budget;
 mod dispatch;
 mod http;
 mod life;
 mod places;
+pub(crate) mod request;
+mod room;
+pub(crate) mod shape;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
 
+pub use self::answer::BoundsItself;
+use self::answer::UNREAD_MIN;
+pub(crate) use self::answer::{Answer, Answering};
 use self::beside::Beside;
+use self::budget::Budget;
+pub(crate) use self::budget::Part;
 pub use self::dispatch::GrpcService;
 use self::dispatch::{Dispatch, Front, Services};
 use self::life::{Life, Terms};
 use self::places::Places;
+pub use self::room::{Room, Rooms};
 use crate::args::ServerArgs;
 use crate::call::Calls;
 use crate::connection::Connection;
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 
-/// The largest request that is decoded, in bytes.
+/// The largest request that is decoded, in bytes: of a method that is named as one with large
+/// requests. Others take 64 KiB.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What one connection may send of requests that are not whole, in bytes: one of the largest, and
+/// many small ones beside it.
+const CONNECTION_REQUESTS_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
+/// The same of questions to health, and of those of all connections.
+const CONNECTION_QUESTIONS_MAX: usize = 256 * 1024;
+const QUESTIONS_MAX: usize = 2 * 1024 * 1024;
+/// Which share of the bytes of unread answers is for those that need no room.
+const SMALL_ANSWERS_SHARE: usize = 3;
 /// The largest question to health or reflection, in bytes: names and nothing else.
 const QUESTION_BYTES_MAX: usize = 4 * 1024;
 
 /// Why serving ended before the shutdown, or did not begin.
 pub type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves `service`, with health and reflection beside it, until the shutdown.
+/// What all connections may have the process hold.
+#[derive(Debug)]
+struct AllBytes {
+    requests: Arc<Budget>,
+    questions: Arc<Budget>,
+    answers: Arc<Budget>,
+    rooms: Rooms,
+}
+
+/// What one connection may have it hold.
+#[derive(Debug)]
+pub(crate) struct ConnectionBytes {
+    pub(crate) requests: Arc<Part>,
+    pub(crate) questions: Arc<Part>,
+    pub(crate) answers: Arc<Part>,
+    pub(crate) rooms: Rooms,
+}
+
+/// What the connections of one peer have it hold.
+#[derive(Debug, Clone, Default)]
+struct PeerBytes {
+    requests: Arc<AtomicUsize>,
+    questions: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
+}
+
+impl AllBytes {
+    fn new(args: &ServerArgs) -> Self {
+        let mib = |count: u16| usize::from(count) * 1024 * 1024;
+        let answers = mib(args.answer_mib_max);
+        let small = answers / SMALL_ANSWERS_SHARE;
+        Self {
+            requests: Budget::new(mib(args.request_mib_max)),
+            questions: Budget::new(QUESTIONS_MAX),
+            answers: Budget::new(small),
+            rooms: Rooms::new(answers - small),
+        }
+    }
+
+    fn of_connection(&self, peer: &PeerBytes) -> ConnectionBytes {
+        let part =
+            |budget, bytes, peer: &Arc<AtomicUsize>| Part::new(budget, bytes, Arc::clone(peer));
+        let requests = 0..=CONNECTION_REQUESTS_MAX;
+        let questions = 0..=CONNECTION_QUESTIONS_MAX;
+        let answers = UNREAD_MIN..=usize::MAX;
+        ConnectionBytes {
+            requests: part(&self.requests, requests, &peer.requests),
+            questions: part(&self.questions, questions, &peer.questions),
+            answers: part(&self.answers, answers, &peer.answers),
+            rooms: self.rooms.of_another(),
+        }
+    }
+}
+
+/// Serves `service`, with health and reflection beside it, until the shutdown. `large` are the
+/// paths of its methods whose requests may have [`MESSAGE_BYTES_MAX`].
 ///
 /// After the soft token no call is taken; calls under way are finished until the hard token.
 /// Streams must end themselves at the soft token.
@@ -50,13 +127,19 @@ pub async fn serve<S>(
     args: &ServerArgs,
     listener: TcpListener,
     service: S,
+    large: &'static [&'static str],
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), ServeError>
 where
     S: GrpcService + NamedService,
 {
-    serve_with(args, listener, service, Routes::builder(), health, shutdown).await
+    let served = Served {
+        service,
+        routes: Routes::builder(),
+        large,
+    };
+    serve_all(args, listener, served, health, shutdown).await
 }
 
 /// [`serve`] with further services in `routes`. Their calls take the general way, which costs
@@ -76,7 +159,32 @@ pub async fn serve_with<S>(
 where
     S: GrpcService + NamedService,
 {
-    let serving = serve_all(args, listener, service, routes, health, shutdown);
+    let served = Served {
+        service,
+        routes,
+        large: &[],
+    };
+    serve_all(args, listener, served, health, shutdown).await
+}
+
+/// What calls are answered by.
+struct Served<S> {
+    service: S,
+    routes: RoutesBuilder,
+    large: &'static [&'static str],
+}
+
+async fn serve_all<S>(
+    args: &ServerArgs,
+    listener: TcpListener,
+    served: Served<S>,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), ServeError>
+where
+    S: GrpcService + NamedService,
+{
+    let serving = serve_until_soft(args, listener, served, health, shutdown);
     let served = tokio::select! {
         served = serving => served,
         () = shutdown.hard.cancelled() => {
@@ -90,11 +198,10 @@ where
     served
 }
 
-async fn serve_all<S>(
+async fn serve_until_soft<S>(
     args: &ServerArgs,
     listener: TcpListener,
-    service: S,
-    routes: RoutesBuilder,
+    served: Served<S>,
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), ServeError>
@@ -103,15 +210,17 @@ where
 {
     let address = listener.local_addr()?;
     let services = Arc::new(Services {
-        calls: Calls::new(
-            Front::new(service, routes.routes().prepare()),
+        calls: Arc::new(Calls::new(
+            Front::new(served.service, served.routes.routes().prepare()),
             args.calls_max,
             args.call_timeout,
-        ),
+            served.large,
+        )),
         beside: Beside::new(health_and_reflection(args, health)?, shutdown.soft.clone()),
     });
     let connections_max = places::connections_allowed(args.connections_max);
     let places = Places::new(connections_max, args.connections_per_peer_max as usize);
+    let bytes = AllBytes::new(args);
     let terms = Terms {
         idle_max: args.connection_idle_max,
         age_max: args.connection_age_max,
@@ -119,7 +228,10 @@ where
     let serve = |stream: tokio::net::TcpStream, peer, place: places::Place| {
         // Answers are written whole: nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(Connection::new(peer));
+        let connection = Arc::new(Connection::new(
+            peer,
+            bytes.of_connection(&place.peer_bytes),
+        ));
         let life = Life::new(terms, &places, place.spare, chance());
         let dispatch = Dispatch::new(Arc::clone(&connection), place.spare, Arc::clone(&services));
         let stop = shutdown.soft.clone();

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::PeerBytes;
+
 /// The places of connections that may ask for health and nothing else.
 const SPARE_MAX: usize = 16;
 /// From this share of the places on, connections without a call make room.
@@ -32,7 +34,13 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    by_peer: HashMap<IpAddr, usize>,
+    by_peer: HashMap<IpAddr, Peer>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    connections: usize,
+    bytes: PeerBytes,
 }
 
 /// A place of one connection; dropped, it is free again.
@@ -42,6 +50,8 @@ pub(super) struct Place {
     peer: IpAddr,
     /// Whether it is one of those for health alone.
     pub(super) spare: bool,
+    /// What the connections of its peer hold.
+    pub(super) peer_bytes: PeerBytes,
 }
 
 /// Why there is no place.
@@ -74,15 +84,17 @@ impl Places {
         }
         let spare = taken.all >= self.inner.all_max;
         let of_peer = taken.by_peer.entry(peer).or_default();
-        if *of_peer >= self.inner.per_peer_max {
+        if of_peer.connections >= self.inner.per_peer_max {
             return Err(Refused::Peer);
         }
-        *of_peer += 1;
+        of_peer.connections += 1;
+        let peer_bytes = of_peer.bytes.clone();
         taken.all += 1;
         Ok(Place {
             inner: Arc::clone(&self.inner),
             peer,
             spare,
+            peer_bytes,
         })
     }
 
@@ -104,8 +116,8 @@ impl Drop for Place {
         let mut taken = self.inner.taken();
         taken.all -= 1;
         if let Some(of_peer) = taken.by_peer.get_mut(&self.peer) {
-            *of_peer -= 1;
-            if *of_peer == 0 {
+            of_peer.connections -= 1;
+            if of_peer.connections == 0 {
                 taken.by_peer.remove(&self.peer);
             }
         }

@@ -11,6 +11,7 @@ mod feed;
 mod hung;
 mod locked;
 mod logs;
+mod memory;
 mod payments;
 mod secrets;
 mod supervision;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proto::catalog::internal::v1 as pb;
 use proto::catalog::internal::v1::follow_shows_response::Change;
+use service_kit::server::Rooms;
 use service_kit::{ApiError, FieldViolations};
 
 use super::{FeedApi, cursor, position};
@@ -16,6 +17,7 @@ use crate::store::Reader;
 pub(super) async fn handle(
     api: &FeedApi,
     request: pb::FollowShowsRequest,
+    rooms: Rooms,
 ) -> Result<Entries<pb::FollowShowsResponse>, ApiError> {
     let mut violations = FieldViolations::default();
     let after = cursor(&mut violations, "after", request.after);
@@ -23,6 +25,7 @@ pub(super) async fn handle(
     let opening = Opening {
         store: Arc::clone(&api.store),
         reader: Reader::Service,
+        rooms,
         newest: api.newest.subscribe(),
         limits: api.limits,
         places: Arc::clone(&api.streams),

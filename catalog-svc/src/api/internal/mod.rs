@@ -11,6 +11,7 @@ use std::sync::Arc;
 use proto::catalog::internal::v1 as pb;
 use proto::catalog::internal::v1::catalog_feed_service_server::CatalogFeedService;
 use service_kit::FieldViolations;
+use service_kit::server::Rooms;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -69,16 +70,16 @@ impl CatalogFeedService for FeedApi {
         &self,
         request: Request<pb::FollowShowsRequest>,
     ) -> Result<Response<Self::FollowShowsStream>, Status> {
-        let entries = follow_shows::handle(self, request.into_inner()).await?;
-        Ok(Response::new(entries))
+        let rooms = Rooms::of(&request);
+        let entries = follow_shows::handle(self, request.into_inner(), rooms).await?;
+        Ok(entries.respond())
     }
 
     async fn get_show(
         &self,
         request: Request<pb::GetShowRequest>,
     ) -> Result<Response<pb::GetShowResponse>, Status> {
-        let answer = get_show::handle(self, request.into_inner()).await?;
-        Ok(Response::new(answer))
+        Ok(get_show::handle(self, request).await?)
     }
 
     async fn answer_proposal(
