@@ -8,6 +8,7 @@ use service_kit::args::{
 };
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
+use crate::catalog::{CatalogUrls, StaleCatalog, StalenessTerms};
 use crate::payments::PaymentTerms;
 use crate::store::{LaneTerms, RejectionLimits};
 use crate::verbs::HoldTerms;
@@ -40,14 +41,29 @@ pub struct Config {
     )]
     pub listen: HostPort,
 
-    /// The internal service of the catalog-svc to learn of shows from, as http://host:port
+    /// The internal service of the catalog-svc to learn of shows from, as http://host:port; or
+    /// several, with commas between them. Every address of every name is tried
     #[arg(
         long,
         env = "TICKETING_CATALOG_URL",
         default_value = "http://127.0.0.1:50056",
-        value_name = "URL"
+        value_name = "URL[,URL]"
     )]
-    pub catalog_url: ServiceUrl,
+    pub catalog_url: CatalogUrls,
+
+    /// How old what is known of the catalog may be: 3 s to 1 h. A show that was cancelled, or has
+    /// other prices, is not sold as it was for longer than that
+    #[arg(long, env = "TICKETING_CATALOG_STALENESS_MAX", default_value = "10s", value_name = "DURATION", value_parser = duration_of::<3, 3600>)]
+    pub catalog_staleness_max: Duration,
+
+    /// What happens beyond that: refuse to reserve, swap and confirm, or sell what was known last
+    #[arg(
+        long,
+        env = "TICKETING_STALE_CATALOG",
+        default_value = "refuse",
+        value_name = "WHAT"
+    )]
+    pub stale_catalog: StaleCatalog,
 
     /// How long seats are held if the caller does not say: 10 s to 30 min
     #[arg(long, env = "TICKETING_HOLD", default_value = "120s", value_name = "DURATION", value_parser = duration_of::<10, 1800>)]
@@ -114,6 +130,15 @@ impl Config {
         HoldTerms {
             default: self.hold,
             lifetime_max: self.hold_lifetime_max,
+        }
+    }
+
+    /// How old what is known of the catalog may be.
+    #[must_use]
+    pub fn staleness_terms(&self) -> StalenessTerms {
+        StalenessTerms {
+            max: self.catalog_staleness_max,
+            beyond: self.stale_catalog,
         }
     }
 

@@ -18,7 +18,7 @@ pub mod wind_up;
 use futures_util::FutureExt as _;
 use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
 use proto::booking::v1::customer_service_server::{self, CustomerServiceServer};
-use service_kit::health::Health;
+use service_kit::health::{Health, Need};
 use service_kit::postgres::{self, Needs};
 use service_kit::server::{self, MESSAGE_BYTES_MAX};
 use service_kit::{Shutdown, Supervisor};
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use crate::api::{Bookings, Customers};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Freshness, StaleCatalog};
 use crate::config::Config;
 use crate::links::Links;
 use crate::payments::Payments;
@@ -53,6 +53,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         .await
         .map_err(anyhow::Error::msg)?;
     let health = Health::new(SERVICES);
+    if config.stale_catalog == StaleCatalog::Refuse {
+        health.set_need(booking_service_server::SERVICE_NAME, Need::Awaited);
+    }
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
@@ -60,8 +63,16 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
 
     let store = Store::new(database.pool(&config.database));
-    let catalog = Catalog::new(config.catalog_url.uri().into());
-    let sales = Sales::new(store.clone(), catalog.clone());
+    let catalog = Catalog::new(config.catalog_url.clone());
+    let freshness = Freshness::new(config.staleness_terms());
+    let sales = Sales::new(store.clone(), catalog.clone(), freshness.clone());
+    tasks.restart("staleness", {
+        let (freshness, health, shutdown) = (freshness.clone(), health.clone(), shutdown.clone());
+        let service = booking_service_server::SERVICE_NAME;
+        move || {
+            catalog::watch_staleness(freshness.clone(), health.clone(), service, shutdown.clone())
+        }
+    });
     tasks.restart("feed", {
         let (catalog, sales, shutdown) = (catalog.clone(), sales.clone(), shutdown.clone());
         move || catalog::follow(catalog.clone(), sales.clone(), shutdown.clone())

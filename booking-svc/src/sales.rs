@@ -2,15 +2,17 @@
 //! a show can be booked as soon as it has been created.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::ShowId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, Freshness, Stale};
 use crate::domain::{Booking, Sale, SaleState, Snapshot};
-use crate::store::{Applied, Store, StoreError};
+use crate::store::{Applied, FeedPlace, Store, StoreError};
 
 /// How many shows may be asked of the catalog at once. More wait, as long as their callers.
 const CATALOG_CALLS_MAX: usize = 16;
@@ -23,6 +25,7 @@ const CACHED_SALES_EXPECTED: usize = 1_000;
 pub struct Sales {
     store: Store,
     catalog: Catalog,
+    freshness: Freshness,
     cache: Arc<Cache<ShowId, Arc<Sale>, ByBytes>>,
     asking: Arc<Semaphore>,
     answered: Arc<Notify>,
@@ -38,6 +41,9 @@ pub enum SalesError {
     /// The catalog does not answer, and the show is not known here.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// What the catalog says is not known well enough to sell.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// There is no such show.
     #[error("there is no such show")]
     NotFound(ShowId),
@@ -55,16 +61,27 @@ impl Weighter<ShowId, Arc<Sale>> for ByBytes {
 impl Sales {
     /// Sales out of `store`, and out of `catalog` where the store has none yet.
     #[must_use]
-    pub fn new(store: Store, catalog: Catalog) -> Self {
+    pub fn new(store: Store, catalog: Catalog, freshness: Freshness) -> Self {
         let cache = Cache::with_weighter(CACHED_SALES_EXPECTED, CACHE_BYTES_MAX, ByBytes);
         Self {
             store,
             catalog,
+            freshness,
             cache: Arc::new(cache),
             asking: Arc::new(Semaphore::new(CATALOG_CALLS_MAX)),
             answered: Arc::new(Notify::new()),
             cancelled: Arc::new(Notify::new()),
         }
+    }
+
+    /// Until when a show can be sold on what is known of it now. No order that sells may be decided
+    /// later than that.
+    ///
+    /// # Errors
+    ///
+    /// If too little is known to sell it.
+    pub fn sellable_until(&self, show_id: ShowId) -> Result<Instant, SalesError> {
+        Ok(self.freshness.sellable_until(show_id)?)
     }
 
     /// The sale of a show. It may be behind the catalog: a transaction checks the revision.
@@ -139,12 +156,13 @@ impl Sales {
     pub(crate) async fn apply(
         &self,
         snapshot: &Snapshot,
-        cursor: Option<i64>,
-    ) -> Result<(), StoreError> {
-        self.keep(snapshot, cursor).await?;
+        cursor: Option<FeedPlace>,
+        lock_wait: Duration,
+    ) -> Result<Applied, StoreError> {
+        let applied = self.keep(snapshot, cursor, Some(lock_wait)).await?;
         // Whoever asks next reads what is stored, which may be newer than this.
         self.cache.remove(&snapshot.show_id);
-        Ok(())
+        Ok(applied)
     }
 
     /// Waits until there is an answer that the catalog has not heard.
@@ -157,12 +175,26 @@ impl Sales {
         self.cache.clear();
     }
 
-    /// Closes the sale of a deleted show.
-    pub(crate) async fn close(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
-        self.store.apply_deleted(show_id, revision).await?;
+    /// Closes the sale of a deleted show; see [`Store::apply_deleted`].
+    pub(crate) async fn close(
+        &self,
+        show_id: ShowId,
+        revision: i64,
+        cursor: FeedPlace,
+        lock_wait: Duration,
+    ) -> Result<Applied, StoreError> {
+        let closing = self
+            .store
+            .apply_deleted(show_id, revision, cursor, Some(lock_wait));
+        let applied = closing.await?;
         self.cache.remove(&show_id);
         self.cancelled.notify_one();
-        Ok(())
+        Ok(applied)
+    }
+
+    /// How old what is known of the catalog is.
+    pub(crate) fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// Waits until the catalog has told of a cancelled show since the last time.
@@ -182,19 +214,25 @@ impl Sales {
         // The semaphore is never closed.
         let _permit = self.asking.acquire().await.ok();
         let show = self.catalog.show(show_id).await?;
-        self.keep(&show.ok_or(SalesError::NotFound(show_id))?, None)
+        self.keep(&show.ok_or(SalesError::NotFound(show_id))?, None, None)
             .await?;
         let sale = self.store.sale(show_id).await?;
         sale.map(Arc::new).ok_or(SalesError::NotFound(show_id))
     }
 
-    async fn keep(&self, snapshot: &Snapshot, cursor: Option<i64>) -> Result<(), StoreError> {
-        if self.store.apply(snapshot, cursor).await? == Applied::SaleAndAnswer {
+    async fn keep(
+        &self,
+        snapshot: &Snapshot,
+        cursor: Option<FeedPlace>,
+        lock_wait: Option<Duration>,
+    ) -> Result<Applied, StoreError> {
+        let applied = self.store.apply(snapshot, cursor, lock_wait).await?;
+        if applied == Applied::SaleAndAnswer {
             self.answered.notify_one();
         }
         if snapshot.terms.state == SaleState::Cancelled {
             self.cancelled.notify_one();
         }
-        Ok(())
+        Ok(applied)
     }
 }

@@ -50,7 +50,7 @@ impl WindUpError {
             Self::Refused(..)
             | Self::NotNoted(_)
             | Self::Store(StoreError::BadRow(_) | StoreError::TooManySeats(_)) => true,
-            Self::Store(StoreError::Db(_)) => false,
+            Self::Store(StoreError::Db(_) | StoreError::OtherEpoch) => false,
         }
     }
 }

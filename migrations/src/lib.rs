@@ -4,6 +4,7 @@
 //! [`up`] may run any number of times and on several machines at once, and a password never
 //! leaves this process in the clear.
 
+mod accept;
 mod connect;
 mod doctor;
 mod home;
@@ -17,6 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use home::{Home, VERSIONS};
 
+pub use accept::{CatalogState, RefusedCatalog, accept_catalog, catalog_state};
 pub use connect::{database, of_url};
 pub use doctor::{Finding, Verdict, doctor};
 pub use passwords::{Passwords, SERVICE_ROLES};

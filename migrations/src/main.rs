@@ -37,6 +37,22 @@ enum Verb {
     /// cannot work, or lose what they have acknowledged) or SKIP (it could not be found out). The
     /// exit code is 1 if anything is FAIL. Takes the URL of the owner or of any service.
     Doctor(DatabaseArgs),
+    /// Have booking-svc follow a catalog that it has refused: another one, or one that was restored
+    ///
+    /// Tells what booking-svc follows and what it has found; changes nothing without --yes. Then the
+    /// catalog that was found is followed from its start. What it says replaces what was copied
+    /// before, and shows that it does not have are closed. Bookings stay as they are.
+    AcceptCatalog(AcceptArgs),
+}
+
+#[derive(Debug, Args)]
+struct AcceptArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// Accept the catalog that was found
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +80,7 @@ async fn main() {
         Verb::Up(args) => up(&args).await,
         Verb::Status(args) => status(&args).await,
         Verb::Doctor(args) => doctor(&args).await,
+        Verb::AcceptCatalog(args) => accept_catalog(&args).await,
     };
     if let Err(error) = done {
         let error = cause::chain(&*error);
@@ -111,6 +128,21 @@ async fn doctor(args: &DatabaseArgs) -> Result<()> {
         0 => Ok(()),
         1 => bail!("1 thing must be seen to"),
         more => bail!("{more} things must be seen to"),
+    }
+}
+
+async fn accept_catalog(args: &AcceptArgs) -> Result<()> {
+    let database = args.database.database();
+    if args.yes {
+        let before = migrations::accept_catalog(&database).await?;
+        say(&before.to_string())?;
+        return say("accepted: it is followed from its start");
+    }
+    let state = migrations::catalog_state(&database).await?;
+    say(&state.to_string())?;
+    match state.found {
+        Some(_) => say("nothing was changed: with --yes the catalog that was found is accepted"),
+        None => Ok(()),
     }
 }
 

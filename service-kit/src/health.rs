@@ -1,6 +1,6 @@
-//! gRPC health: `""` and each service by its full name follow the database; "liveness" says
-//! only that the process serves, and is what a container's liveness probe asks for, since
-//! restarting a service does not bring its database back.
+//! gRPC health: `""` and each service by its full name follow the database, and one of them what it
+//! needs beside that; "liveness" says only that the process serves, and is what a container's
+//! liveness probe asks for, since restarting a service does not bring its database back.
 //!
 //! The service is our own because tonic-health's ends a watch of an unknown service, which gRPC's
 //! health protocol has answered with SERVICE_UNKNOWN on a stream that stays open.
@@ -36,6 +36,19 @@ struct Readiness {
     is_ready: bool,
     /// Whether the process is about to stop.
     is_leaving: bool,
+    /// A service that needs more than the database, and how that is.
+    need: Option<(&'static str, Need)>,
+}
+
+/// How it is with what a service needs beside the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It was not there yet: the process has not begun to serve.
+    Awaited,
+    /// It is there.
+    Met,
+    /// It was there: that service does not serve, what else the process does goes on.
+    Lost,
 }
 
 impl Health {
@@ -63,6 +76,16 @@ impl Health {
         self.readiness.send_modify(|now| now.is_ready = is_ready);
     }
 
+    /// Sets how it is with what one of the services needs beside the database.
+    pub fn set_need(&self, service: &'static str, need: Need) {
+        let need = Some((service, need));
+        self.readiness.send_if_modified(|now| {
+            let is_news = now.need != need;
+            now.need = need;
+            is_news
+        });
+    }
+
     /// Says NOT_SERVING from now on, whatever is set afterwards.
     pub(crate) fn leave(&self) {
         self.readiness.send_modify(|now| now.is_leaving = true);
@@ -78,7 +101,12 @@ impl Health {
             return Some(ServingStatus::Serving);
         }
         let is_known = service.is_empty() || self.known.contains(&service);
-        is_known.then_some(if now.is_ready && !now.is_leaving {
+        let lacks_need = now.need.is_some_and(|(needy, need)| match need {
+            Need::Awaited => true,
+            Need::Met => false,
+            Need::Lost => needy == service,
+        });
+        is_known.then_some(if now.is_ready && !now.is_leaving && !lacks_need {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
@@ -184,6 +212,27 @@ mod tests {
         let next = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;
         let answer = next.ok()?.expect("the stream stays open");
         Some(answer.expect("no error").status())
+    }
+
+    #[test]
+    fn a_service_that_lost_what_it_needs_does_not_serve_and_the_others_do() {
+        const OTHER: &str = "ticketing.booking.v1.CustomerService";
+        let health = Health::new(&[SERVICE, OTHER]);
+        let told = || {
+            let now = *health.readiness.borrow();
+            let serves = |service| health.status_of(service, now) == Some(ServingStatus::Serving);
+            [serves(""), serves(SERVICE), serves(OTHER), serves(LIVENESS)]
+        };
+        health.set_need(SERVICE, Need::Awaited);
+        health.set_ready(true);
+        assert_eq!(told(), [false, false, false, true]);
+        health.set_need(SERVICE, Need::Met);
+        assert_eq!(told(), [true; 4]);
+        health.set_need(SERVICE, Need::Lost);
+        assert_eq!(told(), [true, false, true, true]);
+        health.set_ready(false);
+        health.set_need(SERVICE, Need::Met);
+        assert_eq!(told(), [false, false, false, true]);
     }
 
     #[tokio::test(start_paused = true)]

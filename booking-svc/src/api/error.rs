@@ -1,6 +1,7 @@
 //! Why a call did nothing, as the contract says it. Nothing else in this service makes an
 //! error for a caller, but for fields that do not parse.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use proto::errors::v1::ErrorReason;
@@ -365,16 +366,28 @@ impl From<SalesError> for ApiError {
         match error {
             SalesError::Store(error) => error.into(),
             SalesError::NotFound(id) => Refusal::ShowNotFound(id).into(),
-            SalesError::Catalog(error @ CatalogError::Unavailable(_)) => Self::retry(
-                Code::Unavailable,
-                ErrorReason::CatalogUnavailable,
-                "the show is not known here yet, and the catalog cannot be reached",
-                service_kit::api_error::RETRY_AFTER,
-            )
-            .because_of(&error),
+            SalesError::Catalog(error @ (CatalogError::Unavailable(_) | CatalogError::Away(_))) => {
+                catalog_unavailable(
+                    "the show is not known here yet, and the catalog cannot be reached",
+                )
+                .because_of(&error)
+            }
+            SalesError::Stale(stale) => {
+                catalog_unavailable("too little is known of the catalog to sell anything")
+                    .because_of(&stale)
+            }
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),
         }
     }
+}
+
+fn catalog_unavailable(message: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::retry(
+        Code::Unavailable,
+        ErrorReason::CatalogUnavailable,
+        message,
+        service_kit::api_error::RETRY_AFTER,
+    )
 }
 
 impl From<CustomerError> for ApiError {
@@ -393,6 +406,7 @@ impl From<StoreError> for ApiError {
             StoreError::Db(error) => error.into(),
             StoreError::BadRow(error) => Self::internal(&error),
             StoreError::TooManySeats(error) => Self::internal(&error),
+            StoreError::OtherEpoch => catalog_unavailable("another catalog was accepted just now"),
         }
     }
 }

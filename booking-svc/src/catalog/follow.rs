@@ -1,126 +1,570 @@
 //! Following the catalog's feed: every show that is written there becomes a sale here, in
 //! the order of revisions, at least once, from where the last transaction left off.
+//!
+//! Beside the stream the catalog is asked every second what its newest revision is. That tells how
+//! old what is known here is, whether the catalog still has the history that was followed, and to
+//! the catalog how far this process has come.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use model::ShowId;
 use proto::catalog::internal::v1::follow_shows_response::Change;
-use proto::catalog::internal::v1::{FeedPosition, FollowShowsRequest, FollowShowsResponse};
+use proto::catalog::internal::v1::{
+    FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
+};
 use service_kit::Shutdown;
-use tonic::Code;
+use service_kit::args::ServiceUrl;
+use service_kit::background::{StepError, Trouble};
+use service_kit::cause;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tonic::Streaming;
+use uuid::Uuid;
 
-use super::{Catalog, convert};
+use super::addresses::{Address, first_of};
+use super::freshness::Freshness;
+use super::{Catalog, Client, Connection, connect, convert};
 use crate::sales::Sales;
-use crate::store::StoreError;
+use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
 
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
-/// A feed that is silent for longer than three bookmarks is taken for dead.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// How often the catalog is asked what its newest revision is.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long it may take to answer. Then another instance is tried.
+const ANSWER_MAX: Duration = Duration::from_millis(1_500);
+/// How long the stream may not bring what the catalog says is there. A stream learns of new
+/// revisions within a second, even if a notification was lost.
+const STALL_MAX: Duration = Duration::from_secs(3);
+/// An instance that was followed for so long is left without a pause when it falls silent.
+const STEADY: Duration = Duration::from_secs(1);
+/// How long a change waits for the locks of its show before it is set aside.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// The same for a change that was set aside: meanwhile the feed stands still.
+const AGAIN_LOCK_WAIT: Duration = Duration::from_millis(50);
+/// How often changes that were set aside are tried again.
+const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
+/// The most of them that may fail in a row: then the feed goes on.
+const AGAIN_FAILURES_MAX: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
-enum FollowError {
-    #[error("{}: {}", .0.code(), .0.message())]
-    Feed(#[from] Box<tonic::Status>),
-    #[error("the feed has fallen silent")]
-    Silent,
+pub(super) enum FollowError {
+    #[error("{0}: {1}")]
+    NoAddress(ServiceUrl, String),
+    #[error("{0}: {why}", why = cause::chain(.1))]
+    NoConnection(Address, tonic::transport::Error),
+    #[error("{0} does not answer")]
+    NoAnswer(Address),
+    #[error("{0}: {code}: {message}", code = .1.code(), message = .1.message())]
+    Feed(Address, Box<tonic::Status>),
     #[error("the feed has ended")]
     Ended,
+    #[error("the feed does not bring what the catalog has")]
+    Stalled,
+    #[error("more shows than can wait could not be applied")]
+    TooManyWait,
+    #[error(
+        "{address} is another catalog: its installation is {found}, {known} is followed. If it is \
+         meant, run `migrate accept-catalog`"
+    )]
+    AnotherCatalog {
+        address: Address,
+        found: Uuid,
+        newest: i64,
+        known: Uuid,
+    },
+    #[error(
+        "{address} has lost what was followed: its newest revision is {newest}, and revision \
+         {followed} of timeline {timeline} is not in its history. It was restored, or promoted \
+         without its last changes. Run `migrate accept-catalog`"
+    )]
+    LostHistory {
+        address: Address,
+        installation: Uuid,
+        newest: i64,
+        followed: i64,
+        timeline: String,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Follows the feed until the shutdown. What it cannot apply it tries again; what is on sale
-/// goes on selling meanwhile.
+impl FollowError {
+    /// Whether an operator must say that the catalog is the right one.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::AnotherCatalog { .. } | Self::LostHistory { .. })
+    }
+}
+
+impl StepError for FollowError {
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage(),
+            other => !other.is_refusal(),
+        }
+    }
+}
+
+/// Follows the feed until the shutdown, at whichever address of the catalog answers.
 pub async fn follow(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
-    let mut retry = RETRY_MIN;
-    let mut from_start = false;
-    loop {
-        let mut applied = false;
-        let error = tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            result = follow_once(&catalog, &sales, from_start, &mut applied) => match result {
-                Ok(never) => match never {},
-                Err(error) => error,
+    let mut follower = Follower {
+        freshness: sales.freshness().clone(),
+        catalog,
+        sales,
+        id: Uuid::new_v4(),
+        cursor: None,
+        last: None,
+        again: None,
+        tidied: 0,
+    };
+    shutdown.soft.run_until_cancelled(follower.run()).await;
+}
+
+struct Follower {
+    catalog: Catalog,
+    sales: Sales,
+    freshness: Freshness,
+    /// By which the catalog knows this process.
+    id: Uuid,
+    /// The catalog that is followed, and up to where it was read.
+    cursor: Option<FeedCursor>,
+    /// The address that was followed last.
+    last: Option<SocketAddr>,
+    /// The show that was tried again last.
+    again: Option<ShowId>,
+    /// The epoch whose catalog has every show that is on sale here.
+    tidied: i64,
+}
+
+/// An instance that can be followed.
+struct Following {
+    address: Address,
+    client: Client,
+    feed: Streaming<FollowShowsResponse>,
+    /// What it said when it was asked first.
+    asked: Asked,
+}
+
+/// What the catalog has answered.
+struct Asked {
+    /// When it was asked.
+    at: Instant,
+    /// Which revision it was told that is applied here.
+    told: i64,
+    answer: GetFeedResponse,
+}
+
+impl Follower {
+    async fn run(&mut self) {
+        let mut trouble = Trouble::new("feed");
+        loop {
+            let began = Instant::now();
+            let error = match self.find().await {
+                Ok(following) => {
+                    let connection = &self.catalog.connection;
+                    let installation = Arc::from(&*following.asked.answer.installation_id);
+                    let to = Connection::To(following.client.clone(), installation);
+                    connection.send_replace(to);
+                    let error = self.go_on(following, &mut trouble).await;
+                    self.catalog.connection.send_replace(Connection::Sought);
+                    error
+                }
+                Err(error) => {
+                    let away = Connection::Away(cause::chain(&error).into());
+                    self.catalog.connection.send_replace(away);
+                    error
+                }
+            };
+            let pause = trouble.go_on(&error);
+            if self.catalog.is_away() || began.elapsed() < STEADY {
+                sleep(pause).await;
+            }
+        }
+    }
+
+    /// Finds an instance that can be followed.
+    async fn find(&mut self) -> Result<Following, FollowError> {
+        let stored = self.sales.store().cursor().await?;
+        // Another catalog was accepted, or this process has just begun.
+        let is_other = |known: &FeedCursor| known.place.epoch != stored.place.epoch;
+        if self.cursor.as_ref().is_none_or(is_other) {
+            self.sales.forget_all();
+            self.freshness.begin_again();
+            self.cursor = None;
+            // What was applied of another catalog counts for nothing.
+            self.id = Uuid::new_v4();
+        }
+        let mut cursor = self.cursor.take().unwrap_or(stored);
+        self.cursor = Some(cursor.clone());
+        let addresses = self.catalog.urls.addresses(self.last).await?;
+        let attempt = |address| attempt(address, cursor.clone());
+        let found = match first_of(addresses, attempt).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.remember(error).await),
+        };
+        self.last = Some(found.address.address);
+        // Whichever is found first is followed from then on, by all replicas.
+        let installation = found.asked.answer.installation_id.parse();
+        let store = self.sales.store();
+        let installation = store.follow_installation(installation.unwrap_or_default());
+        cursor.installation = Some(installation.await?);
+        check(&found.address, &cursor, &found.asked.answer)?;
+        self.cursor = Some(cursor);
+        Ok(found)
+    }
+
+    /// Notes what was found and refused, for who decides on it.
+    async fn remember(&self, error: FollowError) -> FollowError {
+        let (FollowError::AnotherCatalog {
+            found: installation,
+            newest,
+            ..
+        }
+        | FollowError::LostHistory {
+            installation,
+            newest,
+            ..
+        }) = error
+        else {
+            return error;
+        };
+        let found = FoundCatalog {
+            installation,
+            newest,
+        };
+        match self.sales.store().note_found(found).await {
+            Ok(()) => error,
+            Err(failed) => failed.into(),
+        }
+    }
+
+    /// Follows an instance until something ends it, and returns what.
+    async fn go_on(&mut self, following: Following, trouble: &mut Trouble) -> FollowError {
+        let result = self.apply_all(following, trouble).await;
+        match result {
+            Ok(never) => match never {},
+            Err(error) => self.remember(error).await,
+        }
+    }
+
+    async fn apply_all(
+        &mut self,
+        following: Following,
+        trouble: &mut Trouble,
+    ) -> Result<std::convert::Infallible, FollowError> {
+        let Following {
+            address,
+            client,
+            mut feed,
+            asked,
+        } = following;
+        let mut cursor = self.cursor.clone().ok_or(FollowError::Ended)?;
+        tracing::info!(%address, after_revision = cursor.place.revision, "following the catalog's feed");
+        // The newest revision that it has told of and that is not applied here yet.
+        let mut ahead = Some((asked.at, newest(&asked.answer)));
+        let mut question: Option<BoxFuture<'static, Result<Asked, FollowError>>> = None;
+        let mut ask_at = asked.at + ASK_INTERVAL;
+        let mut again_at = Instant::now();
+        let mut follower = None;
+        let mut moved_at = Instant::now();
+        loop {
+            if let Some((asked_at, revision)) = ahead
+                && cursor.place.revision >= revision
+            {
+                self.tidy(cursor.place.epoch).await?;
+                self.freshness.known_at(asked_at);
+                trouble.is_over();
+                ahead = None;
+                if follower.is_none() {
+                    // From now on changes wait for this process.
+                    follower = Some(self.id);
+                    ask_at = Instant::now();
+                }
+            }
+            let waits = self.freshness.gap_after().is_some();
+            let stalls_at = moved_at + STALL_MAX;
+            tokio::select! {
+                entry = feed.message() => {
+                    let entry = entry.map_err(|status| FollowError::Feed(address.clone(), Box::new(status)))?;
+                    let entry = entry.ok_or(FollowError::Ended)?;
+                    self.apply(entry, &mut cursor).await?;
+                    moved_at = Instant::now();
+                    // The catalog waits to hear of it.
+                    ask_at = moved_at;
+                }
+                asked = async { question.as_mut().expect("it is set").await }, if question.is_some() => {
+                    question = None;
+                    let asked = asked?;
+                    check(&address, &cursor, &asked.answer)?;
+                    if asked.told == cursor.place.revision {
+                        ask_at = asked.at + ASK_INTERVAL;
+                    }
+                    if ahead.is_none() {
+                        ahead = Some((asked.at, newest(&asked.answer)));
+                        moved_at = Instant::now();
+                    }
+                }
+                () = sleep_until(ask_at), if question.is_none() => {
+                    question = Some(Box::pin(ask(address.clone(), client.clone(), cursor.clone(), follower)));
+                }
+                () = sleep_until(again_at), if waits => {
+                    self.try_again().await?;
+                    again_at = Instant::now() + AGAIN_INTERVAL;
+                    moved_at = Instant::now();
+                }
+                () = sleep_until(stalls_at), if ahead.is_some() => return Err(FollowError::Stalled),
+            }
+        }
+    }
+
+    /// Applies an entry, and moves the cursor behind it; sets a show aside that cannot be written
+    /// now.
+    async fn apply(
+        &mut self,
+        entry: FollowShowsResponse,
+        cursor: &mut FeedCursor,
+    ) -> Result<(), FollowError> {
+        let before = cursor.place;
+        let at = place(entry.position, before.epoch);
+        // What waits must be sent again to whoever goes on from what is stored.
+        let stored = self.freshness.gap_after().unwrap_or(at);
+        let store = self.sales.store();
+        let (show_id, applied) = match entry.change {
+            None => {
+                store.move_cursor(stored).await?;
+                (None, Ok(Applied::Nothing))
+            }
+            Some(Change::DeletedShowId(id)) => match id.parse() {
+                Ok(show_id) => {
+                    let closed = self.sales.close(show_id, at.revision, stored, LOCK_WAIT);
+                    (Some(show_id), closed.await)
+                }
+                Err(error) => {
+                    skip(&self.sales, at, stored, &format!("{id:?} {error}")).await?;
+                    (None, Ok(Applied::Nothing))
+                }
+            },
+            Some(Change::Show(show)) => match convert::snapshot(show) {
+                Ok(snapshot) => {
+                    let applied = self.sales.apply(&snapshot, Some(stored), LOCK_WAIT).await;
+                    (Some(snapshot.show_id), applied)
+                }
+                Err(error) => {
+                    skip(&self.sales, at, stored, &error).await?;
+                    (None, Ok(Applied::Nothing))
+                }
             },
         };
-        // A cursor from another life of the catalog: everything is sent again, and what is
-        // here already is left alone.
-        from_start =
-            matches!(&error, FollowError::Feed(status) if status.code() == Code::OutOfRange);
-        if applied {
-            retry = RETRY_MIN;
+        if let Some(show_id) = show_id {
+            self.settle(show_id, applied, at, before, stored).await?;
         }
-        // Told once when it begins; a long outage must not fill the log.
-        if retry == RETRY_MIN {
-            tracing::warn!(%error, "the catalog's feed was interrupted");
+        cursor.place = at;
+        self.cursor = Some(cursor.clone());
+        Ok(())
+    }
+
+    /// Goes by what applying a change of a show has done.
+    async fn settle(
+        &mut self,
+        show_id: ShowId,
+        applied: Result<Applied, StoreError>,
+        at: FeedPlace,
+        before: FeedPlace,
+        stored: FeedPlace,
+    ) -> Result<(), FollowError> {
+        match applied {
+            Ok(Applied::Locked) => {
+                tracing::warn!(%show_id, revision = at.revision,
+                    "a show is locked by another session: it is not sold until its change is applied");
+            }
+            Err(error @ StoreError::BadRow(_)) => {
+                tracing::error!(%show_id, revision = at.revision, %error,
+                    "a change of a show cannot be applied: the show is not sold until it is");
+            }
+            Err(StoreError::TooManySeats(error)) => {
+                skip(&self.sales, at, stored, &error.to_string()).await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                self.freshness.applied(show_id, at.revision);
+                return Ok(());
+            }
+        }
+        if self.freshness.set_aside(show_id, at.revision, before) {
+            Ok(())
         } else {
-            tracing::debug!(%error, retry_in = ?retry, "the catalog's feed is still interrupted");
+            Err(FollowError::TooManyWait)
         }
-        tokio::select! {
-            () = shutdown.soft.cancelled() => return,
-            () = tokio::time::sleep(retry) => {}
+    }
+
+    /// Ends the sales that were another catalog's, as soon as all of an accepted one is known.
+    async fn tidy(&mut self, epoch: i64) -> Result<(), StoreError> {
+        if self.tidied == epoch {
+            return Ok(());
         }
-        retry = (retry * 2).min(RETRY_MAX);
+        let shows = self.sales.store().close_unknown(epoch).await?;
+        self.tidied = epoch;
+        if shows > 0 {
+            self.sales.forget_all();
+            tracing::warn!(
+                shows,
+                "shows that the accepted catalog does not have are closed"
+            );
+        }
+        Ok(())
     }
-}
 
-async fn follow_once(
-    catalog: &Catalog,
-    sales: &Sales,
-    from_start: bool,
-    applied: &mut bool,
-) -> Result<std::convert::Infallible, FollowError> {
-    let after_revision = if from_start {
-        0
-    } else {
-        sales.store().cursor().await?
-    };
-    // What another replica has applied up to there was not told to this one.
-    sales.forget_all();
-    let request = FollowShowsRequest {
-        after: Some(FeedPosition {
-            revision: after_revision,
-            timeline_id: String::new(),
-        }),
-    };
-    let mut feed = catalog
-        .client
-        .clone()
-        .follow_shows(request)
-        .await
-        .map_err(Box::new)?
-        .into_inner();
-    tracing::info!(after_revision, "following the catalog's feed");
-    loop {
-        let entry = tokio::time::timeout(SILENCE_MAX, feed.message()).await;
-        let entry = entry.map_err(|_| FollowError::Silent)?.map_err(Box::new)?;
-        apply(sales, entry.ok_or(FollowError::Ended)?).await?;
-        *applied = true;
-    }
-}
-
-async fn apply(sales: &Sales, entry: FollowShowsResponse) -> Result<(), StoreError> {
-    let revision = entry.position.map_or(0, |position| position.revision);
-    match entry.change {
-        None => sales.store().move_cursor(revision).await,
-        Some(Change::DeletedShowId(id)) => match id.parse() {
-            Ok(show_id) => sales.close(show_id, revision).await,
-            Err(error) => skip(sales, revision, &format!("{id:?} {error}")).await,
-        },
-        Some(Change::Show(show)) => match convert::snapshot(show) {
-            Ok(snapshot) => match sales.apply(&snapshot, Some(revision)).await {
-                Err(StoreError::TooManySeats(error)) => {
-                    skip(sales, revision, &error.to_string()).await
+    /// Tries the changes again that were set aside, as the catalog has the shows now.
+    async fn try_again(&mut self) -> Result<(), FollowError> {
+        let mut failures = 0;
+        for _ in 0..self.freshness.waiting_count() {
+            let Some((show_id, waiting)) = self.freshness.next_waiting(self.again) else {
+                break;
+            };
+            if failures >= AGAIN_FAILURES_MAX {
+                break;
+            }
+            self.again = Some(show_id);
+            let applied = match self.catalog.show(show_id).await {
+                Ok(Some(snapshot)) => {
+                    let applied = self.sales.apply(&snapshot, None, AGAIN_LOCK_WAIT).await;
+                    applied.map(|applied| (applied, snapshot.revision))
                 }
-                applied => applied,
-            },
-            Err(error) => skip(sales, revision, &error).await,
-        },
+                Ok(None) => {
+                    let closed = self.sales.close(
+                        show_id,
+                        waiting.revision,
+                        waiting.before,
+                        AGAIN_LOCK_WAIT,
+                    );
+                    closed.await.map(|applied| (applied, waiting.revision))
+                }
+                // The questions find out, if it is away.
+                Err(error) => {
+                    tracing::debug!(%show_id, %error, "a show that waits cannot be asked for");
+                    failures += 1;
+                    continue;
+                }
+            };
+            match applied {
+                Ok((Applied::Locked, _)) | Err(StoreError::BadRow(_)) => failures += 1,
+                Err(StoreError::TooManySeats(error)) => {
+                    tracing::error!(%show_id, %error, "a show of the feed cannot be sold");
+                    self.freshness.applied(show_id, i64::MAX);
+                }
+                Err(error) => return Err(error.into()),
+                Ok((_, revision)) => {
+                    if self.freshness.applied(show_id, revision) {
+                        tracing::info!(%show_id, revision, "a show that waited is applied");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks an instance whether it can be followed, and begins to.
+async fn attempt(address: Address, cursor: FeedCursor) -> Result<Following, FollowError> {
+    let mut client = match connect(&address).await {
+        Ok(client) => client,
+        Err(error) => return Err(FollowError::NoConnection(address, error)),
+    };
+    let asked = ask(address.clone(), client.clone(), cursor.clone(), None).await?;
+    check(&address, &cursor, &asked.answer)?;
+    let after = Some(position(&cursor));
+    match client.follow_shows(FollowShowsRequest { after }).await {
+        Ok(feed) => Ok(Following {
+            address,
+            client,
+            feed: feed.into_inner(),
+            asked,
+        }),
+        Err(status) => Err(FollowError::Feed(address, Box::new(status))),
+    }
+}
+
+async fn ask(
+    address: Address,
+    mut client: Client,
+    cursor: FeedCursor,
+    id: Option<Uuid>,
+) -> Result<Asked, FollowError> {
+    let at = Instant::now();
+    let request = GetFeedRequest {
+        position: Some(position(&cursor)),
+        follower_id: id.map(|id| id.to_string()).unwrap_or_default(),
+    };
+    match timeout(ANSWER_MAX, client.get_feed(request)).await {
+        Ok(Ok(answer)) => Ok(Asked {
+            at,
+            told: cursor.place.revision,
+            answer: answer.into_inner(),
+        }),
+        Ok(Err(status)) => Err(FollowError::Feed(address, Box::new(status))),
+        Err(_) => Err(FollowError::NoAnswer(address)),
+    }
+}
+
+/// Whether it is the catalog that is followed, with the history that was followed.
+fn check(
+    address: &Address,
+    cursor: &FeedCursor,
+    answer: &GetFeedResponse,
+) -> Result<(), FollowError> {
+    let installation = answer.installation_id.parse().unwrap_or_default();
+    if let Some(known) = cursor.installation
+        && installation != known
+    {
+        return Err(FollowError::AnotherCatalog {
+            address: address.clone(),
+            found: installation,
+            newest: newest(answer),
+            known,
+        });
+    }
+    if !answer.has_position {
+        return Err(FollowError::LostHistory {
+            address: address.clone(),
+            installation,
+            newest: newest(answer),
+            followed: cursor.place.revision,
+            timeline: position(cursor).timeline_id,
+        });
+    }
+    Ok(())
+}
+
+fn newest(answer: &GetFeedResponse) -> i64 {
+    answer.newest.as_ref().map_or(0, |newest| newest.revision)
+}
+
+fn position(cursor: &FeedCursor) -> FeedPosition {
+    let timeline = cursor.place.timeline.map(|id| id.to_string());
+    FeedPosition {
+        revision: cursor.place.revision,
+        timeline_id: timeline.unwrap_or_default(),
+    }
+}
+
+fn place(position: Option<FeedPosition>, epoch: i64) -> FeedPlace {
+    let position = position.unwrap_or_default();
+    FeedPlace {
+        epoch,
+        revision: position.revision,
+        timeline: position.timeline_id.parse().ok(),
     }
 }
 
 /// A show that cannot be is left out: the feed must not stand still for one.
-async fn skip(sales: &Sales, revision: i64, error: &str) -> Result<(), StoreError> {
+async fn skip(
+    sales: &Sales,
+    at: FeedPlace,
+    stored: FeedPlace,
+    error: &str,
+) -> Result<(), StoreError> {
+    let revision = at.revision;
     tracing::error!(revision, error, "a show of the feed cannot be sold");
-    sales.store().move_cursor(revision).await
+    sales.store().move_cursor(stored).await
 }

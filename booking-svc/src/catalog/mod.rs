@@ -1,41 +1,63 @@
 //! The catalog as this service knows it: a client that copies shows as sales, and answers what
 //! the catalog proposes. One direction: the catalog knows nothing of bookings, and calls nobody.
 
+mod addresses;
 mod answer;
 mod convert;
 mod follow;
+mod freshness;
 mod layout;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ShowId;
 use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
 use proto::catalog::internal::v1::{AnswerProposalRequest, GetShowRequest};
 use service_kit::cause;
+use tokio::sync::watch;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
+pub use addresses::CatalogUrls;
 pub use answer::tell_answers;
 pub use follow::follow;
+pub use freshness::{Freshness, Stale, StaleCatalog, StalenessTerms, watch_staleness};
 
 use crate::domain::{ProposalAnswer, Snapshot};
+use addresses::Address;
 
 /// More than the catalog ever sends. What can be created now takes less than 4 MiB; layouts and
 /// prices of earlier releases may be larger.
 const SNAPSHOT_BYTES_MAX: usize = 24 * 1024 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client of the catalog. Connects when it is needed, and again when it has to.
+type Client = CatalogFeedServiceClient<Channel>;
+
+/// A client of whichever instance of the catalog is followed.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    client: CatalogFeedServiceClient<Channel>,
+    urls: CatalogUrls,
+    connection: Arc<watch::Sender<Connection>>,
+}
+
+#[derive(Debug, Clone)]
+enum Connection {
+    /// It is being made.
+    Sought,
+    /// To this instance, of this installation.
+    To(Client, Arc<str>),
+    /// No instance can be followed, for this reason.
+    Away(Arc<str>),
 }
 
 /// Why a show could not be had from the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
+    /// No instance of the catalog can be followed.
+    #[error("no catalog can be followed: {0}")]
+    Away(Arc<str>),
     /// The catalog does not answer.
     #[error("the catalog does not answer: {}", cause::chain(.0))]
     Unavailable(#[from] Box<tonic::Status>),
@@ -47,25 +69,25 @@ pub enum CatalogError {
 impl CatalogError {
     /// Whether any other call would fail as well.
     fn is_outage(&self) -> bool {
-        let Self::Unavailable(status) = self else {
-            return false;
-        };
-        matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+        match self {
+            Self::Away(_) => true,
+            Self::Unavailable(status) => {
+                matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+            }
+            Self::Malformed(_) => false,
+        }
     }
 }
 
 impl Catalog {
-    /// A client of the catalog's internal service at `endpoint`.
+    /// A client of the catalog's internal service at any of the URLs. [`follow`] connects it.
     #[must_use]
-    pub fn new(endpoint: Endpoint) -> Self {
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client =
-            CatalogFeedServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX);
-        Self { client }
+    pub fn new(urls: CatalogUrls) -> Self {
+        let connection = watch::Sender::new(Connection::Sought);
+        Self {
+            urls,
+            connection: Arc::new(connection),
+        }
     }
 
     /// A show as it stands now; none if there is no such show.
@@ -74,11 +96,16 @@ impl Catalog {
     ///
     /// If the catalog does not answer, or not with a show.
     pub async fn show(&self, show_id: ShowId) -> Result<Option<Snapshot>, CatalogError> {
+        let (mut client, installation) = self.client().await?;
         let mut request = tonic::Request::new(GetShowRequest {
             show_id: show_id.to_string(),
         });
         request.set_timeout(CALL_TIMEOUT);
-        match self.client.clone().get_show(request).await {
+        match client.get_show(request).await {
+            // Its address may be another catalog's by now, which the feed is about to find.
+            Ok(response) if response.get_ref().installation_id != *installation => {
+                Err(CatalogError::Away("it is another catalog".into()))
+            }
             Ok(response) => {
                 let show = response.into_inner().show.unwrap_or_default();
                 convert::snapshot(show)
@@ -96,6 +123,7 @@ impl Catalog {
     ///
     /// If the catalog has not heard it.
     pub async fn answer(&self, answer: &ProposalAnswer) -> Result<(), CatalogError> {
+        let (mut client, _) = self.client().await?;
         let mut request = tonic::Request::new(AnswerProposalRequest {
             show_id: answer.show_id.to_string(),
             proposal_revision: answer.proposal,
@@ -103,10 +131,42 @@ impl Catalog {
             booked_seats: answer.booked_seats.clone(),
         });
         request.set_timeout(CALL_TIMEOUT);
-        match self.client.clone().answer_proposal(request).await {
+        match client.answer_proposal(request).await {
             Ok(_) => Ok(()),
             Err(status) if status.code() == Code::NotFound => Ok(()),
             Err(status) => Err(Box::new(status).into()),
         }
     }
+
+    fn is_away(&self) -> bool {
+        matches!(*self.connection.borrow(), Connection::Away(_))
+    }
+
+    /// The instance that is followed, and its installation. While one is sought that takes a
+    /// little; the caller's deadline bounds it.
+    async fn client(&self) -> Result<(Client, Arc<str>), CatalogError> {
+        let mut connection = self.connection.subscribe();
+        let known = connection.wait_for(|now| !matches!(now, Connection::Sought));
+        // Its sender is ours.
+        match known.await.as_deref() {
+            Ok(Connection::To(client, installation)) => {
+                Ok((client.clone(), Arc::clone(installation)))
+            }
+            Ok(Connection::Away(why)) => Err(CatalogError::Away(Arc::clone(why))),
+            Ok(Connection::Sought) | Err(_) => Err(CatalogError::Away("it is sought".into())),
+        }
+    }
+}
+
+/// Connects to an instance.
+async fn connect(to: &Address) -> Result<Client, tonic::transport::Error> {
+    let endpoint: Endpoint = Endpoint::from_shared(format!("http://{}", to.address))?;
+    let channel = endpoint
+        // A proxy goes by the name.
+        .origin(to.url.uri())
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await?;
+    Ok(CatalogFeedServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX))
 }

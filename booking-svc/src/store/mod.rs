@@ -11,6 +11,7 @@ mod customers;
 mod desk;
 mod events;
 mod expect;
+mod feed;
 mod free_seats;
 mod lane;
 mod lock_keys;
@@ -42,6 +43,7 @@ pub use change_customer::{Changed, CustomerChange, CustomerError};
 pub use customer_requests::RequestKey;
 pub use customers::CustomerKey;
 pub use events::{EventPlace, EventsOf};
+pub use feed::{FeedCursor, FeedPlace, FoundCatalog};
 pub use lane::{LaneTerms, Lanes};
 pub use rejection_budget::RejectionLimits;
 pub use rows::BadRow;
@@ -68,12 +70,23 @@ pub enum StoreError {
     /// A show from the catalog has had more seats in its life than can be told apart.
     #[error(transparent)]
     TooManySeats(#[from] NumberingError),
+    /// The feed's cursor is of another epoch: what was read is not the catalog's to say any more.
+    #[error("another catalog was accepted meanwhile")]
+    OtherEpoch,
+}
+
+impl StoreError {
+    /// Whether somebody else has a lock that it needs; nothing was done.
+    fn is_contention(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_contention())
+    }
 }
 
 impl StepError for StoreError {
     fn is_outage(&self) -> bool {
         match self {
             Self::Db(error) => error.is_outage(),
+            Self::OtherEpoch => true,
             Self::BadRow(_) | Self::TooManySeats(_) => false,
         }
     }

@@ -9,6 +9,7 @@ use service_kit::postgres;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::feed::{self, FeedPlace};
 use super::rows::BadRow;
 use super::{Store, StoreError, areas, rows};
 use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
@@ -18,6 +19,8 @@ use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
 pub enum Applied {
     /// Nothing: it was no news, or the show has been deleted.
     Nothing,
+    /// Nothing: somebody else has a lock that it needs.
+    Locked,
     /// The sale is as the snapshot says.
     Sale,
     /// That, and there is an answer that the catalog waits for.
@@ -61,6 +64,7 @@ impl Store {
     /// Copies a show from the catalog, unless a newer copy is here, and answers what it
     /// proposes; with `cursor`, notes in the same transaction how far the feed has been
     /// applied. Applying it twice, late or from several replicas at once changes nothing.
+    /// With `lock_wait`, does not wait longer for the show's locks.
     ///
     /// # Errors
     ///
@@ -69,20 +73,22 @@ impl Store {
     pub async fn apply(
         &self,
         snapshot: &Snapshot,
-        cursor: Option<i64>,
+        cursor: Option<FeedPlace>,
+        lock_wait: Option<Duration>,
     ) -> Result<Applied, StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
-        match cursor {
-            Some(revision) => move_cursor(&transaction, revision).await?,
-            None => {
-                let lock = include_str!("sql/lock_cursor.sql");
-                transaction.execute(lock, &[]).await?;
+        let epoch = feed::lock_cursor(&transaction, cursor).await?;
+        feed::bound_lock_wait(&transaction, lock_wait).await?;
+        let revision = feed::stored_revision(epoch, snapshot.revision);
+        match apply(&transaction, snapshot, revision).await {
+            Ok(applied) => {
+                transaction.commit().await?;
+                Ok(applied)
             }
+            Err(error) if lock_wait.is_some() && error.is_contention() => Ok(Applied::Locked),
+            Err(error) => Err(error),
         }
-        let applied = apply(&transaction, snapshot).await?;
-        transaction.commit().await?;
-        Ok(applied)
     }
 
     /// Closes the sale of a show that the catalog has deleted. If there is none, none can be made
@@ -91,14 +97,33 @@ impl Store {
     /// # Errors
     ///
     /// If the database does not do it; then nothing was changed.
-    pub async fn apply_deleted(&self, show_id: ShowId, revision: i64) -> Result<(), StoreError> {
+    pub async fn apply_deleted(
+        &self,
+        show_id: ShowId,
+        revision: i64,
+        cursor: FeedPlace,
+        lock_wait: Option<Duration>,
+    ) -> Result<Applied, StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
         let id = show_id.uuid();
-        move_cursor(&transaction, revision).await?;
+        // Whoever brings a show that was asked for is done, or comes later.
+        let epoch = feed::lock_cursor(&transaction, Some(cursor)).await?;
+        let revision = feed::stored_revision(epoch, revision);
+        feed::bound_lock_wait(&transaction, lock_wait).await?;
         // Orders that were decided on the open sale commit first.
         let lock = "SELECT FROM booking.sales WHERE show_id = $1 FOR UPDATE";
-        transaction.execute(lock, &[&id]).await?;
+        match transaction
+            .execute(lock, &[&id])
+            .await
+            .map_err(StoreError::from)
+        {
+            Ok(_) => {}
+            Err(error) if lock_wait.is_some() && error.is_contention() => {
+                return Ok(Applied::Locked);
+            }
+            Err(error) => return Err(error),
+        }
         let closed = transaction
             .execute(include_str!("sql/close_sale.sql"), &[&id, &revision])
             .await?;
@@ -109,50 +134,23 @@ impl Store {
             .execute(include_str!("sql/note_deleted.sql"), &[&id, &revision])
             .await?;
         transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Notes that the feed has been applied up to a revision. Never goes back.
-    ///
-    /// # Errors
-    ///
-    /// If the database does not do it.
-    pub async fn move_cursor(&self, revision: i64) -> Result<(), StoreError> {
-        let client = postgres::get(&self.pool).await?;
-        client
-            .execute(include_str!("sql/move_cursor.sql"), &[&revision])
-            .await?;
-        Ok(())
-    }
-
-    /// How far the feed has been applied.
-    ///
-    /// # Errors
-    ///
-    /// If the database does not answer.
-    pub async fn cursor(&self) -> Result<i64, StoreError> {
-        let client = postgres::get(&self.pool).await?;
-        let row = client
-            .query_one("SELECT revision FROM booking.feed_cursor", &[])
-            .await?;
-        Ok(row.get(0))
+        Ok(Applied::Sale)
     }
 }
 
-/// Locks the cursor too. First of all in a transaction: see `lock_cursor.sql`.
-async fn move_cursor(transaction: &Transaction<'_>, revision: i64) -> Result<(), StoreError> {
-    let statement = include_str!("sql/move_cursor.sql");
-    transaction.execute(statement, &[&revision]).await?;
-    Ok(())
-}
-
-async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<Applied, StoreError> {
+/// Applies a snapshot under the revision that is stored for it.
+async fn apply(
+    transaction: &Transaction<'_>,
+    snapshot: &Snapshot,
+    revision: i64,
+) -> Result<Applied, StoreError> {
     let layout = json(&snapshot.layout, "layout", snapshot.show_id)?;
     let mut stored = lock(transaction, snapshot, &layout).await?;
     let mut seats = ShowSeats::new(snapshot.layout.clone());
     if stored.is_none() {
         let statement = include_str!("sql/insert_sale.sql");
-        if write(transaction, statement, snapshot, &layout, &seats, &[]).await? == 0 {
+        let told = (snapshot, revision, &*layout);
+        if write(transaction, statement, told, &seats, &[]).await? == 0 {
             // Another replica has just brought it, or it was deleted.
             stored = lock(transaction, snapshot, &layout).await?;
             if stored.is_none() {
@@ -164,7 +162,7 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
     let mut had_areas = false;
     let mut answered = None;
     if let Some(stored) = stored {
-        if stored.revision >= snapshot.revision {
+        if stored.revision >= revision {
             return Ok(Applied::Nothing);
         }
         first_new = stored.seats.ordinal_count();
@@ -177,15 +175,8 @@ async fn apply(transaction: &Transaction<'_>, snapshot: &Snapshot) -> Result<App
         };
         let statement = include_str!("sql/update_sale.sql");
         let pending = pending(snapshot);
-        write(
-            transaction,
-            statement,
-            snapshot,
-            &layout,
-            &seats,
-            &[&pending],
-        )
-        .await?;
+        let told = (snapshot, revision, &*layout);
+        write(transaction, statement, told, &seats, &[&pending]).await?;
         forget_answers(transaction, snapshot.show_id, pending).await?;
     }
     let (first_new, count) = (
@@ -251,8 +242,7 @@ async fn lock(
 async fn write(
     transaction: &Transaction<'_>,
     statement: &str,
-    snapshot: &Snapshot,
-    layout: &str,
+    (snapshot, revision, layout): (&Snapshot, i64, &str),
     seats: &ShowSeats,
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<u64, StoreError> {
@@ -271,7 +261,7 @@ async fn write(
     let seat_count = rows::ordinal(seats.ordinal_count());
     parameters.extend_from_slice(&[
         &id,
-        &snapshot.revision,
+        &revision,
         &state,
         &terms.start_at,
         &terms.sales_open_at,

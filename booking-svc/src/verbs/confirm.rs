@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Booked, Change, VerbError, Verbs};
 use crate::domain::{Command, Order, Refusal};
 use crate::payments::PaymentToken;
+use crate::store::LaneError;
 
 /// How a booking is paid.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +18,8 @@ pub enum Paid {
 }
 
 impl Verbs {
-    /// Turns a hold into a sale, once it is paid.
+    /// Turns a hold into a sale, once it is paid. That is refused while too little is known of the
+    /// catalog, as the show may have been cancelled; a payment that has begun by then is finished.
     ///
     /// # Errors
     ///
@@ -33,6 +35,7 @@ impl Verbs {
             version,
             ..
         } = change;
+        let sellable_until = self.sales.sellable_until(booking_id.show())?;
         let command = match paid {
             Paid::Here(token) => return self.pay(change, token, deadline).await,
             Paid::Elsewhere(payment_reference) if self.paying.unpaid => Command::Confirm {
@@ -50,7 +53,13 @@ impl Verbs {
                 return Err(VerbError::Refused(refusal));
             }
         };
-        self.change(&change, command, deadline).await
+        let decided_by = deadline.min(sellable_until);
+        match self.change(&change, command, decided_by).await {
+            Err(VerbError::Undecided(LaneError::DeadlineExceeded)) if decided_by < deadline => {
+                Err(VerbError::Undecided(LaneError::Contention))
+            }
+            decided => decided,
+        }
     }
 
     async fn pay(

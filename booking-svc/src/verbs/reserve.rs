@@ -62,6 +62,7 @@ impl Verbs {
         if wanted.sell && !self.paying.unpaid {
             return Err(VerbError::Refused(Refusal::PaymentRequired(None)));
         }
+        self.sales.sellable_until(wanted.show_id)?;
         let mut sale = self.sales.get(wanted.show_id).await?;
         let mut tried = Tried {
             since: Instant::now(),
@@ -70,6 +71,8 @@ impl Verbs {
             misled_at: None,
         };
         while tried.lookups < LOOKUPS_MAX && tried.picks < PICKS_MAX {
+            let sellable_until = self.sales.sellable_until(wanted.show_id)?;
+            let decided_by = deadline.min(sellable_until);
             let told = match told(&sale, &wanted) {
                 Ok(told) => told,
                 Err(unknown) => match self.sales.newer(&sale).await? {
@@ -90,9 +93,9 @@ impl Verbs {
                     }
                 },
             };
-            let prepared = self.prepare(&sale, &wanted, told, &tried, deadline);
+            let prepared = self.prepare(&sale, &wanted, told, &tried, decided_by);
             let (answer, pick) = match prepared.await {
-                Ok((order, pick)) => (self.lanes.decide(order, deadline).await, pick),
+                Ok((order, pick)) => (self.lanes.decide(order, decided_by).await, pick),
                 Err(VerbError::Undecided(error)) => (Err(error), None),
                 Err(error) => return Err(error),
             };
@@ -116,6 +119,8 @@ impl Verbs {
                     tried.picks += 1;
                     tried.misled_at = Some(Instant::now());
                 }
+                // More may be known by now.
+                Err(LaneError::DeadlineExceeded) if decided_by < deadline => tried.lookups += 1,
                 Err(error) => return Err(VerbError::Undecided(error)),
             }
         }

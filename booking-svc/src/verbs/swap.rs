@@ -27,6 +27,8 @@ impl Verbs {
     ) -> Result<Booked, VerbError> {
         let mut sale = self.sale_of(change.booking_id).await?;
         for _ in 0..LOOKUPS_MAX {
+            let sellable_until = self.sales.sellable_until(change.booking_id.show())?;
+            let decided_by = deadline.min(sellable_until);
             let ordinals = match ordinals(&sale, TO, &to) {
                 Ok(ordinals) => ordinals,
                 Err(unknown) => match self.sales.newer(&sale).await? {
@@ -50,11 +52,14 @@ impl Verbs {
                     ordinals: ordinals.clone(),
                     around,
                 };
-                self.change(&change, command, deadline).await
+                self.change(&change, command, decided_by).await
             };
             match swapped.await {
                 Err(VerbError::Undecided(LaneError::SaleChanged)) => {
                     sale = self.sales.refresh(change.booking_id.show()).await?;
+                }
+                // More may be known by now.
+                Err(VerbError::Undecided(LaneError::DeadlineExceeded)) if decided_by < deadline => {
                 }
                 Ok(booked) => {
                     let freed = from.iter().filter_map(|l| sale.seats.ordinal_of_label(l));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use booking_svc::catalog::Catalog;
+use booking_svc::catalog::{Catalog, Freshness, StaleCatalog, StalenessTerms};
 use booking_svc::config::Cli;
 use booking_svc::domain::{
     Booking, Customer, OrphanRule, Places, Proposal, ProposedChange, Refusal, SaleState, Snapshot,
@@ -21,7 +21,6 @@ use model::{
 use system_tests::postgres::{self, TestDatabase};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 use uuid::Uuid;
 
 const CALL_MAX: Duration = Duration::from_secs(20);
@@ -65,7 +64,7 @@ impl Desk {
 
     /// Applies what the catalog says.
     pub(crate) async fn apply(&self, snapshot: &Snapshot) {
-        let applied = self.store.apply(snapshot, None).await;
+        let applied = self.store.apply(snapshot, None, None).await;
         applied.unwrap_or_else(|error| panic!("{snapshot:?}: {error}"));
     }
 
@@ -139,7 +138,11 @@ fn replica(database: &TestDatabase, rejections: RejectionLimits) -> (Store, Verb
     let database = cli.config.database.database("test").expect("a URL");
     let store = Store::new(database.pool(&cli.config.database));
     // Nothing listens there.
-    let catalog = Catalog::new(Endpoint::from_static("http://127.0.0.1:1"));
+    let catalog = Catalog::new("http://127.0.0.1:1".parse().expect("a URL"));
+    let freshness = Freshness::new(StalenessTerms {
+        beyond: StaleCatalog::Sell,
+        ..cli.config.staleness_terms()
+    });
     let terms_of_lanes = LaneTerms {
         count: 1,
         rejections,
@@ -154,7 +157,7 @@ fn replica(database: &TestDatabase, rejections: RejectionLimits) -> (Store, Verb
         lifetime_max: HOLD,
     };
     let (sales, links) = (
-        Sales::new(store.clone(), catalog),
+        Sales::new(store.clone(), catalog, freshness),
         Links::new(store.clone()),
     );
     let verbs = Verbs::new(sales, links, lanes, terms, Paying::default());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use booking_svc::config::Cli;
 use booking_svc::domain::{Sale, SaleState, Snapshot};
-use booking_svc::store::{Applied, Store};
+use booking_svc::store::{Applied, FeedPlace, Store};
 use clap::Parser as _;
 use model::ShowId;
 use proto::booking::v1::SeatStatus;
@@ -15,10 +15,17 @@ use system_tests::{eventually, machine, postgres};
 use tonic::Code;
 
 use crate::cancelled_show::wound_up;
-use crate::stage::Stage;
+use crate::stage::{SELLS_STALE, Stage};
 
 /// How soon a change in the catalog must hold here.
 const SOON: Duration = Duration::from_secs(1);
+
+/// Does not move the cursor.
+pub(crate) const START: FeedPlace = FeedPlace {
+    epoch: 0,
+    revision: 0,
+    timeline: None,
+};
 
 async fn delete_show(stage: &Stage, show: &str) {
     let delete = DeleteShowRequest {
@@ -188,11 +195,13 @@ async fn an_order_that_has_found_a_show_on_sale_ends_before_the_show_does() {
         stage.run("ROLLBACK").await;
     };
     stage.run(lock).await;
-    let (applied, ()) = futures_util::join!(store.apply(&cancelled, None), waits());
+    let (applied, ()) = futures_util::join!(store.apply(&cancelled, None, None), waits());
     applied.expect("it had its turn");
     stage.run(lock).await;
-    let (applied, ()) =
-        futures_util::join!(store.apply_deleted(id, cancelled.revision + 1), waits());
+    let (applied, ()) = futures_util::join!(
+        store.apply_deleted(id, cancelled.revision + 1, START, None),
+        waits()
+    );
     applied.expect("it had its turn");
     stage
         .run("DELETE FROM booking.show_seats; DELETE FROM booking.sales")
@@ -237,25 +246,31 @@ async fn a_late_or_repeated_revision_changes_nothing() {
     );
     let cursor = store.cursor().await.expect("a cursor");
     assert_eq!(
-        (first.revision < second.revision, cursor),
+        (first.revision < second.revision, cursor.place.revision),
         (true, second.revision)
     );
 
+    let at = |revision| FeedPlace {
+        revision,
+        ..cursor.place
+    };
     let unchanged = stage.digest().await;
     for sale in [&first, &second, &first] {
-        for cursor in [None, Some(first.revision)] {
-            let applied = store.apply(&snapshot(sale), cursor).await;
+        for cursor in [None, Some(at(first.revision))] {
+            let applied = store.apply(&snapshot(sale), cursor, None).await;
             assert_eq!(applied.expect("no harm"), Applied::Nothing);
             assert_eq!(stage.digest().await, unchanged);
         }
     }
     // A deletion that comes late, or twice.
     for revision in [first.revision, second.revision] {
-        store.apply_deleted(id, revision).await.expect("no harm");
+        let late = store.apply_deleted(id, revision, at(revision), None);
+        late.await.expect("no harm");
         assert_eq!(stage.digest().await, unchanged);
     }
     let nobody = ShowId::generate();
-    store.apply_deleted(nobody, 1).await.expect("no harm");
+    let unknown = store.apply_deleted(nobody, 1, at(1), None);
+    unknown.await.expect("no harm");
     assert_eq!(stage.digest().await, unchanged);
     assert_eq!(store.cursor().await.expect("a cursor"), cursor);
     stage.assert_sound().await;
@@ -288,21 +303,23 @@ async fn a_show_that_was_asked_for_before_it_was_deleted_never_goes_on_sale() {
             if round % 2 == 0 {
                 tokio::time::sleep(late).await;
             }
-            store.apply(&asked, None).await
+            store.apply(&asked, None, None).await
         };
         let delete = async {
             if round % 2 == 1 {
                 tokio::time::sleep(late).await;
             }
-            store.apply_deleted(asked.show_id, deleted_in).await
+            store
+                .apply_deleted(asked.show_id, deleted_in, START, None)
+                .await
         };
         let (brought, deleted) = futures_util::join!(bring, delete);
         deleted.expect("a database");
         match brought.expect("a database") {
-            Applied::Nothing => came_second += 1,
+            Applied::Nothing | Applied::Locked => came_second += 1,
             Applied::Sale | Applied::SaleAndAnswer => came_first += 1,
         }
-        let again = store.apply(&asked, None).await.expect("a database");
+        let again = store.apply(&asked, None, None).await.expect("a database");
         assert_eq!(again, Applied::Nothing);
         let sale = store.sale(asked.show_id).await.expect("a database");
         let state = sale.map(|sale| sale.terms.state);
@@ -337,9 +354,9 @@ async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
         newer.revision += 100;
         newer.terms.state = SaleState::Cancelled;
         let (one, two, three) = futures_util::join!(
-            stores[0].apply(&older, None),
-            stores[1].apply(&newer, None),
-            stores[1].apply(&older, None),
+            stores[0].apply(&older, None, None),
+            stores[1].apply(&newer, None, None),
+            stores[1].apply(&older, None, None),
         );
         assert!(
             one.is_ok() && two.is_ok() && three.is_ok(),
@@ -363,8 +380,8 @@ async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
 }
 
 #[tokio::test]
-async fn without_the_catalog_what_is_on_sale_goes_on_selling() {
-    let mut stage = Stage::start().await;
+async fn without_the_catalog_what_is_on_sale_goes_on_selling_if_the_operator_says_so() {
+    let mut stage = Stage::that_sells_stale().await;
     let show = stage.a_show(5).await;
     stage.system.catalog.kill9().await;
     let bought = stage.buy(&show, &["A-1", "A-2"]).await;
@@ -389,7 +406,7 @@ async fn without_the_catalog_what_is_on_sale_goes_on_selling() {
         .await;
 
     // A service that starts without the catalog sells what it knows.
-    let (mut process, mut other) = stage.another().await;
+    let (mut process, mut other) = stage.another_with(&SELLS_STALE).await;
     let held = reserve(&mut other, &show, &["A-3"], "bob").await;
     assert!(held.is_ok(), "{held:?}");
     crate::stage::assert_quiet(&mut process);

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use booking_svc::catalog::Catalog;
-use booking_svc::store::Applied;
+use booking_svc::catalog::{Catalog, Freshness, StaleCatalog, StalenessTerms, follow};
+use booking_svc::sales::Sales;
 use proto::booking::v1::{BookingState, SeatStatus};
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{
@@ -13,10 +13,10 @@ use proto::catalog::v1::{
     PublishShowRequest, ResumeShowRequest, SeatLayout, SetPricesRequest, Show, ShowState,
 };
 use proto::money::v1::Money;
+use service_kit::Shutdown;
 use system_tests::errors::{assert_error, describe, metadata, quota_subjects, subjects};
 use system_tests::system::{self, confirm, get, layout, reserve, show};
-use system_tests::{eventually, machine};
-use tonic::transport::Endpoint;
+use system_tests::{eventually, eventually_some, machine};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
@@ -161,7 +161,7 @@ async fn pausing_and_closing_stop_reserves_but_not_confirms() {
 
 #[tokio::test]
 async fn a_show_opens_and_closes_by_its_schedule_while_the_catalog_is_down() {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::that_sells_stale().await;
     let mut scheduled = show(1_000);
     scheduled.sales_open_time = Some(at(Duration::from_secs(8)));
     scheduled.sales_close_time = Some(at(Duration::from_secs(18)));
@@ -365,7 +365,7 @@ async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
 
 #[tokio::test]
 async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
-    let mut stage = Stage::start().await;
+    let mut stage = Stage::that_sells_stale().await;
     let show = stage.a_show(5).await;
     let layout_id = stage.a_layout(turned(3)).await;
     stage.system.booking.kill9().await;
@@ -379,14 +379,25 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
 
     // All that the service did before it died: the answer is there, and nobody has told it.
     let store = store_of(&stage);
-    let endpoint = Endpoint::from_shared(stage.system.catalog.internal_url()).expect("a URL");
-    let id = show.parse().expect("a show's id");
-    let snapshot = Catalog::new(endpoint).show(id).await.expect("a catalog");
-    let snapshot = snapshot.expect("a show");
-    let applied = store.apply(&snapshot, None).await.expect("a database");
-    assert_eq!(applied, Applied::SaleAndAnswer);
-    let unheard = store.unheard_answers(None).await.expect("a database").items;
-    assert_eq!((unheard.len(), unheard[0].proposal), (1, proposal.revision));
+    let catalog = Catalog::new(stage.system.catalog.internal_url().parse().expect("a URL"));
+    let terms = StalenessTerms {
+        max: ANSWER_MAX,
+        beyond: StaleCatalog::Refuse,
+    };
+    let sales = Sales::new(store.clone(), catalog.clone(), Freshness::new(terms));
+    let shutdown = Shutdown::default();
+    let following = tokio::spawn(follow(catalog, sales, shutdown.clone()));
+    let answer = eventually_some(ANSWER_MAX, "it is answered", async || {
+        store
+            .unheard_answers(None)
+            .await
+            .expect("a database")
+            .items
+            .pop()
+    });
+    assert_eq!(answer.await.proposal, proposal.revision);
+    shutdown.soft.cancel();
+    following.await.expect("it ends");
 
     // Nor can it be told at once when the service is back.
     stage.system.catalog.kill9().await;

@@ -39,7 +39,11 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
 
     let change = ProposedChange::Layout(row_of(&["A", "X"]));
     let asked = proposing(&first, change.clone());
-    let applied = desk.store.apply(&asked, None).await.expect("a database");
+    let applied = desk
+        .store
+        .apply(&asked, None, None)
+        .await
+        .expect("a database");
     assert_eq!(applied, Applied::SaleAndAnswer);
     let refused = ProposalAnswer {
         show_id: show,
@@ -105,7 +109,11 @@ async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
     // Another write of the show while the catalog has not decided changes nothing of it.
     let mut renamed = next(&asked);
     renamed.proposal.clone_from(&asked.proposal);
-    let applied = desk.store.apply(&renamed, None).await.expect("a database");
+    let applied = desk
+        .store
+        .apply(&renamed, None, None)
+        .await
+        .expect("a database");
     assert_eq!(applied, Applied::Sale, "it is answered already");
     refusal(desk.reserve(show, &["C"]).await);
 
@@ -200,8 +208,10 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     let closed = Refusal::ShowNotOnSale(show, SaleState::Closed, None);
     assert_eq!(refusal(desk.reserve(show, &["A"]).await), closed);
 
-    let deleted = desk.store.apply_deleted(show, asked.revision + 1).await;
-    deleted.expect("a database");
+    let deleted = desk
+        .store
+        .apply_deleted(show, asked.revision + 1, crate::feed::START, None);
+    deleted.await.expect("a database");
     assert_eq!(
         desk.store
             .unheard_answers(None)
@@ -239,8 +249,8 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         desk.apply(&first).await;
         let asked = proposing(&first, ProposedChange::Layout(row_of(&["A"])));
         let (one, two, held) = futures_util::join!(
-            desk.store.apply(&asked, None),
-            store.apply(&asked, None),
+            desk.store.apply(&asked, None, None),
+            store.apply(&asked, None, None),
             reserve(&verbs, show, &["C"]),
         );
         let applied = [one.expect("a database"), two.expect("a database")];

@@ -57,6 +57,9 @@ pub(crate) type Bookings = BookingServiceClient<Channel>;
 /// Has booking-svc wait for a lock until a test lets it go, rather than go on with other orders.
 pub(crate) const WAITS_FOR_LOCKS: [&str; 2] = ["--lock-wait-max", "5s"];
 
+/// Has booking-svc sell what it knew last, however long the catalog is silent.
+pub(crate) const SELLS_STALE: [&str; 2] = ["--stale-catalog", "sell"];
+
 /// The services without an expiry-worker, and a connection as their database's owner.
 pub(crate) struct Stage {
     /// The services.
@@ -81,6 +84,12 @@ impl Stage {
     pub(crate) async fn with(arguments: &[&str]) -> Self {
         let database = postgres::database().await;
         Self::of(System::start_with(database, 0, arguments).await).await
+    }
+
+    /// The same, with a booking-svc that goes on selling without the catalog.
+    pub(crate) async fn that_sells_stale() -> Self {
+        let database = postgres::database().await;
+        Self::of(System::start_with(database, 0, &SELLS_STALE).await).await
     }
 
     /// The same with expiry-workers.

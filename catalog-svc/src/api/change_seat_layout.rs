@@ -18,7 +18,9 @@ pub(super) async fn handle(
         Decided::Now(show) => show,
         Decided::Later(proposed) => {
             proposal::wait(api, proposed, deadline).await?;
-            api.store.show_as_written(proposed.id).await?
+            let show = api.store.show_as_written(proposed.id).await?;
+            api.store.applied_by_all(show.info.revision).await;
+            show
         }
     };
     Ok(pb::ChangeSeatLayoutResponse {

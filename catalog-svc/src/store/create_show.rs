@@ -29,6 +29,8 @@ impl Mutation for CreateShow {
     type Outcome = Show;
 
     const VERB: &'static str = "create_show";
+    // Who sells it first asks for it.
+    const IS_AWAITED: bool = false;
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Show, StoreError> {
         let Self(new) = self;

@@ -4,6 +4,7 @@ use model::ShowId;
 use sqlx::PgConnection;
 
 use super::error::StoreError;
+use super::followers::{self, Follower};
 use super::pool::{Reader, Store};
 use super::rows::{self, select_shows};
 use super::unreadable::Unreadable;
@@ -26,6 +27,27 @@ impl Store {
             Box::pin(feed(connection, cursor))
         })
         .await
+    }
+
+    /// The same for a process that follows the feed: changes wait for it from then on.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn feed_for(&self, follower: Follower, cursor: Cursor) -> Result<Feed, StoreError> {
+        self.followers.heard(follower);
+        self.lend_to(Reader::Service, "feed_for", move |connection| {
+            Box::pin(async move {
+                followers::tell(connection, follower).await?;
+                feed(connection, cursor).await
+            })
+        })
+        .await
+    }
+
+    /// Waits until those who follow the feed have applied a revision, for half a second at most.
+    pub async fn applied_by_all(&self, revision: i64) {
+        self.followers.wait_for(revision).await;
     }
 
     /// The next entries after a revision. Those that cannot be read are left out: a feed must not

@@ -14,6 +14,7 @@ mod create_show;
 mod delete_show;
 mod error;
 mod feed;
+mod followers;
 mod get_show;
 mod keep_schedules;
 mod layouts;
@@ -37,6 +38,7 @@ pub use change_state::{Cancel, ChangeState, Close, LifeVerb, Pause, Publish, Res
 pub use create_show::CreateShow;
 pub use delete_show::DeleteShow;
 pub use error::StoreError;
+pub use followers::Follower;
 pub use layouts::{CreateSeatLayout, DeleteSeatLayout};
 pub use list_shows::ListShows;
 pub use mutation::Mutation;

@@ -24,6 +24,10 @@ pub trait Mutation: Send + Sync + 'static {
     /// Its name in spans and fingerprints.
     const VERB: &'static str;
 
+    /// Whether it is answered only once those who follow the feed have applied it, so that the
+    /// caller's next order meets it.
+    const IS_AWAITED: bool = true;
+
     /// Makes the change inside a transaction.
     fn apply(
         &self,
@@ -59,11 +63,14 @@ impl Store {
                     tries += 1;
                 }
                 result => {
-                    return result.inspect(|outcome| {
-                        if let Some((id, revision)) = outcome.wrote() {
-                            self.wrote(id, revision);
+                    let outcome = result?;
+                    if let Some((id, revision)) = outcome.wrote() {
+                        self.wrote(id, revision);
+                        if M::IS_AWAITED {
+                            self.applied_by_all(revision).await;
                         }
-                    });
+                    }
+                    return Ok(outcome);
                 }
             }
         }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::Changes;
 use super::error::StoreError;
+use super::followers;
 use super::pool::{self, CONNECT_TIME_MAX, PING_TIME_MAX, Store};
 
 /// Where writers notify; see the statements that write shows.
@@ -135,11 +136,14 @@ impl Newest {
         let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
         // A lost connection is made anew by the loop around us, after its pause.
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        listener.listen_all([CHANNEL, followers::CHANNEL]).await?;
         self.hearing().listening_since = Some(Instant::now());
         trouble.is_over();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
+                Ok(Ok(Some(told))) if told.channel() == followers::CHANNEL => {
+                    store.followers.told(told.payload());
+                }
                 Ok(Ok(Some(notification))) => {
                     if let Ok(newest) = notification.payload().parse() {
                         self.raise(newest);

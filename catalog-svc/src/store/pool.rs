@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 
 use super::cache::ShowCache;
 use super::error::StoreError;
+use super::followers::Followers;
 use super::newest::Newest;
 use super::replica::{REPLICA_WAIT_MAX, Replica};
 use super::sqlstate;
@@ -132,6 +133,7 @@ pub struct Store {
     pub(super) cache: ShowCache,
     pub(super) newest: Newest,
     pub(super) unreadable: Unreadable,
+    pub(super) followers: Followers,
     public_feed_reads: Semaphore,
     service_feed_reads: Semaphore,
 }
@@ -163,6 +165,7 @@ impl Store {
             cache: ShowCache::new(),
             newest: Newest::default(),
             unreadable: Unreadable::default(),
+            followers: Followers::default(),
             public_feed_reads: Semaphore::new(FEED_READS_MAX),
             service_feed_reads: Semaphore::new(FEED_READS_MAX),
         }

@@ -93,6 +93,8 @@ impl Mutation for AnswerProposal {
     type Outcome = Option<WrittenShow>;
 
     const VERB: &'static str = "answer_proposal";
+    // Who answers may be the one that would be waited for.
+    const IS_AWAITED: bool = false;
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Self::Outcome, StoreError> {
         let Proposed { id, revision } = self.proposed;

@@ -19,7 +19,10 @@ async fn get_feed(
     client: &FeedClient,
     position: Option<pb::FeedPosition>,
 ) -> Result<pb::GetFeedResponse, Status> {
-    let request = pb::GetFeedRequest { position };
+    let request = pb::GetFeedRequest {
+        position,
+        ..Default::default()
+    };
     Ok(client.clone().get_feed(request).await?.into_inner())
 }
 

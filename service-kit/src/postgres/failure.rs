@@ -43,6 +43,12 @@ impl From<PoolError<ConnectError>> for DbError {
 }
 
 impl DbError {
+    /// Whether another transaction was in the way, so that this one certainly did nothing.
+    #[must_use]
+    pub fn is_contention(&self) -> bool {
+        self.failure() == Failure::Contention
+    }
+
     fn failure(&self) -> Failure {
         match self {
             Self::Statement(error) => sqlstate::classify(error),

@@ -2,14 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use proto::catalog::v1::{PauseShowRequest, PriceTier, ResumeShowRequest, SetPricesRequest};
+use proto::money::v1::Money;
 use system_tests::errors::assert_error;
-use system_tests::eventually;
-use system_tests::system::{System, confirm, reserve, show};
+use system_tests::system::{
+    System, booking_client_of, catalog_client_of, confirm, reserve, show, start_booking,
+    start_catalog,
+};
+use system_tests::{eventually, postgres};
 use tokio_postgres::Client;
 use tonic::Code;
 use uuid::Uuid;
 
 const FOLLOWED_MAX: Duration = Duration::from_secs(15);
+/// How often booking-svc tells the catalog how far it is.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits for a sale that nobody has asked for: only the feed can have brought it.
 async fn followed(owner: &Client, show: &str) {
@@ -61,8 +68,9 @@ async fn the_feed_is_resumed_after_either_end_was_away() {
 }
 
 #[tokio::test]
-async fn without_the_catalog_known_shows_go_on_selling() {
-    let mut system = System::start(0).await;
+async fn without_the_catalog_known_shows_go_on_selling_if_the_operator_says_so() {
+    let database = postgres::database().await;
+    let mut system = System::start_with(database, 0, &["--stale-catalog", "sell"]).await;
     let known = system.a_show(5).await;
     followed(&system.database.owner().await, &known).await;
     system.catalog.kill9().await;
@@ -78,9 +86,11 @@ async fn without_the_catalog_known_shows_go_on_selling() {
     let status = status.expect_err("a show that nobody can tell of");
     assert_error(&status, Code::Unavailable, "CATALOG_UNAVAILABLE");
     system.catalog.start_again().await;
-    let status = reserve(&mut client, unknown, &["A-1"], "ada").await;
-    let status = status.expect_err("a show that there is not");
-    assert_error(&status, Code::NotFound, "SHOW_NOT_FOUND");
+    eventually(FOLLOWED_MAX, "the catalog is asked again", async || {
+        let status = reserve(&mut client, unknown, &["A-1"], "ada").await;
+        status.expect_err("a show that there is not").code() == Code::NotFound
+    })
+    .await;
 }
 
 /// Three seconds are meant, of a release build on a quiet machine.
@@ -101,4 +111,96 @@ async fn a_hundred_thousand_seats_can_be_booked_at_once() {
     confirm(&mut client, &held.booking_id)
         .await
         .expect("a hold");
+}
+
+/// What a change of the catalog has answered is what the next reserve meets, through any replica of
+/// either service.
+#[tokio::test]
+async fn what_the_catalog_has_answered_holds_for_the_next_reserve() {
+    let system = System::start(0).await;
+    let database = &system.database;
+    let other_catalog = start_catalog(database).await;
+    let other_booking = start_booking(database, &other_catalog).await;
+    let catalogs = [system.catalog_client(), catalog_client_of(&other_catalog)];
+    let clients = [system.booking_client(), booking_client_of(&other_booking)];
+    let show = system.a_show(500).await;
+    let mut seat = 0;
+    let mut sell = async |round: usize| {
+        seat += 1;
+        let mut client = clients[round % 2].clone();
+        reserve(&mut client, &show, &[&format!("A-{seat}")], "ann").await
+    };
+    for round in 0..2 {
+        sell(round).await.expect("a show on sale");
+    }
+    // Until either catalog has heard of both that follow.
+    tokio::time::sleep(2 * ASK_INTERVAL).await;
+    let show_id = || show.clone();
+    for round in 0..20 {
+        let mut catalog = catalogs[round / 2 % 2].clone();
+        let request = PauseShowRequest {
+            show_id: show_id(),
+            ..Default::default()
+        };
+        catalog.pause_show(request).await.expect("a show on sale");
+        let status = sell(round).await.expect_err("it is paused");
+        assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
+        let request = ResumeShowRequest {
+            show_id: show_id(),
+            ..Default::default()
+        };
+        let resumed = catalog.resume_show(request).await.expect("a paused show");
+        let etag = resumed.into_inner().show.expect("the show").etag;
+        let sold = sell(round + 1).await;
+        assert!(sold.is_ok(), "round {round}: {sold:?}");
+        let cents = 1_000 + i64::try_from(round).expect("few");
+        let tier = PriceTier {
+            name: "Any".to_owned(),
+            price: Some(Money {
+                minor_units: cents,
+                currency_code: "EUR".to_owned(),
+            }),
+            ..Default::default()
+        };
+        let request = SetPricesRequest {
+            show_id: show_id(),
+            price_tiers: vec![tier],
+            etag,
+            ..Default::default()
+        };
+        catalog.set_prices(request).await.expect("prices");
+        let sold = sell(round).await.expect("a free seat");
+        assert_eq!(sold.total.map(|total| total.minor_units), Some(cents));
+    }
+
+    // One that hangs is waited for a little, and soon no longer.
+    other_booking.freeze();
+    let mut catalog = catalogs[0].clone();
+    let mut pause = async |was_paused: bool| {
+        let (show_id, began) = (show_id(), Instant::now());
+        if was_paused {
+            let request = ResumeShowRequest {
+                show_id,
+                ..Default::default()
+            };
+            catalog.resume_show(request).await.expect("a paused show");
+        } else {
+            let request = PauseShowRequest {
+                show_id,
+                ..Default::default()
+            };
+            catalog.pause_show(request).await.expect("a show on sale");
+        }
+        began.elapsed()
+    };
+    let first = pause(false).await;
+    assert!(first < FOLLOWED_MAX, "{first:?}");
+    let mut is_paused = true;
+    eventually(FOLLOWED_MAX, "it is not waited for", async || {
+        let took = pause(is_paused).await;
+        is_paused = !is_paused;
+        took < Duration::from_millis(400)
+    })
+    .await;
+    other_booking.go_on();
 }

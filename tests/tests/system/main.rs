@@ -14,5 +14,6 @@ mod logs;
 mod memory;
 mod payments;
 mod secrets;
+mod stale;
 mod supervision;
 mod wind_up;

@@ -69,6 +69,7 @@ async fn a_task_whose_state_is_the_databases_is_begun_again() {
             &[
                 "readiness",
                 "feed",
+                "staleness",
                 "answers",
                 "sweep",
                 "cancelled shows",

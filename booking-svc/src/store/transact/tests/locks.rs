@@ -99,7 +99,10 @@ impl Hall {
         let store = Store::new(services.pool(&args));
         let mut sales = Vec::new();
         for snapshot in [a_show(capped), a_show(capped)] {
-            store.apply(&snapshot, None).await.expect("a new show");
+            store
+                .apply(&snapshot, None, None)
+                .await
+                .expect("a new show");
             let sale = store.sale(snapshot.show_id).await.expect("a database");
             sales.push(Arc::new(sale.expect("it is there")));
         }
