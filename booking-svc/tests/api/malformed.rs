@@ -68,12 +68,12 @@ async fn a_message_over_the_limit_is_refused_and_one_below_is_read() {
     let held = stage.reserve(&show, &["A-1"]).await;
     let mut client = stage.client();
     let mut request = reservation(&show, &["A-2"], "ann");
-    request.seat_labels = vec!["x".repeat(1_000); 66];
+    request.seat_labels = vec!["x".repeat(500); 132];
     let call = client.reserve_seats(request.clone());
     stage
         .refused(call, Code::InvalidArgument, "MESSAGE_TOO_LARGE")
         .await;
-    request.seat_labels.truncate(64);
+    request.seat_labels.truncate(128);
     let call = client.reserve_seats(request);
     let reason = "SEATS_PER_BOOKING_EXCEEDED";
     stage.refused(call, Code::ResourceExhausted, reason).await;
