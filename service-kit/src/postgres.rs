@@ -22,4 +22,4 @@ pub use start::{Needs, check_at_start};
 pub use url::DatabaseUrl;
 
 /// The schema version that this release of the services needs at least.
-pub const SCHEMA_VERSION: i64 = 31;
+pub const SCHEMA_VERSION: i64 = 7;

@@ -8,7 +8,6 @@ mod cancelled_show;
 mod caps;
 mod choices;
 mod confirm_booking;
-mod conversion;
 mod customers;
 mod desk;
 mod extend_hold;

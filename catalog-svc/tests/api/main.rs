@@ -7,7 +7,6 @@ mod cache;
 mod cancel_show;
 mod change_seat_layout;
 mod contention;
-mod conversion;
 mod create_show;
 mod create_show_bad_input;
 mod create_show_bad_sale;

@@ -8,7 +8,7 @@ use super::{Findings, rows};
 const SUBJECT: &str = "schema";
 const EXTENSION: &str = "pg_trgm";
 /// The migration that makes the extension.
-const TRGM_SINCE: i64 = 5;
+const TRGM_SINCE: i64 = 1;
 
 /// Its schema, and whether this role may use that; no row if it is not there.
 const FIND_TRGM: &str = "

@@ -7,7 +7,7 @@ use system_tests::errors::{describe, fields};
 use system_tests::system::reservation;
 use tonic::Code;
 
-use super::{CUSTOMERS, by, changing, client_of, create, get, new, update};
+use super::{CUSTOMERS, by, changing, client_of, create, new, update};
 use crate::stage::Stage;
 
 const KEPT: &str = "zoë@bücher.example";
@@ -20,8 +20,6 @@ const SPELLINGS: [&str; 7] = [
     "zoë@bücher．example",
     "zoë@bücher。example。",
 ];
-
-const MIGRATION: &str = include_str!("../../../../migrations/sql/0029_one_form_of_text.sql");
 
 #[tokio::test]
 async fn every_spelling_finds_the_same_customer_wherever_it_is_typed() {
@@ -115,38 +113,4 @@ async fn what_is_no_address_is_refused_wherever_it_is_typed() {
     }
     assert_eq!(stage.digest().await, digest);
     stage.assert_sound().await;
-}
-
-#[tokio::test]
-async fn addresses_of_earlier_releases_are_brought_into_one_form() {
-    let stage = Stage::start().await;
-    let show = stage.a_show(3).await;
-    let mut customers = client_of(&stage.system.booking);
-    let mut ids = Vec::new();
-    for n in 0..4 {
-        let made = new(&mut customers, by(&format!("c{n}@example.org"))).await;
-        ids.push(made.customer_id);
-    }
-    let mut request = reservation(&show, &["A-1"], "");
-    request.customer = Some(Wanted::Email("c0@example.org".to_owned()));
-    let booked = stage.client().reserve_seats(request).await.expect("a hold");
-    let booked = booked.into_inner().booking.expect("set");
-    // As an earlier release took them: two spellings of one mailbox, another one, and none.
-    let old = ["zoe\u{308}@b.example.", "zoë@b.example.", "ann@b.", "a@."];
-    for (id, old) in ids.iter().zip(old) {
-        let renamed = format!(
-            "UPDATE booking.customers SET email = '{old}' WHERE customer_id = '{id}';
-             UPDATE booking.bookings SET email = '{old}' WHERE linked_customer_id = '{id}'"
-        );
-        stage.run(&renamed).await;
-    }
-    stage.run(MIGRATION).await;
-    for (id, now) in ids.iter().zip(["zoë@b.example", old[1], "ann@b", old[3]]) {
-        assert_eq!(get(&mut customers, id).await.email, now);
-    }
-    let found = create(&mut customers, by("zoë@b.example")).await.customer;
-    assert_eq!(found.expect("a customer").customer_id, ids[0]);
-    let stored = stage.get(&booked.booking_id).await.customer;
-    let kept = proto::booking::v1::booking::Customer::Email("zoë@b.example".to_owned());
-    assert_eq!(stored, Some(kept));
 }
