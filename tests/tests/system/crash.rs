@@ -129,7 +129,10 @@ async fn a_service_refuses_an_older_schema() {
     let database = postgres::empty_database().await;
     let url = database.url(postgres::OWNER);
     for name in ["catalog-svc", "booking-svc", "expiry-worker"] {
-        let arguments = ["--database-url", &url, "--listen", "127.0.0.1:0"];
+        let mut arguments = vec!["--database-url", &url, "--listen", "127.0.0.1:0"];
+        if name == "catalog-svc" {
+            arguments.extend(["--internal-listen", "127.0.0.1:0"]);
+        }
         let output = system_tests::process::run(name, &arguments).await;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
