@@ -29,12 +29,13 @@ const NAME: &str = "catalog-svc";
 /// what clients take by default; layouts and prices of earlier releases may be larger.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
-/// The methods whose requests have layouts or prices.
+/// The methods whose requests have layouts or prices. UpdateShow too: a show is sent as it was read.
 const LARGE_REQUESTS: &[&str] = &[
     "/ticketing.catalog.v1.CatalogService/CreateSeatLayout",
     "/ticketing.catalog.v1.CatalogService/CreateShow",
     "/ticketing.catalog.v1.CatalogService/ChangeSeatLayout",
     "/ticketing.catalog.v1.CatalogService/SetPrices",
+    "/ticketing.catalog.v1.CatalogService/UpdateShow",
 ];
 
 /// What it serves, by full name: to anybody, and to other services of the installation.
