@@ -52,8 +52,11 @@ impl<'a> Before<'a> {
         assert!(growth < GROWTH_MAX, "it grew by {} MiB", growth / MIB);
     }
 
+    /// What was freed is given back while the process does something, if only for a probe.
     async fn assert_comes_back(&self) {
         eventually(LATER, "memory comes back", async || {
+            let asked = health::ask(self.process.address(), "liveness", SOON).await;
+            assert_eq!(asked, Ok(()));
             self.process.memory().saturating_sub(self.memory) < LEFT_MAX
         })
         .await;
