@@ -13,7 +13,7 @@ use service_kit::args::ServiceUrl;
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
-use super::follow::FollowError;
+use super::instance::FollowError;
 
 /// The most URLs of the command line.
 const URLS_MAX: usize = 8;

@@ -1,9 +1,9 @@
 //! Following the catalog's feed: every show that is written there becomes a sale here, in
 //! the order of revisions, at least once, from where the last transaction left off.
 //!
-//! Beside the stream the catalog is asked every second what its newest revision is. That tells how
-//! old what is known here is, whether the catalog still has the history that was followed, and to
-//! the catalog how far this process has come.
+//! Beside the stream the catalog is asked every second what its newest revision is. The answer says how
+//! old the copies here are, and whether the catalog still has the history that was followed. The
+//! question says how far this process has come.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,27 +12,22 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use model::ShowId;
 use proto::catalog::internal::v1::follow_shows_response::Change;
-use proto::catalog::internal::v1::{
-    FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
-};
+use proto::catalog::internal::v1::{FeedPosition, FollowShowsResponse};
 use service_kit::Shutdown;
-use service_kit::args::ServiceUrl;
-use service_kit::background::{StepError, Trouble};
+use service_kit::background::Trouble;
 use service_kit::cause;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tonic::Streaming;
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use super::addresses::{Address, first_of};
+use super::addresses::first_of;
 use super::freshness::Freshness;
-use super::{Catalog, Client, Connection, connect, convert};
+use super::instance::{Asked, FollowError, Following, ask, attempt, check, newest};
+use super::{Catalog, Connection, convert};
 use crate::sales::Sales;
 use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
 
 /// How often the catalog is asked what its newest revision is.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long it may take to answer. Then another instance is tried.
-const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 /// How long the stream may not bring what the catalog says is there. A stream learns of new
 /// revisions within a second, even if a notification was lost.
 const STALL_MAX: Duration = Duration::from_secs(3);
@@ -46,64 +41,6 @@ const AGAIN_LOCK_WAIT: Duration = Duration::from_millis(50);
 const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
 /// The most of them that may fail in a row: then the feed goes on.
 const AGAIN_FAILURES_MAX: u32 = 4;
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FollowError {
-    #[error("{0}: {1}")]
-    NoAddress(ServiceUrl, String),
-    #[error("{0}: {why}", why = cause::chain(.1))]
-    NoConnection(Address, tonic::transport::Error),
-    #[error("{0} does not answer")]
-    NoAnswer(Address),
-    #[error("{0}: {code}: {message}", code = .1.code(), message = .1.message())]
-    Feed(Address, Box<tonic::Status>),
-    #[error("the feed has ended")]
-    Ended,
-    #[error("the feed does not bring what the catalog has")]
-    Stalled,
-    #[error("more shows than can wait could not be applied")]
-    TooManyWait,
-    #[error(
-        "{address} is another catalog: its installation is {found}, {known} is followed. If it is \
-         meant, run `migrate accept-catalog`"
-    )]
-    AnotherCatalog {
-        address: Address,
-        found: Uuid,
-        newest: i64,
-        known: Uuid,
-    },
-    #[error(
-        "{address} has lost what was followed: its newest revision is {newest}, and revision \
-         {followed} of timeline {timeline} is not in its history. It was restored, or promoted \
-         without its last changes. Run `migrate accept-catalog`"
-    )]
-    LostHistory {
-        address: Address,
-        installation: Uuid,
-        newest: i64,
-        followed: i64,
-        timeline: String,
-    },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl FollowError {
-    /// Whether an operator must say that the catalog is the right one.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::AnotherCatalog { .. } | Self::LostHistory { .. })
-    }
-}
-
-impl StepError for FollowError {
-    fn is_outage(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_outage(),
-            other => !other.is_refusal(),
-        }
-    }
-}
 
 /// Follows the feed until the shutdown, at whichever address of the catalog answers.
 pub async fn follow(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
@@ -134,24 +71,6 @@ struct Follower {
     again: Option<ShowId>,
     /// The epoch whose catalog has every show that is on sale here.
     tidied: i64,
-}
-
-/// An instance that can be followed.
-struct Following {
-    address: Address,
-    client: Client,
-    feed: Streaming<FollowShowsResponse>,
-    /// What it said when it was asked first.
-    asked: Asked,
-}
-
-/// What the catalog has answered.
-struct Asked {
-    /// When it was asked.
-    at: Instant,
-    /// Which revision it was told that is applied here.
-    told: i64,
-    answer: GetFeedResponse,
 }
 
 impl Follower {
@@ -260,7 +179,7 @@ impl Follower {
         } = following;
         let mut cursor = self.cursor.clone().ok_or(FollowError::Ended)?;
         tracing::info!(%address, after_revision = cursor.place.revision, "following the catalog's feed");
-        // The newest revision that it has told of and that is not applied here yet.
+        // The newest revision that the catalog has and that is not applied here yet.
         let mut ahead = Some((asked.at, newest(&asked.answer)));
         let mut question: Option<BoxFuture<'static, Result<Asked, FollowError>>> = None;
         let mut ask_at = asked.at + ASK_INTERVAL;
@@ -296,7 +215,7 @@ impl Follower {
                     question = None;
                     let asked = asked?;
                     check(&address, &cursor, &asked.answer)?;
-                    if asked.told == cursor.place.revision {
+                    if asked.applied == cursor.place.revision {
                         ask_at = asked.at + ASK_INTERVAL;
                     }
                     if ahead.is_none() {
@@ -462,89 +381,6 @@ impl Follower {
             }
         }
         Ok(())
-    }
-}
-
-/// Asks an instance whether it can be followed, and begins to.
-async fn attempt(address: Address, cursor: FeedCursor) -> Result<Following, FollowError> {
-    let mut client = match connect(&address).await {
-        Ok(client) => client,
-        Err(error) => return Err(FollowError::NoConnection(address, error)),
-    };
-    let asked = ask(address.clone(), client.clone(), cursor.clone(), None).await?;
-    check(&address, &cursor, &asked.answer)?;
-    let after = Some(position(&cursor));
-    match client.follow_shows(FollowShowsRequest { after }).await {
-        Ok(feed) => Ok(Following {
-            address,
-            client,
-            feed: feed.into_inner(),
-            asked,
-        }),
-        Err(status) => Err(FollowError::Feed(address, Box::new(status))),
-    }
-}
-
-async fn ask(
-    address: Address,
-    mut client: Client,
-    cursor: FeedCursor,
-    id: Option<Uuid>,
-) -> Result<Asked, FollowError> {
-    let at = Instant::now();
-    let request = GetFeedRequest {
-        position: Some(position(&cursor)),
-        follower_id: id.map(|id| id.to_string()).unwrap_or_default(),
-    };
-    match timeout(ANSWER_MAX, client.get_feed(request)).await {
-        Ok(Ok(answer)) => Ok(Asked {
-            at,
-            told: cursor.place.revision,
-            answer: answer.into_inner(),
-        }),
-        Ok(Err(status)) => Err(FollowError::Feed(address, Box::new(status))),
-        Err(_) => Err(FollowError::NoAnswer(address)),
-    }
-}
-
-/// Whether it is the catalog that is followed, with the history that was followed.
-fn check(
-    address: &Address,
-    cursor: &FeedCursor,
-    answer: &GetFeedResponse,
-) -> Result<(), FollowError> {
-    let installation = answer.installation_id.parse().unwrap_or_default();
-    if let Some(known) = cursor.installation
-        && installation != known
-    {
-        return Err(FollowError::AnotherCatalog {
-            address: address.clone(),
-            found: installation,
-            newest: newest(answer),
-            known,
-        });
-    }
-    if !answer.has_position {
-        return Err(FollowError::LostHistory {
-            address: address.clone(),
-            installation,
-            newest: newest(answer),
-            followed: cursor.place.revision,
-            timeline: position(cursor).timeline_id,
-        });
-    }
-    Ok(())
-}
-
-fn newest(answer: &GetFeedResponse) -> i64 {
-    answer.newest.as_ref().map_or(0, |newest| newest.revision)
-}
-
-fn position(cursor: &FeedCursor) -> FeedPosition {
-    let timeline = cursor.place.timeline.map(|id| id.to_string());
-    FeedPosition {
-        revision: cursor.place.revision,
-        timeline_id: timeline.unwrap_or_default(),
     }
 }
 

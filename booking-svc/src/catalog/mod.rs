@@ -6,6 +6,7 @@ mod answer;
 mod convert;
 mod follow;
 mod freshness;
+mod instance;
 mod layout;
 
 use std::sync::Arc;

@@ -1,0 +1,182 @@
+//! One instance of the catalog: whether its feed can be followed, and what it answers when it is asked.
+
+use std::time::Duration;
+
+use proto::catalog::internal::v1::{
+    FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
+};
+use service_kit::args::ServiceUrl;
+use service_kit::background::StepError;
+use service_kit::cause;
+use tokio::time::{Instant, timeout};
+use tonic::Streaming;
+use uuid::Uuid;
+
+use super::addresses::Address;
+use super::{Client, connect};
+use crate::store::{FeedCursor, StoreError};
+
+/// How long it may take to answer. Then another instance is tried.
+const ANSWER_MAX: Duration = Duration::from_millis(1_500);
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FollowError {
+    #[error("{0}: {1}")]
+    NoAddress(ServiceUrl, String),
+    #[error("{0}: {why}", why = cause::chain(.1))]
+    NoConnection(Address, tonic::transport::Error),
+    #[error("{0} does not answer")]
+    NoAnswer(Address),
+    #[error("{0}: {code}: {message}", code = .1.code(), message = .1.message())]
+    Feed(Address, Box<tonic::Status>),
+    #[error("the feed has ended")]
+    Ended,
+    #[error("the feed does not bring what the catalog has")]
+    Stalled,
+    #[error("more shows than can wait could not be applied")]
+    TooManyWait,
+    #[error(
+        "{address} is another catalog: its installation is {found}, {known} is followed. If it is \
+         meant, run `migrate accept-catalog`"
+    )]
+    AnotherCatalog {
+        address: Address,
+        found: Uuid,
+        newest: i64,
+        known: Uuid,
+    },
+    #[error(
+        "{address} has lost what was followed: its newest revision is {newest}, and revision \
+         {followed} of timeline {timeline} is not in its history. It was restored, or promoted \
+         without its last changes. Run `migrate accept-catalog`"
+    )]
+    LostHistory {
+        address: Address,
+        installation: Uuid,
+        newest: i64,
+        followed: i64,
+        timeline: String,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl FollowError {
+    /// Whether an operator must say that the catalog is the right one.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::AnotherCatalog { .. } | Self::LostHistory { .. })
+    }
+}
+
+impl StepError for FollowError {
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage(),
+            other => !other.is_refusal(),
+        }
+    }
+}
+
+/// An instance that can be followed.
+pub(super) struct Following {
+    pub(super) address: Address,
+    pub(super) client: Client,
+    pub(super) feed: Streaming<FollowShowsResponse>,
+    /// What it said when it was asked first.
+    pub(super) asked: Asked,
+}
+
+/// What the catalog has answered.
+pub(super) struct Asked {
+    /// When it was asked.
+    pub(super) at: Instant,
+    /// The revision that it was told is applied here.
+    pub(super) applied: i64,
+    pub(super) answer: GetFeedResponse,
+}
+
+/// Asks an instance whether it can be followed, and begins to.
+pub(super) async fn attempt(
+    address: Address,
+    cursor: FeedCursor,
+) -> Result<Following, FollowError> {
+    let mut client = match connect(&address).await {
+        Ok(client) => client,
+        Err(error) => return Err(FollowError::NoConnection(address, error)),
+    };
+    let asked = ask(address.clone(), client.clone(), cursor.clone(), None).await?;
+    check(&address, &cursor, &asked.answer)?;
+    let after = Some(position(&cursor));
+    match client.follow_shows(FollowShowsRequest { after }).await {
+        Ok(feed) => Ok(Following {
+            address,
+            client,
+            feed: feed.into_inner(),
+            asked,
+        }),
+        Err(status) => Err(FollowError::Feed(address, Box::new(status))),
+    }
+}
+
+pub(super) async fn ask(
+    address: Address,
+    mut client: Client,
+    cursor: FeedCursor,
+    id: Option<Uuid>,
+) -> Result<Asked, FollowError> {
+    let at = Instant::now();
+    let request = GetFeedRequest {
+        position: Some(position(&cursor)),
+        follower_id: id.map(|id| id.to_string()).unwrap_or_default(),
+    };
+    match timeout(ANSWER_MAX, client.get_feed(request)).await {
+        Ok(Ok(answer)) => Ok(Asked {
+            at,
+            applied: cursor.place.revision,
+            answer: answer.into_inner(),
+        }),
+        Ok(Err(status)) => Err(FollowError::Feed(address, Box::new(status))),
+        Err(_) => Err(FollowError::NoAnswer(address)),
+    }
+}
+
+/// Whether it is the catalog that is followed, with the history that was followed.
+pub(super) fn check(
+    address: &Address,
+    cursor: &FeedCursor,
+    answer: &GetFeedResponse,
+) -> Result<(), FollowError> {
+    let installation = answer.installation_id.parse().unwrap_or_default();
+    if let Some(known) = cursor.installation
+        && installation != known
+    {
+        return Err(FollowError::AnotherCatalog {
+            address: address.clone(),
+            found: installation,
+            newest: newest(answer),
+            known,
+        });
+    }
+    if !answer.has_position {
+        return Err(FollowError::LostHistory {
+            address: address.clone(),
+            installation,
+            newest: newest(answer),
+            followed: cursor.place.revision,
+            timeline: position(cursor).timeline_id,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn newest(answer: &GetFeedResponse) -> i64 {
+    answer.newest.as_ref().map_or(0, |newest| newest.revision)
+}
+
+fn position(cursor: &FeedCursor) -> FeedPosition {
+    let timeline = cursor.place.timeline.map(|id| id.to_string());
+    FeedPosition {
+        revision: cursor.place.revision,
+        timeline_id: timeline.unwrap_or_default(),
+    }
+}
