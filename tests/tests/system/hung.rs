@@ -247,6 +247,8 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     let server = OwnServer::start().await;
     let system = System::start_on(server.database().await, 1).await;
     let id = system.a_show(1_000).await;
+    // So that booking-svc knows the show: it could not write it down any more.
+    work_again(&system, &id, 900..1_000).await;
     let owner = system.database.owner().await;
 
     set_read_only(&owner, "on").await;
