@@ -29,8 +29,9 @@ pub struct ServerArgs {
     pub reflection: bool,
 
     /// The most calls under way at once; further ones are refused with UNAVAILABLE.
-    /// Health checks and reflection are not counted
-    #[arg(long, env = "TICKETING_CALLS_MAX", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Health checks and reflection are not counted. Streams beyond one and a half times as many
+    /// are reset
+    #[arg(long, env = "TICKETING_CALLS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls_max: u32,
 
     /// The longest a call may take; a caller's own deadline counts if it is shorter

@@ -7,9 +7,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
@@ -36,7 +39,7 @@ const REQUEST_ID_CHARS_MAX: usize = 64;
 /// caller would not hear of.
 const WAY_BACK: Duration = Duration::from_millis(2);
 /// The calls of a connection at once while the answers that nobody reads are many.
-const CALLS_WHEN_CROWDED: u32 = 16;
+const CALLS_WHEN_CROWDED: usize = 16;
 /// The calls with a large request that go on at once. Decoded, a layout takes several times its
 /// bytes; while they wait for their turn, calls hold no more than these.
 const LARGE_CALLS_MAX: usize = 4;
@@ -151,65 +154,87 @@ impl<S: Inner> Calls<S> {
             .map(|timeout| timeout.saturating_sub(WAY_BACK))
             .filter(|timeout| *timeout < self.timeout);
         let deadline = Instant::now() + callers.unwrap_or(self.timeout);
-        let (calls, connection) = (Arc::clone(self), Arc::clone(connection));
-        let answering = async move {
-            let unanswered = Unanswered;
-            let answered = calls.answer(request, &connection, deadline).await;
-            let response = answered.unwrap_or_else(refusal);
+        let connection = Arc::clone(connection);
+        let (head, body) = request.into_parts();
+        let answered = Arc::clone(self).answer(head, body, Arc::clone(&connection), deadline);
+        let unanswered = Unanswered;
+        let answering = answered.map(move |answered| {
             std::mem::forget(unanswered);
+            let response = answered.unwrap_or_else(refusal);
             let method = method.as_ref().map_or("", |method| method.path());
             let response = outcome::finish(response, method, callers.is_some());
             Ok(Answer::new(response, &connection))
-        };
+        });
         Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
     }
 
     /// Answers a call once its request is whole. Until then it has no place.
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        connection: &Arc<Connection>,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice, and each call under way is made of this"
+    )]
+    fn answer(
+        self: Arc<Self>,
+        mut head: Parts,
+        body: Incoming,
+        connection: Arc<Connection>,
         deadline: Instant,
-    ) -> Result<Response<Body>, ApiError> {
-        if deadline <= Instant::now() {
-            return Err(ApiError::deadline_exceeded());
+    ) -> impl Future<Output = Result<Response<Body>, ApiError>> + Send {
+        async move {
+            if deadline <= Instant::now() {
+                return Err(ApiError::deadline_exceeded());
+            }
+            let answers = connection.answers();
+            if answers.is_crowded()
+                && (answers.holds_much() || connection.open() > CALLS_WHEN_CROWDED)
+            {
+                let full = ApiError::overloaded("there are too many answers that were not read");
+                tally::count("ANSWERS_UNREAD");
+                return Err(full.as_callers_doing());
+            }
+            let bytes_max = if self.large_methods.contains(&head.uri.path()) {
+                MESSAGE_BYTES_MAX
+            } else {
+                body_of::BYTES_MAX
+            };
+            let body = body_of::whole(body, bytes_max, connection.requests(), deadline).await?;
+            let _turn = if body.is_large() {
+                Some(self.turn_of_large(deadline, &head, &body).await?)
+            } else {
+                None
+            };
+            let Ok(_place) = self.under_way.try_acquire() else {
+                let full = "the server has too many calls under way";
+                return Err(ApiError::overloaded(full));
+            };
+            head.extensions.insert(Context {
+                deadline,
+                connection: Arc::clone(&connection),
+            });
+            let request = Request::from_parts(head, Body::new(body));
+            let answering = outcome::caught(self.inner.call(request));
+            let Ok(response) = timeout_at(deadline, answering).await.map_err(late)?;
+            Ok(response)
         }
-        let answers = connection.answers();
-        if answers.is_crowded() && (answers.holds_much() || connection.open() > CALLS_WHEN_CROWDED)
-        {
-            let full = ApiError::overloaded("there are too many answers that were not read");
-            tally::count("ANSWERS_UNREAD");
-            return Err(full.as_callers_doing());
-        }
-        let (mut head, body) = request.into_parts();
-        let bytes_max = if self.large_methods.contains(&head.uri.path()) {
-            MESSAGE_BYTES_MAX
-        } else {
-            body_of::BYTES_MAX
-        };
-        let body = body_of::whole(body, bytes_max, connection.requests(), deadline).await?;
-        let late = |_| ApiError::deadline_exceeded();
-        let _turn = if body.is_large() {
-            // It is never closed.
-            let turn = timeout_at(deadline, self.large.acquire()).await;
-            body.check(|message| self.shapes.allows(head.uri.path(), message))?;
-            turn.map_err(late)?.ok()
-        } else {
-            None
-        };
-        let Ok(_place) = self.under_way.try_acquire() else {
-            let full = "the server has too many calls under way";
-            return Err(ApiError::overloaded(full));
-        };
-        head.extensions.insert(Context {
-            deadline,
-            connection: Arc::clone(connection),
-        });
-        let request = Request::from_parts(head, Body::new(body));
-        let answering = outcome::caught(self.inner.call(request));
-        let Ok(response) = timeout_at(deadline, answering).await.map_err(late)?;
-        Ok(response)
     }
+
+    /// The turn of a call with a large request, which must not take too much memory when it is
+    /// decoded.
+    async fn turn_of_large(
+        &self,
+        deadline: Instant,
+        head: &Parts,
+        body: &body_of::Whole,
+    ) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+        // It is never closed. In a box, so that small calls do not carry it.
+        let turn = Box::pin(timeout_at(deadline, self.large.acquire())).await;
+        body.check(|message| self.shapes.allows(head.uri.path(), message))?;
+        Ok(turn.map_err(late)?.ok())
+    }
+}
+
+fn late(_: Elapsed) -> ApiError {
+    ApiError::deadline_exceeded()
 }
 
 /// Counts the call when it is dropped: its caller has gone, or reset it.

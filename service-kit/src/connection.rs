@@ -4,17 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::server::{ConnectionBytes, Part, Rooms};
+use crate::server::{Charge, ConnectionBytes, Part, Rooms};
+
+/// What an open stream costs: HTTP/2's record of it, its task, and its headers.
+pub(crate) const STREAM_BYTES: usize = 4 * 1024;
 
 /// A connection of a client; every call knows its own.
-///
-/// It counts the streams that were begun and that have ended, each up to its overflow, and the
-/// difference is what is open.
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
+    /// How many streams were ever begun, up to an overflow.
     begun: AtomicU32,
-    ended: AtomicU32,
     /// Its streams of health and reflection.
     beside: AtomicU32,
     bytes: ConnectionBytes,
@@ -25,7 +25,6 @@ impl Connection {
         Self {
             peer,
             begun: AtomicU32::new(0),
-            ended: AtomicU32::new(0),
             beside: AtomicU32::new(0),
             bytes,
         }
@@ -57,12 +56,10 @@ impl Connection {
         &self.bytes.rooms
     }
 
-    pub(crate) fn begin_stream(&self) {
+    /// Begins a stream, which is open until its charge is dropped. None if there are too many.
+    pub(crate) fn begin_stream(&self) -> Option<Charge> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end_stream(&self) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.bytes.streams.charge(STREAM_BYTES)
     }
 
     /// How many streams were ever begun, up to an overflow: it changes with each.
@@ -71,10 +68,8 @@ impl Connection {
     }
 
     /// How many streams are open.
-    pub(crate) fn open(&self) -> u32 {
-        // In this order, so that a stream which ends meanwhile is not counted below zero.
-        let ended = self.ended.load(Ordering::Acquire);
-        self.begun.load(Ordering::Relaxed).wrapping_sub(ended)
+    pub(crate) fn open(&self) -> usize {
+        self.bytes.streams.held() / STREAM_BYTES
     }
 
     /// Begins a stream of health or reflection, and returns how many there were before.

@@ -24,14 +24,16 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 const IDENTITY: &str = "identity";
 
 /// The answer of a handler, and INTERNAL if it panics: that ends its own call and nothing else.
-pub(crate) async fn caught<F>(handler: F) -> Result<Response<Body>, Infallible>
+pub(crate) fn caught<F>(handler: F) -> impl Future<Output = Result<Response<Body>, Infallible>>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
 {
     // What a handler shares with others is behind locks, which are taken over when they are
     // poisoned, and it is dropped here.
-    let handled = AssertUnwindSafe(handler).catch_unwind().await;
-    handled.unwrap_or_else(|_| Ok(Status::from(ApiError::panicked()).into_http()))
+    let handled = AssertUnwindSafe(handler).catch_unwind();
+    handled.map(|handled| {
+        handled.unwrap_or_else(|_| Ok(Status::from(ApiError::panicked()).into_http()))
+    })
 }
 
 /// The answer to a call of `method`, with the contract's details if it is an error, and logged.

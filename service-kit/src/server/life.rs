@@ -5,21 +5,23 @@
 //! are finished. A connection without a call is then cut off after [`LINGER`], whatever the
 //! client does, so that a silent one does not hold up a stop.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 
 use super::answer::{Pace, Patience, Reading};
+use super::budget::Charge;
 use super::dispatch::{Dispatch, GrpcService};
 use super::places::{Place, Places};
 use crate::connection::Connection;
@@ -133,7 +135,8 @@ fn builder(streams: Streams) -> auto::Builder<Streams> {
     builder
 }
 
-/// Runs the streams of a connection, and counts them.
+/// Runs the streams of a connection, and counts them. One that is over the limit is dropped, which
+/// resets it: an answer would cost what the limit is there to save.
 #[derive(Debug, Clone)]
 pub(super) struct Streams(Arc<Connection>);
 
@@ -142,41 +145,43 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let open = Open::new(&self.0);
-        tokio::spawn(async move {
-            let _open = open;
-            let mut stream = pin!(stream);
-            let mut patience = None;
-            poll_fn(|cx| {
-                let polled = stream.as_mut().poll(cx);
-                // Whatever comes of the stream: on this thread another one is polled next.
-                if let Some(pace) = Pace::begun() {
-                    patience = Some(Patience::new(pace));
-                }
-                if polled.is_ready() {
-                    return Poll::Ready(());
-                }
-                // Dropped, it is reset, and what it holds is gone.
-                let patience = patience.as_mut();
-                patience.map_or(Poll::Pending, |patience| patience.poll_end(cx))
-            })
-            .await;
+        let Some(open) = self.0.begin_stream() else {
+            tally::count("STREAM_REFUSED");
+            return;
+        };
+        tokio::spawn(Running {
+            stream,
+            patience: None,
+            _open: open,
         });
     }
 }
 
-struct Open(Arc<Connection>);
-
-impl Open {
-    fn new(connection: &Arc<Connection>) -> Self {
-        connection.begin_stream();
-        Self(Arc::clone(connection))
+pin_project! {
+    /// A stream that runs until it ends, or its reader is given up.
+    struct Running<F> {
+        #[pin]
+        stream: F,
+        patience: Option<Patience>,
+        _open: Charge,
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.end_stream();
+impl<F: Future<Output = ()>> Future for Running<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let running = self.project();
+        let polled = running.stream.poll(cx);
+        // Whatever comes of the stream: on this thread another one is polled next.
+        if let Some(pace) = Pace::begun() {
+            *running.patience = Some(Patience::new(pace));
+        }
+        match running.patience {
+            // At its end the stream is dropped and reset, and what it holds is gone.
+            Some(patience) if polled.is_pending() => patience.poll_end(cx),
+            _ => polled,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use self::answer::UNREAD_MIN;
 pub(crate) use self::answer::{Answer, Answering};
 use self::beside::Beside;
 use self::budget::Budget;
-pub(crate) use self::budget::Part;
+pub(crate) use self::budget::{Charge, Part};
 pub use self::dispatch::GrpcService;
 use self::dispatch::{Dispatch, Front, Services};
 use self::life::{Life, Terms};
@@ -38,7 +38,7 @@ use self::places::Places;
 pub use self::room::{Room, Rooms};
 use crate::args::ServerArgs;
 use crate::call::Calls;
-use crate::connection::Connection;
+use crate::connection::{Connection, STREAM_BYTES};
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 
@@ -51,6 +51,9 @@ const CONNECTION_REQUESTS_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
 /// The same of questions to health, and of those of all connections.
 const CONNECTION_QUESTIONS_MAX: usize = 256 * 1024;
 const QUESTIONS_MAX: usize = 2 * 1024 * 1024;
+/// The open streams for two calls under way: those whose requests have not come whole, those whose
+/// answers were not read, and those beside the calls.
+const STREAMS_FOR_TWO_CALLS: usize = 3;
 /// Which share of the bytes of unread answers is for those that need no room.
 const SMALL_ANSWERS_SHARE: usize = 3;
 /// The largest question to health or reflection, in bytes: names and nothing else.
@@ -62,6 +65,7 @@ pub type ServeError = Box<dyn std::error::Error + Send + Sync>;
 /// What all connections may have the process hold.
 #[derive(Debug)]
 struct AllBytes {
+    streams: Arc<Budget>,
     requests: Arc<Budget>,
     questions: Arc<Budget>,
     answers: Arc<Budget>,
@@ -71,6 +75,7 @@ struct AllBytes {
 /// What one connection may have it hold.
 #[derive(Debug)]
 pub(crate) struct ConnectionBytes {
+    pub(crate) streams: Arc<Part>,
     pub(crate) requests: Arc<Part>,
     pub(crate) questions: Arc<Part>,
     pub(crate) answers: Arc<Part>,
@@ -80,6 +85,7 @@ pub(crate) struct ConnectionBytes {
 /// What the connections of one peer have it hold.
 #[derive(Debug, Clone, Default)]
 struct PeerBytes {
+    streams: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
     questions: Arc<AtomicUsize>,
     answers: Arc<AtomicUsize>,
@@ -90,7 +96,9 @@ impl AllBytes {
         let mib = |count: u16| usize::from(count) * 1024 * 1024;
         let answers = mib(args.answer_mib_max);
         let small = answers / SMALL_ANSWERS_SHARE;
+        let streams = args.calls_max as usize * STREAMS_FOR_TWO_CALLS / 2;
         Self {
+            streams: Budget::new(streams * STREAM_BYTES),
             requests: Budget::new(mib(args.request_mib_max)),
             questions: Budget::new(QUESTIONS_MAX),
             answers: Budget::new(small),
@@ -101,10 +109,13 @@ impl AllBytes {
     fn of_connection(&self, peer: &PeerBytes) -> ConnectionBytes {
         let part =
             |budget, bytes, peer: &Arc<AtomicUsize>| Part::new(budget, bytes, Arc::clone(peer));
+        // A connection always has one.
+        let streams = STREAM_BYTES..=usize::MAX;
         let requests = 0..=CONNECTION_REQUESTS_MAX;
         let questions = 0..=CONNECTION_QUESTIONS_MAX;
         let answers = UNREAD_MIN..=usize::MAX;
         ConnectionBytes {
+            streams: part(&self.streams, streams, &peer.streams),
             requests: part(&self.requests, requests, &peer.requests),
             questions: part(&self.questions, questions, &peer.questions),
             answers: part(&self.answers, answers, &peer.answers),

@@ -77,10 +77,9 @@ where
     if let Some(more) = at_once {
         let until = deadline.min(Instant::now() + TIME_MAX);
         // In a box, so that calls that need none of it do not carry it.
-        let reading = Box::pin(read(body, [first, more], bytes_max, part));
-        return timeout_at(until, reading)
-            .await
-            .unwrap_or(Err(Refused::Late));
+        let reading = read(body, [first, more], bytes_max, part);
+        let in_time = Box::pin(timeout_at(until, reading)).await;
+        return in_time.unwrap_or(Err(Refused::Late));
     }
     let bytes = first.as_ref().map_or(0, Bytes::len);
     check(first.as_deref().unwrap_or_default(), bytes, bytes_max)?;
