@@ -253,6 +253,18 @@ impl Follower {
                 store.move_cursor(stored).await?;
                 (None, Ok(Applied::Nothing))
             }
+            Some(Change::UnreadableShowId(id)) => match id.parse() {
+                Ok(show_id) => {
+                    tracing::error!(%show_id, revision = at.revision,
+                        "the catalog cannot read a show: it is not sold until its row is mended");
+                    self.set_aside(show_id, at, before)?;
+                    (None, Ok(Applied::Nothing))
+                }
+                Err(error) => {
+                    skip(&self.sales, at, stored, &format!("{id:?} {error}")).await?;
+                    (None, Ok(Applied::Nothing))
+                }
+            },
             Some(Change::DeletedShowId(id)) => match id.parse() {
                 Ok(show_id) => {
                     let closed = self.sales.close(show_id, at.revision, stored, LOCK_WAIT);
@@ -310,6 +322,16 @@ impl Follower {
                 return Ok(());
             }
         }
+        self.set_aside(show_id, at, before)
+    }
+
+    /// Has a show wait, whose change at `at` is not applied: it is not sold until it is.
+    fn set_aside(
+        &self,
+        show_id: ShowId,
+        at: FeedPlace,
+        before: FeedPlace,
+    ) -> Result<(), FollowError> {
         if self.freshness.set_aside(show_id, at.revision, before) {
             Ok(())
         } else {

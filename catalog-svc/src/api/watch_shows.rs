@@ -138,12 +138,14 @@ impl FeedMessage for pb::WatchShowsResponse {
 
     fn entry(entry: &Entry, at: FeedPosition) -> Self {
         let change = match entry {
-            Entry::Show(show) => Change::Show(convert::show(show)),
-            Entry::Deleted { id, .. } => Change::DeletedShowId(id.to_string()),
+            Entry::Show(show) => Some(Change::Show(convert::show(show))),
+            Entry::Deleted { id, .. } => Some(Change::DeletedShowId(id.to_string())),
+            // Passed over: the stream must not stand still for one.
+            Entry::Unreadable { .. } => None,
         };
         Self {
             revision: at.revision,
-            change: Some(change),
+            change,
         }
     }
 

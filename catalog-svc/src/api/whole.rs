@@ -67,7 +67,7 @@ where
     let found = read().await?;
     let bytes = found.entries.iter().map(|entry| match entry {
         Entry::Show(show) => bytes_max(show),
-        Entry::Deleted { .. } => 0,
+        Entry::Deleted { .. } | Entry::Unreadable { .. } => 0,
     });
     let bytes = bytes.sum::<usize>();
     if bytes <= SMALL_PAGE_BYTES {

@@ -46,6 +46,13 @@ pub enum Entry {
         /// The revision that deleted it.
         revision: i64,
     },
+    /// A show was written, and its row cannot be read.
+    Unreadable {
+        /// The show.
+        id: ShowId,
+        /// The revision that wrote it.
+        revision: i64,
+    },
 }
 
 impl Entry {
@@ -54,7 +61,7 @@ impl Entry {
     pub fn revision(&self) -> i64 {
         match self {
             Self::Show(show) => show.info.revision,
-            Self::Deleted { revision, .. } => *revision,
+            Self::Deleted { revision, .. } | Self::Unreadable { revision, .. } => *revision,
         }
     }
 }
@@ -62,7 +69,7 @@ impl Entry {
 /// The next entries of the feed, and the newest position at the moment they were read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// In the order of their revisions. Those that cannot be read are left out.
+    /// In the order of their revisions.
     pub entries: Vec<Entry>,
     /// Whoever has these has everything up to here.
     pub up_to: i64,

@@ -50,8 +50,8 @@ impl Store {
         self.followers.wait_for(revision).await;
     }
 
-    /// The next entries after a revision. Those that cannot be read are left out: a feed must not
-    /// stand still for one.
+    /// The next entries after a revision. A feed does not stand still for what cannot be read: it
+    /// names the show.
     ///
     /// # Errors
     ///
@@ -144,24 +144,32 @@ async fn page(
     let rows = rows.fetch_all(&mut *connection).await?;
     let up_to = rows.last().map_or(newest.revision, |row| row.revision);
     let mut entries = Vec::new();
-    let (mut ids, mut shows) = (Vec::new(), Vec::new());
+    let (mut read, mut shows) = (Vec::new(), Vec::new());
     for row in rows {
-        let (id, revision) = (row.show_id, row.revision);
-        if row.prices.is_some() {
-            if let Some(show) = unreadable.leave_out(id, row.with_prices()) {
-                ids.push(id);
+        let revision = row.revision;
+        let id = ShowId::try_from(row.show_id).map_err(StoreError::fault);
+        let Some(id) = unreadable.leave_out(row.show_id, id) else {
+            continue;
+        };
+        if row.prices.is_none() {
+            entries.push(Entry::Deleted { id, revision });
+            continue;
+        }
+        match unreadable.leave_out(id.uuid(), row.with_prices()) {
+            Some(show) => {
+                read.push((id, revision));
                 shows.push(show);
             }
-        } else {
-            let deleted = ShowId::try_from(id).map_err(StoreError::fault);
-            let deleted = unreadable.leave_out(id, deleted);
-            entries.extend(deleted.map(|id| Entry::Deleted { id, revision }));
+            None => entries.push(Entry::Unreadable { id, revision }),
         }
     }
     let shows = rows::all_whole(connection, shows).await?;
-    let shows = ids.into_iter().zip(shows);
-    let shows = shows.filter_map(|(id, show)| unreadable.leave_out(id, show));
-    entries.extend(shows.map(|show| Entry::Show(Box::new(show))));
+    entries.extend(read.into_iter().zip(shows).map(|((id, revision), show)| {
+        match unreadable.leave_out(id.uuid(), show) {
+            Some(show) => Entry::Show(Box::new(show)),
+            None => Entry::Unreadable { id, revision },
+        }
+    }));
     entries.sort_by_key(Entry::revision);
     Ok(Page {
         entries,

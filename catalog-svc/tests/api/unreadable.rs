@@ -41,18 +41,19 @@ async fn spoiled(service: &Service, database: &postgres::TestDatabase) -> [Strin
 }
 
 #[tokio::test]
-async fn a_feed_passes_over_what_cannot_be_read_and_goes_on() {
+async fn a_feed_passes_over_what_cannot_be_read_or_names_it_and_goes_on() {
     let (service, database) = Service::start().await;
-    let [first, .., last] = spoiled(&service, &database).await;
+    let ids = spoiled(&service, &database).await;
+    let [first, .., last] = &ids;
     let mut feed = Feed::open(&service.client, 0).await;
-    assert_eq!(feed.next_show().await.show_id, first);
-    assert_eq!(feed.next_show().await.show_id, last);
+    assert_eq!(feed.next_show().await.show_id, *first);
+    assert_eq!(feed.next_show().await.show_id, *last);
 
     let request = internal::FollowShowsRequest::default();
     let followed = service.feed.clone().follow_shows(request).await;
     let mut followed = followed.expect("a stream").into_inner();
-    for id in [&first, &last] {
-        let show = loop {
+    for id in &ids {
+        let change = loop {
             let entry = timeout(SOON, followed.message())
                 .await
                 .expect("an entry soon");
@@ -60,11 +61,21 @@ async fn a_feed_passes_over_what_cannot_be_read_and_goes_on() {
                 break change;
             }
         };
-        assert!(matches!(show, Change::Show(show) if show.show_id == *id));
+        match change {
+            Change::Show(show) => {
+                assert!([first, last].contains(&id));
+                assert_eq!(show.show_id, *id);
+            }
+            Change::UnreadableShowId(unreadable) => {
+                assert!(![first, last].contains(&id));
+                assert_eq!(unreadable, *id);
+            }
+            Change::DeletedShowId(_) => panic!("{change:?}"),
+        }
     }
     // What is written after that comes too.
-    cancel(&service.client, &first).await;
-    assert_eq!(feed.next_show().await.show_id, first);
+    cancel(&service.client, first).await;
+    assert_eq!(feed.next_show().await.show_id, *first);
 }
 
 #[tokio::test]

@@ -255,6 +255,34 @@ async fn a_show_that_cannot_be_written_holds_up_no_other_and_is_not_sold() {
 }
 
 #[tokio::test]
+async fn a_show_that_the_catalog_cannot_read_is_not_sold_until_its_row_is_mended() {
+    let system = System::start(0).await;
+    let owner = system.database.owner().await;
+    let (spoiled, other) = (system.a_show(500).await, system.a_show(500).await);
+    let mut at_spoiled = Buyer::of(&system.booking, &spoiled);
+    let mut at_other = Buyer::of(&system.booking, &other);
+    at_spoiled.buys().await;
+    at_other.buys().await;
+    // As a faulty release might have it: the new prices are no prices.
+    let written = format!(
+        "WITH next AS (UPDATE catalog.feed SET revision = revision + 1 RETURNING revision)
+         UPDATE catalog.shows AS s
+         SET revision = next.revision, prices = jsonb_build_object('was', s.prices)
+         FROM next WHERE s.show_id = '{spoiled}'"
+    );
+    owner.batch_execute(&written).await.expect("ours");
+    at_spoiled.is_refused("CATALOG_UNAVAILABLE").await;
+    cancel_show(&mut system.catalog_client(), &other).await;
+    at_other.is_refused("SHOW_NOT_ON_SALE").await;
+    at_spoiled.is_refused("CATALOG_UNAVAILABLE").await;
+
+    let mended =
+        format!("UPDATE catalog.shows SET prices = prices -> 'was' WHERE show_id = '{spoiled}'");
+    owner.batch_execute(&mended).await.expect("ours");
+    at_spoiled.buys().await;
+}
+
+#[tokio::test]
 async fn another_catalog_is_refused_until_it_is_accepted() {
     let (database, stranger) = (postgres::database().await, postgres::database().await);
     // Test databases are copies of one.

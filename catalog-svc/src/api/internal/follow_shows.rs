@@ -41,6 +41,7 @@ impl FeedMessage for pb::FollowShowsResponse {
         let change = match entry {
             Entry::Show(show) => Change::Show(convert::show(show)),
             Entry::Deleted { id, .. } => Change::DeletedShowId(id.to_string()),
+            Entry::Unreadable { id, .. } => Change::UnreadableShowId(id.to_string()),
         };
         Self {
             position: Some(position(at)),
