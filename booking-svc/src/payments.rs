@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Amount, BookingId, ShowId};
-use payment::{Attempt, PaymentClient, PaymentKey};
+use payment_client::{Attempt, PaymentClient, PaymentKey};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -28,7 +28,7 @@ use crate::domain::{
 use crate::sales::{Sales, SalesError};
 use crate::store::{LaneError, Lanes, StoreError};
 
-pub use payment::{PaymentToken, TOKEN_CHARS_MAX};
+pub use payment_client::{PaymentToken, TOKEN_CHARS_MAX};
 pub use settle::keep_settled;
 
 /// The most attempts that this process drives at once.

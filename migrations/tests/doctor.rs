@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use migrations::{Passwords, SERVICE_ROLES};
-use system_tests::postgres::{self, OWNER, OwnServer, TestDatabase, empty_database};
+use test_harness::postgres::{self, OWNER, OwnServer, TestDatabase, empty_database};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// An ephemeral server has neither of its own accord.

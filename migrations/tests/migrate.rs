@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use migrations::{Passwords, status, up};
 use service_kit::postgres::Database;
-use system_tests::postgres::{OWNER, TestDatabase, empty_database};
+use test_harness::postgres::{OWNER, TestDatabase, empty_database};
 use tokio::task::JoinSet;
 
 const WAIT: Duration = Duration::from_secs(10);

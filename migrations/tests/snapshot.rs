@@ -5,7 +5,7 @@
 
 use std::{env, fs};
 
-use system_tests::postgres::database;
+use test_harness::postgres::database;
 
 /// The variable that has the file written instead of compared.
 const WRITE: &str = "TICKETING_WRITE_SCHEMA";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use migrations::{Passwords, up};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
-use system_tests::postgres::{OWNER, TestDatabase, empty_database};
+use test_harness::postgres::{OWNER, TestDatabase, empty_database};
 use tokio::sync::Mutex;
 
 const WAIT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use payment::{Attempt, Fate, PaymentToken, Unsettled};
+use payment_client::{Attempt, Fate, PaymentToken, Unsettled};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -156,8 +156,8 @@ fn ending(fate: Fate) -> Option<Ending> {
     })
 }
 
-fn why(reason: payment::DeclineReason) -> DeclineReason {
-    use payment::DeclineReason as Told;
+fn why(reason: payment_client::DeclineReason) -> DeclineReason {
+    use payment_client::DeclineReason as Told;
     match reason {
         Told::Other => DeclineReason::Other,
         Told::InsufficientFunds => DeclineReason::InsufficientFunds,
@@ -172,7 +172,7 @@ fn why(reason: payment::DeclineReason) -> DeclineReason {
 
 #[cfg(test)]
 mod tests {
-    use payment::DeclineReason as Told;
+    use payment_client::DeclineReason as Told;
 
     use super::*;
 

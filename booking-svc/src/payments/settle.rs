@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use model::Amount;
-use payment::{RefundFate, RefundKey};
+use payment_client::{RefundFate, RefundKey};
 use service_kit::{Shutdown, background};
 use tokio::sync::mpsc;
 use tokio::time::Instant;

@@ -7,9 +7,9 @@ use futures_util::join;
 use proto::booking::v1::{
     Booking, BookingState, CancelBookingRequest, ExtendHoldRequest, ReserveSeatsRequest,
 };
-use system_tests::errors::{assert_error, metadata, subjects};
-use system_tests::eventually;
-use system_tests::system::{confirm, reservation, reserve};
+use test_harness::errors::{assert_error, metadata, subjects};
+use test_harness::eventually;
+use test_harness::system::{confirm, reservation, reserve};
 use tokio_postgres::Client;
 use tonic::{Code, Status};
 

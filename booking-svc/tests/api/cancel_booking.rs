@@ -1,8 +1,8 @@
 //! CancelBooking.
 
 use proto::booking::v1::{BookingState, CancelBookingRequest, CancelReason, SeatStatus};
-use system_tests::errors::{describe, fields, metadata, subjects};
-use system_tests::system::{cancel, confirm};
+use test_harness::errors::{describe, fields, metadata, subjects};
+use test_harness::system::{cancel, confirm};
 use tonic::Code;
 
 use crate::stage::{Stage, text_of};

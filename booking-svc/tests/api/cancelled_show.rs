@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use proto::booking::v1::{Booking, BookingState, CancelReason, FailureReason, SeatStatus};
-use system_tests::errors::{assert_error, describe, metadata, reason};
-use system_tests::eventually;
-use system_tests::system::{cancel, confirm, get, reserve};
+use test_harness::errors::{assert_error, describe, metadata, reason};
+use test_harness::eventually;
+use test_harness::system::{cancel, confirm, get, reserve};
 use tonic::Code;
 
 use crate::stage::{Bookings, Stage, assert_quiet};
@@ -343,5 +343,5 @@ async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
     assert_ended(&broken, &stage.get(&broken.booking_id).await);
     let log = stage.system.booking.log();
     assert_eq!(log.matches(" ERROR ").count(), 1, "told once:\n{log}");
-    system_tests::invariants::assert_hold(&stage.system.database).await;
+    test_harness::invariants::assert_hold(&stage.system.database).await;
 }

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{Booking, CancelBookingRequest, ReserveSeatsRequest, SwapSeatsRequest};
 use proto::catalog::v1::CreateShowRequest;
-use system_tests::errors::{assert_error, describe, metadata, quota_subjects};
-use system_tests::eventually;
-use system_tests::system::{cancel, confirm, reservation, reserve};
+use test_harness::errors::{assert_error, describe, metadata, quota_subjects};
+use test_harness::eventually;
+use test_harness::system::{cancel, confirm, reservation, reserve};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ const WAITING_MAX: Duration = Duration::from_secs(2);
 async fn a_show(stage: &Stage, seats: i32, limit: i32) -> String {
     let described = CreateShowRequest {
         places_per_customer_max: limit,
-        ..system_tests::system::show(seats)
+        ..test_harness::system::show(seats)
     };
     stage.create(described).await
 }

@@ -1,8 +1,8 @@
 //! ConfirmBooking.
 
 use proto::booking::v1::{BookingState, ConfirmBookingRequest, SeatStatus};
-use system_tests::errors::{describe, fields, has_retry_info, metadata, subjects};
-use system_tests::system::{cancel, confirm};
+use test_harness::errors::{describe, fields, has_retry_info, metadata, subjects};
+use test_harness::system::{cancel, confirm};
 use tonic::Code;
 
 use crate::stage::{Stage, text_of};

@@ -18,7 +18,7 @@ use model::{
     BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
     Series, ShowId,
 };
-use system_tests::postgres::{self, TestDatabase};
+use test_harness::postgres::{self, TestDatabase};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;

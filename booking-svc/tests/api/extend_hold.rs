@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::booking::v1::{Booking, ExtendHoldRequest};
-use system_tests::errors::{describe, fields, metadata, subjects};
+use test_harness::errors::{describe, fields, metadata, subjects};
 use tonic::{Code, Status};
 
 use crate::stage::Stage;

@@ -9,9 +9,9 @@ use clap::Parser as _;
 use model::ShowId;
 use proto::booking::v1::SeatStatus;
 use proto::catalog::v1::{CreateShowRequest, DeleteShowRequest};
-use system_tests::errors::{assert_error, describe, has_retry_info, reason};
-use system_tests::system::{self, System, confirm, reserve, start_booking, start_catalog};
-use system_tests::{eventually, machine, postgres};
+use test_harness::errors::{assert_error, describe, has_retry_info, reason};
+use test_harness::system::{self, System, confirm, reserve, start_booking, start_catalog};
+use test_harness::{eventually, machine, postgres};
 use tonic::Code;
 
 use crate::cancelled_show::wound_up;

@@ -1,8 +1,8 @@
 //! GetBooking. That it returns what the verbs returned is asserted with each of them.
 
 use proto::booking::v1::GetBookingRequest;
-use system_tests::errors::{describe, fields, metadata};
-use system_tests::system::get;
+use test_harness::errors::{describe, fields, metadata};
+use test_harness::system::get;
 use tonic::Code;
 
 use crate::stage::Stage;

@@ -2,8 +2,8 @@
 
 use proto::booking::v1::{ExtendHoldRequest, ReserveSeatsRequest};
 use proto::catalog::v1::{Show, UpdateShowRequest};
-use system_tests::errors::fields;
-use system_tests::system::{reservation, show};
+use test_harness::errors::fields;
+use test_harness::system::{reservation, show};
 use tonic::Code;
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@ use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{
     Booking, BookingState, CancelBookingRequest, ConfirmBookingRequest, ReserveSeatsRequest,
 };
-use system_tests::errors::{describe, fields};
-use system_tests::system::{confirm, reservation};
+use test_harness::errors::{describe, fields};
+use test_harness::system::{confirm, reservation};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -244,7 +244,7 @@ async fn copies_with_two_bodies_at_once_are_one_booking() {
             both => panic!("not exactly one: {both:?}"),
         };
         let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED");
-        system_tests::errors::assert_error(&refused, reused.0, reused.1);
+        test_harness::errors::assert_error(&refused, reused.0, reused.1);
     }
     assert_eq!(
         stage.count("SELECT count(*) FROM booking.bookings").await,

@@ -5,8 +5,8 @@ use proto::booking::v1::{CancelBookingRequest, PlaceRequest, SeatChoice, SwapSea
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{Area, CreateShowRequest, PriceTier, RowBlock, SeatLayout, Section};
 use proto::money::v1::Money;
-use system_tests::errors::{assert_error, describe, fields, metadata};
-use system_tests::system::{layout, names, reservation, reserve, show};
+use test_harness::errors::{assert_error, describe, fields, metadata};
+use test_harness::system::{layout, names, reservation, reserve, show};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;

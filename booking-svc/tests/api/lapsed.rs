@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use proto::booking::v1::{Booking, BookingState, FailureReason, ListBookingsRequest, SeatStatus};
-use system_tests::errors::{assert_error, describe, metadata, subjects};
-use system_tests::eventually;
-use system_tests::system::{confirm, reservation, reserve};
+use test_harness::errors::{assert_error, describe, metadata, subjects};
+use test_harness::eventually;
+use test_harness::system::{confirm, reservation, reserve};
 use tonic::Code;
 
 use crate::areas::END_ALL;

@@ -9,9 +9,9 @@ use proto::booking::v1::{
     Booking, BookingEvent, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
     ExtendHoldRequest, ListBookingEventsRequest, SwapSeatsRequest,
 };
-use system_tests::errors::{describe, fields, metadata};
-use system_tests::eventually;
-use system_tests::system::{cancel, reservation};
+use test_harness::errors::{describe, fields, metadata};
+use test_harness::eventually;
+use test_harness::system::{cancel, reservation};
 use tonic::Code;
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@ use proto::booking::v1::list_bookings_request::Customer;
 use proto::booking::v1::{Booking, BookingState, ListBookingsRequest, ListBookingsResponse};
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{PriceTier, RowBlock, SeatLayout, Section};
-use system_tests::errors::{describe, fields};
-use system_tests::system::{names, show};
+use test_harness::errors::{describe, fields};
+use test_harness::system::{names, show};
 use tonic::Code;
 
 use crate::stage::Stage;

@@ -5,8 +5,8 @@ use proto::booking::v1::{ListSeatsRequest, ListSeatsResponse, Seat, SeatStatus};
 use proto::catalog::v1::Point;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::money::v1::Money;
-use system_tests::errors::{describe, fields, metadata, subjects};
-use system_tests::system::{layout, reserve, show};
+use test_harness::errors::{describe, fields, metadata, subjects};
+use test_harness::system::{layout, reserve, show};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 

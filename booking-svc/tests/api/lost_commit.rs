@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::booking::v1::{BookingState, ConfirmBookingRequest, ReserveSeatsRequest};
-use system_tests::errors::{assert_error, describe, has_retry_info};
-use system_tests::process::Process;
-use system_tests::system::{booking_client_of, cancel, confirm, reservation, reserve};
+use test_harness::errors::{assert_error, describe, has_retry_info};
+use test_harness::process::Process;
+use test_harness::system::{booking_client_of, cancel, confirm, reservation, reserve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;

@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 
 use proto::booking::v1::{Booking, GetBookingRequest, GetBookingResponse, ReserveSeatsRequest};
 use proto::catalog::v1::WatchShowsRequest;
-use system_tests::errors::{assert_error, describe, metadata};
-use system_tests::system::{get, reservation};
+use test_harness::errors::{assert_error, describe, metadata};
+use test_harness::system::{get, reservation};
 use tonic::client::Grpc;
 use tonic::codec::Codec;
 use tonic::codegen::http::uri::PathAndQuery;

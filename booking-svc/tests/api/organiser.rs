@@ -14,9 +14,9 @@ use proto::catalog::v1::{
 };
 use proto::money::v1::Money;
 use service_kit::Shutdown;
-use system_tests::errors::{assert_error, describe, metadata, quota_subjects, subjects};
-use system_tests::system::{self, confirm, get, layout, reserve, show};
-use system_tests::{eventually, eventually_some, machine};
+use test_harness::errors::{assert_error, describe, metadata, quota_subjects, subjects};
+use test_harness::system::{self, confirm, get, layout, reserve, show};
+use test_harness::{eventually, eventually_some, machine};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use proto::booking::v1::ReserveSeatsRequest;
 use proto::booking::v1::{Booking, BookingState, ConfirmBookingRequest, GetBookingRequest};
-use system_tests::errors::{describe, reason};
-use system_tests::system::{get, reservation, reserve};
-use system_tests::{eventually, invariants};
+use test_harness::errors::{describe, reason};
+use test_harness::system::{get, reservation, reserve};
+use test_harness::{eventually, invariants};
 use tonic::{Code, Status};
 use uuid::Uuid;
 

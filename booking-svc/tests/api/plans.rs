@@ -1,7 +1,7 @@
 //! The plans of the batch statements. They are made once for each connection, perhaps while
 //! the tables are new and without statistics, and kept: each must find its rows by key.
 
-use system_tests::postgres::{self, plan};
+use test_harness::postgres::{self, plan};
 use tokio_postgres::Client;
 
 /// Of tables with a row for each show, as `booking.sales`.

@@ -4,9 +4,9 @@ use std::iter;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use system_tests::errors::{assert_error, describe, metadata};
-use system_tests::eventually;
-use system_tests::system::{cancel, confirm, reserve};
+use test_harness::errors::{assert_error, describe, metadata};
+use test_harness::eventually;
+use test_harness::system::{cancel, confirm, reserve};
 use tonic::Code;
 
 use crate::stage::Stage;
@@ -114,7 +114,7 @@ async fn poisoned(trigger: &str) {
     }
     assert!(faults.iter().all(|line| line.contains("secret")), "{log}");
     stage.reserve(&show, &["A-1", "A-9", "A-21"]).await;
-    system_tests::invariants::assert_hold(&stage.system.database).await;
+    test_harness::invariants::assert_hold(&stage.system.database).await;
     assert_eq!(stage.system.booking.ended(), None);
 }
 
@@ -181,7 +181,7 @@ async fn one_that_makes_a_step_panic_fails_alone_and_the_worker_goes_on() {
     let sold = confirm(&mut stage.client(), &spoiled.booking_id).await;
     sold.unwrap_or_else(|status| panic!("{}", describe(&status)));
     assert_eq!(stage.system.booking.ended(), None);
-    system_tests::invariants::assert_hold(&stage.system.database).await;
+    test_harness::invariants::assert_hold(&stage.system.database).await;
 }
 
 #[tokio::test]
@@ -236,5 +236,5 @@ async fn rows_that_contradict_each_other_are_not_written_over() {
     assert!(over.is_ok(), "{over:?}");
     let log = stage.system.booking.log();
     assert_eq!(log.matches(" ERROR ").count(), 4, "{log}");
-    system_tests::invariants::assert_hold(&stage.system.database).await;
+    test_harness::invariants::assert_hold(&stage.system.database).await;
 }

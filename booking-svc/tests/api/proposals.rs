@@ -4,7 +4,7 @@
 use booking_svc::domain::{ProposalAnswer, ProposedChange, Refusal, SaleState, Taken};
 use booking_svc::store::Applied;
 use booking_svc::verbs::VerbError;
-use system_tests::invariants;
+use test_harness::invariants;
 use uuid::Uuid;
 
 use crate::desk::{

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use proto::booking::v1::{Booking, BookingState};
-use system_tests::errors::{assert_error, describe, metadata, subjects};
-use system_tests::system::{cancel, confirm, get, reserve};
+use test_harness::errors::{assert_error, describe, metadata, subjects};
+use test_harness::system::{cancel, confirm, get, reserve};
 use tonic::{Code, Status};
 
 use crate::stage::{Bookings, Stage, assert_quiet};

@@ -9,9 +9,9 @@ use proto::booking::v1::{
     Booking, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, ReserveSeatsRequest,
     SwapSeatsRequest,
 };
-use system_tests::errors::{assert_error, describe, metadata, reason, subjects};
-use system_tests::eventually;
-use system_tests::system::{cancel, confirm, reservation};
+use test_harness::errors::{assert_error, describe, metadata, reason, subjects};
+use test_harness::eventually;
+use test_harness::system::{cancel, confirm, reservation};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -287,7 +287,7 @@ async fn no_more_are_stored_than_the_limits_allow() {
     // It is granted from now on, and no other rejection of it is stored.
     let again = desk.reserve_as(show, &["1"], others[0]).await;
     assert_eq!(again.expect("granted").booking, had);
-    system_tests::invariants::assert_hold(&desk.database).await;
+    test_harness::invariants::assert_hold(&desk.database).await;
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use proto::booking::v1::{BookingState, FailureReason, ReserveSeatsRequest, SeatS
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{CreateShowRequest, PriceTier, RowBlock, Section};
 use proto::money::v1::Money;
-use system_tests::errors::{describe, fields, metadata, quota_subjects, subjects};
-use system_tests::system::{layout, names, reservation, reserve, show};
+use test_harness::errors::{describe, fields, metadata, quota_subjects, subjects};
+use test_harness::system::{layout, names, reservation, reserve, show};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 

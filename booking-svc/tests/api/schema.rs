@@ -1,6 +1,6 @@
 //! What the schema refuses, whatever a service asks of it.
 
-use system_tests::postgres::{self, TestDatabase};
+use test_harness::postgres::{self, TestDatabase};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 

@@ -1,7 +1,7 @@
 //! SwapSeats.
 
 use proto::booking::v1::{Booking, SeatStatus, SwapSeatsRequest};
-use system_tests::errors::{describe, fields, metadata, subjects};
+use test_harness::errors::{describe, fields, metadata, subjects};
 use tonic::{Code, Status};
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::catalog::v1::DeleteShowRequest;
-use system_tests::eventually;
+use test_harness::eventually;
 
 use crate::stage::Stage;
 

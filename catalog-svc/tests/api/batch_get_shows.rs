@@ -2,7 +2,7 @@
 
 use model::ShowId;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields, metadata};
+use test_harness::errors::{assert_refused, fields, metadata};
 use tonic::{Code, Response, Status};
 
 use crate::support::{Client, Service, create, delete, hamlet};

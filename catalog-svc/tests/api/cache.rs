@@ -2,8 +2,8 @@
 //! what others did.
 
 use proto::catalog::v1 as pb;
-use system_tests::postgres::{self, TestDatabase};
-use system_tests::{eventually, eventually_some};
+use test_harness::postgres::{self, TestDatabase};
+use test_harness::{eventually, eventually_some};
 
 use crate::proxy::Proxy;
 use crate::support::{

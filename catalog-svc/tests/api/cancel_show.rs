@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use model::ShowId;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields, metadata, subjects};
+use test_harness::errors::{assert_refused, fields, metadata, subjects};
 use tonic::{Code, Response, Status};
 
 use crate::support::{Client, Service, cancel, contents, create, get, hamlet, new_request_id};

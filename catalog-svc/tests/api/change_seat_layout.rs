@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use proto::catalog::internal::v1 as internal;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields, has_retry_info, metadata, subjects};
+use test_harness::errors::{assert_refused, fields, has_retry_info, metadata, subjects};
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Status};
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, has_retry_info};
-use system_tests::eventually;
+use test_harness::errors::{assert_refused, has_retry_info};
+use test_harness::eventually;
 use tokio::time::timeout;
 use tonic::Code;
 
@@ -147,7 +147,7 @@ async fn who_waits_for_a_connection_is_told_when_there_is_none() {
         match service.client.clone().list_shows(list).await {
             Ok(_) => false,
             Err(status) => {
-                system_tests::errors::assert_error(
+                test_harness::errors::assert_error(
                     &status,
                     Code::Unavailable,
                     "DATABASE_UNAVAILABLE",

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
-use system_tests::errors::{assert_refused, describe};
+use test_harness::errors::{assert_refused, describe};
 use tonic::Code;
 
 use crate::support::{

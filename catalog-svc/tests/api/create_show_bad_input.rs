@@ -3,7 +3,7 @@
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::money::v1::Money;
-use system_tests::errors::{assert_refused, fields};
+use test_harness::errors::{assert_refused, fields};
 use tonic::{Code, Request};
 
 use crate::support::{

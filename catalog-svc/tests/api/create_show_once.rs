@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
-use system_tests::errors::{assert_refused, fields};
-use system_tests::eventually;
+use test_harness::errors::{assert_refused, fields};
+use test_harness::eventually;
 use tonic::Code;
 
 use crate::support::{

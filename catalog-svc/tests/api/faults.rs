@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, has_retry_info};
-use system_tests::{eventually, postgres};
+use test_harness::errors::{assert_refused, has_retry_info};
+use test_harness::{eventually, postgres};
 use tonic::Code;
 
 use crate::proxy::Proxy;

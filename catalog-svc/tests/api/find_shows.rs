@@ -1,9 +1,9 @@
 //! ListShows by venue and by text in the name; and an index for each filter but the text.
 
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields};
-use system_tests::eventually;
-use system_tests::postgres::TestDatabase;
+use test_harness::errors::{assert_refused, fields};
+use test_harness::eventually;
+use test_harness::postgres::TestDatabase;
 use tokio_postgres::{Client as Connection, SimpleQueryMessage};
 use tonic::Code;
 

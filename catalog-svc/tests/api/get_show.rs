@@ -2,7 +2,7 @@
 
 use model::{BookingId, ShowId};
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_error, fields, metadata};
+use test_harness::errors::{assert_error, fields, metadata};
 use tonic::Code;
 
 use crate::support::{

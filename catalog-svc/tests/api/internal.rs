@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proto::catalog::internal::v1 as pb;
 use proto::catalog::internal::v1::follow_shows_response::Change;
-use system_tests::errors::{assert_error, assert_refused, fields};
-use system_tests::postgres::{self, OwnServer};
+use test_harness::errors::{assert_error, assert_refused, fields};
+use test_harness::postgres::{self, OwnServer};
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields};
+use test_harness::errors::{assert_refused, fields};
 use tonic::Code;
 
 use crate::seat_layouts::{create_layout, in_layout};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use service_kit::health;
-use system_tests::errors::assert_error;
-use system_tests::eventually;
-use system_tests::postgres::{self, OwnServer};
+use test_harness::errors::assert_error;
+use test_harness::eventually;
+use test_harness::postgres::{self, OwnServer};
 use tonic::Code;
 
 use crate::support::{

@@ -1,7 +1,7 @@
 //! ListShows.
 
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, fields};
+use test_harness::errors::{assert_refused, fields};
 use tonic::{Code, Response, Status};
 
 use crate::support::{

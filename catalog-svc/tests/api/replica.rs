@@ -3,8 +3,8 @@
 use model::ShowId;
 use proto::catalog::v1 as pb;
 use service_kit::postgres::DatabaseUrl;
-use system_tests::eventually;
-use system_tests::postgres::{OwnServer, Standby, TestDatabase};
+use test_harness::eventually;
+use test_harness::postgres::{OwnServer, Standby, TestDatabase};
 
 use crate::proxy::Proxy;
 use crate::support::{

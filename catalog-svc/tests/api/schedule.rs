@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_refused, metadata};
-use system_tests::eventually;
+use test_harness::errors::{assert_refused, metadata};
+use test_harness::eventually;
 use tonic::Code;
 
 use crate::support::{

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use prost::Message as _;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
-use system_tests::errors::{assert_refused, fields, metadata};
-use system_tests::postgres::TestDatabase;
+use test_harness::errors::{assert_refused, fields, metadata};
+use test_harness::postgres::TestDatabase;
 use tonic::{Code, Response, Status};
 
 use crate::support::{

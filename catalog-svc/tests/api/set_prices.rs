@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use model::ShowId;
 use proto::catalog::v1 as pb;
 use proto::money::v1::Money;
-use system_tests::errors::{assert_refused, fields, metadata};
+use test_harness::errors::{assert_refused, fields, metadata};
 use tonic::{Code, Status};
 
 use crate::support::{

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use model::ShowId;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::ShowState::{Cancelled, Closed, Draft, OnSale, Paused};
-use system_tests::errors::{assert_refused, fields, metadata, subjects};
+use test_harness::errors::{assert_refused, fields, metadata, subjects};
 use tonic::{Code, Status};
 
 use crate::support::{

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::series::Series as Kind;
-use system_tests::errors::{assert_refused, fields};
+use test_harness::errors::{assert_refused, fields};
 use tonic::Code;
 
 use crate::support::{

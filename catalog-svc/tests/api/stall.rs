@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::catalog::v1 as pb;
 use service_kit::health;
-use system_tests::errors::{describe, reason};
-use system_tests::eventually;
+use test_harness::errors::{describe, reason};
+use test_harness::eventually;
 use tonic::Code;
 
 use crate::support::{

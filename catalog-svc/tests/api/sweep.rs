@@ -1,7 +1,7 @@
 //! Old request ids are forgotten.
 
 use catalog_svc::store::Store;
-use system_tests::postgres;
+use test_harness::postgres;
 
 use crate::support::{config, contents, execute};
 

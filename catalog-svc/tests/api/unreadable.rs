@@ -5,9 +5,9 @@ use std::time::Duration;
 use proto::catalog::internal::v1 as internal;
 use proto::catalog::internal::v1::follow_shows_response::Change;
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_error, metadata};
-use system_tests::process::Process;
-use system_tests::{eventually, postgres};
+use test_harness::errors::{assert_error, metadata};
+use test_harness::process::Process;
+use test_harness::{eventually, postgres};
 use tokio::time::timeout;
 use tonic::Code;
 

@@ -265,7 +265,7 @@ async fn a_lost_listener_loses_nothing() {
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                 WHERE datname = current_database() AND usename = 'catalog_svc'
                   AND query LIKE 'LISTEN%'";
-    system_tests::eventually(
+    test_harness::eventually(
         SOON,
         "the service listens, and its listener is killed",
         async || {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use proto::catalog::v1 as pb;
-use system_tests::errors::{assert_error, fields, has_retry_info, metadata};
-use system_tests::eventually_some;
-use system_tests::postgres::OwnServer;
+use test_harness::errors::{assert_error, fields, has_retry_info, metadata};
+use test_harness::eventually_some;
+use test_harness::postgres::OwnServer;
 use tonic::Code;
 
 use crate::support::{SOON, Service, arena, client, create, hamlet, try_create, with_sections};

@@ -4,9 +4,9 @@ use clap::Parser as _;
 use expiry_worker::config::Cli;
 use expiry_worker::sweep::Sweeper;
 use model::{BookingId, ShowId};
-use system_tests::invariants;
-use system_tests::postgres::{self, TestDatabase};
-use system_tests::process::Process;
+use test_harness::invariants;
+use test_harness::postgres::{self, TestDatabase};
+use test_harness::process::Process;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 

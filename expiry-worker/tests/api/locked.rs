@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use model::BookingId;
-use system_tests::eventually;
+use test_harness::eventually;
 use tokio_postgres::Client;
 
 use crate::hall::{Hall, Standing};

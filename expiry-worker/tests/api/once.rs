@@ -1,6 +1,6 @@
 //! `expiry-worker --once`.
 
-use system_tests::process;
+use test_harness::process;
 
 use crate::hall::{Hall, Standing};
 

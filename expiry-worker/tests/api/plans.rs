@@ -1,7 +1,7 @@
 //! The plans of the worker's statements. They are made once for each connection, perhaps
 //! while the tables are new and without statistics, and kept.
 
-use system_tests::postgres::plan;
+use test_harness::postgres::plan;
 
 use crate::hall::Hall;
 

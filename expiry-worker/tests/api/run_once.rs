@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::expiry::v1::RunOnceRequest;
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
-use system_tests::errors::{assert_error, has_retry_info};
-use system_tests::eventually;
-use system_tests::process::Process;
+use test_harness::errors::{assert_error, has_retry_info};
+use test_harness::eventually;
+use test_harness::process::Process;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use expiry_worker::sweep::Looks;
 use futures_util::future::join_all;
-use system_tests::eventually;
+use test_harness::eventually;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 

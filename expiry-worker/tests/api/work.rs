@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use system_tests::system::{System, reserve};
-use system_tests::{eventually, machine};
+use test_harness::system::{System, reserve};
+use test_harness::{eventually, machine};
 use tokio_postgres::types::Timestamp;
 
 use crate::hall::{Hall, Standing};
@@ -96,5 +96,5 @@ async fn what_it_frees_is_sold_again() {
     let next = reserve(&mut client, &show, &["A-2", "A-3"], "bob").await;
     let next = next.expect("free seats");
     assert_ne!(next.booking_id, held.booking_id);
-    system_tests::invariants::assert_hold(&system.database).await;
+    test_harness::invariants::assert_hold(&system.database).await;
 }

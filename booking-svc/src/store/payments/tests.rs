@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
-use system_tests::postgres::{self, TestDatabase};
+use test_harness::postgres::{self, TestDatabase};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 

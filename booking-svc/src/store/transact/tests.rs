@@ -2,7 +2,7 @@ mod locks;
 
 use model::BookingId;
 use service_kit::postgres::DatabaseUrl;
-use system_tests::postgres;
+use test_harness::postgres;
 use time::OffsetDateTime;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use proto::booking::v1::{BookingState, FailureReason};
-use system_tests::errors::{assert_error, describe, metadata};
+use test_harness::errors::{assert_error, describe, metadata};
 use tonic::Code;
 
 use super::{cart, reserve, show_of};

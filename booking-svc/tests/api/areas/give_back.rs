@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::booking::v1::{BookingState, CancelBookingRequest};
 use proto::expiry::v1::RunOnceRequest;
-use system_tests::errors::{describe, fields, metadata, reason, subjects};
-use system_tests::eventually;
-use system_tests::system::confirm;
+use test_harness::errors::{describe, fields, metadata, reason, subjects};
+use test_harness::eventually;
+use test_harness::system::confirm;
 use tonic::Code;
 use uuid::Uuid;
 

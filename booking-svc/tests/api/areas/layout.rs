@@ -4,7 +4,7 @@
 use booking_svc::domain::{Booking, ProposalAnswer, ProposedChange, Refusal, Snapshot};
 use booking_svc::store::AreaCount;
 use model::{Area, SeatLayout, ShowId};
-use system_tests::invariants;
+use test_harness::invariants;
 
 use crate::desk::{Desk, a_show, next, prices_of, proposing, refusal};
 use crate::stage::end_hold;

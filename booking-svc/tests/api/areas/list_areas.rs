@@ -1,7 +1,7 @@
 //! ListAreas.
 
 use proto::booking::v1::ListAreasRequest;
-use system_tests::errors::fields;
+use test_harness::errors::fields;
 use tonic::Code;
 
 use super::show_of;

@@ -13,8 +13,8 @@ use proto::booking::v1::{
 };
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{Area as Described, CreateShowRequest, SeatLayout};
-use system_tests::errors::describe;
-use system_tests::system::{self, reservation};
+use test_harness::errors::describe;
+use test_harness::system::{self, reservation};
 use tonic::Status;
 
 pub(crate) use self::ended_holds::END_ALL;

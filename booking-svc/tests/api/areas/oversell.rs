@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use proto::booking::v1::ReserveSeatsRequest;
-use system_tests::errors::{describe, reason};
-use system_tests::system::confirm;
+use test_harness::errors::{describe, reason};
+use test_harness::system::confirm;
 
 use super::{cart, held, reserve, show_of};
 use crate::stage::{Bookings, Stage, assert_quiet};

@@ -7,8 +7,8 @@ use proto::booking::v1::{
 };
 use proto::catalog::v1::PriceTier;
 use proto::money::v1::Money;
-use system_tests::errors::{describe, fields, metadata, quota_subjects, subjects};
-use system_tests::system::confirm;
+use test_harness::errors::{describe, fields, metadata, quota_subjects, subjects};
+use test_harness::system::confirm;
 use tonic::Code;
 use uuid::Uuid;
 

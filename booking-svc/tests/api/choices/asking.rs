@@ -4,7 +4,7 @@ use proto::booking::v1::{SeatChoice, Seating};
 use proto::catalog::v1::PriceTier;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::money::v1::Money;
-use system_tests::errors::{assert_refused, fields, metadata, quota_subjects, subjects};
+use test_harness::errors::{assert_refused, fields, metadata, quota_subjects, subjects};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ async fn the_largest_party_is_told_by_how_it_wants_to_sit() {
     let (_process, other) = stage.another().await;
     let none = send(&other, wanted(&show, &[], &[party(1)])).await;
     assert_refused(none, Code::FailedPrecondition, "CHOICE_UNAVAILABLE");
-    let cancelled = system_tests::system::cancel(&mut stage.client(), &held.booking_id).await;
+    let cancelled = test_harness::system::cancel(&mut stage.client(), &held.booking_id).await;
     cancelled.expect("it is held");
     let two = send(&other, wanted(&show, &[], &[party(2)])).await;
     assert_eq!(labels(&two.expect("free again")), ["B-3", "B-4"]);
@@ -148,7 +148,7 @@ async fn a_companion_sits_beside_the_space_for_a_wheelchair_and_not_near_the_sta
     // The space is behind an aisle, in the section at the back.
     let mut balcony = section("Balcony", &["V"], 4);
     let mut space = section("Balcony", &["W"], 1).rows.remove(0);
-    let beside = system_tests::system::names(["2", "3", "4"]);
+    let beside = test_harness::system::names(["2", "3", "4"]);
     space.runs.push(beside);
     balcony.rows.push(space);
     let mut request = show_of(vec![section("Stalls", &["A"], 6), balcony]);

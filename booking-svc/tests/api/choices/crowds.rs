@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use system_tests::errors::{describe, metadata, reason};
+use test_harness::errors::{describe, metadata, reason};
 use tonic::Status;
 use uuid::Uuid;
 

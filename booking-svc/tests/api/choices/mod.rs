@@ -10,8 +10,8 @@ use proto::booking::v1::{Booking, ReserveSeatsRequest, SeatChoice, Seating};
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::series::Series as Kind;
 use proto::catalog::v1::{CreateShowRequest, NumberSeries, RowBlock, Section, Series};
-use system_tests::errors::describe;
-use system_tests::system::{names, reservation, show};
+use test_harness::errors::describe;
+use test_harness::system::{names, reservation, show};
 use tonic::Status;
 
 use crate::stage::{Bookings, Stage};

@@ -2,8 +2,8 @@
 
 use proto::booking::v1::SwapSeatsRequest;
 use proto::catalog::v1::OrphanRule;
-use system_tests::errors::{assert_refused, describe, subjects};
-use system_tests::system::{confirm, reserve};
+use test_harness::errors::{assert_refused, describe, subjects};
+use test_harness::system::{confirm, reserve};
 use tonic::Code;
 use uuid::Uuid;
 

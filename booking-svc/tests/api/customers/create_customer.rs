@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use proto::booking::v1::CreateCustomerRequest;
-use system_tests::errors::{describe, fields};
+use test_harness::errors::{describe, fields};
 use tonic::Code;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use proto::booking::v1::GetCustomerRequest;
 use proto::booking::v1::get_customer_request::Key;
-use system_tests::errors::{fields, metadata};
+use test_harness::errors::{fields, metadata};
 use tonic::Code;
 use uuid::Uuid;
 

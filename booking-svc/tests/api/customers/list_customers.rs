@@ -1,7 +1,7 @@
 //! ListCustomers.
 
 use proto::booking::v1::{Customer, ListCustomersRequest};
-use system_tests::errors::{describe, fields};
+use test_harness::errors::{describe, fields};
 use tonic::Code;
 
 use super::{Customers, ann, client_of, get, new};

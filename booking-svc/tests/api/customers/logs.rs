@@ -2,7 +2,7 @@
 
 use proto::booking::v1::GetCustomerRequest;
 use proto::booking::v1::get_customer_request::Key;
-use system_tests::errors::assert_error;
+use test_harness::errors::assert_error;
 use tonic::Code;
 use uuid::Uuid;
 

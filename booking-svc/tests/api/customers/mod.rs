@@ -16,8 +16,8 @@ use proto::booking::v1::{
     CreateCustomerRequest, CreateCustomerResponse, Customer, GetCustomerRequest,
     UpdateCustomerRequest, get_customer_request,
 };
-use system_tests::errors::describe;
-use system_tests::process::Process;
+use test_harness::errors::describe;
+use test_harness::process::Process;
 use tonic::transport::{Channel, Endpoint};
 
 /// A limit on calls that none should come near.

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use proto::booking::v1::UpdateCustomerRequest;
-use system_tests::errors::{describe, fields};
+use test_harness::errors::{describe, fields};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -183,7 +183,7 @@ async fn a_lost_commit_is_found_out_by_its_request_id() {
     let status = client.create_customer(by("bob@example.org")).await;
     let status = status.expect_err("nobody knows what was done");
     let unavailable = (Code::Unavailable, "DATABASE_UNAVAILABLE");
-    system_tests::errors::assert_error(&status, unavailable.0, unavailable.1);
+    test_harness::errors::assert_error(&status, unavailable.0, unavailable.1);
     let again = create(&mut client, by("bob@example.org")).await;
     assert!(!again.created, "{}", describe(&status));
     assert_quiet(&mut process);

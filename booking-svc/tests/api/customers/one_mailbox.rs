@@ -3,8 +3,8 @@
 use proto::booking::v1::list_bookings_request::Customer as Listed;
 use proto::booking::v1::reserve_seats_request::Customer as Wanted;
 use proto::booking::v1::{GetCustomerRequest, ListBookingsRequest, get_customer_request};
-use system_tests::errors::{describe, fields};
-use system_tests::system::reservation;
+use test_harness::errors::{describe, fields};
+use test_harness::system::reservation;
 use tonic::Code;
 
 use super::{CUSTOMERS, by, changing, client_of, create, new, update};

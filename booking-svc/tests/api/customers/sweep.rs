@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use system_tests::eventually;
+use test_harness::eventually;
 use uuid::Uuid;
 
 use super::{ann, client_of, create};

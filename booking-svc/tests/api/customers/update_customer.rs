@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use proto::booking::v1::UpdateCustomerRequest;
-use system_tests::errors::{assert_error, describe, fields, metadata, reason, subjects};
+use test_harness::errors::{assert_error, describe, fields, metadata, reason, subjects};
 use tonic::Code;
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 
 use proto::booking::v1::ReserveSeatsRequest;
 use proto::catalog::v1::CreateShowRequest;
-use system_tests::eventually;
-use system_tests::process::Process;
-use system_tests::system;
+use test_harness::eventually;
+use test_harness::process::Process;
+use test_harness::system;
 use tokio::task::JoinHandle;
 
 use super::*;

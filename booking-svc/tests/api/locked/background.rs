@@ -2,7 +2,7 @@
 
 use proto::booking::v1::{BookingState, PaymentState};
 use proto::catalog::v1::DeleteShowRequest;
-use system_tests::eventually;
+use test_harness::eventually;
 
 use super::*;
 use crate::cancelled_show::wound_up;
@@ -87,7 +87,7 @@ async fn attempts_to_pay_whose_deadline_has_passed() {
         .await;
     holder.release().await;
     till.settled(&left.booking_id, PaymentState::Declined).await;
-    system_tests::invariants::assert_hold(&till.stage.system.database).await;
+    test_harness::invariants::assert_hold(&till.stage.system.database).await;
 }
 
 #[tokio::test]

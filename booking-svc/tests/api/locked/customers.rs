@@ -73,7 +73,7 @@ async fn assert_apart(
     println!("{what}: a read and changes of others took {longest:?} at most");
     assert!(longest < OTHERS_MAX, "{what}: others waited {longest:?}");
     crate::stage::assert_faultless(&mut stage.system.booking);
-    system_tests::invariants::assert_hold(&stage.system.database).await;
+    test_harness::invariants::assert_hold(&stage.system.database).await;
 }
 
 async fn send_update(

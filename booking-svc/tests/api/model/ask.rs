@@ -7,7 +7,7 @@ use proto::booking::v1::{
     Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, PlaceRequest,
     ReserveSeatsRequest, SwapSeatsRequest,
 };
-use system_tests::system::reservation;
+use test_harness::system::reservation;
 use tonic::Status;
 use uuid::Uuid;
 

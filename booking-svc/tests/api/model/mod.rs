@@ -36,9 +36,9 @@ use std::{env, io};
 
 use futures_util::future::join_all;
 use proto::expiry::v1::RunOnceRequest;
-use system_tests::errors::describe;
-use system_tests::system::System;
-use system_tests::{eventually, invariants, machine, postgres};
+use test_harness::errors::describe;
+use test_harness::system::System;
+use test_harness::{eventually, invariants, machine, postgres};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 use uuid::Uuid;

@@ -8,7 +8,7 @@ use proto::booking::v1::{
 };
 use proto::payment::v1::PaymentState as Books;
 use service_kit::wire;
-use system_tests::eventually;
+use test_harness::eventually;
 use uuid::Uuid;
 
 use super::ask::Ask;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use system_tests::errors::{fields, metadata, reason};
+use test_harness::errors::{fields, metadata, reason};
 use tonic::Status;
 use tonic_types::StatusExt as _;
 

@@ -10,7 +10,7 @@ use proto::catalog::v1::{
     Area, CreateShowRequest, NumberSeries, PriceTier, RowBlock, RowName, Section, Series,
 };
 use proto::money::v1::Money;
-use system_tests::system;
+use test_harness::system;
 
 use super::people::Person;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, PaymentState};
 use proto::money::v1::Money;
 use proto::payment::v1::PaymentState as Told;
-use system_tests::{eventually, invariants};
+use test_harness::{eventually, invariants};
 
 use super::till::{SETTLED_MAX, Till, granted, state};
 
@@ -177,12 +177,12 @@ async fn without_a_provider_at_work_nothing_is_known_and_the_hold_stays() {
     let request = super::till::paying(&held.booking_id, "approve");
     for _ in 0..2 {
         let outcome = till.send(request.clone()).await;
-        let status = system_tests::errors::assert_refused(
+        let status = test_harness::errors::assert_refused(
             outcome,
             tonic::Code::Unavailable,
             "PAYMENT_UNAVAILABLE",
         );
-        assert!(system_tests::errors::has_retry_info(&status));
+        assert!(test_harness::errors::has_retry_info(&status));
     }
     let now = till.stage.get(&held.booking_id).await;
     assert_eq!(state(&now), PaymentState::Started);

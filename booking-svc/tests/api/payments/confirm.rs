@@ -9,9 +9,9 @@ use proto::booking::v1::{
 };
 use proto::payment::v1::PaymentState as Told;
 use service_kit::wire;
-use system_tests::errors::{assert_error, assert_refused, fields, metadata, subjects};
-use system_tests::system::{confirm, reservation, reserve};
-use system_tests::{eventually, machine};
+use test_harness::errors::{assert_error, assert_refused, fields, metadata, subjects};
+use test_harness::system::{confirm, reservation, reserve};
+use test_harness::{eventually, machine};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
     let kept: i64 = till.books().await.values().map(|(_, kept)| kept).sum();
     assert_eq!(kept, 1250);
     assert_eq!(till.booking.ended(), None);
-    system_tests::invariants::assert_hold(&till.stage.system.database).await;
+    test_harness::invariants::assert_hold(&till.stage.system.database).await;
     // Nonsense is told as the fault that it is, once.
     let log = till.booking.log();
     let told = log.lines().filter(|line| line.contains("answers nonsense"));
@@ -294,7 +294,7 @@ async fn who_must_pay_here_and_who_cannot() {
 #[tokio::test]
 async fn what_costs_nothing_is_not_paid() {
     let mut till = Till::open().await;
-    let mut show = system_tests::system::show(2);
+    let mut show = test_harness::system::show(2);
     show.seat_price.as_mut().expect("set").minor_units = 0;
     let show = till.stage.create(show).await;
     for (seat, token) in [("A-1", ""), ("A-2", "decline")] {

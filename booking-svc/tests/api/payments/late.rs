@@ -3,7 +3,7 @@
 use proto::booking::v1::{BookingState, BookingVerb, FailureReason, PaymentState};
 use proto::catalog::v1::CreateShowRequest;
 use proto::payment::v1::PaymentState as Told;
-use system_tests::errors::{assert_refused, metadata};
+use test_harness::errors::{assert_refused, metadata};
 use tonic::{Code, Status};
 
 use super::till::{Till, granted, paying, state};
@@ -51,8 +51,8 @@ async fn the_same_seats_come_back_at_the_frozen_price_if_they_are_free() {
         assert_eq!(now, paid);
         let log = till.verbs(&held.booking_id).await;
         assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Reinstate]);
-        system_tests::invariants::assert_hold(&till.stage.system.database).await;
-        system_tests::system::cancel(&mut till.client.clone(), &held.booking_id)
+        test_harness::invariants::assert_hold(&till.stage.system.database).await;
+        test_harness::system::cancel(&mut till.client.clone(), &held.booking_id)
             .await
             .expect("live");
         till.settled(&held.booking_id, PaymentState::Refunded).await;
@@ -85,7 +85,7 @@ async fn money_for_more_than_a_customer_may_have_by_then_is_given_back() {
     let mut till = Till::open().await;
     let capped = CreateShowRequest {
         places_per_customer_max: 2,
-        ..system_tests::system::show(3)
+        ..test_harness::system::show(3)
     };
     let show = till.stage.create(capped).await;
     let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::booking::v1::{Booking, BookingState};
 use proto::payment::v1::PaymentState as Told;
-use system_tests::errors::reason;
-use system_tests::system::reserve;
+use test_harness::errors::reason;
+use test_harness::system::reserve;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -86,7 +86,7 @@ async fn wait_for(till: &Till, booking: &str, request: &str) {
     let show = id.show().uuid();
     let request: Uuid = request.parse().expect("an id");
     let logged = "SELECT count(*) FROM booking.transitions WHERE show_id = $1 AND request_id = $2";
-    system_tests::eventually(Duration::from_secs(20), "it is being paid", async || {
+    test_harness::eventually(Duration::from_secs(20), "it is being paid", async || {
         let row = till.stage.owner.query_one(logged, &[&show, &request]).await;
         row.expect("a count").get::<_, i64>(0) == 1
     })
@@ -115,7 +115,7 @@ async fn late_money_against_a_new_reserve_of_the_same_seats() {
     assert_eq!(seen.values().sum::<u64>(), ROUNDS);
     // What was too late is given back in the end, and nothing else is.
     let due = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
-    system_tests::eventually(Duration::from_secs(60), "all is given back", async || {
+    test_harness::eventually(Duration::from_secs(60), "all is given back", async || {
         till.stage.count(due).await == 0
     })
     .await;

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use proto::booking::v1::{
     Booking, BookingState, CancelBookingRequest, ListBookingsRequest, PaymentState,
 };
-use system_tests::system::get;
+use test_harness::system::get;
 
 use super::till::{Till, granted, state};
 

@@ -11,9 +11,9 @@ use proto::booking::v1::{
 use proto::money::v1::Money;
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
 use proto::payment::v1::{self as provider, ListPaymentsRequest};
-use system_tests::errors::describe;
-use system_tests::process::Process;
-use system_tests::{eventually_some, invariants};
+use test_harness::errors::describe;
+use test_harness::process::Process;
+use test_harness::{eventually_some, invariants};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ impl Till {
     /// Waits until an attempt is on record as under way.
     pub(crate) async fn started(&self) {
         let started = "SELECT count(*) FROM booking.payments WHERE state = 'STARTED'";
-        system_tests::eventually(SETTLED_MAX, "a payment is under way", async || {
+        test_harness::eventually(SETTLED_MAX, "a payment is under way", async || {
             self.stage.count(started).await > 0
         })
         .await;

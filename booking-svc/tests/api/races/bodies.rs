@@ -3,8 +3,8 @@
 //! first is a result like any other, and the second is refused for its id.
 
 use proto::booking::v1::Booking;
-use system_tests::errors::{assert_error, reason};
-use system_tests::system::{cancel, get, reserve};
+use test_harness::errors::{assert_error, reason};
+use test_harness::system::{cancel, get, reserve};
 use tonic::{Code, Status};
 use uuid::Uuid;
 

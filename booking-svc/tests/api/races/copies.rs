@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use proto::booking::v1::Booking;
 use proto::booking::v1::reserve_seats_request::Customer;
-use system_tests::errors::assert_error;
-use system_tests::system::{get, reserve};
+use test_harness::errors::assert_error;
+use test_harness::system::{get, reserve};
 use tonic::{Code, Status};
 use uuid::Uuid;
 

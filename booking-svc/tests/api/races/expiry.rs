@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::booking::v1::{Booking, BookingState, ExtendHoldRequest, FailureReason};
 use proto::expiry::v1::RunOnceRequest;
-use system_tests::errors::assert_error;
-use system_tests::system::{confirm, get, reserve};
+use test_harness::errors::assert_error;
+use test_harness::system::{confirm, get, reserve};
 use tonic::{Code, Status};
 
 use super::{ROUNDS, Seen, assert_both, granted, rounds};

@@ -1,8 +1,8 @@
 //! Verbs that change a part of a booking, in two processes.
 
 use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, SwapSeatsRequest};
-use system_tests::errors::{assert_error, subjects};
-use system_tests::system::{confirm, get, reserve};
+use test_harness::errors::{assert_error, subjects};
+use test_harness::system::{confirm, get, reserve};
 use tonic::{Code, Status};
 
 use super::{ROUNDS, assert_both, granted, rounds, swap};

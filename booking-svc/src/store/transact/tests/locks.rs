@@ -10,8 +10,8 @@ use model::{
     Area, BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
     Series, ShowId,
 };
-use system_tests::eventually;
-use system_tests::postgres::{self, TestDatabase};
+use test_harness::eventually;
+use test_harness::postgres::{self, TestDatabase};
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 use uuid::Uuid;
