@@ -537,20 +537,20 @@ GRANT INSERT, SELECT, UPDATE (state, settled_at, looks, look_at) ON booking.refu
 -- Stored rejections: why calls with a request id were rejected, kept for a day. A replay is
 -- rejected the same way. A request id is here or in the log, whichever came first, never in both
 -- (docs/adr/0005-stored-rejections.md).
-CREATE TABLE booking.refusals (
+CREATE TABLE booking.rejections (
     show_id uuid NOT NULL,
     request_id uuid NOT NULL,
     -- As transitions.fingerprint.
     fingerprint bigint NOT NULL,
     -- What the caller was told.
-    refusal jsonb NOT NULL,
+    rejection jsonb NOT NULL,
     -- When, by the database's clock, after the rows were locked.
     refused_at timestamp with time zone NOT NULL,
-    CONSTRAINT refusals_pkey PRIMARY KEY (show_id, request_id)
+    CONSTRAINT rejections_pkey PRIMARY KEY (show_id, request_id)
 );
 -- For the sweep, which deletes the oldest.
-CREATE INDEX refusals_by_age ON booking.refusals USING btree (refused_at);
-GRANT DELETE, INSERT, SELECT, UPDATE (refused_at) ON booking.refusals TO booking_svc;
+CREATE INDEX rejections_by_age ON booking.rejections USING btree (refused_at);
+GRANT DELETE, INSERT, SELECT, UPDATE (refused_at) ON booking.rejections TO booking_svc;
 
 -- booking-svc's own record that a show can be booked: a copy of the show at one revision. Every
 -- batch locks it in shared mode; applying a snapshot locks it exclusively.
@@ -590,9 +590,9 @@ CREATE TABLE booking.sales (
     -- Whether the show is off sale because that proposal deletes it.
     off_sale boolean DEFAULT false NOT NULL,
     -- When the cancelled-shows worker found no live booking of the cancelled show any more.
-    wound_up_at timestamp with time zone,
+    fully_cancelled_at timestamp with time zone,
     CONSTRAINT sales_pkey PRIMARY KEY (show_id),
-    CONSTRAINT cancelled_then_wound_up CHECK (wound_up_at IS NULL OR state = 'CANCELLED'::booking.sale_state),
+    CONSTRAINT cancelled_before_fully_cancelled CHECK (fully_cancelled_at IS NULL OR state = 'CANCELLED'::booking.sale_state),
     CONSTRAINT sales_hold_ms_check CHECK (hold_ms >= 10000 AND hold_ms <= 1800000),
     CONSTRAINT sales_places_per_customer_max_check CHECK (places_per_customer_max >= 1 AND places_per_customer_max <= 10000),
     CONSTRAINT sales_proposal_check CHECK (proposal > 0),
@@ -602,7 +602,7 @@ CREATE TABLE booking.sales (
     CONSTRAINT withdrawn_by_a_proposal CHECK (proposal IS NOT NULL OR NOT off_sale AND cardinality(withdrawn) = 0)
 ) WITH (fillfactor=90);
 -- For the cancelled-shows worker.
-CREATE INDEX sales_to_wind_up ON booking.sales USING btree (show_id) WHERE state = 'CANCELLED'::booking.sale_state AND wound_up_at IS NULL;
+CREATE INDEX sales_not_fully_cancelled ON booking.sales USING btree (show_id) WHERE state = 'CANCELLED'::booking.sale_state AND fully_cancelled_at IS NULL;
 CREATE TRIGGER sales_stay BEFORE DELETE OR UPDATE OF show_id ON booking.sales FOR EACH ROW EXECUTE FUNCTION booking.sales_stay();
 GRANT INSERT, SELECT, UPDATE ON booking.sales TO booking_svc;
 
@@ -814,18 +814,18 @@ END
 $function$;
 
 -- Aborts if one of the requests was rejected before. For a write that did not lock first.
-CREATE OR REPLACE FUNCTION booking.expect_no_refusal(show_ids uuid[], request_ids uuid[])
+CREATE OR REPLACE FUNCTION booking.expect_no_rejection(show_ids uuid[], request_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
 BEGIN
     -- Often nothing was rejected for a day.
-    IF EXISTS (SELECT FROM booking.refusals) AND EXISTS (
+    IF EXISTS (SELECT FROM booking.rejections) AND EXISTS (
         SELECT
         FROM unnest(show_ids, request_ids) AS new (show_id, request_id)
         WHERE (
             SELECT r.request_id
-            FROM booking.refusals AS r
+            FROM booking.rejections AS r
             WHERE r.show_id = new.show_id AND r.request_id = new.request_id
         ) IS NOT NULL
     ) THEN
@@ -1000,7 +1000,7 @@ CREATE OR REPLACE FUNCTION booking.refused_before()
 AS $function$
 BEGIN
     RAISE EXCEPTION 'a request id has been refused before'
-        USING ERRCODE = 'unique_violation', SCHEMA = 'booking', TABLE = 'refusals', CONSTRAINT = 'refusals_pkey';
+        USING ERRCODE = 'unique_violation', SCHEMA = 'booking', TABLE = 'rejections', CONSTRAINT = 'rejections_pkey';
 END
 $function$;
 

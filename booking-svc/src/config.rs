@@ -9,9 +9,9 @@ use service_kit::args::{
 
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::catalog::{CatalogUrls, StaleCatalog, StalenessTerms};
+use crate::commands::HoldTerms;
 use crate::payments::PaymentTerms;
-use crate::store::{LaneTerms, RejectionLimits};
-use crate::verbs::HoldTerms;
+use crate::store::{GroupCommitConfig, RejectionLimits};
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
 ///
@@ -96,8 +96,8 @@ pub struct Config {
     /// The most transactions at once, each on a connection of its own. Requests that wait for
     /// one are committed together; a further one begins only when many wait. There is one more
     /// connection, for requests that wait for a lock
-    #[arg(long, env = "TICKETING_LANES", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub lanes: u16,
+    #[arg(long, env = "TICKETING_COMMIT_WORKERS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub commit_workers: u16,
 
     /// How long a transaction waits for a lock that somebody else has: 1 ms to 10 s. Then its requests
     /// are decided one by one, as far as their locks can be had; the others wait apart, for 5 s at
@@ -151,11 +151,11 @@ impl Config {
         }
     }
 
-    /// How lanes work.
+    /// How the commit workers work.
     #[must_use]
-    pub fn lane_terms(&self) -> LaneTerms {
-        LaneTerms {
-            count: self.lanes,
+    pub fn group_commit_config(&self) -> GroupCommitConfig {
+        GroupCommitConfig {
+            count: self.commit_workers,
             lock_wait_max: self.lock_wait_max,
             optimistic_writes: self.optimistic_writes,
             rejections: RejectionLimits::default(),

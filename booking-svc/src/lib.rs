@@ -1,19 +1,19 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → verbs, wind_up → payments → sales, links, picker → store,
-//! catalog → domain`. See ARCHITECTURE.md for the way of a reserve call.
+//! Imports point one way: `api → commands, cancelled_shows → payments → sales, customer_resolver,
+//! allocator → store, catalog → domain`. ARCHITECTURE.md describes the life of a reserve call.
 
+pub mod allocator;
 pub mod api;
+pub mod cancelled_shows;
 pub mod catalog;
+pub mod commands;
 pub mod config;
+pub mod customer_resolver;
 pub mod domain;
-pub mod links;
 pub mod payments;
-pub mod picker;
 pub mod sales;
 pub mod store;
-pub mod verbs;
-pub mod wind_up;
 
 use futures_util::FutureExt as _;
 use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
@@ -27,12 +27,12 @@ use tonic::service::Routes;
 
 use crate::api::{Bookings, Customers};
 use crate::catalog::{Catalog, Freshness, StaleCatalog};
+use crate::commands::{BookingCommands, Paying};
 use crate::config::Config;
-use crate::links::Links;
+use crate::customer_resolver::CustomerResolver;
 use crate::payments::Payments;
 use crate::sales::Sales;
-use crate::store::{Lanes, Store};
-use crate::verbs::{Paying, Verbs};
+use crate::store::{GroupCommit, Store};
 
 const NAME: &str = "booking-svc";
 
@@ -79,42 +79,45 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
     tasks.restart("answers", {
         let (sales, shutdown) = (sales.clone(), shutdown.clone());
-        move || catalog::tell_answers(catalog.clone(), sales.clone(), shutdown.clone())
+        move || catalog::relay_answers(catalog.clone(), sales.clone(), shutdown.clone())
     });
     tasks.restart("sweep", {
         let (store, stop) = (store.clone(), shutdown.soft.clone());
         move || store.clone().sweep_requests(stop.clone())
     });
-    let (lanes, lane_tasks) = Lanes::new(config.lane_terms(), &database);
+    let (group_commit, lane_tasks) = GroupCommit::new(config.group_commit_config(), &database);
     for (name, lane) in lane_tasks {
         tasks.essential(name, lane.map(Ok));
     }
     tasks.restart("cancelled shows", {
-        let (sales, lanes, shutdown) = (sales.clone(), lanes.clone(), shutdown.clone());
-        move || wind_up::wind_up(sales.clone(), lanes.clone(), shutdown.clone())
+        let (sales, group_commit, shutdown) =
+            (sales.clone(), group_commit.clone(), shutdown.clone());
+        move || {
+            cancelled_shows::cancelled_shows(sales.clone(), group_commit.clone(), shutdown.clone())
+        }
     });
     let payments = config.payment_provider.as_ref().map(|provider| {
         Payments::new(
             provider.uri().into(),
             sales.clone(),
-            lanes.clone(),
+            group_commit.clone(),
             config.payment_terms(),
         )
     });
     if let Some(payments) = payments.clone() {
         let shutdown = shutdown.clone();
         tasks.restart("payments", move || {
-            payments::keep_settled(payments.clone(), shutdown.clone())
+            payments::reconcile(payments.clone(), shutdown.clone())
         });
     }
     let paying = Paying {
         payments,
         unpaid: config.is_unpaid_allowed(),
     };
-    let verbs = Verbs::new(
+    let commands = BookingCommands::new(
         sales.clone(),
-        Links::new(store.clone()),
-        lanes,
+        CustomerResolver::new(store.clone()),
+        group_commit,
         config.hold_terms(),
         paying,
     );
@@ -122,7 +125,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         store: store.clone(),
     };
     let bookings = Bookings {
-        verbs,
+        commands,
         sales,
         store,
         limits: config.limits(),
@@ -132,8 +135,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     beside.add_service(
         CustomerServiceServer::new(customers).max_decoding_message_size(MESSAGE_BYTES_MAX),
     );
-    // With the last handler, the last payment and the winding up the last way into the lanes is
-    // gone: they run dry.
+    // The commit workers end once the last handle to them is dropped: with the last handler, the
+    // last payment and the cancelled-shows worker.
     let serving = server::serve_with(
         &config.server,
         listener,

@@ -3,11 +3,11 @@
 //! An attempt is written down before the provider is asked, and what came of it is decided under
 //! the booking's lock like any other order; in between no transaction is open. Whoever finds an
 //! attempt on record can bring it to its end, as every question to the provider can be repeated:
-//! the call that began it, a copy of that call, or [`keep_settled`] once its deadline has passed.
+//! the call that began it, a copy of that call, or [`reconcile`] once its deadline has passed.
 //! Several at once do no harm.
 
-mod drive;
-mod settle;
+mod attempt;
+mod reconciler;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use tonic::transport::Endpoint;
 use uuid::{Builder, Uuid};
 
 use crate::domain::{
-    Command, DeclineReason, Ending, FailureReason, NewAttempt, Order, PaymentRecord, Places,
-    Refusal, Retake, Settlement,
+    AttemptEnd, Command, DeclineReason, FailureReason, NewAttempt, Order, PaymentRecord, Places,
+    Reinstatement, Rejection, Settlement,
 };
 use crate::sales::{Sales, SalesError};
-use crate::store::{LaneError, Lanes, StoreError};
+use crate::store::{GroupCommit, OrderError, StoreError};
 
 pub use payment_client::{PaymentToken, TOKEN_CHARS_MAX};
-pub use settle::keep_settled;
+pub use reconciler::reconcile;
 
 /// The most attempts that this process drives at once.
 const DRIVEN_MAX: usize = 4_096;
@@ -37,7 +37,7 @@ const DRIVEN_MAX: usize = 4_096;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How many answers the time of an attempt is enough for, at least.
 const ANSWERS_MIN: u32 = 4;
-/// The longest that an order may wait for its turn.
+/// The longest that an order may wait to be decided.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a booking and its sale are looked up because something changes them meanwhile.
 const LOOKUPS_MAX: u32 = 3;
@@ -47,7 +47,7 @@ const LOOKUPS_MAX: u32 = 3;
 pub struct Payments {
     client: PaymentClient,
     sales: Sales,
-    lanes: Lanes,
+    group_commit: GroupCommit,
     terms: PaymentTerms,
     room: Arc<Semaphore>,
 }
@@ -66,10 +66,10 @@ pub struct PaymentTerms {
 pub enum PayError {
     /// It was refused.
     #[error("refused: {0:?}")]
-    Refused(Refusal),
+    Rejected(Rejection),
     /// It got no decision.
     #[error("no decision: {0:?}")]
-    Undecided(LaneError),
+    Undecided(OrderError),
     /// The booking, its sale or the attempt could not be found out.
     #[error(transparent)]
     Sales(#[from] SalesError),
@@ -114,8 +114,8 @@ impl From<StoreError> for PayError {
     }
 }
 
-impl From<LaneError> for PayError {
-    fn from(error: LaneError) -> Self {
+impl From<OrderError> for PayError {
+    fn from(error: OrderError) -> Self {
         Self::Undecided(error)
     }
 }
@@ -123,12 +123,17 @@ impl From<LaneError> for PayError {
 impl Payments {
     /// Payments by the provider at `provider`.
     #[must_use]
-    pub fn new(provider: Endpoint, sales: Sales, lanes: Lanes, terms: PaymentTerms) -> Self {
+    pub fn new(
+        provider: Endpoint,
+        sales: Sales,
+        group_commit: GroupCommit,
+        terms: PaymentTerms,
+    ) -> Self {
         let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
         Self {
             client: PaymentClient::new(provider, answer_max),
             sales,
-            lanes,
+            group_commit,
             terms,
             room: Arc::new(Semaphore::new(DRIVEN_MAX)),
         }
@@ -150,10 +155,10 @@ impl Payments {
 
     /// Writes down what came of an attempt, unless somebody has. The booking is confirmed or
     /// reinstated, or owes the money, or waits for another attempt.
-    async fn settle(&self, record: &PaymentRecord, ending: Ending) -> Result<(), PayError> {
+    async fn settle(&self, record: &PaymentRecord, ending: AttemptEnd) -> Result<(), PayError> {
         let booking_id = record.booking_id;
         let show_id = booking_id.show();
-        let mut retake = None;
+        let mut reinstatement = None;
         for _ in 0..LOOKUPS_MAX {
             let order = Order {
                 show_id,
@@ -166,25 +171,25 @@ impl Payments {
                     key: record.key,
                     deadline_at: record.deadline_at,
                     ending,
-                    retake: retake.take(),
+                    reinstatement: reinstatement.take(),
                 }),
             };
             let deadline = Instant::now() + ORDER_WAIT_MAX;
-            match self.lanes.decide(order, deadline).await {
+            match self.group_commit.decide(order, deadline).await {
                 Ok(Ok(_)) => return Ok(()),
-                Ok(Err(refusal)) => return Err(PayError::Refused(refusal)),
-                Err(LaneError::SaleChanged) => {
+                Ok(Err(rejection)) => return Err(PayError::Rejected(rejection)),
+                Err(OrderError::SaleChanged) => {
                     let sale = self.sales.refresh(show_id).await?;
                     let booking = self.sales.store().booking(booking_id).await?;
-                    let record =
-                        booking.ok_or(PayError::Refused(Refusal::BookingNotFound(booking_id)))?;
+                    let record = booking
+                        .ok_or(PayError::Rejected(Rejection::BookingNotFound(booking_id)))?;
                     let booking = record.booking;
                     let ordinals = booking.seats.iter().map(|seat| seat.ordinal).collect();
                     let places = booking.places.iter().map(|held| Places {
                         area: Arc::clone(&held.area),
                         quantity: held.quantity,
                     });
-                    retake = Some(Retake {
+                    reinstatement = Some(Reinstatement {
                         sale,
                         holder: booking.holder(),
                         ordinals,
@@ -194,7 +199,7 @@ impl Payments {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(PayError::Undecided(LaneError::Contention))
+        Err(PayError::Undecided(OrderError::Contention))
     }
 }
 

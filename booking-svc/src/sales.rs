@@ -145,7 +145,7 @@ impl Sales {
     /// # Errors
     ///
     /// As [`Self::get`].
-    pub async fn newer(&self, sale: &Sale) -> Result<Option<Arc<Sale>>, SalesError> {
+    pub async fn reload_if_changed(&self, sale: &Sale) -> Result<Option<Arc<Sale>>, SalesError> {
         if self.store.revision(sale.show_id).await? == Some(sale.revision) {
             return Ok(None);
         }

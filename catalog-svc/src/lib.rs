@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::api::{CatalogApi, FeedApi};
 use crate::config::Config;
-use crate::store::{Newest, Store};
+use crate::store::{RevisionTracker, Store};
 
 const NAME: &str = "catalog-svc";
 
@@ -99,7 +99,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
 fn start_tasks(
     store: &Arc<Store>,
     database: &Database,
-    newest: &Newest,
+    newest: &RevisionTracker,
     health: &Health,
     shutdown: &Shutdown,
 ) -> Supervisor {
@@ -115,7 +115,7 @@ fn start_tasks(
     });
     tasks.restart("schedules", {
         let (store, stop) = (Arc::clone(store), stop.clone());
-        move || Arc::clone(&store).keep_schedules(stop.clone())
+        move || Arc::clone(&store).schedule_worker(stop.clone())
     });
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::api::Expiry;
 use crate::config::Config;
-use crate::sweep::{Looks, Sweeper};
+use crate::sweep::{ScanCursor, Sweeper};
 
 const NAME: &str = "expiry-worker";
 /// The shortest sleep between two looks, whatever the poll interval: a hold that another worker
@@ -78,7 +78,7 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Databas
 /// Sweeps once in each poll interval.
 async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
     let stop = &shutdown.soft;
-    let looks = Mutex::new(Looks::default());
+    let looks = Mutex::new(ScanCursor::default());
     background::run("sweep", stop, async || {
         let mut failed = 0;
         let swept = sweeper

@@ -52,14 +52,14 @@ pub struct Sweeper {
 /// What a worker remembers from one look to the next. Only to save work: a whole sweep looks
 /// at everything, whatever is remembered.
 #[derive(Debug)]
-pub struct Looks {
+pub struct ScanCursor {
     /// Where the last look ended, by the database's clock.
     seen_until: OffsetDateTime,
     /// When the next whole sweep is due.
     whole_sweep_at: Instant,
 }
 
-impl Default for Looks {
+impl Default for ScanCursor {
     fn default() -> Self {
         Self {
             seen_until: OffsetDateTime::UNIX_EPOCH,
@@ -114,7 +114,7 @@ impl Sweeper {
     /// If the database does not do a batch; those before it stay done.
     pub async fn look(
         &self,
-        looks: &mut Looks,
+        looks: &mut ScanCursor,
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<(), DbError> {

@@ -39,12 +39,12 @@ CREATE TABLE booking.sales (
     proposal                bigint CHECK (proposal > 0),
     withdrawn               integer[] NOT NULL DEFAULT '{}',
     off_sale                boolean NOT NULL DEFAULT false,
-    wound_up_at             timestamptz,
+    fully_cancelled_at             timestamptz,
     -- Only an answered proposal takes something off sale.
     CONSTRAINT withdrawn_by_a_proposal CHECK (
         proposal IS NOT NULL OR (NOT off_sale AND cardinality(withdrawn) = 0)
     ),
-    CONSTRAINT cancelled_then_wound_up CHECK (wound_up_at IS NULL OR state = 'CANCELLED')
+    CONSTRAINT cancelled_before_fully_cancelled CHECK (fully_cancelled_at IS NULL OR state = 'CANCELLED')
 ) WITH (fillfactor = 90);
 
 COMMENT ON TABLE booking.sales IS
@@ -79,12 +79,12 @@ COMMENT ON COLUMN booking.sales.withdrawn IS
     'The ordinals of the seats that are off sale because that proposal drops them.';
 COMMENT ON COLUMN booking.sales.off_sale IS
     'Whether the show is off sale because that proposal deletes it.';
-COMMENT ON COLUMN booking.sales.wound_up_at IS
+COMMENT ON COLUMN booking.sales.fully_cancelled_at IS
     'When the cancelled-shows worker found no live booking of the cancelled show any more.';
 
-CREATE INDEX sales_to_wind_up ON booking.sales (show_id)
-    WHERE state = 'CANCELLED' AND wound_up_at IS NULL;
-COMMENT ON INDEX booking.sales_to_wind_up IS 'For the cancelled-shows worker.';
+CREATE INDEX sales_not_fully_cancelled ON booking.sales (show_id)
+    WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL;
+COMMENT ON INDEX booking.sales_not_fully_cancelled IS 'For the cancelled-shows worker.';
 
 -- The other half of a foreign key from show_seats to sales; see sales_exist there.
 CREATE FUNCTION booking.sales_stay() RETURNS trigger

@@ -87,32 +87,32 @@ COMMENT ON INDEX booking.transitions_by_request IS 'A request id has one effect 
 
 -- Stored rejections
 
-CREATE TABLE booking.refusals (
+CREATE TABLE booking.rejections (
     show_id     uuid NOT NULL,
     request_id  uuid NOT NULL,
     fingerprint bigint NOT NULL,
-    refusal     jsonb NOT NULL,
+    rejection     jsonb NOT NULL,
     refused_at  timestamptz NOT NULL,
     PRIMARY KEY (show_id, request_id)
 );
 
-COMMENT ON TABLE booking.refusals IS
+COMMENT ON TABLE booking.rejections IS
     'Stored rejections: why calls with a request id were rejected, kept for a day. A replay is '
     'rejected the same way. A request id is here or in the log, whichever came first, never in '
     'both (docs/adr/0005-stored-rejections.md).';
-COMMENT ON COLUMN booking.refusals.fingerprint IS 'As transitions.fingerprint.';
-COMMENT ON COLUMN booking.refusals.refusal IS 'What the caller was told.';
-COMMENT ON COLUMN booking.refusals.refused_at IS
+COMMENT ON COLUMN booking.rejections.fingerprint IS 'As transitions.fingerprint.';
+COMMENT ON COLUMN booking.rejections.rejection IS 'What the caller was told.';
+COMMENT ON COLUMN booking.rejections.refused_at IS
     'When, by the database''s clock, after the rows were locked.';
 
-CREATE INDEX refusals_by_age ON booking.refusals (refused_at);
-COMMENT ON INDEX booking.refusals_by_age IS 'For the sweep, which deletes the oldest.';
+CREATE INDEX rejections_by_age ON booking.rejections (refused_at);
+COMMENT ON INDEX booking.rejections_by_age IS 'For the sweep, which deletes the oldest.';
 
 CREATE FUNCTION booking.refused_before() RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'a request id has been refused before'
-        USING ERRCODE = 'unique_violation', SCHEMA = 'booking', TABLE = 'refusals', CONSTRAINT = 'refusals_pkey';
+        USING ERRCODE = 'unique_violation', SCHEMA = 'booking', TABLE = 'rejections', CONSTRAINT = 'rejections_pkey';
 END
 $$;
 COMMENT ON FUNCTION booking.refused_before() IS
@@ -121,16 +121,16 @@ COMMENT ON FUNCTION booking.refused_before() IS
 
 -- VOLATILE, so that it sees what was committed while the statement that calls it waited for locks.
 -- That statement itself does not.
-CREATE FUNCTION booking.expect_no_refusal(show_ids uuid[], request_ids uuid[]) RETURNS void
+CREATE FUNCTION booking.expect_no_rejection(show_ids uuid[], request_ids uuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     -- Often nothing was rejected for a day.
-    IF EXISTS (SELECT FROM booking.refusals) AND EXISTS (
+    IF EXISTS (SELECT FROM booking.rejections) AND EXISTS (
         SELECT
         FROM unnest(show_ids, request_ids) AS new (show_id, request_id)
         WHERE (
             SELECT r.request_id
-            FROM booking.refusals AS r
+            FROM booking.rejections AS r
             WHERE r.show_id = new.show_id AND r.request_id = new.request_id
         ) IS NOT NULL
     ) THEN
@@ -138,7 +138,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION booking.expect_no_refusal(uuid[], uuid[]) IS
+COMMENT ON FUNCTION booking.expect_no_rejection(uuid[], uuid[]) IS
     'Aborts if one of the requests was rejected before. For a write that did not lock first.';
 
 

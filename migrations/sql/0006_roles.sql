@@ -78,7 +78,7 @@ GRANT SELECT, INSERT, UPDATE ON booking.show_areas TO booking_svc;
 GRANT SELECT, INSERT ON booking.transitions TO booking_svc;
 -- UPDATE of one column: to lock a row takes the right to change some column of it, and the sweep
 -- locks what it deletes, to leave alone what somebody else has locked.
-GRANT SELECT, INSERT, UPDATE (refused_at), DELETE ON booking.refusals TO booking_svc;
+GRANT SELECT, INSERT, UPDATE (refused_at), DELETE ON booking.rejections TO booking_svc;
 GRANT SELECT, INSERT ON booking.customers TO booking_svc;
 GRANT UPDATE (version, email, display_name, phone, external_reference, updated_at)
     ON booking.customers TO booking_svc;

@@ -73,7 +73,7 @@ async fn assert_equal(system: &System, client: &mut Bookings) {
 /// Waits until the feed has been applied and cancelled shows are wound up.
 async fn caught_up(owner: &Client) {
     let behind = "SELECT here.revision < there.revision
-            OR EXISTS (SELECT FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL)
+            OR EXISTS (SELECT FROM booking.sales WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL)
         FROM booking.feed_cursor AS here, catalog.feed AS there";
     eventually(CAUGHT_UP_MAX, "booking-svc has caught up", async || {
         let row = owner.query_one(behind, &[]).await.expect("a row");

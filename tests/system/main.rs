@@ -1,6 +1,7 @@
 //! The whole system: the real binaries on a real PostgreSQL.
 
 mod binaries;
+mod cancelled_shows;
 mod connections;
 mod contention;
 mod crash;
@@ -16,4 +17,3 @@ mod payments;
 mod secrets;
 mod stale;
 mod supervision;
-mod wind_up;

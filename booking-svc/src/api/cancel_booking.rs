@@ -7,8 +7,8 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, parse};
+use crate::commands::Change;
 use crate::domain::Places;
-use crate::verbs::Change;
 
 impl Bookings {
     pub(super) async fn handle_cancel_booking(
@@ -17,7 +17,7 @@ impl Bookings {
     ) -> Result<pb::CancelBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
         let (change, given_up) = parse(request.into_inner())?;
-        let booked = self.verbs.cancel(change, given_up, deadline).await?;
+        let booked = self.commands.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
             booking: Some(self.tell(booked).await?),
         })

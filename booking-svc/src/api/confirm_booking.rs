@@ -6,7 +6,7 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, parse, payment};
-use crate::verbs::{Change, Paid};
+use crate::commands::{Change, Paid};
 
 impl Bookings {
     pub(super) async fn handle_confirm_booking(
@@ -15,7 +15,7 @@ impl Bookings {
     ) -> Result<pb::ConfirmBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
         let (change, paid) = parse(request.into_inner())?;
-        let booked = self.verbs.confirm(change, paid, deadline).await?;
+        let booked = self.commands.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
             booking: Some(self.tell(booked).await?),
         })

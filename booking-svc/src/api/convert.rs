@@ -4,16 +4,16 @@ use proto::booking::v1 as pb;
 use proto::booking::v1::booking::Customer as PbCustomer;
 use proto::catalog::v1::Point;
 use proto::money::v1::Money;
-use service_kit::wire;
+use service_kit::proto_convert;
 
+use crate::commands::BookingView;
 use crate::domain::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldPlaces, HeldSeat, Sale,
 };
 use crate::store::SeatStatus;
-use crate::verbs::Booked;
 
-impl From<Booked> for pb::Booking {
-    fn from(Booked { mut booking, sale }: Booked) -> Self {
+impl From<BookingView> for pb::Booking {
+    fn from(BookingView { mut booking, sale }: BookingView) -> Self {
         // A seat that the layout has no more comes last.
         let place = |seat: &HeldSeat| sale.seats.position_of(seat.ordinal).unwrap_or(u32::MAX);
         booking.seats.sort_by_key(place);
@@ -56,11 +56,11 @@ impl From<Booked> for pb::Booking {
             lines: booking.seats.iter().map(line).collect(),
             area_lines: booking.places.iter().map(area_line).collect(),
             total: Some(money(booking.total)),
-            create_time: Some(wire::timestamp(booking.created_at)),
-            expire_time: Some(wire::timestamp(booking.expires_at)),
-            confirm_time: booking.confirmed_at.map(wire::timestamp),
-            cancel_time: booking.cancelled_at.map(wire::timestamp),
-            fail_time: booking.failed_at.map(wire::timestamp),
+            create_time: Some(proto_convert::timestamp(booking.created_at)),
+            expire_time: Some(proto_convert::timestamp(booking.expires_at)),
+            confirm_time: booking.confirmed_at.map(proto_convert::timestamp),
+            cancel_time: booking.cancelled_at.map(proto_convert::timestamp),
+            fail_time: booking.failed_at.map(proto_convert::timestamp),
             etag: etag(&booking),
             refund_due: booking.refund_due.map(money),
             cancel_reason: cancel_reason(booking.cancel_reason).into(),

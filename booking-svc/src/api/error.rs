@@ -6,34 +6,34 @@ use std::time::Duration;
 
 use proto::errors::v1::ErrorReason;
 use service_kit::api_error::some_of;
-use service_kit::{ApiError, wire};
+use service_kit::{ApiError, proto_convert};
 use tonic::Code;
 
 use super::{choices, payment};
 use crate::catalog::CatalogError;
+use crate::commands::CommandError;
 use crate::domain::choose::Unmet;
-use crate::domain::{CustomerRefusal, FailureReason, Refusal, Taken};
+use crate::domain::{CustomerRefusal, FailureReason, Rejection, Taken};
 use crate::sales::SalesError;
-use crate::store::{CustomerError, LaneError, StoreError};
-use crate::verbs::VerbError;
+use crate::store::{CustomerError, OrderError, StoreError};
 
 /// A label of the caller's can be of any length; its place in the request tells it as well.
 const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::ShowNotFound(id) => {
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::ShowNotFound(id) => {
                 Self::not_found(ErrorReason::ShowNotFound, "there is no such show")
                     .with("show_id", id)
             }
-            Refusal::BookingNotFound(id) => {
+            Rejection::BookingNotFound(id) => {
                 Self::not_found(ErrorReason::BookingNotFound, "there is no such booking")
                     .with("booking_id", id)
             }
-            Refusal::ShowNotOnSale(id, state, opens_at) => {
+            Rejection::ShowNotOnSale(id, state, opens_at) => {
                 let state = state.as_str();
-                let opens = opens_at.map(wire::rfc3339);
+                let opens = opens_at.map(proto_convert::rfc3339);
                 let until = opens.as_ref().map(|at| format!(" until {at}"));
                 let until = until.unwrap_or_default();
                 let error = Self::precondition(
@@ -49,8 +49,8 @@ impl From<Refusal> for ApiError {
                     None => error,
                 }
             }
-            Refusal::ShowStarted(id, start_at) => {
-                let start = wire::rfc3339(start_at);
+            Rejection::ShowStarted(id, start_at) => {
+                let start = proto_convert::rfc3339(start_at);
                 Self::precondition(
                     ErrorReason::ShowStarted,
                     "SHOW_STARTED",
@@ -60,19 +60,19 @@ impl From<Refusal> for ApiError {
                 .with("show_id", id)
                 .with("start_time", start)
             }
-            Refusal::TooManySeats(limit) => {
+            Rejection::TooManySeats(limit) => {
                 let message = format!("a booking of this show has at most {limit} seats");
                 let reason = ErrorReason::SeatsPerBookingExceeded;
                 Self::quota(reason, "seat_labels", message).with("limit", limit)
             }
-            Refusal::TooManyPlaces(limit) => {
+            Rejection::TooManyPlaces(limit) => {
                 let message =
                     format!("a booking of this show has at most {limit} seats and places");
                 let reason = ErrorReason::SeatsPerBookingExceeded;
                 Self::quota(reason, "places", message).with("limit", limit)
             }
-            Refusal::AreasFull(show_id, areas) => areas_full(areas).with("show_id", show_id),
-            Refusal::CustomerHasTooMany { limit, taken } => {
+            Rejection::AreasFull(show_id, areas) => areas_full(areas).with("show_id", show_id),
+            Rejection::CustomerHasTooMany { limit, taken } => {
                 let left = usize::from(limit).saturating_sub(taken);
                 let message = format!(
                     "a customer has at most {limit} places of this show: {taken} are taken, {left} are left"
@@ -83,11 +83,11 @@ impl From<Refusal> for ApiError {
                     .with("taken", taken)
                     .with("left", left)
             }
-            Refusal::SeatsUnavailable(show_id, seats) => {
+            Rejection::SeatsUnavailable(show_id, seats) => {
                 seats_unavailable(seats).with("show_id", show_id)
             }
-            Refusal::HoldExpired(id, expires_at) => {
-                let expired = wire::rfc3339(expires_at);
+            Rejection::HoldExpired(id, expires_at) => {
+                let expired = proto_convert::rfc3339(expires_at);
                 Self::precondition(
                     ErrorReason::HoldExpired,
                     "HOLD_EXPIRED",
@@ -97,14 +97,14 @@ impl From<Refusal> for ApiError {
                 .with("booking_id", id)
                 .with("expire_time", expired)
             }
-            Refusal::BookingState {
+            Rejection::BookingState {
                 booking_id,
                 state,
                 failure_reason,
                 since,
             } => {
                 let state = state.as_str();
-                let since = wire::rfc3339(since);
+                let since = proto_convert::rfc3339(since);
                 let error = Self::precondition(
                     ErrorReason::BookingState,
                     "BOOKING_STATE",
@@ -119,13 +119,13 @@ impl From<Refusal> for ApiError {
                     None => error,
                 }
             }
-            Refusal::VersionMismatch(_, version) => Self::new(
+            Rejection::VersionMismatch(_, version) => Self::new(
                 Code::Aborted,
                 ErrorReason::EtagMismatch,
                 "the booking has changed since the etag was read",
             )
             .with("etag", format!("v{version}")),
-            Refusal::NotInBooking(id, labels) => {
+            Rejection::NotInBooking(id, labels) => {
                 let message = format!("not in the booking: {}", some_of(&labels));
                 let subject = |label| (label, "is not in the booking".to_owned());
                 Self::precondition(
@@ -136,7 +136,7 @@ impl From<Refusal> for ApiError {
                 )
                 .with("booking_id", id)
             }
-            Refusal::PlacesNotInBooking(id, areas) => {
+            Rejection::PlacesNotInBooking(id, areas) => {
                 let names: Vec<_> = areas.iter().map(|(area, _)| area.as_str()).collect();
                 let message = format!("the booking has fewer places in: {}", some_of(&names));
                 let subject = |(area, has)| (area, format!("has {has} places in the booking"));
@@ -148,7 +148,7 @@ impl From<Refusal> for ApiError {
                 )
                 .with("booking_id", id)
             }
-            Refusal::LifetimeExceeded { booking_id, left } => {
+            Rejection::LifetimeExceeded { booking_id, left } => {
                 let most = format!("can last at most {} from now", minutes(left));
                 Self::precondition(
                     ErrorReason::HoldLifetimeExceeded,
@@ -159,7 +159,7 @@ impl From<Refusal> for ApiError {
                 .with("booking_id", booking_id)
                 .with("left_ms", left.as_millis())
             }
-            Refusal::SwapCostsMore {
+            Rejection::SwapCostsMore {
                 booking_id,
                 by,
                 currency,
@@ -174,8 +174,8 @@ impl From<Refusal> for ApiError {
             .with("booking_id", booking_id)
             .with("minor_units", by)
             .with("currency_code", currency),
-            Refusal::RequestIdReused => request_id_reused(),
-            Refusal::ChoiceUnavailable(
+            Rejection::RequestIdReused => request_id_reused(),
+            Rejection::ChoiceUnavailable(
                 show_id,
                 Unmet {
                     wish,
@@ -197,7 +197,7 @@ impl From<Refusal> for ApiError {
                 .with("choice", wish)
                 .with("largest_party", largest_party)
             }
-            Refusal::SeatsStranded(show_id, labels) => {
+            Rejection::SeatsStranded(show_id, labels) => {
                 let message = match labels.as_slice() {
                     [label] => format!("this would leave seat {label} isolated"),
                     labels => format!("this would leave seats isolated: {}", some_of(labels)),
@@ -211,8 +211,8 @@ impl From<Refusal> for ApiError {
                 )
                 .with("show_id", show_id)
             }
-            Refusal::PaymentPending(id, key) => payment::pending(id, key),
-            Refusal::PaymentRequired(id) => payment::required(id),
+            Rejection::PaymentPending(id, key) => payment::pending(id, key),
+            Rejection::PaymentRequired(id) => payment::required(id),
         }
     }
 }
@@ -224,8 +224,8 @@ fn minutes(length: Duration) -> String {
 }
 
 impl From<CustomerRefusal> for ApiError {
-    fn from(refusal: CustomerRefusal) -> Self {
-        match refusal {
+    fn from(rejection: CustomerRefusal) -> Self {
+        match rejection {
             CustomerRefusal::NotFound(id) => {
                 let error =
                     Self::not_found(ErrorReason::CustomerNotFound, "there is no such customer");
@@ -305,27 +305,27 @@ fn areas_full(areas: Vec<(String, u32)>) -> ApiError {
     .with("left", left)
 }
 
-impl From<VerbError> for ApiError {
-    fn from(error: VerbError) -> Self {
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
         match error {
-            VerbError::Refused(refusal) => refusal.into(),
-            VerbError::Sales(error) => error.into(),
-            VerbError::Customer(error) => error.into(),
-            VerbError::Undecided(error) => error.into(),
-            VerbError::Misnamed(misnamed) => choices::misnamed(misnamed),
-            VerbError::Payment(error) => error.into(),
-            VerbError::PaymentNotOffered => payment::not_offered(),
-            VerbError::UnknownSeats { field, seats } => {
+            CommandError::Rejected(rejection) => rejection.into(),
+            CommandError::Sales(error) => error.into(),
+            CommandError::Customer(error) => error.into(),
+            CommandError::Undecided(error) => error.into(),
+            CommandError::Misnamed(misnamed) => choices::misnamed(misnamed),
+            CommandError::Payment(error) => error.into(),
+            CommandError::PaymentNotOffered => payment::not_offered(),
+            CommandError::UnknownSeats { field, seats } => {
                 let violations = seats.into_iter().map(|(place, label)| {
                     (format!("{field}[{place}]"), names_nothing("seat", &label))
                 });
                 Self::bad_request(ErrorReason::UnknownSeats, violations.collect())
             }
-            VerbError::HoldTooLong(longest) => Self::invalid_field(
+            CommandError::HoldTooLong(longest) => Self::invalid_field(
                 "hold_duration",
                 format!("must be at most {longest:?}, as long as the show's holds last"),
             ),
-            VerbError::UnknownAreas(areas) => {
+            CommandError::UnknownAreas(areas) => {
                 let violations = areas.into_iter().map(|(place, area)| {
                     let message = names_nothing("area", &area);
                     (format!("places[{place}].area"), message)
@@ -345,18 +345,18 @@ fn names_nothing(what: &str, name: &str) -> String {
     }
 }
 
-impl From<LaneError> for ApiError {
-    fn from(error: LaneError) -> Self {
+impl From<OrderError> for ApiError {
+    fn from(error: OrderError) -> Self {
         match error {
-            LaneError::Overloaded => Self::overloaded("too many requests wait"),
-            LaneError::DeadlineExceeded => Self::deadline_exceeded(),
-            LaneError::DatabaseUnavailable => Self::database_unavailable(),
-            LaneError::Contention | LaneError::SaleChanged | LaneError::PicksTaken(_) => {
+            OrderError::Overloaded => Self::overloaded("too many requests wait"),
+            OrderError::DeadlineExceeded => Self::deadline_exceeded(),
+            OrderError::DatabaseUnavailable => Self::database_unavailable(),
+            OrderError::Contention | OrderError::SaleChanged | OrderError::PicksTaken(_) => {
                 Self::contention()
             }
-            LaneError::ShuttingDown => Self::shutting_down(),
-            LaneError::OutcomeUnknown => Self::outcome_unknown(),
-            LaneError::Fault(fault) => Self::internal(&fault),
+            OrderError::ShuttingDown => Self::shutting_down(),
+            OrderError::OutcomeUnknown => Self::outcome_unknown(),
+            OrderError::Fault(fault) => Self::internal(&fault),
         }
     }
 }
@@ -365,7 +365,7 @@ impl From<SalesError> for ApiError {
     fn from(error: SalesError) -> Self {
         match error {
             SalesError::Store(error) => error.into(),
-            SalesError::NotFound(id) => Refusal::ShowNotFound(id).into(),
+            SalesError::NotFound(id) => Rejection::ShowNotFound(id).into(),
             SalesError::Catalog(error @ (CatalogError::Unavailable(_) | CatalogError::Away(_))) => {
                 catalog_unavailable(
                     "the show is not known here yet, and the catalog cannot be reached",
@@ -393,7 +393,7 @@ fn catalog_unavailable(message: impl Into<Cow<'static, str>>) -> ApiError {
 impl From<CustomerError> for ApiError {
     fn from(error: CustomerError) -> Self {
         match error {
-            CustomerError::Refused(refusal) => refusal.into(),
+            CustomerError::Rejected(rejection) => rejection.into(),
             CustomerError::Contention => Self::contention(),
             CustomerError::Store(error) => error.into(),
         }

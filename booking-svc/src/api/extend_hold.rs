@@ -8,7 +8,7 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, parse};
-use crate::verbs::Change;
+use crate::commands::Change;
 
 impl Bookings {
     pub(super) async fn handle_extend_hold(
@@ -17,7 +17,7 @@ impl Bookings {
     ) -> Result<pb::ExtendHoldResponse, ApiError> {
         let deadline = Deadline::of(&request);
         let (change, hold) = parse(&request.into_inner())?;
-        let booked = self.verbs.extend(change, hold, deadline).await?;
+        let booked = self.commands.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
             booking: Some(self.tell(booked).await?),
         })

@@ -4,7 +4,7 @@ use proto::booking::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
 
 use super::{Bookings, parse};
-use crate::domain::Refusal;
+use crate::domain::Rejection;
 
 impl Bookings {
     pub(super) async fn handle_get_booking(
@@ -19,7 +19,7 @@ impl Bookings {
             .store
             .booking(id)
             .await?
-            .ok_or(Refusal::BookingNotFound(id))?;
+            .ok_or(Rejection::BookingNotFound(id))?;
         Ok(pb::GetBookingResponse {
             booking: Some(self.tell_record(record).await?),
         })

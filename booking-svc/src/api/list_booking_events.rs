@@ -3,10 +3,10 @@
 use proto::booking::v1 as pb;
 use proto::booking::v1::list_booking_events_request::Of;
 use service_kit::fingerprint::fingerprint;
-use service_kit::{ApiError, FieldViolations, paging, wire};
+use service_kit::{ApiError, FieldViolations, paging, proto_convert};
 
 use super::{Bookings, convert, parse};
-use crate::domain::{Event, Refusal, Verb};
+use crate::domain::{Event, Rejection, Verb};
 use crate::store::{EventPlace, EventsOf};
 
 impl Bookings {
@@ -27,7 +27,7 @@ impl Bookings {
             && page.items.is_empty()
         {
             // Each booking has the event that made it.
-            return Err(Refusal::BookingNotFound(id).into());
+            return Err(Rejection::BookingNotFound(id).into());
         }
 
         let next_page_token = page.next.map(
@@ -99,7 +99,7 @@ impl From<Event> for pb::BookingEvent {
             verb: verb.into(),
             from_state: from.into(),
             to_state: convert::state(event.to).into(),
-            event_time: Some(wire::timestamp(event.made_at)),
+            event_time: Some(proto_convert::timestamp(event.made_at)),
             actor: event.actor,
             request_id: event.request_id.to_string(),
         }

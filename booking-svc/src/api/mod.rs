@@ -24,9 +24,9 @@ use proto::booking::v1 as pb;
 use proto::booking::v1::booking_service_server::BookingService;
 use tonic::{Request, Response, Status};
 
+use crate::commands::BookingCommands;
 use crate::sales::Sales;
 use crate::store::Store;
-use crate::verbs::Verbs;
 
 pub use customers::Customers;
 
@@ -48,7 +48,7 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Bookings {
     /// What changes something.
-    pub verbs: Verbs,
+    pub commands: BookingCommands,
     /// What is on sale.
     pub sales: Sales,
     /// What is read.

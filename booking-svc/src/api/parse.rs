@@ -7,12 +7,12 @@ use model::{AREAS_MAX, BookingId, ShowId};
 use prost::Message;
 use proto::booking::v1 as pb;
 use service_kit::fingerprint::fingerprint;
-use service_kit::{FieldViolations, wire};
+use service_kit::{FieldViolations, proto_convert};
 use uuid::Uuid;
 
 use super::{HOLD_MAX, HOLD_MIN, SEATS_PER_BOOKING_MAX};
+use crate::commands::Change;
 use crate::domain::{Customer, Email, Places};
-use crate::verbs::Change;
 
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
 const PAYMENT_REFERENCE_CHARS_MAX: usize = 128;
@@ -30,7 +30,7 @@ pub(super) fn booking_id(text: &str, violations: &mut FieldViolations) -> Option
 /// A request id, which is optional.
 pub(super) fn request_id(text: &str, violations: &mut FieldViolations) -> Option<Uuid> {
     violations
-        .take("request_id", wire::request_id(text))
+        .take("request_id", proto_convert::request_id(text))
         .flatten()
 }
 
@@ -153,7 +153,7 @@ pub(super) fn sort(labels: &mut [String], places: &mut [pb::PlaceRequest]) {
 
 /// How long a hold is to last.
 pub(super) fn hold(asked: &prost_types::Duration) -> Result<Duration, String> {
-    let hold = wire::duration(asked)?;
+    let hold = proto_convert::duration(asked)?;
     if !(HOLD_MIN..=HOLD_MAX).contains(&hold) {
         return Err("must be 10 s to 1800 s".to_owned());
     }

@@ -5,20 +5,20 @@ use proto::booking::v1 as pb;
 use proto::errors::v1::ErrorReason;
 use proto::money::v1::Money;
 use service_kit::api_error::RETRY_AFTER;
-use service_kit::{ApiError, FieldViolations, wire};
+use service_kit::{ApiError, FieldViolations, proto_convert};
 use tonic::Code;
 use uuid::Uuid;
 
 use super::Bookings;
+use crate::commands::BookingView;
 use crate::domain::{FailureReason, PaymentRecord, PaymentState};
 use crate::payments::{PayError, PaymentToken, TOKEN_CHARS_MAX};
 use crate::store::BookingRecord;
-use crate::verbs::Booked;
 
 impl Bookings {
-    /// What a verb has made of a booking, with its payment as it stands now, which is looked up
+    /// What a command has made of a booking, with its payment as it stands now, which is looked up
     /// if there is one.
-    pub(super) async fn tell(&self, booked: Booked) -> Result<pb::Booking, ApiError> {
+    pub(super) async fn tell(&self, booked: BookingView) -> Result<pb::Booking, ApiError> {
         let record = match booked.booking.payment {
             Some(payment) => {
                 let show_id = booked.booking.booking_id.show();
@@ -34,11 +34,14 @@ impl Bookings {
     pub(super) async fn tell_record(&self, record: BookingRecord) -> Result<pb::Booking, ApiError> {
         let BookingRecord { booking, payment } = record;
         let sale = self.sales.of(&booking).await?;
-        Ok(with_payment(Booked { booking, sale }, payment.as_ref()))
+        Ok(with_payment(
+            BookingView { booking, sale },
+            payment.as_ref(),
+        ))
     }
 }
 
-fn with_payment(booked: Booked, payment: Option<&PaymentRecord>) -> pb::Booking {
+fn with_payment(booked: BookingView, payment: Option<&PaymentRecord>) -> pb::Booking {
     let mut booking = pb::Booking::from(booked);
     booking.payment = payment.map(pb::Payment::from);
     booking
@@ -60,8 +63,8 @@ impl From<&PaymentRecord> for pb::Payment {
                 .map_or(String::new(), |reason| reason.as_str().to_owned()),
             refunded_amount: some(record.refunded),
             refund_due_amount: some(record.refund_due),
-            start_time: Some(wire::timestamp(record.started_at)),
-            deadline_time: Some(wire::timestamp(record.deadline_at)),
+            start_time: Some(proto_convert::timestamp(record.started_at)),
+            deadline_time: Some(proto_convert::timestamp(record.deadline_at)),
         }
     }
 }
@@ -135,7 +138,7 @@ pub(super) fn not_offered() -> ApiError {
 impl From<PayError> for ApiError {
     fn from(error: PayError) -> Self {
         match error {
-            PayError::Refused(refusal) => refusal.into(),
+            PayError::Rejected(rejection) => rejection.into(),
             PayError::Undecided(error) => error.into(),
             PayError::Sales(error) => error.into(),
             PayError::Declined {
@@ -144,7 +147,7 @@ impl From<PayError> for ApiError {
                 reason,
                 expires_at,
             } => {
-                let (reason, ends) = (reason.as_str(), wire::rfc3339(expires_at));
+                let (reason, ends) = (reason.as_str(), proto_convert::rfc3339(expires_at));
                 Self::precondition(
                     ErrorReason::PaymentDeclined,
                     "PAYMENT_DECLINED",

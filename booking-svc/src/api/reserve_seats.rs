@@ -10,8 +10,8 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, Limits, choices, parse};
+use crate::commands::Reserve;
 use crate::domain::Customer;
-use crate::verbs::Reserve;
 
 impl Bookings {
     pub(super) async fn handle_reserve_seats(
@@ -20,7 +20,7 @@ impl Bookings {
     ) -> Result<pb::ReserveSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
         let wanted = parse(request.into_inner(), self.limits)?;
-        let booked = self.verbs.reserve(wanted, deadline).await?;
+        let booked = self.commands.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
             booking: Some(self.tell(booked).await?),
         })

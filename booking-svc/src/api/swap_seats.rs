@@ -7,7 +7,7 @@ use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
 use super::{Bookings, SEATS_PER_BOOKING_MAX, parse};
-use crate::verbs::Change;
+use crate::commands::Change;
 
 /// What to swap: the labels of the seats to give, and of those to take.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Bookings {
     ) -> Result<pb::SwapSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
         let Swap { change, from, to } = parse(request.into_inner())?;
-        let booked = self.verbs.swap(change, from, to, deadline).await?;
+        let booked = self.commands.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
             booking: Some(self.tell(booked).await?),
         })

@@ -32,7 +32,7 @@ impl StepError for TellError {
 }
 
 /// Tells answers until the shutdown.
-pub async fn tell_answers(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
+pub async fn relay_answers(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
     let stop = &shutdown.soft;
     let answered = || sales.answered();
     let refused = Skipped::default();

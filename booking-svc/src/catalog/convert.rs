@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::proposal::Change;
-use service_kit::wire;
+use service_kit::proto_convert;
 use time::OffsetDateTime;
 
 use super::layout::{layout, prices};
@@ -76,11 +76,11 @@ fn proposal(proposal: pb::Proposal) -> Result<Proposal, String> {
 }
 
 fn instant(time: Option<&Timestamp>) -> Result<Option<OffsetDateTime>, &'static str> {
-    time.map(wire::instant).transpose()
+    time.map(proto_convert::instant).transpose()
 }
 
 fn duration(length: Option<&prost_types::Duration>) -> Result<Option<Duration>, &'static str> {
-    length.map(wire::duration).transpose()
+    length.map(proto_convert::duration).transpose()
 }
 
 /// 0 is none.

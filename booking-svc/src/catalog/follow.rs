@@ -119,7 +119,7 @@ impl Follower {
         let attempt = |address| attempt(address, cursor.clone());
         let found = match first_of(addresses, attempt).await {
             Ok(found) => found,
-            Err(error) => return Err(self.remember(error).await),
+            Err(error) => return Err(self.store_rejection(error).await),
         };
         self.last = Some(found.address.address);
         // Whichever is found first is followed from then on, by all replicas.
@@ -133,7 +133,7 @@ impl Follower {
     }
 
     /// Notes what was found and refused, for who decides on it.
-    async fn remember(&self, error: FollowError) -> FollowError {
+    async fn store_rejection(&self, error: FollowError) -> FollowError {
         let (FollowError::AnotherCatalog {
             found: installation,
             newest,
@@ -162,7 +162,7 @@ impl Follower {
         let result = self.apply_all(following, trouble).await;
         match result {
             Ok(never) => match never {},
-            Err(error) => self.remember(error).await,
+            Err(error) => self.store_rejection(error).await,
         }
     }
 

@@ -306,7 +306,7 @@ mod tests {
         assert!(fresh.sellable_until(other).is_ok());
         assert_eq!(fresh.gap_after().map(|place| place.revision), Some(6));
         assert_eq!(fresh.next_waiting(None).map(|(id, _)| id), Some(waits));
-        assert!(!fresh.applied(waits, 7), "a newer change waits");
+        assert!(!fresh.applied(waits, 7), "a reload_if_changed change waits");
         assert!(fresh.applied(waits, 9));
         assert!(fresh.sellable_until(waits).is_ok());
         assert!(fresh.gap_after().is_none());

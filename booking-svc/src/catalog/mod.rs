@@ -21,7 +21,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 pub use addresses::CatalogUrls;
-pub use answer::tell_answers;
+pub use answer::relay_answers;
 pub use follow::follow;
 pub use freshness::{Freshness, Stale, StaleCatalog, StalenessTerms, watch_staleness};
 

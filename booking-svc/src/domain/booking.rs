@@ -1,4 +1,4 @@
-//! A booking, its states, and the one table that says which verb leads from which to which.
+//! A booking, its states, and the one table that says which command leads from which to which.
 
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ pub enum Verb {
     Repay,
 }
 
-/// One row of the log: what a verb did to a booking.
+/// One row of the log: what a command did to a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
     /// The booking.
@@ -176,7 +176,7 @@ pub struct Transition {
     pub to: BookingState,
     /// Under which id, unique within the show.
     pub request_id: Uuid,
-    /// A hash of the verb and the body of the request.
+    /// A hash of the command and the body of the request.
     pub fingerprint: i64,
     /// What it has replaced, if more than the state.
     pub prior: Option<Prior>,

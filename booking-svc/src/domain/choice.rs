@@ -87,9 +87,9 @@ impl Choice {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Picks {
     /// The ordinals of the seats, ascending, all of them among the reservation's own. If one is
-    /// taken, that is no refusal: others can be picked.
+    /// taken, that is no rejection: others can be picked.
     pub ordinals: Vec<u32>,
-    /// The choice that nothing could be picked for: that is a refusal, if nothing else is.
+    /// The choice that nothing could be picked for: that is a rejection, if nothing else is.
     pub unmet: Option<Unmet>,
 }
 

@@ -7,11 +7,11 @@
 //! booking leaves a transition.
 
 mod areas;
-mod cap;
 mod change;
 mod end;
 mod orphans;
 mod pay;
+mod quota;
 mod replay;
 mod reserve;
 
@@ -25,11 +25,11 @@ use uuid::Uuid;
 use super::booking::{
     Booking, BookingState, FailureReason, HeldSeat, Prior, Transition, Verb, next_state,
 };
-use super::cap::Holder;
-use super::order::{Command, Order, Refusal};
+use super::order::{Command, Order, Rejection};
 use super::payment::PaymentWrites;
+use super::quota::QuotaHolder;
 use super::sale::SaleState;
-pub use replay::{RememberedRefusal, Replay};
+pub use replay::{Replay, StoredRejection};
 
 use self::areas::Areas;
 pub use self::areas::{AreaKey, AreaRow, AreaWrite, ENDED_HOLDS_MAX, EndedHold};
@@ -53,7 +53,7 @@ pub struct Locked {
     /// that have ended, those first that ended first, up to [`ENDED_HOLDS_MAX`].
     pub ended: HashMap<ShowId, Vec<EndedHold>>,
     /// The PENDING and CONFIRMED bookings of each whose places orders add to.
-    pub capped: HashMap<(ShowId, Holder), Vec<Booking>>,
+    pub quota: HashMap<(ShowId, QuotaHolder), Vec<Booking>>,
     /// Orders that were carried out, or refused for good, before, by request id.
     pub replays: HashMap<(ShowId, Uuid), Replay>,
 }
@@ -91,7 +91,7 @@ pub type Outcome = Result<Booking, NotGranted>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotGranted {
     /// For good.
-    Refused(Refusal),
+    Rejected(Rejection),
     /// The sale was looked up at an older revision: look it up again, then order again.
     SaleChanged,
     /// Holds that have ended, but whose rows are not locked here, own seats or have places that
@@ -130,7 +130,7 @@ pub struct Writes {
     /// What happened, in order.
     pub transitions: Vec<Transition>,
     /// What copies of the orders are refused for from now on.
-    pub refusals: Vec<RememberedRefusal>,
+    pub rejections: Vec<StoredRejection>,
     /// What is to be noted of payments.
     pub payments: PaymentWrites,
 }
@@ -142,7 +142,7 @@ impl Writes {
     pub fn is_plain(&self) -> bool {
         self.rewritten.is_empty()
             && self.areas.is_empty()
-            && self.refusals.is_empty()
+            && self.rejections.is_empty()
             && self.payments.is_empty()
     }
 }
@@ -181,7 +181,7 @@ pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
         rewritten: BTreeSet::new(),
         seats: BTreeMap::new(),
         log: Vec::new(),
-        refusals: Vec::new(),
+        rejections: Vec::new(),
         payments: PaymentWrites::default(),
     };
     let outcomes = orders.iter().map(|order| batch.decide(order)).collect();
@@ -191,8 +191,8 @@ pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
     }
 }
 
-fn refused(refusal: Refusal) -> NotGranted {
-    NotGranted::Refused(refusal)
+fn refused(rejection: Rejection) -> NotGranted {
+    NotGranted::Rejected(rejection)
 }
 
 struct Batch {
@@ -206,7 +206,7 @@ struct Batch {
     /// Who had each seat that this batch has given or freed.
     seats: BTreeMap<(ShowId, u32), Option<BookingId>>,
     log: Vec<Transition>,
-    refusals: Vec<RememberedRefusal>,
+    rejections: Vec<StoredRejection>,
     payments: PaymentWrites,
 }
 
@@ -216,11 +216,11 @@ impl Batch {
             return replay.answer(order.fingerprint).map_err(refused);
         }
         let outcome = self.carry_out(order);
-        if let Err(NotGranted::Refused(refusal)) = &outcome
+        if let Err(NotGranted::Rejected(rejection)) = &outcome
             && order.repeatable
-            && refusal.sticks()
+            && rejection.is_stored()
         {
-            self.remember(order, refusal.clone());
+            self.store_rejection(order, rejection.clone());
         }
         outcome
     }
@@ -274,14 +274,14 @@ impl Batch {
 
     fn sale(&self, show_id: ShowId) -> Result<SaleRow, NotGranted> {
         let row = self.locked.sales.get(&show_id).copied();
-        row.ok_or(refused(Refusal::ShowNotFound(show_id)))
+        row.ok_or(refused(Rejection::ShowNotFound(show_id)))
     }
 
     /// What is held can be sold, unless the show was cancelled.
     fn is_not_cancelled(&self, show_id: ShowId) -> Result<(), NotGranted> {
         let state = self.sale(show_id)?.state;
         if state == SaleState::Cancelled {
-            return Err(refused(Refusal::ShowNotOnSale(show_id, state, None)));
+            return Err(refused(Rejection::ShowNotOnSale(show_id, state, None)));
         }
         Ok(())
     }
@@ -291,10 +291,10 @@ impl Batch {
             .bookings
             .get(&id)
             .cloned()
-            .ok_or(refused(Refusal::BookingNotFound(id)))
+            .ok_or(refused(Rejection::BookingNotFound(id)))
     }
 
-    /// The booking, if `verb` is for it as it stands at this moment.
+    /// The booking, if `verb` is allowed for it as it stands at this moment.
     fn live_booking(
         &self,
         id: BookingId,
@@ -304,10 +304,10 @@ impl Batch {
         let booking = self.booking(id)?;
         let expired = booking.failure_reason == Some(FailureReason::Expired);
         if expired || booking.lapsed(self.now) {
-            return Err(refused(Refusal::HoldExpired(id, booking.expires_at)));
+            return Err(refused(Rejection::HoldExpired(id, booking.expires_at)));
         }
         if next_state(Some(booking.state), verb).is_none() {
-            return Err(refused(Refusal::BookingState {
+            return Err(refused(Rejection::BookingState {
                 booking_id: id,
                 state: booking.state,
                 failure_reason: booking.failure_reason,
@@ -315,10 +315,10 @@ impl Batch {
             }));
         }
         if let Some(payment) = booking.payment.filter(|_| booking.is_being_paid()) {
-            return Err(refused(Refusal::PaymentPending(id, payment.key)));
+            return Err(refused(Rejection::PaymentPending(id, payment.key)));
         }
         if version.is_some_and(|version| version != booking.version) {
-            return Err(refused(Refusal::VersionMismatch(id, booking.version)));
+            return Err(refused(Rejection::VersionMismatch(id, booking.version)));
         }
         Ok(booking)
     }
@@ -377,7 +377,7 @@ impl Batch {
         }
         booking.state = to;
         booking.version += 1;
-        self.owe(&booking);
+        self.record_refund_due(&booking);
         self.log.push(Transition {
             booking_id: id,
             version: booking.version,
@@ -405,7 +405,7 @@ impl Batch {
         let mut writes = Writes {
             transitions: self.log,
             areas: self.areas.into_writes(),
-            refusals: self.refusals,
+            rejections: self.rejections,
             payments: self.payments,
             ..Writes::default()
         };

@@ -2,7 +2,6 @@
 //! of its own.
 
 mod booking;
-mod cap;
 mod choice;
 pub mod choose;
 mod customer;
@@ -12,13 +11,13 @@ mod event;
 mod order;
 mod payment;
 mod places;
+mod quota;
 mod sale;
 
 pub use booking::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Prior, Transition,
     Verb, next_state,
 };
-pub use cap::Holder;
 pub use choice::{Choice, Misnamed, Picks, Surroundings};
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,
@@ -26,16 +25,18 @@ pub use customer::{
 };
 pub use decide::{
     AreaKey, AreaRow, AreaWrite, Decision, ENDED_HOLDS_MAX, EndedHold, Locked, NotGranted, Outcome,
-    Owner, RememberedRefusal, Replay, SaleRow, SeatWrite, Writes, decide,
+    Owner, Replay, SaleRow, SeatWrite, StoredRejection, Writes, decide,
 };
 pub use email::{Email, EmailProblem};
 pub use event::Event;
-pub use order::{Command, Order, Refusal, Reservation, Taken};
+pub use order::{Command, Order, Rejection, Reservation, Taken};
 pub use payment::{
-    DeclineReason, DueRefund, Ending, NewAttempt, OwedRefund, Payment, PaymentRecord, PaymentState,
-    PaymentWrites, RefundState, Retake, SettledPayment, Settlement, StartedPayment,
+    AttemptEnd, DeclineReason, DueRefund, NewAttempt, OwedRefund, Payment, PaymentRecord,
+    PaymentState, PaymentWrites, RefundState, Reinstatement, SettledPayment, Settlement,
+    StartedPayment,
 };
 pub use places::{HeldPlaces, Places};
+pub use quota::QuotaHolder;
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

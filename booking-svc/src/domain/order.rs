@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::{BookingState, Customer, FailureReason, named};
-use super::cap::Holder;
 use super::choice::{Picks, Surroundings};
 use super::choose::Unmet;
 use super::customer::CustomerId;
-use super::payment::{Ending, NewAttempt, Settlement};
+use super::payment::{AttemptEnd, NewAttempt, Settlement};
 use super::places::Places;
+use super::quota::QuotaHolder;
 use super::sale::{Sale, SaleState};
 
 /// One request to change something, valid in itself.
@@ -25,7 +25,7 @@ pub struct Order {
     pub request_id: Uuid,
     /// Whether the id is the caller's, so that it may have been used before.
     pub repeatable: bool,
-    /// A hash of the verb and the body.
+    /// A hash of the command and the body.
     pub fingerprint: i64,
     /// What to do.
     pub command: Command,
@@ -181,9 +181,9 @@ impl Command {
         match self {
             Self::Reserve(Reservation { ordinals, .. }) | Self::Swap { ordinals, .. } => ordinals,
             Self::Settle(Settlement {
-                retake: Some(retake),
+                reinstatement: Some(reinstatement),
                 ..
-            }) => &retake.ordinals,
+            }) => &reinstatement.ordinals,
             _ => &[],
         }
     }
@@ -194,9 +194,9 @@ impl Command {
         match self {
             Self::Reserve(Reservation { places, .. }) => places,
             Self::Settle(Settlement {
-                retake: Some(retake),
+                reinstatement: Some(reinstatement),
                 ..
-            }) => &retake.places,
+            }) => &reinstatement.places,
             _ => &[],
         }
     }
@@ -220,7 +220,7 @@ impl Command {
                 false
             }
             // Of a show that was cancelled meanwhile.
-            Self::Settle(settlement) => settlement.ending == Ending::Taken,
+            Self::Settle(settlement) => settlement.ending == AttemptEnd::Taken,
             Self::Cancel { .. }
             | Self::Release { .. }
             | Self::Swap { .. }
@@ -231,18 +231,18 @@ impl Command {
 
     /// Whose places it adds to, if the show limits how many a customer may have.
     #[must_use]
-    pub fn is_capped(&self) -> Option<Holder> {
+    pub fn has_quota(&self) -> Option<QuotaHolder> {
         match self {
             Self::Reserve(wanted) => {
-                let capped = wanted.sale.terms.places_per_customer_max.is_some();
-                capped.then(|| Holder::of(&wanted.customer, wanted.linked_customer))
+                let quota = wanted.sale.terms.places_per_customer_max.is_some();
+                quota.then(|| QuotaHolder::of(&wanted.customer, wanted.linked_customer))
             }
             Self::Settle(Settlement {
-                retake: Some(retake),
+                reinstatement: Some(reinstatement),
                 ..
             }) => {
-                let capped = retake.sale.terms.places_per_customer_max.is_some();
-                capped.then(|| retake.holder.clone())
+                let quota = reinstatement.sale.terms.places_per_customer_max.is_some();
+                quota.then(|| reinstatement.holder.clone())
             }
             _ => None,
         }
@@ -259,7 +259,7 @@ impl Command {
 
 /// Why an order is refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refusal {
+pub enum Rejection {
     /// There is no such show.
     ShowNotFound(ShowId),
     /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
@@ -284,7 +284,7 @@ pub enum Refusal {
     BookingNotFound(BookingId),
     /// Its hold ended at this time.
     HoldExpired(BookingId, OffsetDateTime),
-    /// The verb is not for its state.
+    /// The command is not for its state.
     BookingState {
         /// The booking.
         booking_id: BookingId,
@@ -331,12 +331,12 @@ pub enum Refusal {
     SeatsStranded(ShowId, Vec<String>),
 }
 
-impl Refusal {
+impl Rejection {
     /// Whether a copy of the request is refused the same way, whatever has changed. What does
     /// not exist may be made, who uses an id twice has refused nothing, and whether everything has
     /// to be paid is a setting.
     #[must_use]
-    pub fn sticks(&self) -> bool {
+    pub fn is_stored(&self) -> bool {
         !matches!(
             self,
             Self::ShowNotFound(_)

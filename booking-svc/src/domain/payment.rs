@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::named;
-use super::cap::Holder;
 use super::places::Places;
+use super::quota::QuotaHolder;
 use super::sale::Sale;
 
 /// A booking's newest attempt to pay, as its row has it.
@@ -58,7 +58,7 @@ pub enum DeclineReason {
 
 /// What came of an attempt, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum AttemptEnd {
     /// The money was taken.
     Taken,
     /// No money was taken, nor will be.
@@ -97,18 +97,18 @@ pub struct Settlement {
     /// The attempt's deadline.
     pub deadline_at: OffsetDateTime,
     /// What came of it.
-    pub ending: Ending,
+    pub ending: AttemptEnd,
     /// What it takes to give a booking its seats back whose hold has ended.
-    pub retake: Option<Retake>,
+    pub reinstatement: Option<Reinstatement>,
 }
 
 /// The seats and places of a booking that has lost them, and what can be had of them.
 #[derive(Debug, Clone)]
-pub struct Retake {
+pub struct Reinstatement {
     /// The show, as it was looked up.
     pub sale: Arc<Sale>,
     /// Who is counted for it.
-    pub holder: Holder,
+    pub holder: QuotaHolder,
     /// The ordinals of the booking's seats, ascending.
     pub ordinals: Vec<u32>,
     /// The booking's places, by area.
@@ -157,7 +157,7 @@ pub struct SettledPayment {
     /// The attempt's key.
     pub key: Uuid,
     /// What came of it.
-    pub ending: Ending,
+    pub ending: AttemptEnd,
 }
 
 /// Money that is to be given back.

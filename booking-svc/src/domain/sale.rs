@@ -8,7 +8,7 @@ use model::{
 use time::OffsetDateTime;
 
 use super::booking::{Booking, named};
-use super::order::Refusal;
+use super::order::Rejection;
 
 /// A show as it is sold here: as the catalog described it at one revision, and what became of
 /// its seats before.
@@ -140,18 +140,18 @@ pub enum OrphanRule {
 impl Sale {
     /// Why nothing can be reserved at `now`, unless something can.
     #[must_use]
-    pub fn refusal_at(&self, now: OffsetDateTime) -> Option<Refusal> {
+    pub fn refusal_at(&self, now: OffsetDateTime) -> Option<Rejection> {
         let terms = &self.terms;
         let state = match terms.state_at(now) {
             SaleState::OnSale if self.withdrawn.show => SaleState::Closed,
             SaleState::OnSale if terms.sales_close_at.is_none() && terms.start_at <= now => {
-                return Some(Refusal::ShowStarted(self.show_id, terms.start_at));
+                return Some(Rejection::ShowStarted(self.show_id, terms.start_at));
             }
             SaleState::OnSale => return None,
             state => state,
         };
         let opens_at = terms.sales_open_at.filter(|_| state == SaleState::Draft);
-        Some(Refusal::ShowNotOnSale(self.show_id, state, opens_at))
+        Some(Rejection::ShowNotOnSale(self.show_id, state, opens_at))
     }
 
     /// The seat with this ordinal in the layout; none if the layout has it no more.

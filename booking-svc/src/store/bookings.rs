@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Store, StoreError, payments, refusals, rows};
+use super::{Store, StoreError, payments, rejections, rows};
 use crate::domain::{Booking, BookingState, Customer, CustomerId, PaymentRecord, Replay};
 
 /// The most bookings that one page looks at; a page that finds few among them is short.
@@ -98,10 +98,10 @@ impl Store {
         if let Some(row) = client.query_opt(&statement, &[&keys.0, &keys.1]).await? {
             return Ok(Some(rows::replay(&row)?.1));
         }
-        let statement = include_str!("sql/refusals.sql");
+        let statement = include_str!("sql/rejections.sql");
         let statement = client.prepare_cached(statement).await?;
         let row = client.query_opt(&statement, &[&keys.0, &keys.1]).await?;
-        let refused = row.as_ref().map(refusals::refused).transpose()?;
+        let refused = row.as_ref().map(rejections::refused).transpose()?;
         Ok(refused.map(|(_, replay)| replay))
     }
 

@@ -18,7 +18,7 @@ use service_kit::sqlstate::{self, Failure};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::contention::{WAIT_MAX, give_up_at};
+use super::commit::{WAIT_MAX, give_up_at};
 use super::customer_requests::{self, RequestKey};
 use super::customers::customer;
 use super::{Store, StoreError};
@@ -78,7 +78,7 @@ pub struct Changed {
 pub enum CustomerError {
     /// It was refused.
     #[error("refused: {0:?}")]
-    Refused(CustomerRefusal),
+    Rejected(CustomerRefusal),
     /// Somebody else has what it needs locked.
     #[error("somebody else has a lock that it needs")]
     Contention,
@@ -238,12 +238,12 @@ async fn update(
         .query_opt(&statement, &[&update.id.uuid()])
         .await?;
     let Some(locked) = locked.as_ref().map(customer) else {
-        let refusal = CustomerRefusal::NotFound(Some(update.id));
-        return Err(CustomerError::Refused(refusal));
+        let rejection = CustomerRefusal::NotFound(Some(update.id));
+        return Err(CustomerError::Rejected(rejection));
     };
     if update.version.is_some_and(|asked| asked != locked.version) {
-        let refusal = CustomerRefusal::VersionMismatch(locked.version);
-        return Err(CustomerError::Refused(refusal));
+        let rejection = CustomerRefusal::VersionMismatch(locked.version);
+        return Err(CustomerError::Rejected(rejection));
     }
     let prior_version = locked.version;
     let next = update.patch.apply(locked);
@@ -267,7 +267,7 @@ async fn update(
     written
         .as_ref()
         .map(customer)
-        .ok_or(CustomerError::Refused(CustomerRefusal::EmailTaken(
+        .ok_or(CustomerError::Rejected(CustomerRefusal::EmailTaken(
             update.id,
         )))
 }

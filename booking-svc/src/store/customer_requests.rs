@@ -20,7 +20,7 @@ const CLAIM_TRIES_MAX: u32 = 3;
 pub struct RequestKey {
     /// The id.
     pub id: Uuid,
-    /// Hash of the verb and the body.
+    /// Hash of the command and the body.
     pub fingerprint: i64,
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn claim(
         // The insert has waited for the row's transaction; a new statement sees what it left.
         if let Some(first) = transaction.query_opt(&read, &[&request.id]).await? {
             if first.get::<_, i64>(9) != request.fingerprint {
-                return Err(CustomerError::Refused(CustomerRefusal::RequestIdReused));
+                return Err(CustomerError::Rejected(CustomerRefusal::RequestIdReused));
             }
             let Some(created) = first.get(8) else {
                 return Err(fault(request));

@@ -2,32 +2,23 @@
 
 mod area_lines;
 mod areas;
-mod batch;
 mod bookings;
+mod cancelled_shows;
 mod change_customer;
-mod contention;
+mod commit;
 mod customer_requests;
 mod customers;
-mod desk;
 mod events;
-mod expect;
 mod feed;
 mod free_seats;
-mod lane;
-mod lock_keys;
 mod payments;
 mod prior;
 mod proposals;
-mod queue;
-mod refusals;
-mod rejection_budget;
+mod rejections;
 mod rows;
 mod sales;
 mod seats;
-mod steps;
 mod sweep;
-mod transact;
-mod wind_up;
 
 use model::NumberingError;
 use service_kit::background::StepError;
@@ -37,25 +28,23 @@ use tokio::time::Instant;
 use self::change_customer::Places;
 
 pub use areas::AreaCount;
-pub use batch::{Answer, Fault, LaneError};
 pub use bookings::{BookingFilter, BookingRecord, Page};
+pub use cancelled_shows::CancelledSale;
 pub use change_customer::{Changed, CustomerChange, CustomerError};
+pub use commit::{Answer, Fault, GroupCommit, GroupCommitConfig, OrderError, RejectionLimits};
 pub use customer_requests::RequestKey;
 pub use customers::CustomerKey;
 pub use events::{EventPlace, EventsOf};
 pub use feed::{FeedCursor, FeedPlace, FoundCatalog};
-pub use lane::{LaneTerms, Lanes};
-pub use rejection_budget::RejectionLimits;
 pub use rows::BadRow;
 pub use sales::Applied;
 pub use seats::SeatStatus;
-pub use wind_up::CancelledSale;
 
 /// When a caller that waits for others is answered at the latest: in 5 s, or a little before its own
 /// `deadline`.
 #[must_use]
 pub fn give_up_at(deadline: Instant) -> Instant {
-    contention::give_up_at(deadline, contention::WAIT_MAX)
+    commit::give_up_at(deadline, commit::WAIT_MAX)
 }
 
 /// Why a read, or a copy from the catalog, failed.
@@ -98,7 +87,7 @@ impl From<tokio_postgres::Error> for StoreError {
     }
 }
 
-/// Everything but the transactions of callers, which go through [`Lanes`].
+/// Everything but the transactions of callers, which go through [`GroupCommit`].
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: Pool,

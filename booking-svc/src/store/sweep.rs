@@ -17,7 +17,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 const SWEEPS: [&str; 2] = [
     include_str!("sql/sweep_customer_requests.sql"),
-    include_str!("sql/sweep_refusals.sql"),
+    include_str!("sql/sweep_rejections.sql"),
 ];
 
 impl Store {

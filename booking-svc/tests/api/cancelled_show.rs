@@ -20,10 +20,9 @@ const WOUND_UP_MAX: Duration = Duration::from_secs(30);
 const PRICE: i64 = 1250;
 
 /// Waits until nothing is left to end of any cancelled show.
-pub(crate) async fn wound_up(stage: &Stage) {
+pub(crate) async fn mark_fully_cancelled(stage: &Stage) {
     stage.follow_feed().await;
-    let left =
-        "SELECT count(*) FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL";
+    let left = "SELECT count(*) FROM booking.sales WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL";
     eventually(WOUND_UP_MAX, "cancelled shows are wound up", async || {
         stage.count(left).await == 0
     })
@@ -128,7 +127,7 @@ async fn thousands_of_bookings_end_each_as_it_must() {
     let elsewhere = stage.buy(&other, &["A-1"]).await;
     let (show, made) = a_show_with_bookings(&stage, EACH * FATES.len()).await;
     stage.cancel_show(&show).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
 
     let mut client = stage.client();
     for (seen, _) in made.iter().zip(0..4) {
@@ -177,7 +176,7 @@ async fn two_instances_at_once_end_each_booking_once() {
     let (mut process, _) = stage.another().await;
     let (show, made) = a_show_with_bookings(&stage, 1_000).await;
     stage.cancel_show(&show).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let voided = "SELECT count(*) FROM booking.transitions WHERE verb = 'VOID'";
     let live = made.len() / FATES.len() * 2;
     assert_eq!(usize::try_from(stage.count(voided).await), Ok(live));
@@ -256,7 +255,7 @@ async fn no_booking_slips_by_while_others_reserve_and_confirm() {
         "a reserve was granted {late:?} after the show was cancelled"
     );
 
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let told: Vec<_> = bought.into_iter().flat_map(|(told, _)| told).collect();
     let mut client = stage.client();
     for seen in &told {
@@ -296,7 +295,7 @@ async fn until_it_has_been_ended_a_booking_can_be_given_up_but_not_confirmed() {
         assert_eq!(stage.get(&booking.booking_id).await, over);
     }
     stage.cancel_show(&show).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let voided = "SELECT count(*) FROM booking.transitions WHERE verb = 'VOID'";
     assert_eq!(stage.count(voided).await, 0);
     stage.assert_sound().await;
@@ -332,14 +331,14 @@ async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
         assert_ended(seen, &stage.get(&seen.booking_id).await);
     }
     assert_eq!(stage.get(&broken.booking_id).await, broken);
-    let done = "SELECT count(*) FROM booking.sales WHERE wound_up_at IS NOT NULL";
+    let done = "SELECT count(*) FROM booking.sales WHERE fully_cancelled_at IS NOT NULL";
     eventually(WOUND_UP_MAX, "the other show is wound up", async || {
         stage.count(done).await == 1
     })
     .await;
 
     stage.run(&seat(&broken)).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     assert_ended(&broken, &stage.get(&broken.booking_id).await);
     let log = stage.system.booking.log();
     assert_eq!(log.matches(" ERROR ").count(), 1, "told once:\n{log}");

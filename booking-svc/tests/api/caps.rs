@@ -128,7 +128,7 @@ async fn fifty_reserves_of_one_customer_at_once_stay_within_the_limit() {
     const AT_ONCE: usize = 50;
     let mut stage = Stage::start().await;
     let show = a_show(&stage, 2 * 50, 4).await;
-    let (mut process, other) = stage.another_with(&["--lanes", "4"]).await;
+    let (mut process, other) = stage.another_with(&["--commit-workers", "4"]).await;
     for round in 0..4 {
         let address = format!("ann{round}@example.org");
         let ann = new(&mut client_of(&stage.system.booking), by(&address)).await;

@@ -14,7 +14,7 @@ use test_harness::system::{self, System, confirm, reserve, start_booking, start_
 use test_harness::{eventually, machine, postgres};
 use tonic::Code;
 
-use crate::cancelled_show::wound_up;
+use crate::cancelled_show::mark_fully_cancelled;
 use crate::stage::{SELLS_STALE, Stage};
 
 /// How soon a change in the catalog must hold here.
@@ -238,7 +238,7 @@ async fn a_late_or_repeated_revision_changes_nothing() {
     let store = store_of(&stage);
     let first = store.sale(id).await.expect("a database").expect("a sale");
     stage.cancel_show(&show).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let second = store.sale(id).await.expect("a database").expect("a sale");
     assert_eq!(
         (first.terms.state, second.terms.state),

@@ -73,7 +73,7 @@ fn replay(events: &[BookingEvent]) -> (BookingState, String) {
     (state, format!("v{}", events.len()))
 }
 
-fn verbs(events: &[BookingEvent]) -> Vec<BookingVerb> {
+fn commands(events: &[BookingEvent]) -> Vec<BookingVerb> {
     events.iter().map(BookingEvent::verb).collect()
 }
 
@@ -155,8 +155,8 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
     let mut seen = HashSet::new();
     for (booking, wanted) in cases {
         let events = all(&stage, of_booking(&booking.booking_id), 50).await;
-        assert_eq!(verbs(&events), wanted);
-        seen.extend(verbs(&events));
+        assert_eq!(commands(&events), wanted);
+        seen.extend(commands(&events));
         let now = stage.get(&booking.booking_id).await;
         assert_eq!(replay(&events), (now.state(), now.etag));
         for event in &events {
@@ -196,10 +196,13 @@ async fn a_lapsed_hold_in_the_way_is_expired_in_the_log_too() {
     let lapsed = stage.reserve(&show, &["A-1"]).await;
     stage.lapse(&lapsed.booking_id).await;
     let events = all(&stage, of_booking(&lapsed.booking_id), 50).await;
-    assert_eq!(verbs(&events), [BookingVerb::Reserve]);
+    assert_eq!(commands(&events), [BookingVerb::Reserve]);
     stage.reserve(&show, &["A-1"]).await;
     let events = all(&stage, of_booking(&lapsed.booking_id), 50).await;
-    assert_eq!(verbs(&events), [BookingVerb::Reserve, BookingVerb::Expire]);
+    assert_eq!(
+        commands(&events),
+        [BookingVerb::Reserve, BookingVerb::Expire]
+    );
     let now = stage.get(&lapsed.booking_id).await;
     assert_eq!(replay(&events), (BookingState::Failed, now.etag));
     assert_eq!(events[1].actor, "booking-svc");

@@ -190,7 +190,7 @@ pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
         &url,
         "--catalog-url",
         &catalog,
-        "--lanes",
+        "--commit-workers",
         "1",
     ];
     let process = Process::start("booking-svc", &arguments).await;

@@ -32,7 +32,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "lock_show_areas",
         "offer_areas",
         "cancelled_sales",
-        "capped_bookings",
+        "quota_bookings",
         "claim_customer_request",
         "close_sale",
         "answer_heard",
@@ -59,8 +59,8 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "lock_sales",
         "lock_seats",
         "note_deleted",
-        "refusals",
-        "remember",
+        "rejections",
+        "store_rejections",
         "replays",
         "due_payments",
         "due_refunds",
@@ -74,14 +74,14 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "withdraw",
         "settle_customer_request",
         "sweep_customer_requests",
-        "sweep_refusals",
+        "sweep_rejections",
         "update_customer",
-        "wound_up",
+        "mark_fully_cancelled",
         "try_advisory",
         "write",
     ];
     let indexes: &[(&str, &[&str])] = &[
-        ("cancelled_sales", &["sales_to_wind_up"]),
+        ("cancelled_sales", &["sales_not_fully_cancelled"]),
         ("booked_seats", &["show_seats_pkey", "bookings_pkey"]),
         ("close_sale", &["sales_pkey"]),
         ("count_areas", &["show_areas_pkey"]),
@@ -118,16 +118,19 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("note_deleted", &["sales_pkey"]),
         ("lock_seats", &["show_seats_pkey", "bookings_pkey"]),
         (
-            "capped_bookings",
+            "quota_bookings",
             &[
                 "bookings_by_linked_customer",
                 "bookings_by_customer",
                 "bookings_by_email",
             ],
         ),
-        ("refusals", &["refusals_pkey"]),
-        ("remember", &["transitions_by_request"]),
-        ("sweep_refusals", &["refusals_by_age", "refusals_pkey"]),
+        ("rejections", &["rejections_pkey"]),
+        ("store_rejections", &["transitions_by_request"]),
+        (
+            "sweep_rejections",
+            &["rejections_by_age", "rejections_pkey"],
+        ),
         ("replays", &["transitions_by_request", "bookings_pkey"]),
         ("payment", &["payments_pkey", "refunds_pkey"]),
         ("due_payments", &["payments_to_settle", "payments_pkey"]),
@@ -140,7 +143,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("update_sale", &["sales_pkey"]),
         ("withdraw", &["sales_pkey"]),
         // Either of the sales' indexes.
-        ("wound_up", &[]),
+        ("mark_fully_cancelled", &[]),
         (
             "settle_customer_request",
             &["customer_requests_pkey", "customers_pkey"],
@@ -198,7 +201,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
                 .is_some_and(|(_, indexes)| indexes.iter().all(|index| has_one_row_a_show(index)));
             // The seats that a proposal drops may be most of the show's; whoever picks looks at all.
             let by_show =
-                by_show || ["booked_seats", "free_seats", "sweep_refusals"].contains(&name);
+                by_show || ["booked_seats", "free_seats", "sweep_rejections"].contains(&name);
             // A show has few areas.
             let by_show =
                 by_show || ["list_areas", "lock_show_areas", "offer_areas"].contains(&name);
@@ -281,17 +284,17 @@ async fn what_functions_look_up_is_found_by_key_though_they_were_planned_on_empt
     // Triggers of statements fire for no row too.
     let nothing = "UPDATE booking.show_seats SET booking_id = NULL WHERE ordinal = -1;
         INSERT INTO booking.show_seats SELECT NULL, 1 WHERE false;
-        SELECT booking.expect_no_refusal('{}', '{}')";
+        SELECT booking.expect_no_rejection('{}', '{}')";
     run(&client, nothing).await;
     run(&owner, FILL).await;
     let twenty = "BEGIN;
         UPDATE booking.show_seats SET booking_id = (left(show_id::text, 24) || '000000000001')::uuid
         WHERE ordinal = 0;
-        SELECT booking.expect_no_refusal(array_agg(show_id), array_agg(gen_random_uuid()))
+        SELECT booking.expect_no_rejection(array_agg(show_id), array_agg(gen_random_uuid()))
         FROM booking.sales";
     run(&client, twenty).await;
     let read = "SELECT relname::text, seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
-        WHERE schemaname = 'booking' AND relname IN ('bookings', 'refusals')";
+        WHERE schemaname = 'booking' AND relname IN ('bookings', 'rejections')";
     let rows = client.query(read, &[]).await.expect("statistics");
     assert_eq!(rows.len(), 2);
     for row in rows {
@@ -320,7 +323,7 @@ const FILL: &str = "
         SELECT show_id, booking_id, 1, 'RESERVE', NULL, 'PENDING', now(), 'test',
             gen_random_uuid(), 1
         FROM booking.bookings;
-        INSERT INTO booking.refusals
+        INSERT INTO booking.rejections
         SELECT show_id, request_id, 1, '{}', made_at - interval '25 hours' FROM booking.transitions;
         INSERT INTO booking.customers
         SELECT gen_random_uuid(), 1, 'c' || n || '@example.org', '', '', '', now(), now()
@@ -336,4 +339,4 @@ fn begun() -> String {
 }
 
 const EMPTY: &str = "TRUNCATE booking.sales, booking.show_seats, booking.bookings,
-    booking.transitions, booking.refusals, booking.customers, booking.customer_requests CASCADE";
+    booking.transitions, booking.rejections, booking.customers, booking.customer_requests CASCADE";

@@ -123,7 +123,7 @@ async fn poisoned(trigger: &str) {
 async fn one_that_makes_a_step_panic_fails_alone_and_the_worker_goes_on() {
     const ORDERS: usize = 24;
     let arguments = [
-        "--lanes",
+        "--commit-workers",
         "1",
         "--lock-wait-max",
         "5s",

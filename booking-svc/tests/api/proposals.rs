@@ -1,45 +1,50 @@
 //! What the store does with changes that the catalog proposes, and with layouts that change:
 //! without a catalog, so that each step can be stopped after.
 
-use booking_svc::domain::{ProposalAnswer, ProposedChange, Refusal, SaleState, Taken};
+use booking_svc::commands::CommandError;
+use booking_svc::domain::{ProposalAnswer, ProposedChange, Rejection, SaleState, Taken};
 use booking_svc::store::Applied;
-use booking_svc::verbs::VerbError;
 use test_harness::invariants;
 use uuid::Uuid;
 
-use crate::desk::{
-    Desk, a_show, labels, next, prices_of, proposing, refusal, reserve, row_of, with_layout,
+use crate::in_process::{
+    InProcess, a_show, labels, next, prices_of, proposing, rejection, reserve, row_of, with_layout,
 };
 
-fn unknown(outcome: Result<booking_svc::verbs::Booked, VerbError>) -> Vec<(usize, String)> {
+fn unknown(
+    outcome: Result<booking_svc::commands::BookingView, CommandError>,
+) -> Vec<(usize, String)> {
     match outcome {
-        Err(VerbError::UnknownSeats { seats, .. }) => seats,
+        Err(CommandError::UnknownSeats { seats, .. }) => seats,
         other => panic!("all known: {other:?}"),
     }
 }
 
 #[tokio::test]
 async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named() {
-    let desk = Desk::open().await;
+    let in_process = InProcess::open().await;
     let first = a_show(&["A", "B", "C", "D", "E"], 1250);
     let show = first.show_id;
-    desk.apply(&first).await;
-    let held = desk.hold(show, &["D"]).await;
-    let sold = desk.hold(show, &["B"]).await;
-    desk.confirm(sold.booking_id).await.expect("a live hold");
-    let lapsed = desk.hold(show, &["C"]).await;
+    in_process.apply(&first).await;
+    let held = in_process.hold(show, &["D"]).await;
+    let sold = in_process.hold(show, &["B"]).await;
+    in_process
+        .confirm(sold.booking_id)
+        .await
+        .expect("a live hold");
+    let lapsed = in_process.hold(show, &["C"]).await;
     crate::stage::end_hold(
-        &desk.database.owner().await,
+        &in_process.database.owner().await,
         &lapsed.booking_id.to_string(),
         0.0,
     )
     .await;
-    let over = desk.hold(show, &["E"]).await;
-    desk.cancel(over.booking_id).await;
+    let over = in_process.hold(show, &["E"]).await;
+    in_process.cancel(over.booking_id).await;
 
     let change = ProposedChange::Layout(row_of(&["A", "X"]));
     let asked = proposing(&first, change.clone());
-    let applied = desk
+    let applied = in_process
         .store
         .apply(&asked, None, None)
         .await
@@ -51,7 +56,7 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         accepted: false,
         booked_seats: vec!["B".to_owned(), "D".to_owned()],
     };
-    let unheard = desk
+    let unheard = in_process
         .store
         .unheard_answers(None)
         .await
@@ -59,15 +64,15 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         .items;
     assert_eq!(unheard, [refused]);
     // Nothing was taken off sale: what is free sells.
-    desk.hold(show, &["A", "E"]).await;
+    in_process.hold(show, &["A", "E"]).await;
 
     // The organiser waits for the customers, and asks again.
-    desk.cancel(held.booking_id).await;
-    desk.cancel(sold.booking_id).await;
+    in_process.cancel(held.booking_id).await;
+    in_process.cancel(sold.booking_id).await;
     let keeps_what_is_held = ProposedChange::Layout(row_of(&["E", "A", "X"]));
     let again = proposing(&next(&asked), keeps_what_is_held);
-    desk.apply(&again).await;
-    let unheard = desk
+    in_process.apply(&again).await;
+    let unheard = in_process
         .store
         .unheard_answers(None)
         .await
@@ -76,18 +81,18 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
     assert_eq!(unheard.len(), 1, "{unheard:?}");
     assert!(unheard[0].accepted && unheard[0].booked_seats.is_empty());
     assert_eq!(unheard[0].proposal, again.revision, "the older one is over");
-    invariants::assert_hold(&desk.database).await;
+    invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
 async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
-    let desk = Desk::open().await;
-    let (_, other) = desk.another();
+    let in_process = InProcess::open().await;
+    let (_, other) = in_process.another();
     let first = a_show(&["A", "B", "C"], 1250);
     let show = first.show_id;
-    desk.apply(&first).await;
+    in_process.apply(&first).await;
     // Both replicas have looked the sale up before.
-    desk.hold(show, &["A"]).await;
+    in_process.hold(show, &["A"]).await;
     assert_eq!(
         unknown(reserve(&other, show, &["X"]).await),
         [(0, "X".to_owned())]
@@ -95,61 +100,67 @@ async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
 
     let change = ProposedChange::Layout(row_of(&["X", "A"]));
     let asked = proposing(&first, change);
-    desk.apply(&asked).await;
-    for verbs in [&other, &other] {
+    in_process.apply(&asked).await;
+    for commands in [&other, &other] {
         let taken = vec![("B".to_owned(), Taken::Blocked)];
-        let refused = refusal(reserve(verbs, show, &["B"]).await);
-        assert_eq!(refused, Refusal::SeatsUnavailable(show, taken));
+        let refused = rejection(reserve(commands, show, &["B"]).await);
+        assert_eq!(refused, Rejection::SeatsUnavailable(show, taken));
     }
     let digest = "SELECT proposal, withdrawn::text FROM booking.sales";
-    let owner = desk.database.owner().await;
+    let owner = in_process.database.owner().await;
     let row = owner.query_one(digest, &[]).await.expect("a sale");
     assert_eq!((row.get(0), row.get(1)), (Some(asked.revision), "{1,2}"));
 
     // Another write of the show while the catalog has not decided changes nothing of it.
     let mut renamed = next(&asked);
     renamed.proposal.clone_from(&asked.proposal);
-    let applied = desk
+    let applied = in_process
         .store
         .apply(&renamed, None, None)
         .await
         .expect("a database");
     assert_eq!(applied, Applied::Sale, "it is answered already");
-    refusal(desk.reserve(show, &["C"]).await);
+    rejection(in_process.reserve(show, &["C"]).await);
 
     // The organiser thinks better of it.
     let dropped = next(&renamed);
-    desk.apply(&dropped).await;
+    in_process.apply(&dropped).await;
     assert_eq!(
-        desk.store
+        in_process
+            .store
             .unheard_answers(None)
             .await
             .expect("a database")
             .items,
         []
     );
-    desk.hold(show, &["B", "C"]).await;
-    invariants::assert_hold(&desk.database).await;
+    in_process.hold(show, &["B", "C"]).await;
+    invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
 async fn seats_keep_their_bookings_under_another_layout() {
-    let desk = Desk::open().await;
-    let (_, other) = desk.another();
+    let in_process = InProcess::open().await;
+    let (_, other) = in_process.another();
     let first = a_show(&["A", "B", "C"], 1250);
     let show = first.show_id;
-    desk.apply(&first).await;
-    let kept = desk.hold(show, &["C"]).await;
+    in_process.apply(&first).await;
+    let kept = in_process.hold(show, &["C"]).await;
     let request_id = Uuid::new_v4();
-    let past = desk
+    let past = in_process
         .reserve_as(show, &["B"], request_id)
         .await
         .expect("free");
-    desk.cancel(past.booking.booking_id).await;
+    in_process.cancel(past.booking.booking_id).await;
 
     let second = with_layout(&first, &["X", "C", "A", "Y"]);
-    desk.apply(&second).await;
-    let names = labels(&desk.confirm(kept.booking_id).await.expect("a live hold"));
+    in_process.apply(&second).await;
+    let names = labels(
+        &in_process
+            .confirm(kept.booking_id)
+            .await
+            .expect("a live hold"),
+    );
     assert_eq!(names, ["C"]);
     assert_eq!(
         unknown(reserve(&other, show, &["A", "B"]).await),
@@ -160,19 +171,19 @@ async fn seats_keep_their_bookings_under_another_layout() {
         .expect("all are free");
     assert_eq!(labels(&new), ["A", "X", "Y"], "by their numbers");
     // This replica still knows the first layout; a cancel finds the seats' names all the same.
-    let refused = refusal(desk.reserve(show, &["C", "Y"]).await);
+    let refused = rejection(in_process.reserve(show, &["C", "Y"]).await);
     let taken = [("C", Taken::Booked), ("Y", Taken::Held)];
     let taken = taken.map(|(label, how)| (label.to_owned(), how)).to_vec();
-    assert_eq!(refused, Refusal::SeatsUnavailable(show, taken));
+    assert_eq!(refused, Rejection::SeatsUnavailable(show, taken));
     // The seat is gone, but the call was made when it was there.
-    let again = desk
+    let again = in_process
         .reserve_as(show, &["B"], request_id)
         .await
         .expect("a copy");
     assert_eq!(again.booking, past.booking);
     assert_eq!(labels(&again), ["B"]);
     let rows = "SELECT count(*), count(DISTINCT ordinal) FROM booking.show_seats";
-    let row = desk
+    let row = in_process
         .database
         .owner()
         .await
@@ -182,38 +193,41 @@ async fn seats_keep_their_bookings_under_another_layout() {
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (5, 5));
 
     // A label that comes back is the seat that it was.
-    desk.apply(&with_layout(&second, &["B", "X", "C", "A", "Y"]))
+    in_process
+        .apply(&with_layout(&second, &["B", "X", "C", "A", "Y"]))
         .await;
-    let back = desk.hold(show, &["B"]).await;
+    let back = in_process.hold(show, &["B"]).await;
     assert_eq!(back.seats[0].ordinal, past.booking.seats[0].ordinal);
-    invariants::assert_hold(&desk.database).await;
+    invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
 async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
-    let desk = Desk::open().await;
+    let in_process = InProcess::open().await;
     let first = a_show(&["A", "B"], 1250);
     let show = first.show_id;
-    desk.apply(&first).await;
-    unknown(desk.reserve(show, &["X"]).await);
+    in_process.apply(&first).await;
+    unknown(in_process.reserve(show, &["X"]).await);
     let asked = proposing(&first, ProposedChange::Deletion);
-    desk.apply(&asked).await;
-    let unheard = desk
+    in_process.apply(&asked).await;
+    let unheard = in_process
         .store
         .unheard_answers(None)
         .await
         .expect("a database")
         .items;
     assert!(unheard[0].accepted, "{unheard:?}");
-    let closed = Refusal::ShowNotOnSale(show, SaleState::Closed, None);
-    assert_eq!(refusal(desk.reserve(show, &["A"]).await), closed);
+    let closed = Rejection::ShowNotOnSale(show, SaleState::Closed, None);
+    assert_eq!(rejection(in_process.reserve(show, &["A"]).await), closed);
 
-    let deleted = desk
-        .store
-        .apply_deleted(show, asked.revision + 1, crate::feed::START, None);
+    let deleted =
+        in_process
+            .store
+            .apply_deleted(show, asked.revision + 1, crate::feed::START, None);
     deleted.await.expect("a database");
     assert_eq!(
-        desk.store
+        in_process
+            .store
             .unheard_answers(None)
             .await
             .expect("a database")
@@ -223,39 +237,39 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
 
     // Any booking stands in the way, whatever became of it.
     let other = a_show(&["A"], 1250);
-    desk.apply(&other).await;
-    let booking = desk.hold(other.show_id, &["A"]).await;
-    desk.cancel(booking.booking_id).await;
+    in_process.apply(&other).await;
+    let booking = in_process.hold(other.show_id, &["A"]).await;
+    in_process.cancel(booking.booking_id).await;
     let asked = proposing(&other, ProposedChange::Deletion);
-    desk.apply(&asked).await;
-    let unheard = desk
+    in_process.apply(&asked).await;
+    let unheard = in_process
         .store
         .unheard_answers(None)
         .await
         .expect("a database")
         .items;
     assert!(!unheard[0].accepted && unheard[0].booked_seats.is_empty());
-    desk.hold(other.show_id, &["A"]).await;
-    invariants::assert_hold(&desk.database).await;
+    in_process.hold(other.show_id, &["A"]).await;
+    invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
 async fn replicas_answer_a_proposal_once_whoever_comes_first() {
-    let desk = Desk::open().await;
-    let (store, verbs) = desk.another();
+    let in_process = InProcess::open().await;
+    let (store, commands) = in_process.another();
     for _ in 0..20 {
         let first = a_show(&["A", "B", "C"], 1250);
         let show = first.show_id;
-        desk.apply(&first).await;
+        in_process.apply(&first).await;
         let asked = proposing(&first, ProposedChange::Layout(row_of(&["A"])));
         let (one, two, held) = futures_util::join!(
-            desk.store.apply(&asked, None, None),
+            in_process.store.apply(&asked, None, None),
             store.apply(&asked, None, None),
-            reserve(&verbs, show, &["C"]),
+            reserve(&commands, show, &["C"]),
         );
         let applied = [one.expect("a database"), two.expect("a database")];
         assert!(applied.contains(&Applied::SaleAndAnswer) && applied.contains(&Applied::Nothing));
-        let unheard = desk
+        let unheard = in_process
             .store
             .unheard_answers(None)
             .await
@@ -265,34 +279,42 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         let answer = answer.expect("it was answered");
         assert_eq!(answer.accepted, held.is_err(), "{answer:?} {held:?}");
         assert_eq!(answer.booked_seats.is_empty(), answer.accepted);
-        desk.store.answer_heard(answer).await.expect("a database");
+        in_process
+            .store
+            .answer_heard(answer)
+            .await
+            .expect("a database");
     }
-    invariants::assert_hold(&desk.database).await;
+    invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
 async fn prices_are_frozen_when_reserved_and_a_sale_that_changed_is_looked_up_again() {
-    let desk = Desk::open().await;
-    let (_, other) = desk.another();
+    let in_process = InProcess::open().await;
+    let (_, other) = in_process.another();
     let first = a_show(&["A", "B", "C"], 1250);
     let show = first.show_id;
-    desk.apply(&first).await;
-    let before = desk.hold(show, &["A"]).await;
+    in_process.apply(&first).await;
+    let before = in_process.hold(show, &["A"]).await;
     let mut dearer = next(&first);
     dearer.prices = prices_of(1400, &dearer.layout);
-    desk.apply(&dearer).await;
+    in_process.apply(&dearer).await;
     let after = [
-        desk.reserve(show, &["B"]).await.expect("free").booking,
+        in_process
+            .reserve(show, &["B"])
+            .await
+            .expect("free")
+            .booking,
         reserve(&other, show, &["C"]).await.expect("free").booking,
     ];
     for booking in after {
         assert_eq!((booking.total, &*booking.seats[0].tier), (1400, "Standard"));
     }
-    let confirmed = desk
+    let confirmed = in_process
         .confirm(before.booking_id)
         .await
         .expect("a live hold")
         .booking;
     assert_eq!((confirmed.total, confirmed.seats), (1250, before.seats));
-    invariants::assert_hold(&desk.database).await;
+    invariants::assert_hold(&in_process.database).await;
 }

@@ -12,7 +12,7 @@ use test_harness::system::{layout, names, reservation, reserve, show};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::cancelled_show::wound_up;
+use crate::cancelled_show::mark_fully_cancelled;
 use crate::stage::Stage;
 
 /// Stalls for 12.50, balcony "Left" and "Right" for 9.00.
@@ -339,7 +339,7 @@ async fn a_show_that_is_unknown_cancelled_or_started_sells_nothing() {
 
     let cancelled = stage.a_show(3).await;
     stage.cancel_show(&cancelled).await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let call = reserve(&mut client, &cancelled, &["A-2"], "ann");
     let status = stage
         .refused(call, Code::FailedPrecondition, "SHOW_NOT_ON_SALE")

@@ -319,13 +319,13 @@ fn refunded<'a>(reason: &'a str, refund: &'a str) -> [(&'a str, &'a str); 5] {
 }
 
 #[tokio::test]
-async fn only_a_cancelled_sale_is_wound_up() {
+async fn only_a_cancelled_sale_is_fully_cancelled() {
     let database = setting().await;
     let client = database.client("booking_svc").await;
-    let wound_up = "UPDATE booking.sales SET wound_up_at = now()";
-    let rule = Some("cancelled_then_wound_up");
-    refuses(&client, wound_up, &SqlState::CHECK_VIOLATION, rule).await;
-    let both = format!("{wound_up}, state = 'CANCELLED'");
+    let noted = "UPDATE booking.sales SET fully_cancelled_at = now()";
+    let rule = Some("cancelled_before_fully_cancelled");
+    refuses(&client, noted, &SqlState::CHECK_VIOLATION, rule).await;
+    let both = format!("{noted}, state = 'CANCELLED'");
     client.batch_execute(&both).await.expect("a cancelled sale");
 }
 

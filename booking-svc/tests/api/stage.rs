@@ -9,7 +9,7 @@ use model::BookingId;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::booking::v1::{Booking, ReserveSeatsRequest, SeatStatus};
 use proto::catalog::v1::CreateShowRequest;
-use service_kit::wire;
+use service_kit::proto_convert;
 use test_harness::errors::{assert_error, describe};
 use test_harness::postgres;
 use test_harness::process::Process;
@@ -148,7 +148,7 @@ impl Stage {
     pub(crate) async fn settle(&self) {
         self.follow_feed().await;
         let left = "SELECT (SELECT count(*) FROM booking.answers) + (SELECT count(*) \
-             FROM booking.sales WHERE state = 'CANCELLED' AND wound_up_at IS NULL)";
+             FROM booking.sales WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL)";
         eventually(FEED_MAX, "booking-svc is idle", async || {
             self.count(left).await == 0
         })
@@ -330,6 +330,6 @@ pub(crate) async fn all_reserve(
 
 /// A time of the contract as error metadata writes it.
 pub(crate) fn text_of(time: Option<&prost_types::Timestamp>) -> String {
-    let instant = time.map(wire::instant).expect("the time is set");
-    wire::rfc3339(instant.expect("the service sends valid times"))
+    let instant = time.map(proto_convert::instant).expect("the time is set");
+    proto_convert::rfc3339(instant.expect("the service sends valid times"))
 }

@@ -1,7 +1,7 @@
 //! Shows as the contract writes them: the same to whoever asks, writes or follows the feed.
 
 use proto::catalog::v1 as pb;
-use service_kit::wire::timestamp;
+use service_kit::proto_convert::timestamp;
 
 use super::layout::write_number;
 use super::{layout, prices};

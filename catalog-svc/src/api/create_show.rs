@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{CatalogApi, convert, error, layout, parse, prices};
 use crate::domain::{
-    LayoutId, NewLayout, NewSeats, NewShow, Refusal, SaleRules, Schedule, ShowName,
+    LayoutId, NewLayout, NewSeats, NewShow, Rejection, SaleRules, Schedule, ShowName,
 };
 use crate::store::{CreateShow, RequestKey, StoreError};
 
@@ -46,7 +46,7 @@ impl Wrong {
                         add(&mut self.violations, problems.unwrap_or_default());
                     }
                 }
-                Err(StoreError::Refused(Refusal::LayoutNotFound(_))) => {
+                Err(StoreError::Rejected(Rejection::LayoutNotFound(_))) => {
                     self.violations.add("layout_id", error::NO_LAYOUT);
                 }
                 // What is known to be wrong is told all the same.

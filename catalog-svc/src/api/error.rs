@@ -7,13 +7,13 @@ use service_kit::sqlstate::Failure;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Code;
 
-use crate::domain::{Refusal, ShowState, next_states};
+use crate::domain::{Rejection, ShowState, next_states};
 use crate::store::StoreError;
 
 /// The error of a call in whose request a show's fields stand below `prefix`.
 pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
     match error {
-        StoreError::Refused(refusal) => refused(refusal, prefix),
+        StoreError::Rejected(rejection) => refused(rejection, prefix),
         StoreError::RequestIdReused => {
             let message = "was used before for another request".to_owned();
             ApiError::bad_request(
@@ -57,18 +57,18 @@ impl From<StoreError> for ApiError {
 /// What is said of an id that no layout has.
 pub(super) const NO_LAYOUT: &str = "there is no such layout";
 
-fn refused(refusal: Refusal, prefix: &str) -> ApiError {
-    match refusal {
-        Refusal::NotFound(ids) => no_shows(&ids),
-        Refusal::LayoutNotFound(id) => {
+fn refused(rejection: Rejection, prefix: &str) -> ApiError {
+    match rejection {
+        Rejection::NotFound(ids) => no_shows(&ids),
+        Rejection::LayoutNotFound(id) => {
             let message = format!("there is no seat layout {id}");
             ApiError::not_found(ErrorReason::SeatLayoutNotFound, message).with("layout_id", id)
         }
-        Refusal::Etag { id, now } => {
+        Rejection::Etag { id, now } => {
             let message = format!("show {id} has changed; its etag is now {now:?}");
             ApiError::new(Code::Aborted, ErrorReason::EtagMismatch, message).with("etag", now)
         }
-        Refusal::State { id, is } => {
+        Rejection::State { id, is } => {
             let allowed: Vec<_> = next_states(is).map(ShowState::as_str).collect();
             let message = match allowed.as_slice() {
                 [] => format!("show {id} is {is}, which does not allow this"),
@@ -81,7 +81,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
                 .with("state", is)
                 .with("allowed_states", allowed.join(","))
         }
-        Refusal::LayoutInUse { id, show } => {
+        Rejection::LayoutInUse { id, show } => {
             let message = format!("show {show} uses seat layout {id}, or is about to");
             let subjects = vec![(id.to_string(), message.clone())];
             let reason = ErrorReason::SeatLayoutInUse;
@@ -89,7 +89,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
                 .with("layout_id", id)
                 .with("show_id", show)
         }
-        Refusal::SeatsBooked { id, labels } => {
+        Rejection::SeatsBooked { id, labels } => {
             let names = some_of(&labels);
             let message = format!("seats that show {id} would lose have live bookings: {names}");
             let subject = |label| (label, "has a live booking".to_owned());
@@ -97,7 +97,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
             let reason = ErrorReason::SeatsBooked;
             ApiError::precondition(reason, "SEAT_BOOKED", message, subjects).with("show_id", id)
         }
-        Refusal::HasBookings(id) => {
+        Rejection::HasBookings(id) => {
             let message = format!("show {id} has had bookings; it can be cancelled");
             of_show(
                 ErrorReason::ShowHasBookings,
@@ -106,7 +106,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
                 message,
             )
         }
-        Refusal::ProposalPending(id) => {
+        Rejection::ProposalPending(id) => {
             let message = format!("another change of show {id} is waiting for the booking service");
             of_show(
                 ErrorReason::ProposalPending,
@@ -115,7 +115,7 @@ fn refused(refusal: Refusal, prefix: &str) -> ApiError {
                 message,
             )
         }
-        Refusal::Invalid(problems) => {
+        Rejection::Invalid(problems) => {
             let mut violations = FieldViolations::default();
             violations.omit(problems.omitted());
             for problem in problems {

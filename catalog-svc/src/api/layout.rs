@@ -6,7 +6,7 @@ use model::{
 use prost::Message as _;
 use proto::catalog::v1 as pb;
 use service_kit::FieldViolations;
-use service_kit::wire::timestamp;
+use service_kit::proto_convert::timestamp;
 
 use crate::domain::{Layout, LayoutInfo, NewLayout};
 

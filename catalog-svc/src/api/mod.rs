@@ -14,7 +14,7 @@ mod get_seat_layout;
 mod get_show;
 mod internal;
 mod layout;
-mod life;
+mod lifecycle;
 mod list_seat_layouts;
 mod list_shows;
 mod mask;
@@ -39,13 +39,13 @@ use tonic::{Request, Response, Status};
 
 pub use self::internal::FeedApi;
 pub use self::watcher::WatchLimits;
-use crate::store::{Newest, Store};
+use crate::store::{RevisionTracker, Store};
 
 /// CatalogService over a store.
 #[derive(Debug)]
 pub struct CatalogApi {
     store: Arc<Store>,
-    newest: Newest,
+    newest: RevisionTracker,
     limits: WatchLimits,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
@@ -56,7 +56,7 @@ impl CatalogApi {
     #[must_use]
     pub fn new(
         store: Arc<Store>,
-        newest: Newest,
+        newest: RevisionTracker,
         limits: WatchLimits,
         stop: CancellationToken,
     ) -> Self {
@@ -167,7 +167,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::PublishShowRequest>,
     ) -> Result<Response<pb::PublishShowResponse>, Status> {
-        let answer = life::handle(self, request.into_inner()).await?;
+        let answer = lifecycle::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -175,7 +175,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::PauseShowRequest>,
     ) -> Result<Response<pb::PauseShowResponse>, Status> {
-        let answer = life::handle(self, request.into_inner()).await?;
+        let answer = lifecycle::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -183,7 +183,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::ResumeShowRequest>,
     ) -> Result<Response<pb::ResumeShowResponse>, Status> {
-        let answer = life::handle(self, request.into_inner()).await?;
+        let answer = lifecycle::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -191,7 +191,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::CloseShowRequest>,
     ) -> Result<Response<pb::CloseShowResponse>, Status> {
-        let answer = life::handle(self, request.into_inner()).await?;
+        let answer = lifecycle::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 
@@ -199,7 +199,7 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::CancelShowRequest>,
     ) -> Result<Response<pb::CancelShowResponse>, Status> {
-        let answer = life::handle(self, request.into_inner()).await?;
+        let answer = lifecycle::handle(self, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

@@ -7,7 +7,7 @@ use prost::Message;
 use prost_types::Timestamp;
 use proto::catalog::v1 as pb;
 use service_kit::fingerprint::fingerprint_of_body;
-use service_kit::{FieldViolations, wire};
+use service_kit::{FieldViolations, proto_convert};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub(super) fn show_id(violations: &mut FieldViolations, path: &str, text: &str) 
 /// A caller's request id.
 pub(super) fn request_id(violations: &mut FieldViolations, text: &str) -> Option<Uuid> {
     violations
-        .take("request_id", wire::request_id(text))
+        .take("request_id", proto_convert::request_id(text))
         .flatten()
 }
 
@@ -84,7 +84,7 @@ pub(super) fn time(
     path: &str,
     time: Option<&Timestamp>,
 ) -> Option<OffsetDateTime> {
-    violations.take(path, wire::instant(time?))
+    violations.take(path, proto_convert::instant(time?))
 }
 
 /// An instant that must be given.
@@ -189,7 +189,7 @@ pub(super) fn hold(
     let Some(length) = length else {
         return Some(None);
     };
-    let length = violations.take(path, wire::duration(length))?;
+    let length = violations.take(path, proto_convert::duration(length))?;
     violations.take(path, length.try_into()).map(Some)
 }
 

@@ -32,7 +32,9 @@ pub(super) async fn wait(
         newest.borrow_and_update();
         match api.store.answer_to(proposed).await? {
             Some(Answered::Accepted) => return Ok(()),
-            Some(Answered::Refused(refusal)) => return Err(StoreError::Refused(refusal).into()),
+            Some(Answered::Refused(rejection)) => {
+                return Err(StoreError::Rejected(rejection).into());
+            }
             None => {}
         }
         tokio::select! {

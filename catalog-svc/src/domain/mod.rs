@@ -4,12 +4,12 @@
 mod feed;
 mod fold;
 mod layout;
-mod life;
+mod lifecycle;
 mod list;
 mod new_show;
 mod patch;
 mod proposal;
-mod refusal;
+mod rejection;
 mod rules;
 mod schedule;
 mod show;
@@ -18,17 +18,17 @@ mod slots;
 pub use feed::{Cursor, Entry, Feed, FeedPosition, Page};
 pub use fold::folded;
 pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId, loses_room};
-pub use life::{Verb, next_state, next_states};
+pub use lifecycle::{Verb, next_state, next_states};
 pub use list::{After, ListPage, ShowFilter};
 pub use new_show::{
     NAME_CHARS_MAX, NewSeats, NewShow, ShowName, TextProblem, VENUE_CHARS_MAX, Venue,
 };
 pub use patch::ShowPatch;
 pub use proposal::{Answer, Answered, Change, Decided, Proposal, Proposed, dropped};
-pub use refusal::Refusal;
+pub use rejection::Rejection;
 pub use rules::{
-    HOLD_MS, HoldLength, Limit, NoHoldLength, NoLimit, NoTimeZone, PLACES_PER_CUSTOMER_MAX,
-    SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
+    HOLD_MS, HoldLength, InvalidHoldLength, InvalidLimit, InvalidTimeZone, Limit,
+    PLACES_PER_CUSTOMER_MAX, SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
 };
 pub use schedule::{START_AHEAD_MAX, Schedule};
 #[cfg(test)]

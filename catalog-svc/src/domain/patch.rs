@@ -4,7 +4,7 @@ use model::Problem;
 use time::OffsetDateTime;
 
 use super::new_show::{ShowName, Venue};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::rules::{
     HoldLength, Limit, PLACES_PER_CUSTOMER_MAX, SEATS_PER_BOOKING_MAX, SaleRules, TimeZone,
 };
@@ -48,7 +48,7 @@ impl ShowPatch {
     ///
     /// If the show's state does not allow it, its times would not be in order, or a new time
     /// is not ahead of `now`.
-    pub fn apply(&self, show: ShowInfo, now: OffsetDateTime) -> Result<ShowInfo, Refusal> {
+    pub fn apply(&self, show: ShowInfo, now: OffsetDateTime) -> Result<ShowInfo, Rejection> {
         self.check_state(&show)?;
         let schedule = Schedule::new(
             self.start_at.unwrap_or(show.start_at),
@@ -59,9 +59,9 @@ impl ShowPatch {
         let not_ahead = self.not_ahead(now);
         let schedule = match schedule {
             Ok(schedule) if not_ahead.is_empty() => schedule,
-            Ok(_) => return Err(Refusal::Invalid(not_ahead.into())),
+            Ok(_) => return Err(Rejection::Invalid(not_ahead.into())),
             Err(problems) => {
-                return Err(Refusal::Invalid(merge(problems, not_ahead).into()));
+                return Err(Rejection::Invalid(merge(problems, not_ahead).into()));
             }
         };
         let name = self.name.as_ref().map(|name| name.as_str().to_owned());
@@ -94,7 +94,7 @@ impl ShowPatch {
             .find_map(|(is_new, field)| is_new.then_some(field))
     }
 
-    fn check_state(&self, show: &ShowInfo) -> Result<(), Refusal> {
+    fn check_state(&self, show: &ShowInfo) -> Result<(), Rejection> {
         show.check_not_cancelled()?;
         let opens_elsewhen = self.sales_open_at.is_some() && show.state != ShowState::Draft;
         let closes_elsewhen = self.sales_close_at.is_some() && show.state == ShowState::Closed;
@@ -144,9 +144,9 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 
-    fn fields(refused: Result<ShowInfo, Refusal>) -> Vec<String> {
+    fn fields(refused: Result<ShowInfo, Rejection>) -> Vec<String> {
         match refused {
-            Err(Refusal::Invalid(problems)) => problems.into_iter().map(|it| it.path).collect(),
+            Err(Rejection::Invalid(problems)) => problems.into_iter().map(|it| it.path).collect(),
             other => panic!("not refused for fields: {other:?}"),
         }
     }

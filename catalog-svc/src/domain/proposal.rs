@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{PriceDescription, ShowId};
 
 use super::layout::{Layout, LayoutId};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::{ProposalState, ShowInfo, ShowState};
 
 /// A proposal that a show has now.
@@ -72,7 +72,7 @@ pub enum Answered {
     /// It is done.
     Accepted,
     /// It was refused, for a reason that is the caller's error.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
 impl ShowInfo {
@@ -80,10 +80,10 @@ impl ShowInfo {
     ///
     /// # Errors
     ///
-    /// [`Refusal::ProposalPending`] if something is.
-    pub fn check_nothing_pending(&self) -> Result<(), Refusal> {
+    /// [`Rejection::ProposalPending`] if something is.
+    pub fn check_nothing_pending(&self) -> Result<(), Rejection> {
         match self.proposal {
-            Some((_, ProposalState::Pending)) => Err(Refusal::ProposalPending(self.id)),
+            Some((_, ProposalState::Pending)) => Err(Rejection::ProposalPending(self.id)),
             _ => Ok(()),
         }
     }
@@ -91,8 +91,8 @@ impl ShowInfo {
 
 /// The error of a layout change that was dropped, as its show was cancelled first.
 #[must_use]
-pub fn dropped(id: ShowId) -> Refusal {
-    Refusal::State {
+pub fn dropped(id: ShowId) -> Rejection {
+    Rejection::State {
         id,
         is: ShowState::Cancelled,
     }

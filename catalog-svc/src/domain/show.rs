@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::layout::{Layout, LayoutId};
 use super::proposal::{Change, Proposal};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::rules::{SaleRules, TimeZone};
 
 /// A show with its layout and prices.
@@ -98,10 +98,10 @@ impl ShowInfo {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Etag`] if it was written since.
-    pub fn check_etag(&self, expected: Option<&str>) -> Result<(), Refusal> {
+    /// [`Rejection::Etag`] if it was written since.
+    pub fn check_etag(&self, expected: Option<&str>) -> Result<(), Rejection> {
         match expected {
-            Some(expected) if expected != self.etag() => Err(Refusal::Etag {
+            Some(expected) if expected != self.etag() => Err(Rejection::Etag {
                 id: self.id,
                 now: self.etag(),
             }),

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use model::{LayoutDescription, Problem, Series};
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::ShowInfo;
 
 /// Sees that every slot of a layout comes on the show's day.
@@ -20,9 +20,9 @@ pub fn check_slots(
     show: &ShowInfo,
     layout: &LayoutDescription,
     field: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     match missing_slots(show, layout).first() {
-        Some(problem) => Err(Refusal::invalid(field, problem.to_string())),
+        Some(problem) => Err(Rejection::invalid(field, problem.to_string())),
         None => Ok(()),
     }
 }
@@ -236,7 +236,7 @@ mod tests {
         described.sections[0].rows[0].names = Some(times("02:00", "02:30"));
         let spring = show("Europe/Berlin", datetime!(2027-03-28 0:00 UTC), None);
         let refused = check_slots(&spring, &described, "layout_id");
-        let Err(Refusal::Invalid(problems)) = refused else {
+        let Err(Rejection::Invalid(problems)) = refused else {
             panic!("{refused:?}")
         };
         let problem = problems.first().expect("a problem").to_string();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::pool::Store;
 use super::rows::select_shows;
-use crate::domain::{Refusal, ShowInfo};
+use crate::domain::{Rejection, ShowInfo};
 
 impl Store {
     /// These shows, in this order.
@@ -41,7 +41,7 @@ async fn read(
     let missing = ids.iter().filter(|id| !found.contains_key(&id.uuid()));
     let missing: Vec<_> = missing.copied().collect();
     if !missing.is_empty() {
-        return Err(Refusal::NotFound(missing).into());
+        return Err(Rejection::NotFound(missing).into());
     }
     let rows = wanted.iter().filter_map(|id| found.remove(id));
     let (mut shows, mut unreadable) = (Vec::with_capacity(ids.len()), Vec::new());

@@ -10,7 +10,7 @@ use super::proposals::{self, NewProposal};
 use super::rows;
 use super::set_prices::{check_currency, check_fit};
 use super::write_show::{self, WriteShow};
-use crate::domain::{Decided, LayoutId, Refusal, Show, check_slots, loses_room};
+use crate::domain::{Decided, LayoutId, Rejection, Show, check_slots, loses_room};
 
 /// Gives a show that is not cancelled another layout.
 #[derive(Debug)]
@@ -76,15 +76,15 @@ impl Mutation for ChangeSeatLayout {
 }
 
 /// What is wrong with prices that the caller did not give.
-fn must_be_set(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::Invalid(problems) => {
+fn must_be_set(rejection: Rejection) -> Rejection {
+    match rejection {
+        Rejection::Invalid(problems) => {
             let first = problems
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default();
             let message = format!("must be set: the present ones do not fit the layout; {first}");
-            Refusal::invalid("price_tiers", message)
+            Rejection::invalid("price_tiers", message)
         }
         other => other,
     }

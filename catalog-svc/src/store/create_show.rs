@@ -13,7 +13,7 @@ use super::mutation::Mutation;
 use super::rows::{self, ShowRow};
 use super::set_prices::check_fit;
 use crate::domain::{
-    Layout, NewSeats, NewShow, Refusal, Show, ShowInfo, ShowState, check_slots, folded,
+    Layout, NewSeats, NewShow, Rejection, Show, ShowInfo, ShowState, check_slots, folded,
     missing_slots,
 };
 
@@ -37,7 +37,7 @@ impl Mutation for CreateShow {
         let now = rows::clock(transaction).await?;
         let not_ahead = new.schedule.not_ahead(now);
         if !not_ahead.is_empty() {
-            return Err(Refusal::Invalid(not_ahead.into()).into());
+            return Err(Rejection::Invalid(not_ahead.into()).into());
         }
         let (layout, prices) = seats(transaction, &new.seats, now).await?;
         let mut show = show(new, &layout, now);
@@ -78,7 +78,7 @@ async fn seats<'a>(
 }
 
 /// Sees that all slots of the layout come on the show's day.
-fn check(show: &ShowInfo, layout: &Layout, seats: &NewSeats) -> Result<(), Refusal> {
+fn check(show: &ShowInfo, layout: &Layout, seats: &NewSeats) -> Result<(), Rejection> {
     if let NewSeats::Of(..) = seats {
         return check_slots(show, &layout.description, "layout_id");
     }
@@ -89,7 +89,7 @@ fn check(show: &ShowInfo, layout: &Layout, seats: &NewSeats) -> Result<(), Refus
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(Refusal::Invalid(problems.into()))
+        Err(Rejection::Invalid(problems.into()))
     }
 }
 

@@ -7,14 +7,14 @@ use service_kit::postgres::ConnectError;
 use service_kit::sqlstate::Failure;
 
 use super::sqlstate;
-use crate::domain::Refusal;
+use crate::domain::Rejection;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The show does not allow it.
     #[error("refused: {0:?}")]
-    Refused(Refusal),
+    Rejected(Rejection),
     /// The request id was used before, for a call with another body.
     #[error("the request id was used for another call")]
     RequestIdReused,
@@ -63,7 +63,7 @@ impl StoreError {
     /// Whether the connection may be in an unknown state, and must not be used again.
     pub(super) fn spoils_connection(&self) -> bool {
         match self {
-            Self::Refused(_)
+            Self::Rejected(_)
             | Self::RequestIdReused
             | Self::CursorAhead { .. }
             | Self::RevisionAhead { .. }
@@ -96,7 +96,7 @@ impl StoreError {
                 Some(Failure::ConnectionLost)
             }
             Self::Unreadable(_) | Self::Fault(_) => Some(Failure::Fault),
-            Self::Refused(_)
+            Self::Rejected(_)
             | Self::RequestIdReused
             | Self::CursorAhead { .. }
             | Self::RevisionAhead { .. } => None,
@@ -110,9 +110,9 @@ impl StepError for StoreError {
     }
 }
 
-impl From<Refusal> for StoreError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<Rejection> for StoreError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 

@@ -23,7 +23,7 @@ impl Store {
     ///
     /// If the database fails.
     pub async fn feed(&self, reader: Reader, cursor: Cursor) -> Result<Feed, StoreError> {
-        self.lend_to(reader, "feed", move |connection| {
+        self.with_connection_for(reader, "feed", move |connection| {
             Box::pin(feed(connection, cursor))
         })
         .await
@@ -36,7 +36,7 @@ impl Store {
     /// If the database fails.
     pub async fn feed_for(&self, follower: Follower, cursor: Cursor) -> Result<Feed, StoreError> {
         self.followers.heard(follower);
-        self.lend_to(Reader::Service, "feed_for", move |connection| {
+        self.with_connection_for(Reader::Service, "feed_for", move |connection| {
             Box::pin(async move {
                 followers::tell(connection, follower).await?;
                 feed(connection, cursor).await
@@ -60,7 +60,7 @@ impl Store {
         // The semaphore is never closed; if it were, the reads would only be unbounded.
         let _turn = self.feed_reads(reader).acquire().await;
         let unreadable = self.unreadable.clone();
-        self.lend_to(reader, "feed_page", move |connection| {
+        self.with_connection_for(reader, "feed_page", move |connection| {
             Box::pin(page(connection, after, unreadable))
         })
         .await
@@ -72,7 +72,7 @@ impl Store {
     ///
     /// If there is none, or it was deleted, or the database fails.
     pub async fn show_to_copy(&self, id: ShowId) -> Result<(Feed, Show), StoreError> {
-        self.lend_to(Reader::Service, "show_to_copy", move |connection| {
+        self.with_connection_for(Reader::Service, "show_to_copy", move |connection| {
             Box::pin(async move {
                 let feed = feed(connection, Cursor::default()).await?;
                 Ok((feed, super::get_show::get(connection, id).await?))

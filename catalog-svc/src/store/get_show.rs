@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::rows::{self, select_shows};
-use crate::domain::{Refusal, Show};
+use crate::domain::{Rejection, Show};
 
 impl Store {
     /// The show with this id, at least as new as `min_revision` and as what is known here.
@@ -18,7 +18,7 @@ impl Store {
     /// If there is none, or it was deleted; if the revision lies ahead of the newest; or the
     /// database fails.
     pub async fn get_show(&self, id: ShowId, min_revision: i64) -> Result<Arc<Show>, StoreError> {
-        if let Some(known) = self.newest.known_for_sure()
+        if let Some(known) = self.newest.confirmed_revision()
             && let Some(show) = self.cache.get(id, known.max(min_revision))
         {
             return Ok(show);
@@ -40,6 +40,6 @@ pub(super) async fn get(connection: &mut PgConnection, id: ShowId) -> Result<Sho
         id.uuid()
     );
     let row = row.fetch_optional(&mut *connection).await?;
-    let row = row.ok_or_else(|| Refusal::NotFound(vec![id]))?;
+    let row = row.ok_or_else(|| Rejection::NotFound(vec![id]))?;
     rows::whole(connection, row.with_prices()?).await
 }

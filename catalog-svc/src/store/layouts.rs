@@ -16,7 +16,7 @@ use super::mutation::Mutation;
 use super::pool::Store;
 use super::rows;
 use super::unreadable::Unreadable;
-use crate::domain::{Layout, LayoutId, LayoutInfo, LayoutList, ListPage, NewLayout, Refusal};
+use crate::domain::{Layout, LayoutId, LayoutInfo, LayoutList, ListPage, NewLayout, Rejection};
 
 /// Creates a layout.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ async fn exists(
     );
     match found.fetch_optional(transaction).await? {
         Some(_) => Ok(()),
-        None => Err(Refusal::invalid(path, "is the id of no layout").into()),
+        None => Err(Rejection::invalid(path, "is the id of no layout").into()),
     }
 }
 
@@ -197,7 +197,7 @@ impl Mutation for DeleteSeatLayout {
             id.0,
         );
         if deleted.execute(&mut *transaction).await?.rows_affected() == 0 {
-            return Err(Refusal::LayoutNotFound(id).into());
+            return Err(Rejection::LayoutNotFound(id).into());
         }
         // Whoever was about to use it has committed: the update has waited for them.
         let user = sqlx::query_scalar!(
@@ -214,7 +214,7 @@ impl Mutation for DeleteSeatLayout {
             None => Ok(()),
             Some(show) => {
                 let show = show.try_into().map_err(StoreError::fault)?;
-                Err(Refusal::LayoutInUse { id, show }.into())
+                Err(Rejection::LayoutInUse { id, show }.into())
             }
         }
     }
@@ -227,7 +227,7 @@ impl Store {
     ///
     /// If there is none, or it was deleted, or the database fails.
     pub async fn get_seat_layout(&self, id: LayoutId) -> Result<Arc<Layout>, StoreError> {
-        self.lend("get_seat_layout", move |connection| {
+        self.with_connection("get_seat_layout", move |connection| {
             Box::pin(async move {
                 let found = sqlx::query_scalar!(
                     "SELECT layout_id FROM catalog.layouts
@@ -236,7 +236,7 @@ impl Store {
                 );
                 match found.fetch_optional(&mut *connection).await? {
                     Some(_) => one(connection, id).await,
-                    None => Err(Refusal::LayoutNotFound(id).into()),
+                    None => Err(Rejection::LayoutNotFound(id).into()),
                 }
             })
         })
@@ -250,7 +250,7 @@ impl Store {
     /// If the database fails.
     pub async fn list_seat_layouts(&self, list: LayoutList) -> Result<LayoutPage, StoreError> {
         let unreadable = self.unreadable.clone();
-        self.lend("list_seat_layouts", move |connection| {
+        self.with_connection("list_seat_layouts", move |connection| {
             Box::pin(read_page(connection, list, unreadable))
         })
         .await

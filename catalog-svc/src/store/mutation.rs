@@ -50,7 +50,7 @@ impl Store {
         let mut tries = 1;
         loop {
             let mutation = Arc::clone(&mutation);
-            let made = self.lend(M::VERB, move |connection| {
+            let made = self.with_connection(M::VERB, move |connection| {
                 Box::pin(async move { run(connection, &*mutation, request).await })
             });
             match made.await {

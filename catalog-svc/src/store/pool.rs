@@ -24,8 +24,8 @@ use tracing::Instrument as _;
 use super::cache::ShowCache;
 use super::error::StoreError;
 use super::followers::Followers;
-use super::newest::Newest;
 use super::replica::{REPLICA_WAIT_MAX, Replica};
+use super::revision_tracker::RevisionTracker;
 use super::sqlstate;
 use super::unreadable::Unreadable;
 
@@ -131,7 +131,7 @@ pub struct Store {
     loans: TaskTracker,
     pub(super) replica: Option<Replica>,
     pub(super) cache: ShowCache,
-    pub(super) newest: Newest,
+    pub(super) newest: RevisionTracker,
     pub(super) unreadable: Unreadable,
     pub(super) followers: Followers,
     public_feed_reads: Semaphore,
@@ -163,7 +163,7 @@ impl Store {
             database: database.clone(),
             loans,
             cache: ShowCache::new(),
-            newest: Newest::default(),
+            newest: RevisionTracker::default(),
             unreadable: Unreadable::default(),
             followers: Followers::default(),
             public_feed_reads: Semaphore::new(FEED_READS_MAX),
@@ -173,18 +173,22 @@ impl Store {
 
     /// Does `work` for a call, on a connection of the calls' pool. A caller that goes away
     /// stops waiting for a connection, but not what is under way on one.
-    pub(super) async fn lend<T, W>(&self, verb: &'static str, work: W) -> Result<T, StoreError>
+    pub(super) async fn with_connection<T, W>(
+        &self,
+        verb: &'static str,
+        work: W,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
             + Send
             + 'static,
     {
-        lend(&self.calls, &self.loans, LOAN_TIME_MAX, verb, work).await
+        with_connection(&self.calls, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
-    /// Does `work` for a reader, as [`Self::lend`] does.
-    pub(super) async fn lend_to<T, W>(
+    /// Does `work` for a reader, as [`Self::with_connection`] does.
+    pub(super) async fn with_connection_for<T, W>(
         &self,
         reader: Reader,
         verb: &'static str,
@@ -200,7 +204,7 @@ impl Store {
             Reader::Public => &self.calls,
             Reader::Service => &self.services,
         };
-        lend(pool, &self.loans, LOAN_TIME_MAX, verb, work).await
+        with_connection(pool, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
     /// The places of those who read pages of the feed.
@@ -212,7 +216,7 @@ impl Store {
     }
 
     /// Does `work` for the process itself, on a connection that calls do not wait for.
-    pub(super) async fn lend_background<T, W>(
+    pub(super) async fn with_background_connection<T, W>(
         &self,
         verb: &'static str,
         work: W,
@@ -223,12 +227,12 @@ impl Store {
             + Send
             + 'static,
     {
-        lend(&self.background, &self.loans, LOAN_TIME_MAX, verb, work).await
+        with_connection(&self.background, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
     /// The newest revision that this process knows.
     #[must_use]
-    pub fn newest(&self) -> &Newest {
+    pub fn newest(&self) -> &RevisionTracker {
         &self.newest
     }
 
@@ -248,7 +252,7 @@ impl Store {
 }
 
 /// Does `work` on a connection of `pool`, for so long at most, in a task among `loans`.
-pub(super) async fn lend<T, W>(
+pub(super) async fn with_connection<T, W>(
     pool: &Pool,
     loans: &TaskTracker,
     time_max: Duration,

@@ -20,7 +20,7 @@ use super::requests::Outcome as _;
 use super::rows;
 use super::write_show::{self, WriteShow};
 use crate::domain::{
-    Answer, Answered, Decided, LayoutId, ProposalState, Proposed, Refusal, ShowInfo, dropped,
+    Answer, Answered, Decided, LayoutId, ProposalState, Proposed, Rejection, ShowInfo, dropped,
 };
 
 /// What is proposed: another layout with its prices, or else that the show is deleted.
@@ -101,7 +101,7 @@ impl Mutation for AnswerProposal {
         let (mut show, now) = match rows::lock(transaction, id).await {
             Ok(locked) => locked,
             // It was deleted by an answer that has come before.
-            Err(StoreError::Refused(Refusal::NotFound(_)))
+            Err(StoreError::Rejected(Rejection::NotFound(_)))
                 if was_there(transaction, id).await? =>
             {
                 return Ok(None);
@@ -189,7 +189,7 @@ impl Store {
     ///
     /// If the database fails.
     pub async fn answer_to(&self, proposed: Proposed) -> Result<Option<Answered>, StoreError> {
-        self.lend("answer_to", move |connection| {
+        self.with_connection("answer_to", move |connection| {
             Box::pin(read_answer(connection, proposed))
         })
         .await
@@ -201,7 +201,7 @@ impl Store {
     ///
     /// If there is none, or it was deleted, or the database fails.
     pub async fn show_as_written(&self, id: ShowId) -> Result<crate::domain::Show, StoreError> {
-        self.lend("show_as_written", move |connection| {
+        self.with_connection("show_as_written", move |connection| {
             Box::pin(super::get_show::get(connection, id))
         })
         .await
@@ -222,11 +222,11 @@ async fn read_answer(
     Ok(match (&*proposal.state, &*proposal.kind) {
         ("PENDING", _) => None,
         ("ACCEPTED", _) => Some(Answered::Accepted),
-        ("REFUSED", "LAYOUT") => Some(Answered::Refused(Refusal::SeatsBooked {
+        ("REFUSED", "LAYOUT") => Some(Answered::Refused(Rejection::SeatsBooked {
             id,
             labels: proposal.booked_seats,
         })),
-        ("REFUSED", _) => Some(Answered::Refused(Refusal::HasBookings(id))),
+        ("REFUSED", _) => Some(Answered::Refused(Rejection::HasBookings(id))),
         _ => Some(Answered::Refused(dropped(id))),
     })
 }

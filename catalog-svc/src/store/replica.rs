@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::error::StoreError;
 use super::feed;
-use super::pool::{Pool, Store, lend};
+use super::pool::{Pool, Store, with_connection};
 
 /// The longest that a read waits for a connection to the replica, and again for its answer.
 pub(super) const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ impl Store {
                 return Ok(read);
             }
         }
-        let reading = self.lend(verb, move |connection| {
+        let reading = self.with_connection(verb, move |connection| {
             Box::pin(async move {
                 let newest = feed::newest(connection).await?;
                 if newest < min_revision {
@@ -95,7 +95,7 @@ impl Replica {
         if !self.may_be_asked() {
             return None;
         }
-        let reading = lend(
+        let reading = with_connection(
             &self.pool,
             &self.loans,
             REPLICA_WAIT_MAX,

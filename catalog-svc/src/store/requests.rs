@@ -159,7 +159,7 @@ impl Store {
         let mut swept = 0;
         loop {
             let batch = self
-                .lend_background("sweep_requests", |connection| {
+                .with_background_connection("sweep_requests", |connection| {
                     Box::pin(sweep_batch(connection))
                 })
                 .await?;

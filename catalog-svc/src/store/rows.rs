@@ -14,7 +14,7 @@ use super::column::{JsonColumn, TimeColumn};
 use super::error::StoreError;
 use super::layouts::{self, Layouts};
 use crate::domain::{
-    After, Change, HoldLength, Layout, LayoutId, Limit, Proposal, ProposalState, Refusal,
+    After, Change, HoldLength, Layout, LayoutId, Limit, Proposal, ProposalState, Rejection,
     SaleRules, Show, ShowInfo, TimeZone,
 };
 
@@ -225,7 +225,7 @@ pub(super) async fn lock(
         id.uuid()
     );
     let row = row.fetch_optional(&mut *transaction).await?;
-    let show: ShowInfo = row.ok_or(Refusal::NotFound(vec![id]))?.try_into()?;
+    let show: ShowInfo = row.ok_or(Rejection::NotFound(vec![id]))?.try_into()?;
     let now = clock(transaction).await?;
     Ok((show.at(now), now))
 }

@@ -8,7 +8,7 @@ use super::layouts;
 use super::mutation::Mutation;
 use super::rows;
 use super::write_show::{self, WriteShow};
-use crate::domain::{Refusal, Show, ShowInfo};
+use crate::domain::{Rejection, Show, ShowInfo};
 
 /// Sets the prices of a show that is not cancelled.
 ///
@@ -47,9 +47,9 @@ impl Mutation for SetPrices {
 }
 
 /// Sees that prices fit a layout.
-pub(super) fn check_fit(prices: PriceDescription, layout: &SeatLayout) -> Result<(), Refusal> {
+pub(super) fn check_fit(prices: PriceDescription, layout: &SeatLayout) -> Result<(), Rejection> {
     let fits = PriceList::new(prices, layout);
-    fits.map(drop).map_err(Refusal::Invalid)
+    fits.map(drop).map_err(Rejection::Invalid)
 }
 
 /// Sees that a show stays with its currency. What was never offered may still change it.
@@ -57,12 +57,12 @@ pub(super) fn check_currency(
     show: &ShowInfo,
     present: &PriceDescription,
     wanted: &PriceDescription,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     if !show.offered || wanted.currency == present.currency {
         return Ok(());
     }
     let message = format!("must be {} as the show's prices so far", present.currency);
-    Err(Refusal::invalid(
+    Err(Rejection::invalid(
         "price_tiers[0].price.currency_code",
         message,
     ))

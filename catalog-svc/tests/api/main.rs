@@ -18,7 +18,7 @@ mod find_shows;
 mod get_show;
 mod internal;
 mod largest;
-mod life;
+mod lifecycle;
 mod list_shows;
 mod proxy;
 mod replica;

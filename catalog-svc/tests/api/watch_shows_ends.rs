@@ -16,13 +16,13 @@ async fn cursors_that_cannot_be_are_refused() {
     let (service, _database) = Service::start().await;
     create(&service.client, hamlet()).await;
     let refused = Feed::try_open(&service.client, -1).await;
-    let status = refused.err().expect("a refusal");
+    let status = refused.err().expect("a rejection");
     assert_error(&status, Code::InvalidArgument, "INVALID_FIELD");
     assert_eq!(fields(&status), ["after_revision"]);
 
     for ahead in [2, i64::MAX] {
         let refused = Feed::try_open(&service.client, ahead).await;
-        let status = refused.err().expect("a refusal");
+        let status = refused.err().expect("a rejection");
         assert_error(&status, Code::OutOfRange, "CURSOR_OUT_OF_RANGE");
         assert_eq!(
             metadata(&status).get("newest_revision").map(String::as_str),
@@ -43,7 +43,7 @@ async fn streams_are_bounded_and_their_places_are_given_back() {
     first.bookmark().await;
     let _second = Feed::open(&service.client, 0).await;
     let refused = Feed::try_open(&service.client, 0).await;
-    let status = refused.err().expect("a refusal");
+    let status = refused.err().expect("a rejection");
     assert_error(&status, Code::Unavailable, "OVERLOADED");
     assert!(has_retry_info(&status));
 

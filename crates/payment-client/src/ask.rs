@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Status};
 
-use crate::values::{Attempt, Doubt, PaymentToken, Unsettled};
+use crate::values::{Attempt, PaymentToken, UnresolvedReason, Unsettled};
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ pub(crate) enum Reading<T> {
     /// The provider does not know yet.
     Pending,
     /// It cannot be true.
-    Nonsense(&'static str),
+    ProtocolViolation(&'static str),
 }
 
 /// One question, as often as it takes.
@@ -52,7 +52,7 @@ impl Question<'_> {
     where
         F: Future<Output = Result<A, Status>>,
     {
-        let mut doubt = Doubt::NoAnswer;
+        let mut doubt = UnresolvedReason::NoAnswer;
         let mut pause = PAUSE_MIN;
         for asked_before in 0..ASKS_MAX {
             let start = Instant::now();
@@ -63,10 +63,12 @@ impl Question<'_> {
             match timeout_at(until, call(until - start)).await {
                 Ok(Ok(answer)) => match read(answer) {
                     Reading::Settled(value) => return Ok(value),
-                    Reading::Pending => doubt = Doubt::Pending,
-                    Reading::Nonsense(why) => {
+                    Reading::Pending => doubt = UnresolvedReason::Pending,
+                    Reading::ProtocolViolation(why) => {
                         self.log_nonsense(why);
-                        return Err(Unsettled::Unresolved(Doubt::Nonsense(why)));
+                        return Err(Unsettled::Unresolved(UnresolvedReason::ProtocolViolation(
+                            why,
+                        )));
                     }
                 },
                 // A refusal tells of this call alone: an earlier one may be done yet.
@@ -75,9 +77,9 @@ impl Question<'_> {
                 }
                 Ok(Err(status)) => {
                     self.log_no_answer(&status);
-                    doubt = Doubt::NoAnswer;
+                    doubt = UnresolvedReason::NoAnswer;
                 }
-                Err(_) => doubt = Doubt::NoAnswer,
+                Err(_) => doubt = UnresolvedReason::NoAnswer,
             }
             sleep_until(self.deadline.min(Instant::now() + pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);
@@ -88,7 +90,7 @@ impl Question<'_> {
     fn refused(&self, status: &Status, is_repeated: bool) -> Unsettled {
         self.log_no_answer(status);
         if is_repeated {
-            return Unsettled::Unresolved(Doubt::NoAnswer);
+            return Unsettled::Unresolved(UnresolvedReason::NoAnswer);
         }
         Unsettled::Refused {
             code: status.code(),

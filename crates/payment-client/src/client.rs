@@ -12,7 +12,9 @@ use tonic::{Code, Request};
 
 use crate::ask::Question;
 use crate::read;
-use crate::values::{Attempt, Doubt, Fate, PaymentToken, RefundFate, RefundKey, Unsettled};
+use crate::values::{
+    Attempt, PaymentOutcome, PaymentToken, RefundKey, RefundOutcome, UnresolvedReason, Unsettled,
+};
 
 /// An answer has a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -57,7 +59,7 @@ impl PaymentClient {
         attempt: &Attempt,
         token: &PaymentToken,
         deadline: Instant,
-    ) -> Result<Fate, Unsettled> {
+    ) -> Result<PaymentOutcome, Unsettled> {
         let request = pb::AuthorizeRequest {
             payment_key: attempt.key.to_string(),
             payment_token: token.as_str().to_owned(),
@@ -81,7 +83,11 @@ impl PaymentClient {
     /// # Errors
     ///
     /// If it is refused or unresolved.
-    pub async fn capture(&self, attempt: &Attempt, deadline: Instant) -> Result<Fate, Unsettled> {
+    pub async fn capture(
+        &self,
+        attempt: &Attempt,
+        deadline: Instant,
+    ) -> Result<PaymentOutcome, Unsettled> {
         let request = pb::CaptureRequest {
             payment_key: attempt.key.to_string(),
             amount: Some(money(attempt.amount)),
@@ -103,7 +109,11 @@ impl PaymentClient {
     /// # Errors
     ///
     /// If it is refused or unresolved.
-    pub async fn void(&self, attempt: &Attempt, deadline: Instant) -> Result<Fate, Unsettled> {
+    pub async fn void(
+        &self,
+        attempt: &Attempt,
+        deadline: Instant,
+    ) -> Result<PaymentOutcome, Unsettled> {
         let request = pb::VoidRequest {
             payment_key: attempt.key.to_string(),
         };
@@ -129,7 +139,7 @@ impl PaymentClient {
         key: RefundKey,
         amount: Amount,
         deadline: Instant,
-    ) -> Result<RefundFate, Unsettled> {
+    ) -> Result<RefundOutcome, Unsettled> {
         let request = pb::RefundRequest {
             payment_key: attempt.key.to_string(),
             refund_key: key.to_string(),
@@ -150,9 +160,13 @@ impl PaymentClient {
     ///
     /// # Errors
     ///
-    /// If that is refused or unresolved; [`Doubt::NotArrived`] if the provider has not seen it,
+    /// If that is refused or unresolved; [`UnresolvedReason::NotArrived`] if the provider has not seen it,
     /// which [`void`](Self::void) settles.
-    pub async fn standing(&self, attempt: &Attempt, deadline: Instant) -> Result<Fate, Unsettled> {
+    pub async fn standing(
+        &self,
+        attempt: &Attempt,
+        deadline: Instant,
+    ) -> Result<PaymentOutcome, Unsettled> {
         let request = pb::GetPaymentRequest {
             payment_key: attempt.key.to_string(),
         };
@@ -168,7 +182,7 @@ impl PaymentClient {
             Unsettled::Refused {
                 code: Code::NotFound,
                 ..
-            } => Unsettled::Unresolved(Doubt::NotArrived),
+            } => Unsettled::Unresolved(UnresolvedReason::NotArrived),
             other => other,
         })
     }

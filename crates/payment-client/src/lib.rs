@@ -12,6 +12,6 @@ mod values;
 
 pub use client::PaymentClient;
 pub use values::{
-    Attempt, DeclineReason, Doubt, Fate, PaymentKey, PaymentToken, RefundFate, RefundKey,
-    TOKEN_CHARS_MAX, TokenError, Unsettled,
+    Attempt, DeclineReason, PaymentKey, PaymentOutcome, PaymentToken, RefundKey, RefundOutcome,
+    TOKEN_CHARS_MAX, TokenError, UnresolvedReason, Unsettled,
 };

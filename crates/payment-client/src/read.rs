@@ -6,28 +6,38 @@ use proto::payment::v1::{self as pb, PaymentState, RefundState};
 use uuid::Uuid;
 
 use crate::ask::Reading;
-use crate::values::{Attempt, DeclineReason, Fate, RefundFate, RefundKey};
+use crate::values::{Attempt, DeclineReason, PaymentOutcome, RefundKey, RefundOutcome};
 
-type Sense<T> = Result<T, &'static str>;
+type Interpretation<T> = Result<T, &'static str>;
 
 /// How a payment stands, by an answer to Authorize or GetPayment.
-pub(crate) fn standing(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+pub(crate) fn standing(
+    attempt: &Attempt,
+    payment: Option<&pb::Payment>,
+) -> Reading<PaymentOutcome> {
     reading(sense(attempt, payment))
 }
 
 /// By an answer to Capture, which leaves nothing merely approved.
-pub(crate) fn captured(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+pub(crate) fn captured(
+    attempt: &Attempt,
+    payment: Option<&pb::Payment>,
+) -> Reading<PaymentOutcome> {
     match standing(attempt, payment) {
-        Reading::Settled(Fate::Approved) => Reading::Nonsense("approved after a capture"),
+        Reading::Settled(PaymentOutcome::Approved) => {
+            Reading::ProtocolViolation("approved after a capture")
+        }
         other => other,
     }
 }
 
 /// By an answer to Void, which leaves nothing open.
-pub(crate) fn voided(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<Fate> {
+pub(crate) fn voided(attempt: &Attempt, payment: Option<&pb::Payment>) -> Reading<PaymentOutcome> {
     match standing(attempt, payment) {
-        Reading::Settled(Fate::Approved) => Reading::Nonsense("approved after a void"),
-        Reading::Pending => Reading::Nonsense("pending after a void"),
+        Reading::Settled(PaymentOutcome::Approved) => {
+            Reading::ProtocolViolation("approved after a void")
+        }
+        Reading::Pending => Reading::ProtocolViolation("pending after a void"),
         other => other,
     }
 }
@@ -38,10 +48,10 @@ pub(crate) fn refunded(
     key: RefundKey,
     amount: Amount,
     answer: &pb::RefundResponse,
-) -> Reading<RefundFate> {
+) -> Reading<RefundOutcome> {
     let refund = || {
         let fate = sense(attempt, answer.payment.as_ref())?;
-        if fate != Some(Fate::Captured) {
+        if fate != Some(PaymentOutcome::Captured) {
             return Err("a refund of what was not captured");
         }
         let refund = answer.refund.as_ref().ok_or("no refund")?;
@@ -57,25 +67,28 @@ pub(crate) fn refunded(
             .and_then(|payment| payment.refunded_amount.as_ref());
         let is_told = back.is_some_and(|back| back.minor_units >= amount.minor_units());
         match RefundState::try_from(refund.state) {
-            Ok(RefundState::Refunded) if is_told => Ok(Some(RefundFate::Refunded)),
+            Ok(RefundState::Refunded) if is_told => Ok(Some(RefundOutcome::Refunded)),
             Ok(RefundState::Refunded) => Err("a refund that its payment does not have"),
-            Ok(RefundState::Declined) => Ok(Some(RefundFate::Declined)),
+            Ok(RefundState::Declined) => Ok(Some(RefundOutcome::Declined)),
             Ok(RefundState::Unspecified) | Err(_) => Err("an unknown state of a refund"),
         }
     };
     reading(refund())
 }
 
-fn reading<T>(sense: Sense<Option<T>>) -> Reading<T> {
+fn reading<T>(sense: Interpretation<Option<T>>) -> Reading<T> {
     match sense {
         Ok(Some(value)) => Reading::Settled(value),
         Ok(None) => Reading::Pending,
-        Err(why) => Reading::Nonsense(why),
+        Err(why) => Reading::ProtocolViolation(why),
     }
 }
 
 /// How a payment stands; nothing while it is pending.
-fn sense(attempt: &Attempt, payment: Option<&pb::Payment>) -> Sense<Option<Fate>> {
+fn sense(
+    attempt: &Attempt,
+    payment: Option<&pb::Payment>,
+) -> Interpretation<Option<PaymentOutcome>> {
     let payment = payment.ok_or("no payment")?;
     if !is_key(&payment.payment_key, attempt.key.0) {
         return Err("another payment's key");
@@ -84,10 +97,10 @@ fn sense(attempt: &Attempt, payment: Option<&pb::Payment>) -> Sense<Option<Fate>
     let state = PaymentState::try_from(payment.state).map_err(|_| "an unknown state")?;
     let fate = match (state, reason) {
         (PaymentState::Pending, None) => None,
-        (PaymentState::Approved, None) => Some(Fate::Approved),
-        (PaymentState::Captured, None) => Some(Fate::Captured),
-        (PaymentState::Voided, None) => Some(Fate::Voided),
-        (PaymentState::Declined, Some(reason)) => Some(Fate::Declined(reason)),
+        (PaymentState::Approved, None) => Some(PaymentOutcome::Approved),
+        (PaymentState::Captured, None) => Some(PaymentOutcome::Captured),
+        (PaymentState::Voided, None) => Some(PaymentOutcome::Voided),
+        (PaymentState::Declined, Some(reason)) => Some(PaymentOutcome::Declined(reason)),
         (PaymentState::Declined, None) => return Err("declined without a reason"),
         (PaymentState::Unspecified, _) => return Err("no state"),
         (_, Some(_)) => return Err("a reason to decline what was not declined"),
@@ -96,13 +109,17 @@ fn sense(attempt: &Attempt, payment: Option<&pb::Payment>) -> Sense<Option<Fate>
     Ok(fate)
 }
 
-fn check_amounts(amount: Amount, payment: &pb::Payment, fate: Option<Fate>) -> Sense<()> {
+fn check_amounts(
+    amount: Amount,
+    payment: &pb::Payment,
+    fate: Option<PaymentOutcome>,
+) -> Interpretation<()> {
     let parts = [
         &payment.captured_amount,
         &payment.voided_amount,
         &payment.refunded_amount,
     ];
-    if payment.amount.is_none() && fate == Some(Fate::Voided) {
+    if payment.amount.is_none() && fate == Some(PaymentOutcome::Voided) {
         // Voided before it was asked for.
         return match parts {
             [None, None, None] => Ok(()),
@@ -114,10 +131,10 @@ fn check_amounts(amount: Amount, payment: &pb::Payment, fate: Option<Fate>) -> S
     }
     let [captured, voided, refunded] = parts.map(|part| part_of(amount, part.as_ref()));
     let all_if = |is_all: bool| if is_all { amount.minor_units() } else { 0 };
-    if captured? != all_if(fate == Some(Fate::Captured)) {
+    if captured? != all_if(fate == Some(PaymentOutcome::Captured)) {
         return Err("another amount captured");
     }
-    if voided? != all_if(fate == Some(Fate::Voided)) {
+    if voided? != all_if(fate == Some(PaymentOutcome::Voided)) {
         return Err("another amount voided");
     }
     if refunded? > captured? {
@@ -127,7 +144,7 @@ fn check_amounts(amount: Amount, payment: &pb::Payment, fate: Option<Fate>) -> S
 }
 
 /// Minor units of a part, from nothing to the whole.
-fn part_of(amount: Amount, part: Option<&Money>) -> Sense<i64> {
+fn part_of(amount: Amount, part: Option<&Money>) -> Interpretation<i64> {
     let part = part.ok_or("an amount is missing")?;
     let fits = (0..=amount.minor_units()).contains(&part.minor_units)
         && part.currency_code == amount.currency().as_str();
@@ -138,7 +155,7 @@ fn part_of(amount: Amount, part: Option<&Money>) -> Sense<i64> {
     }
 }
 
-fn decline_reason(number: i32) -> Sense<Option<DeclineReason>> {
+fn decline_reason(number: i32) -> Interpretation<Option<DeclineReason>> {
     use pb::DeclineReason as Told;
     let told = Told::try_from(number).map_err(|_| "an unknown reason to decline")?;
     Ok(Some(match told {

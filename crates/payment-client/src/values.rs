@@ -38,7 +38,7 @@ pub struct TokenError;
 
 /// How a payment stands for good, or until we change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum PaymentOutcome {
     /// The amount is held for us.
     Approved,
     /// The amount was taken.
@@ -51,7 +51,7 @@ pub enum Fate {
 
 /// What became of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefundFate {
+pub enum RefundOutcome {
     /// The payer gets the money.
     Refunded,
     /// It cannot be given back this way.
@@ -93,12 +93,12 @@ pub enum Unsettled {
     },
     /// It may have been done or not, or be done yet. Keep it, and ask again with the same key.
     #[error("unresolved: {0}")]
-    Unresolved(Doubt),
+    Unresolved(UnresolvedReason),
 }
 
 /// What is in the way of knowing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
+pub enum UnresolvedReason {
     /// There was no answer in time, or none that says what was done.
     #[error("no answer")]
     NoAnswer,
@@ -110,7 +110,7 @@ pub enum Doubt {
     NotArrived,
     /// The answer contradicts itself or the question.
     #[error("the answer is nonsense: {0}")]
-    Nonsense(&'static str),
+    ProtocolViolation(&'static str),
 }
 
 /// So many characters of a token in a row are a quote of it.

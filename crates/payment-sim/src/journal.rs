@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::ledger::Deed;
+use crate::ledger::LedgerEvent;
 
 /// The longest line that is read; what is written has 300 bytes at the most.
 const LINE_BYTES_MAX: u64 = 4 * 1024;
@@ -54,7 +54,7 @@ impl Journal {
     /// If it cannot be had alone, read whole, or a deed is refused.
     pub fn open(
         path: &Path,
-        mut replay: impl FnMut(&Deed) -> Result<(), &'static str>,
+        mut replay: impl FnMut(&LedgerEvent) -> Result<(), &'static str>,
     ) -> Result<Self, JournalError> {
         let failed = |error| JournalError::Io {
             path: path.to_owned(),
@@ -106,7 +106,7 @@ impl Journal {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn append(&mut self, deed: &Deed) -> io::Result<()> {
+    pub fn append(&mut self, deed: &LedgerEvent) -> io::Result<()> {
         if self.is_broken {
             return Err(io::Error::other("an earlier write has failed"));
         }
@@ -145,12 +145,12 @@ mod tests {
 
     use super::*;
 
-    fn deed(n: i64) -> Deed {
+    fn deed(n: i64) -> LedgerEvent {
         let key = Uuid::from_u128(7);
-        Deed::Void { key, at: n }
+        LedgerEvent::Void { key, at: n }
     }
 
-    fn deeds_in(path: &Path) -> Result<Vec<Deed>, JournalError> {
+    fn deeds_in(path: &Path) -> Result<Vec<LedgerEvent>, JournalError> {
         let mut deeds = Vec::new();
         Journal::open(path, |deed| {
             deeds.push(deed.clone());
@@ -159,7 +159,7 @@ mod tests {
         Ok(deeds)
     }
 
-    fn written(path: &Path, deeds: &[Deed]) {
+    fn written(path: &Path, deeds: &[LedgerEvent]) {
         let mut journal = Journal::open(path, |_| Ok(())).expect("a journal");
         for deed in deeds {
             journal.append(deed).expect("a write");

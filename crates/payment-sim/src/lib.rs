@@ -1,13 +1,13 @@
 //! payment-sim: the simulated payment provider. It keeps what it has promised, in memory or in
 //! a file too, and does what the tokens of its payments say, the unpleasant things as well.
 //!
-//! Imports point one way: `api → books → journal → ledger`. The ledger is pure.
+//! Imports point one way: `api → ledger_store → journal → ledger`. The ledger is pure.
 
 pub mod api;
-pub mod books;
 pub mod config;
 pub mod journal;
 pub mod ledger;
+pub mod ledger_store;
 
 use proto::payment::v1::payment_provider_server::{PaymentProviderServer, SERVICE_NAME};
 use service_kit::health::Health;
@@ -15,8 +15,8 @@ use service_kit::{Shutdown, Supervisor, server};
 use tokio::net::TcpListener;
 
 use crate::api::Provider;
-use crate::books::Books;
 use crate::config::Config;
+use crate::ledger_store::LedgerStore;
 
 /// The largest request that is decoded, in bytes; the longest token takes a quarter of it.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -28,19 +28,19 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// If the state file cannot be read, written or had alone, or serving fails. Once it could not be
 /// written nobody knows what it has: opening it again finds that out, so the process ends.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    let books = Books::open(config.state.as_deref(), config.payments_max)?;
+    let ledger_store = LedgerStore::open(config.state.as_deref(), config.payments_max)?;
     let health = Health::new(&[SERVICE_NAME]);
     health.set_ready(true);
     let mut tasks = Supervisor::new(&health, &shutdown);
-    tasks.essential("books", {
-        let (books, stop) = (books.clone(), shutdown.soft.clone());
+    tasks.essential("ledger_store", {
+        let (ledger_store, stop) = (ledger_store.clone(), shutdown.soft.clone());
         async move {
-            stop.run_until_cancelled(books.broken())
+            stop.run_until_cancelled(ledger_store.broken())
                 .await
                 .map_or(Ok(()), Err)
         }
     });
-    let provider = Provider::new(books, shutdown.soft.clone());
+    let provider = Provider::new(ledger_store, shutdown.soft.clone());
     let service = PaymentProviderServer::new(provider).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let serving = server::serve(&config.server, listener, service, &[], &health, &shutdown);
     tasks.run(serving).await

@@ -1,8 +1,8 @@
 //! Errors as the contract has them: a gRPC code, a published reason, at most one of each
 //! further detail. The only place where a [`Status`] is made.
 
+mod status;
 mod violations;
-mod wire;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -13,9 +13,9 @@ use tonic::Code;
 
 use crate::cause;
 
+pub(crate) use self::status::Origin;
+pub use self::status::some_of;
 pub use self::violations::FieldViolations;
-pub(crate) use self::wire::Origin;
-pub use self::wire::some_of;
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "ticketing";
@@ -233,10 +233,12 @@ impl ApiError {
     pub fn with_list<T: Display>(self, key: &'static str, items: &[T]) -> Self {
         let mut list = String::new();
         for (place, item) in items.iter().map(ToString::to_string).enumerate() {
-            if place > 0 && list.len() + item.len() >= wire::METADATA_VALUE_BYTES_MAX {
+            if place > 0 && list.len() + item.len() >= status::METADATA_VALUE_BYTES_MAX {
                 let (omitted, total) = (items.len() - place, items.len());
                 let cut = self.with(key, list);
-                return cut.with(wire::OMITTED, omitted).with(wire::TOTAL, total);
+                return cut
+                    .with(status::OMITTED, omitted)
+                    .with(status::TOTAL, total);
             }
             if place > 0 {
                 list.push(',');

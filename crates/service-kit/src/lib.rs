@@ -19,13 +19,13 @@ pub mod outcome;
 pub mod paging;
 pub mod postgres;
 pub mod process;
+pub mod proto_convert;
 pub mod server;
 pub mod shutdown;
 pub mod sqlstate;
 pub mod supervise;
 pub mod tally;
 pub mod telemetry;
-pub mod wire;
 
 pub use api_error::{ApiError, FieldViolations};
 pub use connection::Connection;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use expiry_worker::sweep::Looks;
+use expiry_worker::sweep::ScanCursor;
 use futures_util::future::join_all;
 use test_harness::eventually;
 use tokio::time::timeout;
@@ -356,7 +356,7 @@ async fn a_sweep_reads_over_what_was_confirmed_step_by_step() {
 #[tokio::test]
 async fn a_look_finds_what_has_lapsed_since_the_last_and_in_time_whatever_is_stale() {
     let hall = Hall::new(4).await;
-    let (sweeper, mut looks) = (hall.sweeper(500), Looks::default());
+    let (sweeper, mut looks) = (hall.sweeper(500), ScanCursor::default());
     let stop = CancellationToken::new();
     let mut failed = 0;
     hall.hold(&[0], -86_400.0).await;

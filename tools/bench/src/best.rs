@@ -55,7 +55,7 @@ struct Seen {
 }
 
 pub(crate) async fn run(stand: &Stand, args: BestArgs, report: &mut Report) -> Result<()> {
-    let pgbench = Pgbench::find(stand)?;
+    let pgbench = Pgbench::list_shows(stand)?;
     let wires = stand.wires(8).await?;
     let (mut ours, mut theirs, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=args.rounds {

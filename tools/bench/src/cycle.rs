@@ -68,7 +68,7 @@ pub(crate) async fn run(stand: &mut Stand, args: CycleArgs, report: &mut Report)
     let pgbench = if args.without_pgbench {
         None
     } else {
-        Some(Pgbench::find(stand)?)
+        Some(Pgbench::list_shows(stand)?)
     };
     if let Some(pgbench) = &pgbench {
         pgbench.prepare(stand, SHOWS, SEATS).await?;

@@ -78,7 +78,7 @@ struct Round {
 }
 
 pub(crate) async fn run(stand: &Stand, args: GaArgs, report: &mut Report) -> Result<()> {
-    let pgbench = Pgbench::find(stand)?;
+    let pgbench = Pgbench::list_shows(stand)?;
     let mut rounds = Vec::new();
     for number in 1..=args.rounds {
         let show = create_show(stand).await?;

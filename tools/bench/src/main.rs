@@ -7,9 +7,9 @@ mod best;
 mod cpu;
 mod cycle;
 mod expire;
-mod find;
 mod ga;
 mod growth;
+mod list_shows;
 mod load;
 mod pgbench;
 mod read;
@@ -46,9 +46,9 @@ struct Arguments {
     #[arg(long, global = true, default_value = "auto")]
     postgres: Source,
 
-    /// How many lanes booking-svc has, if not its default
+    /// How many commit workers booking-svc has, if not its default
     #[arg(long, global = true)]
-    lanes: Option<u16>,
+    commit_workers: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,7 +86,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Growth(_) => &growth::SETTINGS[..],
         _ => &[],
     };
-    let mut stand = Stand::start(arguments.postgres, arguments.lanes, settings).await?;
+    let mut stand = Stand::start(arguments.postgres, arguments.commit_workers, settings).await?;
     let mut report = Report::default();
     report.machine(&stand.postgres_version());
     let name = match arguments.what {

@@ -68,7 +68,7 @@ impl Script {
 
 impl Pgbench {
     /// Finds pgbench beside the server's binaries, or on the PATH.
-    pub(crate) fn find(stand: &Stand) -> Result<Self> {
+    pub(crate) fn list_shows(stand: &Stand) -> Result<Self> {
         let on_path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(stand.binaries_folder().to_owned())
             .chain(std::env::split_paths(&on_path));

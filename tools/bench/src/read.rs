@@ -13,7 +13,7 @@ use tonic::Status;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::find;
+use crate::list_shows;
 use crate::load;
 use crate::pgbench::{Pgbench, Script};
 use crate::report::Report;
@@ -77,7 +77,7 @@ pub(crate) async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     })
     .await?;
     alone(stand, &shows, report).await?;
-    find::run(stand, SHOWS, report).await
+    list_shows::run(stand, SHOWS, report).await
 }
 
 /// Has clients call as fast as they are answered.
@@ -120,7 +120,7 @@ where
 
 /// One client that reserves, beside pgbench's single statement and an echo through gRPC.
 async fn alone(stand: &Stand, shows: &[String], report: &mut Report) -> Result<()> {
-    let pgbench = Pgbench::find(stand)?;
+    let pgbench = Pgbench::list_shows(stand)?;
     pgbench.prepare(stand, SHOWS, SEATS).await?;
     let channel = stand.booking_endpoint()?.connect().await?;
     let mut booking = BookingServiceClient::new(channel.clone());

@@ -51,7 +51,7 @@ struct Seen {
 }
 
 pub(crate) async fn run(stand: &Stand, args: StampedeArgs, report: &mut Report) -> Result<()> {
-    let pgbench = Pgbench::find(stand)?;
+    let pgbench = Pgbench::list_shows(stand)?;
     pgbench.prepare(stand, USUAL.0, USUAL.1).await?;
     let mut sold_out = Vec::new();
     let mut beside = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) struct Stand {
     binaries: PathBuf,
     /// Which the services work on.
     database: String,
-    lanes: Option<u16>,
+    commit_workers: Option<u16>,
     services: Services,
     cluster: Cluster,
 }
@@ -57,11 +57,11 @@ struct Service {
 }
 
 impl Stand {
-    /// Starts PostgreSQL, catalog-svc and booking-svc; `lanes` if it is not the default, `more`
+    /// Starts PostgreSQL, catalog-svc and booking-svc; `commit_workers` if it is not the default, `more`
     /// settings of the server.
     pub(crate) async fn start(
         source: Source,
-        lanes: Option<u16>,
+        commit_workers: Option<u16>,
         more: &[(&str, &str)],
     ) -> Result<Self> {
         let profile = profile()?;
@@ -81,12 +81,12 @@ impl Stand {
             .collect();
         let cluster = Cluster::start(options).await?;
         migrate(&cluster, DATABASE).await?;
-        let services = Services::start(&folder, &cluster, DATABASE, lanes).await?;
+        let services = Services::start(&folder, &cluster, DATABASE, commit_workers).await?;
         Ok(Self {
             folder,
             binaries: binaries_folder,
             database: DATABASE.to_owned(),
-            lanes,
+            commit_workers,
             services,
             cluster,
         })
@@ -216,7 +216,8 @@ impl Stand {
         self.services.booking.child.kill().await?;
         self.services.catalog.child.kill().await?;
         let (cluster, database) = (&self.cluster, &self.database);
-        self.services = Services::start(&self.folder, cluster, database, self.lanes).await?;
+        self.services =
+            Services::start(&self.folder, cluster, database, self.commit_workers).await?;
         Ok(())
     }
 
@@ -279,15 +280,15 @@ impl Services {
         logs: &Path,
         cluster: &Cluster,
         database: &str,
-        lanes: Option<u16>,
+        commit_workers: Option<u16>,
     ) -> Result<Self> {
         let url = cluster.url("catalog_svc", database);
         let internal = free_address()?.to_string();
         let listen = ["--internal-listen".to_owned(), internal.clone()];
         let catalog = Service::start(logs, "catalog-svc", &url, &listen).await?;
         let mut more = vec!["--catalog-url".to_owned(), format!("http://{internal}")];
-        if let Some(lanes) = lanes {
-            more.extend(["--lanes".to_owned(), lanes.to_string()]);
+        if let Some(commit_workers) = commit_workers {
+            more.extend(["--commit-workers".to_owned(), commit_workers.to_string()]);
         }
         let url = cluster.url("booking_svc", database);
         let booking = Service::start(logs, "booking-svc", &url, &more).await?;

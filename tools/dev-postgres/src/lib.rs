@@ -30,12 +30,12 @@
 
 mod account;
 mod cluster;
+mod data_dir;
 mod download;
 mod find;
 mod guard;
 mod launch;
 mod pidfile;
-mod place;
 mod source;
 mod version;
 

@@ -51,7 +51,7 @@ FROM (
     WHERE log.entries <> b.version OR log.last IS DISTINCT FROM b.state
     UNION ALL
     SELECT 'request ids that were both granted and refused', count(*)
-    FROM booking.refusals
+    FROM booking.rejections
     JOIN log USING (show_id, request_id)
     UNION ALL
     SELECT 'customers with more places of a show than one may have', count(*)
@@ -92,7 +92,7 @@ FROM (
     SELECT 'PENDING or CONFIRMED bookings of sales that are wound up', count(*)
     FROM bookings AS b
     JOIN sales AS s USING (show_id)
-    WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.wound_up_at IS NOT NULL
+    WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.fully_cancelled_at IS NOT NULL
     UNION ALL
     SELECT 'bookings that owe another refund than what was paid and given up', count(*)
     FROM bookings AS b

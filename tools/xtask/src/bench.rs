@@ -59,6 +59,6 @@ mod tests {
         for help in [&[][..], &["--help"], &["help", "cycle"], &["cycle", "-h"]] {
             assert!(!measures(help), "{help:?}");
         }
-        assert!(measures(&["cycle", "--lanes", "2"]));
+        assert!(measures(&["cycle", "--commit-workers", "2"]));
     }
 }

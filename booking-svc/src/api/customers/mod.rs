@@ -8,7 +8,7 @@ pub(super) mod update_customer;
 
 use proto::booking::v1 as pb;
 use proto::booking::v1::customer_service_server::CustomerService;
-use service_kit::wire;
+use service_kit::proto_convert;
 use tonic::{Request, Response, Status};
 
 use crate::domain::CustomerRecord;
@@ -64,8 +64,8 @@ impl From<CustomerRecord> for pb::Customer {
             display_name: customer.display_name,
             phone: customer.phone,
             external_reference: customer.external_reference,
-            create_time: Some(wire::timestamp(customer.created_at)),
-            update_time: Some(wire::timestamp(customer.updated_at)),
+            create_time: Some(proto_convert::timestamp(customer.created_at)),
+            update_time: Some(proto_convert::timestamp(customer.updated_at)),
             etag: format!("v{}", customer.version),
         }
     }

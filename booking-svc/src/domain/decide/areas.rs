@@ -8,7 +8,7 @@ use model::{BookingId, ShowId};
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::Booking;
-use crate::domain::order::Refusal;
+use crate::domain::order::Rejection;
 use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::sale::Sale;
 
@@ -212,7 +212,7 @@ impl Batch {
         }
         if !full.is_empty() {
             if are_all_known || is_hopeless {
-                return Err(refused(Refusal::AreasFull(sale.show_id, full)));
+                return Err(refused(Rejection::AreasFull(sale.show_id, full)));
             }
             // There may be more behind them.
             chosen = ended;
@@ -300,8 +300,8 @@ pub(super) fn parted_places(
         }
     }
     if !missing.is_empty() {
-        let refusal = Refusal::PlacesNotInBooking(booking.booking_id, missing);
-        return Err(refused(refusal));
+        let rejection = Rejection::PlacesNotInBooking(booking.booking_id, missing);
+        return Err(refused(rejection));
     }
     kept.retain(|line| line.quantity > 0);
     Ok((given, kept))

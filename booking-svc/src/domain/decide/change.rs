@@ -12,7 +12,7 @@ use super::reserve::priced;
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::choice::Surroundings;
-use crate::domain::order::{Order, Refusal};
+use crate::domain::order::{Order, Rejection};
 use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::sale::Sale;
 
@@ -48,7 +48,7 @@ impl Batch {
         let latest = booking.created_at + lifetime_max;
         // What it has already is not taken back, should the setting be another by now.
         if ends_at > latest.max(booking.expires_at) {
-            return Err(refused(Refusal::LifetimeExceeded {
+            return Err(refused(Rejection::LifetimeExceeded {
                 booking_id: id,
                 left: until(self.now, latest.max(booking.expires_at)),
             }));
@@ -83,7 +83,7 @@ impl Batch {
         let dearer = price(&taken) - price(&given);
         if booking.state == BookingState::Confirmed {
             if dearer > 0 {
-                return Err(refused(Refusal::SwapCostsMore {
+                return Err(refused(Rejection::SwapCostsMore {
                     booking_id: id,
                     by: dearer,
                     currency: booking.currency,
@@ -158,7 +158,10 @@ fn parted(
     if missing.is_empty() {
         return Ok((given, kept));
     }
-    Err(refused(Refusal::NotInBooking(booking.booking_id, missing)))
+    Err(refused(Rejection::NotInBooking(
+        booking.booking_id,
+        missing,
+    )))
 }
 
 fn price(seats: &[HeldSeat]) -> i64 {

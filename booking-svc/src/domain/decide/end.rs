@@ -1,4 +1,4 @@
-//! Ending a booking: its seats are free.
+//! AttemptEnd a booking: its seats are free.
 
 use model::BookingId;
 

@@ -6,7 +6,7 @@ use super::{Batch, NotGranted, refused};
 use crate::domain::booking::HeldSeat;
 use crate::domain::choice::Surroundings;
 use crate::domain::choose::{FreeSeats, stranded, stranded_needlessly};
-use crate::domain::order::Refusal;
+use crate::domain::order::Rejection;
 use crate::domain::sale::{OrphanRule, Sale};
 
 /// The seats of an order, as the rule sees them.
@@ -51,7 +51,7 @@ impl Batch {
                     .into_iter()
                     .filter_map(|ordinal| sale.named(ordinal));
                 let labels = names.map(|seat| seat.label.into_owned()).collect();
-                return Err(refused(Refusal::SeatsStranded(sale.show_id, labels)));
+                return Err(refused(Rejection::SeatsStranded(sale.show_id, labels)));
             }
         }
         Ok(stranded(around.hall(), &free, &named))

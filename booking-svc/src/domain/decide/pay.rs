@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, FailureReason, Verb};
-use crate::domain::order::{Order, Refusal};
+use crate::domain::order::{Order, Rejection};
 use crate::domain::payment::{
-    DeclineReason, Ending, NewAttempt, OwedRefund, Payment, PaymentState, Retake, SettledPayment,
-    Settlement, StartedPayment,
+    AttemptEnd, DeclineReason, NewAttempt, OwedRefund, Payment, PaymentState, Reinstatement,
+    SettledPayment, Settlement, StartedPayment,
 };
 use crate::domain::sale::SaleState;
 
@@ -31,11 +31,11 @@ impl Batch {
         if booking.total == 0 {
             return self.confirm(order, id, version, None);
         }
-        let attempt = attempt.ok_or(refused(Refusal::PaymentRequired(Some(id))))?;
+        let attempt = attempt.ok_or(refused(Rejection::PaymentRequired(Some(id))))?;
         self.is_not_cancelled(order.show_id)?;
         // A first attempt is for whoever has a hold. Further ones would keep it for ever.
         if booking.payment.is_some() && self.now > booking.created_at + attempt.lifetime_max {
-            return Err(refused(Refusal::LifetimeExceeded {
+            return Err(refused(Rejection::LifetimeExceeded {
                 booking_id: id,
                 left: Duration::ZERO,
             }));
@@ -70,8 +70,8 @@ impl Batch {
             return Err(NotGranted::Lapsed(vec![booking.booking_id]));
         }
         match settlement.ending {
-            Ending::NotTaken(reason) => self.decline(order, settlement, booking, reason),
-            Ending::Taken => self.take(order, settlement, booking),
+            AttemptEnd::NotTaken(reason) => self.decline(order, settlement, booking, reason),
+            AttemptEnd::Taken => self.take(order, settlement, booking),
         }
     }
 
@@ -87,7 +87,7 @@ impl Batch {
         if booking.state == BookingState::Pending {
             booking.expires_at = self.now + (booking.expires_at - settlement.deadline_at);
         }
-        let ending = Ending::NotTaken(reason);
+        let ending = AttemptEnd::NotTaken(reason);
         self.end_attempt(&mut booking, PaymentState::Declined, ending);
         let state = booking.state;
         self.transition(order, Verb::Decline, Some(state), booking, Some(prior))
@@ -103,7 +103,7 @@ impl Batch {
             // It has expired: nothing but the show's end fails a booking otherwise.
             BookingState::Failed
                 if !is_cancelled
-                    && self.can_return(order, &booking, settlement.retake.as_ref())? =>
+                    && self.can_return(order, &booking, settlement.reinstatement.as_ref())? =>
             {
                 Verb::Reinstate
             }
@@ -132,7 +132,7 @@ impl Batch {
                 booking.confirmed_at = Some(self.now);
             }
         }
-        self.end_attempt(&mut booking, PaymentState::Captured, Ending::Taken);
+        self.end_attempt(&mut booking, PaymentState::Captured, AttemptEnd::Taken);
         self.transition(order, verb, Some(state), booking, None)
     }
 
@@ -142,15 +142,15 @@ impl Batch {
         &mut self,
         order: &Order,
         booking: &Booking,
-        retake: Option<&Retake>,
+        reinstatement: Option<&Reinstatement>,
     ) -> Result<bool, NotGranted> {
         // The sale is looked up, and the seats are locked, only when they are needed.
-        let Retake {
+        let Reinstatement {
             sale,
             ordinals,
             places,
             ..
-        } = retake.ok_or(NotGranted::SaleChanged)?;
+        } = reinstatement.ok_or(NotGranted::SaleChanged)?;
         if self.sale(sale.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
         }
@@ -160,12 +160,12 @@ impl Batch {
             .and_then(|()| self.places_are_free(sale, places));
         match can_return {
             Ok(()) => Ok(true),
-            Err(NotGranted::Refused(_)) => Ok(false),
+            Err(NotGranted::Rejected(_)) => Ok(false),
             Err(other) => Err(other),
         }
     }
 
-    fn end_attempt(&mut self, booking: &mut Booking, state: PaymentState, ending: Ending) {
+    fn end_attempt(&mut self, booking: &mut Booking, state: PaymentState, ending: AttemptEnd) {
         let id = booking.booking_id;
         if let Some(payment) = &mut booking.payment {
             payment.state = state;
@@ -178,8 +178,8 @@ impl Batch {
         self.rewritten.insert(id);
     }
 
-    /// Notes what a booking owes from now on to who has paid it here, whatever verb it was.
-    pub(super) fn owe(&mut self, booking: &Booking) {
+    /// Notes what a booking owes from now on to who has paid it here, whatever command it was.
+    pub(super) fn record_refund_due(&mut self, booking: &Booking) {
         let id = booking.booking_id;
         let before = self.locked.bookings.get(&id);
         let owed_before = before.and_then(|before| before.refund_due).unwrap_or(0);

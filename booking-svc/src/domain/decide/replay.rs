@@ -5,15 +5,15 @@ use uuid::Uuid;
 
 use super::Batch;
 use crate::domain::booking::Booking;
-use crate::domain::order::{Order, Refusal};
+use crate::domain::order::{Order, Rejection};
 
 /// What an earlier call with the same request id did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
-    /// The hash of its verb and body.
+    /// The hash of its command and body.
     pub fingerprint: i64,
     /// What it was answered.
-    pub result: Result<Booking, Refusal>,
+    pub result: Result<Booking, Rejection>,
 }
 
 impl Replay {
@@ -22,42 +22,42 @@ impl Replay {
     /// # Errors
     ///
     /// If it is about something else, or was refused.
-    pub fn answer(&self, fingerprint: i64) -> Result<Booking, Refusal> {
+    pub fn answer(&self, fingerprint: i64) -> Result<Booking, Rejection> {
         if self.fingerprint == fingerprint {
             self.result.clone()
         } else {
-            Err(Refusal::RequestIdReused)
+            Err(Rejection::RequestIdReused)
         }
     }
 }
 
 /// What an order was refused for, under the caller's request id.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RememberedRefusal {
+pub struct StoredRejection {
     /// Its show.
     pub show_id: ShowId,
     /// Its request id, unique within the show.
     pub request_id: Uuid,
-    /// The hash of its verb and body.
+    /// The hash of its command and body.
     pub fingerprint: i64,
     /// Why it was refused; one that sticks.
-    pub refusal: Refusal,
+    pub rejection: Rejection,
 }
 
 impl Batch {
     /// Has copies of the order refused as it was.
-    pub(super) fn remember(&mut self, order: &Order, refusal: Refusal) {
+    pub(super) fn store_rejection(&mut self, order: &Order, rejection: Rejection) {
         // A copy may come later in this batch.
         let replay = Replay {
             fingerprint: order.fingerprint,
-            result: Err(refusal.clone()),
+            result: Err(rejection.clone()),
         };
         self.locked.replays.insert(order.key(), replay);
-        self.refusals.push(RememberedRefusal {
+        self.rejections.push(StoredRejection {
             show_id: order.show_id,
             request_id: order.request_id,
             fingerprint: order.fingerprint,
-            refusal,
+            rejection,
         });
     }
 }

@@ -8,7 +8,7 @@ use super::areas::priced_places;
 use super::orphans::Taking;
 use super::{Batch, NotGranted, Outcome, Owner, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
-use crate::domain::order::{Order, Refusal, Reservation, Taken};
+use crate::domain::order::{Order, Rejection, Reservation, Taken};
 use crate::domain::sale::Sale;
 
 impl Batch {
@@ -25,14 +25,14 @@ impl Batch {
         let seats_max = sale.terms.seats_per_booking_max;
         if let Some(max) = seats_max.filter(|max| count > u32::from(*max)) {
             return Err(refused(if places.is_empty() {
-                Refusal::TooManySeats(max)
+                Rejection::TooManySeats(max)
             } else {
-                Refusal::TooManyPlaces(max)
+                Rejection::TooManyPlaces(max)
             }));
         }
         self.has_room(order, sale, count as usize)?;
         if let Some(unmet) = picks.unmet {
-            return Err(refused(Refusal::ChoiceUnavailable(sale.show_id, unmet)));
+            return Err(refused(Rejection::ChoiceUnavailable(sale.show_id, unmet)));
         }
         self.seats_are_free(sale, ordinals, &picks.ordinals)?;
         self.places_are_free(sale, places)?;
@@ -86,7 +86,7 @@ impl Batch {
             return Err(NotGranted::SaleChanged);
         }
         match sale.refusal_at(self.now) {
-            Some(refusal) => Err(refused(refusal)),
+            Some(rejection) => Err(refused(rejection)),
             None => Ok(()),
         }
     }
@@ -131,8 +131,8 @@ impl Batch {
             let taken = taken
                 .into_iter()
                 .map(|(o, how)| (label(o).unwrap_or_default(), how));
-            let refusal = Refusal::SeatsUnavailable(sale.show_id, taken.collect());
-            return Err(refused(refusal));
+            let rejection = Rejection::SeatsUnavailable(sale.show_id, taken.collect());
+            return Err(refused(rejection));
         }
         if !lapsed.is_empty() {
             lapsed.sort_unstable();

@@ -3,13 +3,13 @@
 mod areas;
 mod batch;
 mod cancelled_show;
-mod cap;
 mod change;
 mod choices;
 mod late;
 mod on_sale;
 mod pay;
-mod refusals;
+mod quota;
+mod rejections;
 mod world;
 
 use std::sync::Arc;
@@ -28,8 +28,8 @@ fn a_reserve_names_every_seat_that_is_taken() {
         ("A-1".to_owned(), Taken::Held),
         ("A-3".to_owned(), Taken::Booked),
     ];
-    let refusal = Refusal::SeatsUnavailable(world.sale.show_id, taken);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(refusal))]);
+    let rejection = Rejection::SeatsUnavailable(world.sale.show_id, taken);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(rejection))]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_hold_ends_exactly_when_it_expires() {
     let outcomes = world.decide(&orders);
     assert_eq!(
         outcomes[0],
-        Err(NotGranted::Refused(Refusal::HoldExpired(lapsed, NOW)))
+        Err(NotGranted::Rejected(Rejection::HoldExpired(lapsed, NOW)))
     );
     assert!(outcomes[1].is_ok());
 }
@@ -79,24 +79,24 @@ fn nothing_is_sold_of_a_show_that_is_cancelled_started_or_unknown() {
     world.state = SaleState::Cancelled;
     let confirm = confirm(held);
     let orders = [world.reserve(1, &[3]), world.order(2, confirm)];
-    let not_on_sale = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled, None);
+    let not_on_sale = Rejection::ShowNotOnSale(world.sale.show_id, SaleState::Cancelled, None);
     for outcome in world.decide(&orders) {
-        assert_eq!(outcome, Err(NotGranted::Refused(not_on_sale.clone())));
+        assert_eq!(outcome, Err(NotGranted::Rejected(not_on_sale.clone())));
     }
 
     let mut world = World::new();
     Arc::make_mut(&mut world.sale).terms.start_at = NOW;
     let outcomes = world.decide(&[world.reserve(1, &[3])]);
-    let started = Refusal::ShowStarted(world.sale.show_id, NOW);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
+    let started = Rejection::ShowStarted(world.sale.show_id, NOW);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(started))]);
 
     let orders = [world.reserve(3, &[3])];
     let mut locked = world.locked(&orders);
     locked.sales.clear();
-    let unknown = Refusal::ShowNotFound(world.sale.show_id);
+    let unknown = Rejection::ShowNotFound(world.sale.show_id);
     assert_eq!(
         decide(&orders, locked).outcomes,
-        [Err(NotGranted::Refused(unknown))]
+        [Err(NotGranted::Rejected(unknown))]
     );
 }
 
@@ -122,7 +122,7 @@ fn a_repeated_request_gets_the_first_result_and_another_body_is_refused() {
     assert_eq!(repeated[0], Ok(first), "as it was, not as it is");
     assert_eq!(
         repeated[1],
-        Err(NotGranted::Refused(Refusal::RequestIdReused))
+        Err(NotGranted::Rejected(Rejection::RequestIdReused))
     );
 }
 
@@ -137,7 +137,9 @@ fn a_version_that_is_not_the_present_one_is_refused() {
     let stale = world.decide(&[world.order(1, cancel(2))]);
     assert_eq!(
         stale,
-        [Err(NotGranted::Refused(Refusal::VersionMismatch(held, 1)))]
+        [Err(NotGranted::Rejected(Rejection::VersionMismatch(
+            held, 1
+        )))]
     );
     assert!(world.decide(&[world.order(2, cancel(1))])[0].is_ok());
 }
@@ -170,7 +172,7 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         (Some(Pending), Repay, Failed),
         (Some(Failed), Repay, Failed),
     ];
-    let verbs = [
+    let commands = [
         Reserve, Confirm, Cancel, Expire, Void, Sell, Extend, Swap, Release, Pay, Decline,
         Reinstate, Repay,
     ];
@@ -181,7 +183,7 @@ fn every_pair_of_state_and_verb_is_decided_by_the_table() {
         Some(Cancelled),
         Some(Failed),
     ] {
-        for verb in verbs {
+        for verb in commands {
             let wanted = allowed.iter().find(|(f, v, _)| (*f, *v) == (from, verb));
             assert_eq!(
                 next_state(from, verb),

@@ -15,7 +15,7 @@ SET
     numbering = ($12::text)::jsonb,
     prices = ($13::text)::jsonb,
     seat_count = $14,
-    wound_up_at = CASE $3 WHEN 'CANCELLED' THEN s.wound_up_at END,
+    fully_cancelled_at = CASE $3 WHEN 'CANCELLED' THEN s.fully_cancelled_at END,
     proposal = CASE WHEN s.proposal = $15 THEN s.proposal END,
     withdrawn = CASE WHEN s.proposal = $15 THEN s.withdrawn ELSE '{}' END,
     off_sale = s.off_sale AND (s.proposal = $15) IS TRUE

@@ -134,7 +134,7 @@ SELECT
     -- Locks them; whether they are as expected is told when all is locked.
     (SELECT count(*) FROM sold),
     -- A copy of what was refused is not granted.
-    booking.expect_no_refusal($9::uuid[], $10::uuid[]),
+    booking.expect_no_rejection($9::uuid[], $10::uuid[]),
 -- {changed
     booking.expect_rows(
         'bookings changed', (SELECT count(*) FROM changed WHERE in_time), cardinality($2)

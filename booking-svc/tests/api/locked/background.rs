@@ -5,7 +5,7 @@ use proto::catalog::v1::DeleteShowRequest;
 use test_harness::eventually;
 
 use super::*;
-use crate::cancelled_show::wound_up;
+use crate::cancelled_show::mark_fully_cancelled;
 use crate::payments::till::Till;
 
 /// How long what waits for nobody may take on a busy machine.
@@ -51,14 +51,14 @@ async fn cancelled_shows() {
         })
         .await;
     }
-    let done = "SELECT count(*) FROM booking.sales WHERE wound_up_at IS NOT NULL";
+    let done = "SELECT count(*) FROM booking.sales WHERE fully_cancelled_at IS NOT NULL";
     eventually(SOON, "a show that is not locked is done with", async || {
         stage.count(done).await == 1
     })
     .await;
     assert_eq!(stage.get(&left.booking_id).await, left);
     holder.release().await;
-    wound_up(&stage).await;
+    mark_fully_cancelled(&stage).await;
     let live = "SELECT count(*) FROM booking.bookings WHERE state IN ('PENDING', 'CONFIRMED')";
     assert_eq!(stage.count(live).await, 0);
     stage.assert_sound().await;
@@ -95,17 +95,17 @@ async fn stored_rejections_that_are_old() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(10).await;
     let old = format!(
-        "INSERT INTO booking.refusals
+        "INSERT INTO booking.rejections
          SELECT '{show}', gen_random_uuid(), 1, '{{}}', now() - interval '25 hours' - n * interval '1 s'
          FROM generate_series(1, 1200) AS n"
     );
     stage.run(&old).await;
-    let lock = "SELECT FROM booking.refusals
-        WHERE refused_at = (SELECT min(refused_at) FROM booking.refusals) FOR UPDATE";
+    let lock = "SELECT FROM booking.rejections
+        WHERE refused_at = (SELECT min(refused_at) FROM booking.rejections) FOR UPDATE";
     let holder = Holder::of(&stage, lock).await;
     // It sweeps when it starts.
     let (mut another, _) = stage.another().await;
-    let left = "SELECT count(*) FROM booking.refusals";
+    let left = "SELECT count(*) FROM booking.rejections";
     eventually(SOON, "the others are swept", async || {
         stage.count(left).await == 1
     })

@@ -12,7 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::choice::{self, Choice};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
@@ -115,7 +115,7 @@ impl Ask {
     }
 
     /// What it is refused for whatever the show is like, where one pays or where one does not.
-    pub(super) fn refused_at(&self, pays: bool) -> Option<Refusal> {
+    pub(super) fn refused_at(&self, pays: bool) -> Option<Rejection> {
         let unpaid = match self {
             Self::Reserve(asked) => asked.confirm,
             Self::Confirm {
@@ -125,9 +125,9 @@ impl Ask {
             _ => false,
         };
         if self.token().is_some() && !pays {
-            Some(Refusal::PaymentNotOffered)
+            Some(Rejection::PaymentNotOffered)
         } else {
-            (unpaid && pays).then_some(Refusal::PaymentRequired)
+            (unpaid && pays).then_some(Rejection::PaymentRequired)
         }
     }
 

@@ -7,13 +7,13 @@ use proto::booking::v1::reserve_seats_request::Customer as Name;
 use proto::booking::v1::{
     AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason, PaymentState,
 };
-use service_kit::wire;
+use service_kit::proto_convert;
 use time::OffsetDateTime;
 
 use super::ask::{Ask, Reserve};
 use super::hall::{Instant, SECOND};
 use super::payments::Attempt;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, Terms, cost, money, row_of};
 
 /// How long a hold lasts if nobody says.
@@ -96,9 +96,9 @@ impl Booking {
     }
 
     /// The objection that it is in a state in which nothing more becomes of it.
-    pub(super) fn is_in_another_state(&self) -> Refusal {
+    pub(super) fn is_in_another_state(&self) -> Rejection {
         let failed = self.state == BookingState::Failed;
-        Refusal::BookingState {
+        Rejection::BookingState {
             state: name(self.state.as_str_name(), "BOOKING_STATE_"),
             since: text(self.since()),
             failure_reason: failed.then(|| self.why_it_failed()),
@@ -126,7 +126,7 @@ impl Booking {
                 price: Some(money(row.price)),
             }
         };
-        let time = |at: Instant| wire::timestamp(instant(at));
+        let time = |at: Instant| proto_convert::timestamp(instant(at));
         let owed = self.owed();
         let mut told = Told {
             booking_id: self.id.clone(),
@@ -214,9 +214,9 @@ impl Booking {
         self.failure_reason = reason;
     }
 
-    fn misses(&self, given: &BTreeSet<String>) -> Option<Refusal> {
+    fn misses(&self, given: &BTreeSet<String>) -> Option<Rejection> {
         let missing: BTreeSet<_> = given.difference(&self.has.seats).cloned().collect();
-        (!missing.is_empty()).then_some(Refusal::NotInBooking(missing))
+        (!missing.is_empty()).then_some(Rejection::NotInBooking(missing))
     }
 
     /// The objections to what is asked of a booking that lie in the self.
@@ -226,9 +226,9 @@ impl Booking {
         etag: &str,
         pays: bool,
         now: Instant,
-    ) -> Vec<Refusal> {
+    ) -> Vec<Rejection> {
         if self.has_expired(now) {
-            return vec![Refusal::HoldExpired(text(self.expires))];
+            return vec![Rejection::HoldExpired(text(self.expires))];
         }
         let may_be_confirmed = matches!(ask, Ask::Cancel { .. } | Ask::Swap { .. });
         let mut objections = Vec::new();
@@ -238,28 +238,28 @@ impl Booking {
             objections.push(self.is_in_another_state());
         }
         if let Some(attempt) = self.payment.as_ref().filter(|_| self.is_being_paid()) {
-            objections.push(Refusal::PaymentPending(attempt.key.to_string()));
+            objections.push(Rejection::PaymentPending(attempt.key.to_string()));
         }
         if !etag.is_empty() && etag != self.etag() {
-            objections.push(Refusal::EtagMismatch(self.etag()));
+            objections.push(Rejection::EtagMismatch(self.etag()));
         }
         match ask {
             Ask::Confirm { .. } if ask.token().is_some() => {
                 let is_too_old = self.payment.is_some() && now > self.created + LIFETIME_MAX;
-                objections.extend(is_too_old.then_some(Refusal::LifetimeExceeded));
+                objections.extend(is_too_old.then_some(Rejection::LifetimeExceeded));
             }
-            Ask::Confirm { .. } if pays => objections.push(Refusal::PaymentRequired),
+            Ask::Confirm { .. } if pays => objections.push(Rejection::PaymentRequired),
             Ask::Cancel { given, .. } => {
                 objections.extend(self.misses(&given.seats));
                 if given.places > self.has.places {
-                    objections.push(Refusal::PlacesNotInBooking(self.has.places));
+                    objections.push(Rejection::PlacesNotInBooking(self.has.places));
                 }
             }
             Ask::Swap { from, .. } => objections.extend(self.misses(from)),
             Ask::Extend { hold_seconds, .. } => {
                 let ends = self.expires.max(now + hold_seconds * SECOND);
                 if ends > (self.created + LIFETIME_MAX).max(self.expires) {
-                    objections.push(Refusal::LifetimeExceeded);
+                    objections.push(Rejection::LifetimeExceeded);
                 }
             }
             _ => {}
@@ -267,7 +267,7 @@ impl Booking {
         if let Ask::Swap { from, to, .. } = ask {
             let dearer = cost(to) - cost(from);
             if self.state == BookingState::Confirmed && dearer > 0 {
-                objections.push(Refusal::SwapCostsMore(dearer));
+                objections.push(Rejection::SwapCostsMore(dearer));
             }
         }
         objections
@@ -282,7 +282,7 @@ pub(super) fn instant(at: Instant) -> OffsetDateTime {
 
 /// A time as error metadata writes it.
 fn text(at: Instant) -> String {
-    wire::rfc3339(instant(at))
+    proto_convert::rfc3339(instant(at))
 }
 
 fn name(name: &str, prefix: &str) -> String {

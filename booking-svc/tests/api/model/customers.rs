@@ -17,7 +17,7 @@ use super::ask::Ask;
 use super::history::{Call, History, Look, Move, now};
 use super::ideas::Ideas;
 use super::people::Person;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::Terms;
 use crate::stage::{Bookings, move_hold};
 
@@ -145,12 +145,11 @@ impl Customer<'_> {
         let began = now();
         let outcome = ask.send(&mut self.client, self.show_id, request_id).await;
         let ended = now() + 1;
-        let outcome =
-            match outcome {
-                Ok(told) => Ok(told),
-                Err(status) => Err(Refusal::read(&status)
-                    .ok_or_else(|| format!("{ask:?}: {}", describe(&status)))?),
-            };
+        let outcome = match outcome {
+            Ok(told) => Ok(told),
+            Err(status) => Err(Rejection::read(&status)
+                .ok_or_else(|| format!("{ask:?}: {}", describe(&status)))?),
+        };
         let call = Call {
             ask,
             request_id,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::ask::{Ask, Paid};
 use super::booking::Booking;
 use super::payments::Tried;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::{CAPACITY, Terms, all_labels, row_of};
 
 /// In microseconds since 1970, as exact as the database's clock.
@@ -89,28 +89,28 @@ impl Hall {
 
     /// Every reason there is at this moment to refuse what is asked, where one pays or not. The contract does not say
     /// which of several is told.
-    pub(super) fn objections(&self, ask: &Ask, pays: bool, now: Instant) -> Vec<Refusal> {
+    pub(super) fn objections(&self, ask: &Ask, pays: bool, now: Instant) -> Vec<Rejection> {
         let mut objections = Vec::new();
         if let Some(wanted) = ask.wanted() {
             if unknown(wanted) > 0 {
-                objections.push(Refusal::UnknownSeats(unknown(wanted)));
+                objections.push(Rejection::UnknownSeats(unknown(wanted)));
             }
             let taken = self.taken(wanted, now);
             if !taken.is_empty() {
-                objections.push(Refusal::SeatsUnavailable(taken));
+                objections.push(Rejection::SeatsUnavailable(taken));
             }
         }
         if let Ask::Reserve(asked) = ask {
             let free = self.free_places(now);
             if free < asked.wanted.places {
-                objections.push(Refusal::AreaFull(free));
+                objections.push(Rejection::AreaFull(free));
             }
             let name = asked.customer.as_ref();
             objections.extend(name.and_then(|name| self.too_many(name, asked.count(), now)));
         }
         let sells = !matches!(ask, Ask::Cancel { .. } | Ask::Extend { .. });
         if sells && self.cancelled {
-            objections.push(Refusal::ShowNotOnSale("CANCELLED".to_owned()));
+            objections.push(Rejection::ShowNotOnSale("CANCELLED".to_owned()));
         }
         if let Some((id, etag)) = ask.booking() {
             let booking = &self.bookings[id];

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::ask::Ask;
 use super::hall::Instant;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::show::{Lot, Terms};
 
 /// Numbers what is logged, and notes when a sale is cancelled: the database's own word for the
@@ -60,7 +60,7 @@ pub(super) struct Call {
     pub(super) pays: bool,
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) outcome: Result<Told, Refusal>,
+    pub(super) outcome: Result<Told, Rejection>,
 }
 
 /// A read, and what it saw.
@@ -196,7 +196,7 @@ impl fmt::Display for History {
             let _ = write!(line, " under {id}: ");
             let _ = match &call.outcome {
                 Ok(told) => write!(line, "{}", brief(told)),
-                Err(refusal) => write!(line, "{refusal:?}"),
+                Err(rejection) => write!(line, "{rejection:?}"),
             };
             lines.push((call.began, line));
         }

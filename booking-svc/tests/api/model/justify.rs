@@ -10,7 +10,7 @@ use super::booking::Booking;
 use super::choice;
 use super::hall::{Hall, Instant};
 use super::history::{Call, History};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::replay::Moment;
 use super::{payments, people};
 
@@ -19,26 +19,26 @@ pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), Strin
     let last = &moments.last().expect("there is a first").hall;
     payments::were_told(history, last)?;
     for call in &history.calls {
-        if let Some(refusal) = call.ask.refused_at(call.pays) {
-            if call.outcome != Err(refusal) {
+        if let Some(rejection) = call.ask.refused_at(call.pays) {
+            if call.outcome != Err(rejection) {
                 return Err(format!("not refused at this door: {call:?}"));
             }
             continue;
         }
-        let refusal = match &call.outcome {
-            Err(refusal) => refusal,
+        let rejection = match &call.outcome {
+            Err(rejection) => rejection,
             Ok(told) if payments::was_so(told, call.began, call.ended, moments) => continue,
             Ok(_) => return Err(format!("told of a payment that never was so: {call:?}")),
         };
         if payments::tried(call, last).is_some() {
             continue;
         }
-        let justified = is_justified(call, refusal, history, moments)
-            || repeats_a_refusal(call, refusal, history, moments);
+        let justified = is_justified(call, rejection, history, moments)
+            || repeats_a_refusal(call, rejection, history, moments);
         if !justified {
             return Err(format!("refused without a reason: {call:?}"));
         }
-        if sticks(refusal) {
+        if is_stored(rejection) {
             stays_refused(call, history)?;
         }
     }
@@ -79,13 +79,13 @@ fn times(hall: &Hall, from: Instant, to: Instant) -> Vec<Instant> {
         .collect()
 }
 
-fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Moment]) -> bool {
+fn is_justified(call: &Call, rejection: &Rejection, history: &History, moments: &[Moment]) -> bool {
     let mut met = met(call.began, call.ended, moments);
     let granted = |moment: &Moment| {
         let id = call.request_id.as_ref();
         id.and_then(|id| moment.hall.granted.get(id)).cloned()
     };
-    if *refusal == Refusal::RequestIdReused {
+    if *rejection == Rejection::RequestIdReused {
         let other = |(moment, _): &(&Moment, _)| granted(moment).is_some_and(|a| a != call.ask);
         return met.iter().any(other);
     }
@@ -101,25 +101,25 @@ fn is_justified(call: &Call, refusal: &Refusal, history: &History, moments: &[Mo
         met.iter()
             .any(|(moment, times)| times.iter().any(|at| is_so(&moment.hall, *at)))
     };
-    match (refusal, &call.ask) {
-        (Refusal::SeatsUnavailable(told), ask) => are_unavailable(told, ask, &met),
-        (Refusal::AreaFull(left), Ask::Reserve(asked)) => {
+    match (rejection, &call.ask) {
+        (Rejection::SeatsUnavailable(told), ask) => are_unavailable(told, ask, &met),
+        (Rejection::AreaFull(left), Ask::Reserve(asked)) => {
             at_once(&|hall, now| area_is_full(call, asked, *left, hall, now, history))
         }
-        (Refusal::TooManyPlaces { limit, taken, left }, Ask::Reserve(asked)) => {
+        (Rejection::TooManyPlaces { limit, taken, left }, Ask::Reserve(asked)) => {
             Some(*limit) == history.terms.places_max
                 && *left == (limit - taken).max(0)
                 && taken + asked.count() > *limit
                 && people::was_counted(asked, *taken, &met)
         }
         (
-            Refusal::ChoiceUnavailable {
+            Rejection::ChoiceUnavailable {
                 choice,
                 largest_party,
             },
             Ask::Reserve(asked),
         ) => choice::was_unavailable(asked, *choice, *largest_party, &met),
-        (_, ask) => at_once(&|hall, now| hall.objections(ask, call.pays, now).contains(refusal)),
+        (_, ask) => at_once(&|hall, now| hall.objections(ask, call.pays, now).contains(rejection)),
     }
 }
 
@@ -192,7 +192,7 @@ fn are_at_once(call: &Call, other: &Call) -> bool {
 /// thing than that one.
 fn repeats_a_refusal(
     call: &Call,
-    refusal: &Refusal,
+    rejection: &Rejection,
     history: &History,
     moments: &[Moment],
 ) -> bool {
@@ -203,13 +203,13 @@ fn repeats_a_refusal(
         let expected = if first.ask == call.ask {
             why
         } else {
-            &Refusal::RequestIdReused
+            &Rejection::RequestIdReused
         };
         shares_id(first, call)
             && first.ask.refused_at(first.pays).is_none()
             && first.began <= call.ended
-            && sticks(why)
-            && expected == refusal
+            && is_stored(why)
+            && expected == rejection
             && is_justified(first, why, history, moments)
     })
 }
@@ -225,7 +225,7 @@ fn stays_refused(refused: &Call, history: &History) -> Result<(), String> {
         call.ask == refused.ask
             && call.began > refused.ended
             && call.outcome != refused.outcome
-            && !(disputed && call.outcome == Err(Refusal::RequestIdReused))
+            && !(disputed && call.outcome == Err(Rejection::RequestIdReused))
     };
     match others.find(differs) {
         Some(call) => Err(format!("{refused:?}, but then {call:?}")),
@@ -238,10 +238,10 @@ fn shares_id(one: &Call, other: &Call) -> bool {
 }
 
 /// Whether a refusal is one that is remembered.
-fn sticks(refusal: &Refusal) -> bool {
+fn is_stored(rejection: &Rejection) -> bool {
     !matches!(
-        refusal,
-        Refusal::RequestIdReused | Refusal::UnknownSeats(_) | Refusal::PaymentRequired
+        rejection,
+        Rejection::RequestIdReused | Rejection::UnknownSeats(_) | Rejection::PaymentRequired
     )
 }
 

@@ -22,7 +22,7 @@ mod ideas;
 mod justify;
 mod payments;
 mod people;
-mod refusal;
+mod rejection;
 mod replay;
 mod seen;
 pub(crate) mod show;
@@ -199,11 +199,11 @@ async fn check(
 ) -> Result<(), String> {
     let show = history.terms.show_id.clone();
     if cancelled {
-        let wound_up = format!(
-            "SELECT count(*) FROM booking.sales WHERE show_id = '{show}' AND wound_up_at IS NULL"
+        let mark_fully_cancelled = format!(
+            "SELECT count(*) FROM booking.sales WHERE show_id = '{show}' AND fully_cancelled_at IS NULL"
         );
         eventually(WIND_UP_MAX, "the show is wound up", async || {
-            stage.count(&wound_up).await == 0
+            stage.count(&mark_fully_cancelled).await == 0
         })
         .await;
     }

@@ -7,7 +7,7 @@ use proto::booking::v1::{
     Booking as Told, BookingState, FailureReason, Payment, PaymentState as State,
 };
 use proto::payment::v1::PaymentState as Books;
-use service_kit::wire;
+use service_kit::proto_convert;
 use test_harness::eventually;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::booking::{Booking, instant};
 use super::hall::{Hall, Instant, SECOND};
 use super::history::{Call, Entry, History, Paid};
 use super::justify::met;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::replay::Moment;
 use super::show::money;
 use crate::payments::till::{SETTLED_MAX, Till};
@@ -55,13 +55,13 @@ pub(super) struct Tried {
     pub(super) booking: String,
     key: Uuid,
     /// When the attempt ended, and what it was told then.
-    end: Option<(Instant, Result<Told, Refusal>)>,
+    end: Option<(Instant, Result<Told, Rejection>)>,
 }
 
 impl Attempt {
     /// It, as it is told, when so much of it is owed.
     fn told(&self, owed: i64) -> Payment {
-        let time = |at| Some(wire::timestamp(instant(at)));
+        let time = |at| Some(proto_convert::timestamp(instant(at)));
         let owed = if self.state == State::Captured {
             owed
         } else {
@@ -143,7 +143,7 @@ impl Hall {
                 && call.ask.booking().is_some_and(|(of, _)| of == id)
                 && call.pays
                 // Another body under the id, at the same time.
-                && call.outcome != Err(Refusal::RequestIdReused)
+                && call.outcome != Err(Rejection::RequestIdReused)
                 && self.objections(&call.ask, call.pays, at).is_empty()
         };
         let author = history.calls.iter().find(is_it);
@@ -277,16 +277,16 @@ impl Hall {
     }
 
     /// What those are told who tried to pay a booking, now that the attempt has ended.
-    fn outcome(&self, booking: &Booking) -> Result<Told, Refusal> {
+    fn outcome(&self, booking: &Booking) -> Result<Told, Rejection> {
         let attempt = booking.payment.as_ref().expect("it has ended");
         match (attempt.state, booking.state) {
             (State::Captured, BookingState::Confirmed) => Ok(booking.told(&self.terms)),
-            (State::Captured, _) => Err(Refusal::PaymentTooLate(booking.why_it_failed())),
-            (_, BookingState::Pending) => Err(Refusal::PaymentDeclined {
+            (State::Captured, _) => Err(Rejection::PaymentTooLate(booking.why_it_failed())),
+            (_, BookingState::Pending) => Err(Rejection::PaymentDeclined {
                 reason: attempt.reason.clone(),
                 expires: booking.expires_text(),
             }),
-            _ if booking.was_let_lapse() => Err(Refusal::HoldExpired(booking.expires_text())),
+            _ if booking.was_let_lapse() => Err(Rejection::HoldExpired(booking.expires_text())),
             _ => Err(booking.is_in_another_state()),
         }
     }
@@ -332,18 +332,19 @@ pub(super) fn were_told(history: &History, last: &Hall) -> Result<(), String> {
         };
         let is_told = match (&call.outcome, expected) {
             // Others may settle it later.
-            (Err(Refusal::PaymentUnavailable), _) => ended > call.began,
+            (Err(Rejection::PaymentUnavailable), _) => ended > call.began,
             (Ok(told), Some(Ok(expected))) => without_payment(told) == without_payment(expected),
-            (Err(refusal), Some(Err(expected))) => {
+            (Err(rejection), Some(Err(expected))) => {
                 // Times that were moved since may be told as they are.
                 let moved = history.moves.iter().any(|moved| {
                     moved.booking == tried.booking && (ended..call.ended).contains(&moved.at)
                 });
-                refusal == expected || moved && refusal.without_times() == expected.without_times()
+                rejection == expected
+                    || moved && rejection.without_times() == expected.without_times()
             }
             _ => false,
         };
-        if !is_told || ended > call.ended && call.outcome != Err(Refusal::PaymentUnavailable) {
+        if !is_told || ended > call.ended && call.outcome != Err(Rejection::PaymentUnavailable) {
             return Err(format!("{call:?}, where the model has {:?}", tried.end));
         }
     }

@@ -8,7 +8,7 @@ use proto::booking::v1::reserve_seats_request::Customer as Name;
 use super::ask::Reserve;
 use super::booking::Booking;
 use super::hall::{Hall, Instant};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::replay::Moment;
 use super::show::Terms;
 use crate::customers::{by, client_of, new};
@@ -65,10 +65,10 @@ impl Hall {
     }
 
     /// That a person would have more than the show lets one have.
-    pub(super) fn too_many(&self, name: &Name, more: i32, now: Instant) -> Option<Refusal> {
+    pub(super) fn too_many(&self, name: &Name, more: i32, now: Instant) -> Option<Rejection> {
         let limit = self.terms.places_max?;
         let taken: i32 = self.had_by(name, now).values().sum();
-        (taken + more > limit).then_some(Refusal::TooManyPlaces {
+        (taken + more > limit).then_some(Rejection::TooManyPlaces {
             limit,
             taken,
             left: (limit - taken).max(0),

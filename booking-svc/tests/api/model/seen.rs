@@ -24,8 +24,8 @@ impl Seen {
         for call in &history.calls {
             match &call.outcome {
                 Ok(_) => count("granted".to_owned()),
-                Err(refusal) => {
-                    let name = format!("{refusal:?}");
+                Err(rejection) => {
+                    let name = format!("{rejection:?}");
                     let end = name
                         .find(|c: char| !c.is_alphanumeric())
                         .unwrap_or(name.len());

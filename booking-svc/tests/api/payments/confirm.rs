@@ -8,7 +8,7 @@ use proto::booking::v1::{
     ExtendHoldRequest, PaymentState, ReserveSeatsRequest, SeatStatus, SwapSeatsRequest,
 };
 use proto::payment::v1::PaymentState as Told;
-use service_kit::wire;
+use service_kit::proto_convert;
 use test_harness::errors::{assert_error, assert_refused, fields, metadata, subjects};
 use test_harness::system::{confirm, reservation, reserve};
 use test_harness::{eventually, machine};
@@ -21,7 +21,7 @@ use crate::stage::text_of;
 const NOT_DONE: Code = Code::FailedPrecondition;
 
 fn hold_left(booking: &Booking) -> Duration {
-    let ends = wire::instant(booking.expire_time.as_ref().expect("set")).expect("a time");
+    let ends = proto_convert::instant(booking.expire_time.as_ref().expect("set")).expect("a time");
     let left = ends - time::OffsetDateTime::now_utc();
     Duration::try_from(left).unwrap_or_default()
 }
@@ -57,7 +57,7 @@ async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
         assert_eq!(granted(till.send(request.clone()).await), paid, "a copy");
         assert_eq!(till.stage.get(&held.booking_id).await, paid);
         let wanted = [BookingVerb::Reserve, BookingVerb::Pay, BookingVerb::Confirm];
-        assert_eq!(till.verbs(&held.booking_id).await, wanted);
+        assert_eq!(till.commands(&held.booking_id).await, wanted);
         settled.push((request, paid));
     }
     assert_eq!(till.books().await.len(), 3);
@@ -122,7 +122,7 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
     }
     let paid = granted(till.pay(&held.booking_id, "approve").await);
     assert_eq!(paid.state(), BookingState::Confirmed);
-    let log = till.verbs(&held.booking_id).await;
+    let log = till.commands(&held.booking_id).await;
     assert_eq!(
         log[1..]
             .chunks(2)

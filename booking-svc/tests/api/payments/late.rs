@@ -49,7 +49,7 @@ async fn the_same_seats_come_back_at_the_frozen_price_if_they_are_free() {
         assert_eq!(paid.refund_due, None);
         let now = till.stage.get(&held.booking_id).await;
         assert_eq!(now, paid);
-        let log = till.verbs(&held.booking_id).await;
+        let log = till.commands(&held.booking_id).await;
         assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Reinstate]);
         test_harness::invariants::assert_hold(&till.stage.system.database).await;
         test_harness::system::cancel(&mut till.client.clone(), &held.booking_id)
@@ -74,7 +74,7 @@ async fn money_for_seats_that_are_gone_is_given_back() {
     assert_eq!(now.state(), BookingState::Failed);
     assert_eq!(now.failure_reason(), FailureReason::Expired);
     assert_eq!(now.refund_due, now.total);
-    let log = till.verbs(&held.booking_id).await;
+    let log = till.commands(&held.booking_id).await;
     assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Repay]);
     assert_eq!(till.only().await, (Told::Captured, 0));
     till.assert_sound().await;
@@ -118,7 +118,7 @@ async fn money_for_a_show_that_was_cancelled_meanwhile_is_given_back() {
         });
     let status = assert_refused(outcome, Code::FailedPrecondition, "PAYMENT_TOO_LATE");
     assert_eq!(metadata(&status)["failure_reason"], "SHOW_CANCELLED");
-    let log = till.verbs(&held.booking_id).await;
+    let log = till.commands(&held.booking_id).await;
     assert_eq!(log[2..], [BookingVerb::Void, BookingVerb::Repay]);
     till.settled(&held.booking_id, PaymentState::Refunded).await;
     till.assert_sound().await;

@@ -89,7 +89,7 @@ impl Till {
     }
 
     /// What happened to a booking, by its log.
-    pub(crate) async fn verbs(&self, booking: &str) -> Vec<BookingVerb> {
+    pub(crate) async fn commands(&self, booking: &str) -> Vec<BookingVerb> {
         let request = ListBookingEventsRequest {
             of: Some(Of::BookingId(booking.to_owned())),
             ..Default::default()

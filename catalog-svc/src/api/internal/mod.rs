@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::watch_shows::Entries;
 use super::watcher::WatchLimits;
 use crate::domain::{Cursor, FeedPosition};
-use crate::store::{Newest, Store};
+use crate::store::{RevisionTracker, Store};
 
 /// The most FollowShows streams at once. The contract has it.
 const STREAMS_MAX: u16 = 256;
@@ -29,7 +29,7 @@ const STREAMS_MAX: u16 = 256;
 #[derive(Debug)]
 pub struct FeedApi {
     store: Arc<Store>,
-    newest: Newest,
+    newest: RevisionTracker,
     limits: WatchLimits,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
@@ -40,7 +40,7 @@ impl FeedApi {
     #[must_use]
     pub fn new(
         store: Arc<Store>,
-        newest: Newest,
+        newest: RevisionTracker,
         limits: WatchLimits,
         stop: CancellationToken,
     ) -> Self {

@@ -62,7 +62,7 @@ async fn asked_with(
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
-const NO_ANSWER: Unsettled = Unsettled::Unresolved(Doubt::NoAnswer);
+const NO_ANSWER: Unsettled = Unsettled::Unresolved(UnresolvedReason::NoAnswer);
 
 #[tokio::test(start_paused = true)]
 async fn it_asks_again_until_there_is_an_answer() {
@@ -99,13 +99,22 @@ async fn without_time_nothing_is_asked() {
 #[tokio::test(start_paused = true)]
 async fn what_stays_pending_is_told_so() {
     let (result, ..) = asked(MINUTE, |_| Does::Answers(Reading::Pending)).await;
-    assert_eq!(result, Err(Unsettled::Unresolved(Doubt::Pending)));
+    assert_eq!(
+        result,
+        Err(Unsettled::Unresolved(UnresolvedReason::Pending))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_is_unresolved_at_once() {
-    let (result, asks, _) = asked(MINUTE, |_| Does::Answers(Reading::Nonsense("odd"))).await;
-    assert_eq!(result, Err(Unsettled::Unresolved(Doubt::Nonsense("odd"))));
+    let (result, asks, _) =
+        asked(MINUTE, |_| Does::Answers(Reading::ProtocolViolation("odd"))).await;
+    assert_eq!(
+        result,
+        Err(Unsettled::Unresolved(UnresolvedReason::ProtocolViolation(
+            "odd"
+        )))
+    );
     assert_eq!(asks, 1);
 }
 

@@ -45,21 +45,30 @@ fn told(state: PaymentState) -> pb::Payment {
     }
 }
 
-fn with(state: PaymentState, spoil: impl Fn(&mut pb::Payment)) -> Reading<Fate> {
+fn with(state: PaymentState, spoil: impl Fn(&mut pb::Payment)) -> Reading<PaymentOutcome> {
     let mut payment = told(state);
     spoil(&mut payment);
     standing(&attempt(), Some(&payment))
 }
 
-const FATES: [(PaymentState, Reading<Fate>); 5] = [
+const FATES: [(PaymentState, Reading<PaymentOutcome>); 5] = [
     (PaymentState::Pending, Reading::Pending),
-    (PaymentState::Approved, Reading::Settled(Fate::Approved)),
+    (
+        PaymentState::Approved,
+        Reading::Settled(PaymentOutcome::Approved),
+    ),
     (
         PaymentState::Declined,
-        Reading::Settled(Fate::Declined(DeclineReason::OverLimit)),
+        Reading::Settled(PaymentOutcome::Declined(DeclineReason::OverLimit)),
     ),
-    (PaymentState::Captured, Reading::Settled(Fate::Captured)),
-    (PaymentState::Voided, Reading::Settled(Fate::Voided)),
+    (
+        PaymentState::Captured,
+        Reading::Settled(PaymentOutcome::Captured),
+    ),
+    (
+        PaymentState::Voided,
+        Reading::Settled(PaymentOutcome::Voided),
+    ),
 ];
 
 #[test]
@@ -70,14 +79,14 @@ fn what_fits_is_believed() {
         assert_eq!(upper_case, fate);
     }
     let partly_refunded = with(PaymentState::Captured, |p| p.refunded_amount = euros(100));
-    assert_eq!(partly_refunded, Reading::Settled(Fate::Captured));
+    assert_eq!(partly_refunded, Reading::Settled(PaymentOutcome::Captured));
     let never_asked_for = with(PaymentState::Voided, |payment| {
         payment.amount = None;
         payment.captured_amount = None;
         payment.voided_amount = None;
         payment.refunded_amount = None;
     });
-    assert_eq!(never_asked_for, Reading::Settled(Fate::Voided));
+    assert_eq!(never_asked_for, Reading::Settled(PaymentOutcome::Voided));
 }
 
 #[test]
@@ -118,12 +127,15 @@ fn what_does_not_fit_is_nonsense_in_every_state() {
         for (what, spoil) in spoilers {
             let read = with(state, spoil);
             assert!(
-                matches!(read, Reading::Nonsense(_)),
+                matches!(read, Reading::ProtocolViolation(_)),
                 "{state:?}, {what}: {read:?}"
             );
         }
     }
-    assert_eq!(standing(&attempt(), None), Reading::Nonsense("no payment"));
+    assert_eq!(
+        standing(&attempt(), None),
+        Reading::ProtocolViolation("no payment")
+    );
 }
 
 #[test]
@@ -135,14 +147,14 @@ fn what_contradicts_the_state_is_nonsense() {
                 |p: &mut pb::Payment| p.refunded_amount = euros(1),
             ] {
                 assert!(
-                    matches!(with(state, spoil), Reading::Nonsense(_)),
+                    matches!(with(state, spoil), Reading::ProtocolViolation(_)),
                     "{state:?}"
                 );
             }
         }
         if state != PaymentState::Voided {
             let read = with(state, |payment| payment.voided_amount = euros(100));
-            assert!(matches!(read, Reading::Nonsense(_)), "{state:?}");
+            assert!(matches!(read, Reading::ProtocolViolation(_)), "{state:?}");
         }
         let other_reason = match state {
             PaymentState::Declined => pb::DeclineReason::Unspecified,
@@ -151,13 +163,13 @@ fn what_contradicts_the_state_is_nonsense() {
         let read = with(state, |payment| {
             payment.decline_reason = other_reason.into()
         });
-        assert!(matches!(read, Reading::Nonsense(_)), "{state:?}");
+        assert!(matches!(read, Reading::ProtocolViolation(_)), "{state:?}");
     }
 }
 
 #[test]
 fn a_verb_that_left_its_work_undone_is_nonsense() {
-    let after = |read: fn(&Attempt, Option<&pb::Payment>) -> Reading<Fate>, state| {
+    let after = |read: fn(&Attempt, Option<&pb::Payment>) -> Reading<PaymentOutcome>, state| {
         read(&attempt(), Some(&told(state)))
     };
     for (state, fate) in FATES {
@@ -165,12 +177,12 @@ fn a_verb_that_left_its_work_undone_is_nonsense() {
         let void = after(voided, state);
         match state {
             PaymentState::Approved => {
-                assert!(matches!(capture, Reading::Nonsense(_)));
-                assert!(matches!(void, Reading::Nonsense(_)));
+                assert!(matches!(capture, Reading::ProtocolViolation(_)));
+                assert!(matches!(void, Reading::ProtocolViolation(_)));
             }
             PaymentState::Pending => {
                 assert_eq!(capture, Reading::Pending);
-                assert!(matches!(void, Reading::Nonsense(_)));
+                assert!(matches!(void, Reading::ProtocolViolation(_)));
             }
             _ => assert_eq!((capture, void), (fate, fate)),
         }
@@ -197,12 +209,12 @@ fn a_refund_is_believed_if_its_payment_has_it() {
         }
         refunded(&attempt(), RefundKey(REFUND_KEY), amount(40), &answer)
     };
-    assert_eq!(read(&|_, _| {}), Reading::Settled(RefundFate::Refunded));
+    assert_eq!(read(&|_, _| {}), Reading::Settled(RefundOutcome::Refunded));
     let declined = read(&|payment, refund| {
         payment.refunded_amount = euros(0);
         refund.state = RefundState::Declined.into();
     });
-    assert_eq!(declined, Reading::Settled(RefundFate::Declined));
+    assert_eq!(declined, Reading::Settled(RefundOutcome::Declined));
     let spoilers: [&RefundSpoiler; 7] = [
         &|_, refund| refund.refund_key = KEY.to_string(),
         &|_, refund| refund.amount = euros(41),
@@ -214,12 +226,15 @@ fn a_refund_is_believed_if_its_payment_has_it() {
     ];
     for (n, spoil) in spoilers.into_iter().enumerate() {
         let read = read(spoil);
-        assert!(matches!(read, Reading::Nonsense(_)), "{n}: {read:?}");
+        assert!(
+            matches!(read, Reading::ProtocolViolation(_)),
+            "{n}: {read:?}"
+        );
     }
     let nothing = pb::RefundResponse {
         refund: None,
         ..good.clone()
     };
     let read = refunded(&attempt(), RefundKey(REFUND_KEY), amount(40), &nothing);
-    assert_eq!(read, Reading::Nonsense("no refund"));
+    assert_eq!(read, Reading::ProtocolViolation("no refund"));
 }

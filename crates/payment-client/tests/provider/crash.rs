@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use payment_client::{Attempt, Doubt, Fate, Unsettled};
+use payment_client::{Attempt, PaymentOutcome, UnresolvedReason, Unsettled};
 use proto::payment::v1::PaymentState;
 use test_harness::eventually;
 use test_harness::process::Process;
@@ -37,14 +37,23 @@ async fn what_was_approved_before_a_kill_can_be_taken_after_it() {
     let mut provider = a_durable_provider().await;
     let (client, attempt) = (client_of(&provider.process), an_attempt());
     let approved = client.authorize(&attempt, &token("approve"), soon()).await;
-    assert_eq!(approved, Ok(Fate::Approved));
+    assert_eq!(approved, Ok(PaymentOutcome::Approved));
     provider.process.kill9().await;
     provider.process.start_again().await;
-    assert_eq!(client.standing(&attempt, soon()).await, Ok(Fate::Approved));
-    assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+    assert_eq!(
+        client.standing(&attempt, soon()).await,
+        Ok(PaymentOutcome::Approved)
+    );
+    assert_eq!(
+        client.capture(&attempt, soon()).await,
+        Ok(PaymentOutcome::Captured)
+    );
     provider.process.kill9().await;
     provider.process.start_again().await;
-    assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+    assert_eq!(
+        client.capture(&attempt, soon()).await,
+        Ok(PaymentOutcome::Captured)
+    );
     let only = only_payment_of(&provider.process).await;
     assert_eq!(only, (PaymentState::Captured, 12_50));
 }
@@ -53,11 +62,14 @@ async fn what_was_approved_before_a_kill_can_be_taken_after_it() {
 async fn a_void_that_came_first_outlives_a_kill() {
     let mut provider = a_durable_provider().await;
     let (client, attempt) = (client_of(&provider.process), an_attempt());
-    assert_eq!(client.void(&attempt, soon()).await, Ok(Fate::Voided));
+    assert_eq!(
+        client.void(&attempt, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     provider.process.kill9().await;
     provider.process.start_again().await;
     let late = client.authorize(&attempt, &token("approve"), soon()).await;
-    assert_eq!(late, Ok(Fate::Voided));
+    assert_eq!(late, Ok(PaymentOutcome::Voided));
 }
 
 #[tokio::test]
@@ -70,7 +82,10 @@ async fn a_provider_that_is_away_is_waited_for_until_the_deadline() {
     let unresolved = client
         .authorize(&attempt, &token("approve"), deadline)
         .await;
-    assert_eq!(unresolved, Err(Unsettled::Unresolved(Doubt::NoAnswer)));
+    assert_eq!(
+        unresolved,
+        Err(Unsettled::Unresolved(UnresolvedReason::NoAnswer))
+    );
     assert!(start.elapsed() >= Duration::from_secs(1));
 
     let asking = tokio::spawn({
@@ -78,21 +93,27 @@ async fn a_provider_that_is_away_is_waited_for_until_the_deadline() {
         async move { client.authorize(&attempt, &token("approve"), soon()).await }
     });
     provider.process.start_again().await;
-    assert_eq!(asking.await.expect("no panic"), Ok(Fate::Approved));
+    assert_eq!(
+        asking.await.expect("no panic"),
+        Ok(PaymentOutcome::Approved)
+    );
 }
 
 /// Pays, and takes the money or lets it go; what it was told in the end.
-async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, Fate)> {
+async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, PaymentOutcome)> {
     let mut told = Vec::new();
     for n in 0..PAYMENTS_PER_BUYER {
         let attempt = an_attempt();
         let steer = if n % 4 == 0 { "lost-answer" } else { "approve" };
         let approved = client.authorize(&attempt, &token(steer), soon()).await;
-        assert_eq!(approved, Ok(Fate::Approved));
+        assert_eq!(approved, Ok(PaymentOutcome::Approved));
         let (fate, settled) = if n % 3 == 0 {
-            (Fate::Voided, client.void(&attempt, soon()).await)
+            (PaymentOutcome::Voided, client.void(&attempt, soon()).await)
         } else {
-            (Fate::Captured, client.capture(&attempt, soon()).await)
+            (
+                PaymentOutcome::Captured,
+                client.capture(&attempt, soon()).await,
+            )
         };
         assert_eq!(settled, Ok(fate));
         told.push((attempt, fate));
@@ -127,7 +148,7 @@ async fn kills_among_many_payments_lose_none_and_take_none_twice() {
     for (attempt, fate) in told {
         let payment = books[attempt.key.to_string().as_str()];
         let (state, taken) = match fate {
-            Fate::Captured => (PaymentState::Captured, attempt.amount.minor_units()),
+            PaymentOutcome::Captured => (PaymentState::Captured, attempt.amount.minor_units()),
             _ => (PaymentState::Voided, 0),
         };
         assert_eq!(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use payment_client::{
-    Attempt, DeclineReason, Doubt, Fate, PaymentClient, RefundFate, RefundKey, Unsettled,
+    Attempt, DeclineReason, PaymentClient, PaymentOutcome, RefundKey, RefundOutcome,
+    UnresolvedReason, Unsettled,
 };
 use proto::payment::v1::PaymentState;
 use test_harness::process::Process;
@@ -22,26 +23,32 @@ async fn approved_money_is_taken_once_and_given_back_in_parts() {
     let provider = a_provider().await;
     let (client, attempt) = (client_of(&provider), an_attempt());
     let approved = client.authorize(&attempt, &token("approve"), soon()).await;
-    assert_eq!(approved, Ok(Fate::Approved));
+    assert_eq!(approved, Ok(PaymentOutcome::Approved));
     assert_eq!(
         only_payment_of(&provider).await,
         (PaymentState::Approved, 0)
     );
     for _ in 0..2 {
-        assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+        assert_eq!(
+            client.capture(&attempt, soon()).await,
+            Ok(PaymentOutcome::Captured)
+        );
         assert_eq!(
             only_payment_of(&provider).await,
             (PaymentState::Captured, 12_50)
         );
     }
     let again = client.authorize(&attempt, &token("approve"), soon()).await;
-    assert_eq!(again, Ok(Fate::Captured));
-    assert_eq!(client.void(&attempt, soon()).await, Ok(Fate::Captured));
+    assert_eq!(again, Ok(PaymentOutcome::Captured));
+    assert_eq!(
+        client.void(&attempt, soon()).await,
+        Ok(PaymentOutcome::Captured)
+    );
 
     let refund = RefundKey(Uuid::now_v7());
     for _ in 0..2 {
         let refunded = client.refund(&attempt, refund, euros(12_00), soon()).await;
-        assert_eq!(refunded, Ok(RefundFate::Refunded));
+        assert_eq!(refunded, Ok(RefundOutcome::Refunded));
     }
     let too_much = client
         .refund(&attempt, RefundKey(Uuid::now_v7()), euros(51), soon())
@@ -60,7 +67,7 @@ async fn approved_money_is_taken_once_and_given_back_in_parts() {
 async fn declined_holds_nothing() {
     let provider = a_provider().await;
     let (client, attempt) = (client_of(&provider), an_attempt());
-    let declined = Ok(Fate::Declined(DeclineReason::InsufficientFunds));
+    let declined = Ok(PaymentOutcome::Declined(DeclineReason::InsufficientFunds));
     let answer = client.authorize(&attempt, &token("decline"), soon()).await;
     assert_eq!(answer, declined);
     assert_eq!(client.capture(&attempt, soon()).await, declined);
@@ -79,8 +86,8 @@ async fn a_declined_capture_takes_nothing() {
     let approved = client
         .authorize(&attempt, &token("decline-capture"), soon())
         .await;
-    assert_eq!(approved, Ok(Fate::Approved));
-    let declined = Ok(Fate::Declined(DeclineReason::InsufficientFunds));
+    assert_eq!(approved, Ok(PaymentOutcome::Approved));
+    let declined = Ok(PaymentOutcome::Declined(DeclineReason::InsufficientFunds));
     assert_eq!(client.capture(&attempt, soon()).await, declined);
     assert_eq!(
         only_payment_of(&provider).await,
@@ -95,15 +102,15 @@ async fn answers_that_do_not_come_are_asked_for_again_and_nothing_is_done_twice(
         let provider = a_provider().await;
         let (client, attempt) = (client_of(&provider), an_attempt());
         let approved = client.authorize(&attempt, &token(steer), soon()).await;
-        assert_eq!(approved, Ok(Fate::Approved), "{steer}");
+        assert_eq!(approved, Ok(PaymentOutcome::Approved), "{steer}");
         assert_eq!(
             client.capture(&attempt, soon()).await,
-            Ok(Fate::Captured),
+            Ok(PaymentOutcome::Captured),
             "{steer}"
         );
         let refund = RefundKey(Uuid::now_v7());
         let refunded = client.refund(&attempt, refund, euros(50), soon()).await;
-        assert_eq!(refunded, Ok(RefundFate::Refunded), "{steer}");
+        assert_eq!(refunded, Ok(RefundOutcome::Refunded), "{steer}");
         assert_eq!(
             only_payment_of(&provider).await,
             (PaymentState::Captured, 12_00),
@@ -112,10 +119,10 @@ async fn answers_that_do_not_come_are_asked_for_again_and_nothing_is_done_twice(
 
         let unwanted = an_attempt();
         let approved = client.authorize(&unwanted, &token(steer), soon()).await;
-        assert_eq!(approved, Ok(Fate::Approved), "{steer}");
+        assert_eq!(approved, Ok(PaymentOutcome::Approved), "{steer}");
         assert_eq!(
             client.void(&unwanted, soon()).await,
-            Ok(Fate::Voided),
+            Ok(PaymentOutcome::Voided),
             "{steer}"
         );
     }
@@ -130,9 +137,18 @@ async fn without_time_to_ask_again_it_is_unresolved_and_settled_later() {
     let unresolved = client
         .authorize(&attempt, &token("timeout"), deadline)
         .await;
-    assert_eq!(unresolved, Err(Unsettled::Unresolved(Doubt::NoAnswer)));
-    assert_eq!(client.standing(&attempt, soon()).await, Ok(Fate::Approved));
-    assert_eq!(client.void(&attempt, soon()).await, Ok(Fate::Voided));
+    assert_eq!(
+        unresolved,
+        Err(Unsettled::Unresolved(UnresolvedReason::NoAnswer))
+    );
+    assert_eq!(
+        client.standing(&attempt, soon()).await,
+        Ok(PaymentOutcome::Approved)
+    );
+    assert_eq!(
+        client.void(&attempt, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     assert_eq!(only_payment_of(&provider).await, (PaymentState::Voided, 0));
 }
 
@@ -144,11 +160,11 @@ async fn slow_is_pending_until_it_is_decided() {
     let slow = client
         .authorize(&attempt, &token("slow:1500ms"), soon())
         .await;
-    assert_eq!(slow, Ok(Fate::Approved));
+    assert_eq!(slow, Ok(PaymentOutcome::Approved));
     assert!(start.elapsed() >= Duration::from_millis(1_500));
 
     let undecided = an_attempt();
-    let no_answer = Err(Unsettled::Unresolved(Doubt::NoAnswer));
+    let no_answer = Err(Unsettled::Unresolved(UnresolvedReason::NoAnswer));
     let mut pending = no_answer.clone();
     // What counts is the last answer, which a busy machine may hold up.
     for _ in 0..5 {
@@ -160,23 +176,34 @@ async fn slow_is_pending_until_it_is_decided() {
             break;
         }
     }
-    assert_eq!(pending, Err(Unsettled::Unresolved(Doubt::Pending)));
-    assert_eq!(client.void(&undecided, soon()).await, Ok(Fate::Voided));
+    assert_eq!(
+        pending,
+        Err(Unsettled::Unresolved(UnresolvedReason::Pending))
+    );
+    assert_eq!(
+        client.void(&undecided, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     let late = client
         .authorize(&undecided, &token("slow:1h"), soon())
         .await;
-    assert_eq!(late, Ok(Fate::Voided));
+    assert_eq!(late, Ok(PaymentOutcome::Voided));
 }
 
 #[tokio::test]
 async fn nonsense_is_never_taken_for_money() {
     let provider = a_provider().await;
     let (client, attempt) = (client_of(&provider), an_attempt());
-    let nonsense = Err(Unsettled::Unresolved(Doubt::Nonsense("another amount")));
+    let nonsense = Err(Unsettled::Unresolved(UnresolvedReason::ProtocolViolation(
+        "another amount",
+    )));
     let answer = client.authorize(&attempt, &token("nonsense"), soon()).await;
     assert_eq!(answer, nonsense);
     assert_eq!(client.standing(&attempt, soon()).await, nonsense);
-    assert_eq!(client.void(&attempt, soon()).await, Ok(Fate::Voided));
+    assert_eq!(
+        client.void(&attempt, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     assert_eq!(only_payment_of(&provider).await, (PaymentState::Voided, 0));
 }
 
@@ -184,8 +211,11 @@ async fn nonsense_is_never_taken_for_money() {
 async fn taken(client: &PaymentClient, steer: &str) -> Attempt {
     let attempt = an_attempt();
     let approved = client.authorize(&attempt, &token(steer), soon()).await;
-    assert_eq!(approved, Ok(Fate::Approved), "{steer}");
-    assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+    assert_eq!(approved, Ok(PaymentOutcome::Approved), "{steer}");
+    assert_eq!(
+        client.capture(&attempt, soon()).await,
+        Ok(PaymentOutcome::Captured)
+    );
     attempt
 }
 
@@ -197,7 +227,7 @@ async fn a_declined_refund_gives_nothing_back() {
     let refund = RefundKey(Uuid::now_v7());
     for _ in 0..2 {
         let declined = client.refund(&attempt, refund, euros(12_00), soon()).await;
-        assert_eq!(declined, Ok(RefundFate::Declined));
+        assert_eq!(declined, Ok(RefundOutcome::Declined));
     }
     assert_eq!(
         only_payment_of(&provider).await,
@@ -212,9 +242,9 @@ async fn nonsense_about_a_refund_is_not_believed_until_a_copy_is_told_right() {
     let attempt = taken(&client, "nonsense-refund").await;
     let refund = RefundKey(Uuid::now_v7());
     let ask = || client.refund(&attempt, refund, euros(12_00), soon());
-    let nonsense = Doubt::Nonsense("another amount refunded");
+    let nonsense = UnresolvedReason::ProtocolViolation("another amount refunded");
     assert_eq!(ask().await, Err(Unsettled::Unresolved(nonsense)));
-    assert_eq!(ask().await, Ok(RefundFate::Refunded));
+    assert_eq!(ask().await, Ok(RefundOutcome::Refunded));
     assert_eq!(
         only_payment_of(&provider).await,
         (PaymentState::Captured, 50)
@@ -246,11 +276,20 @@ async fn a_void_comes_before_a_late_authorize() {
     let provider = a_provider().await;
     let (client, attempt) = (client_of(&provider), an_attempt());
     let not_arrived = client.standing(&attempt, soon()).await;
-    assert_eq!(not_arrived, Err(Unsettled::Unresolved(Doubt::NotArrived)));
-    assert_eq!(client.void(&attempt, soon()).await, Ok(Fate::Voided));
+    assert_eq!(
+        not_arrived,
+        Err(Unsettled::Unresolved(UnresolvedReason::NotArrived))
+    );
+    assert_eq!(
+        client.void(&attempt, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     let late = client.authorize(&attempt, &token("approve"), soon()).await;
-    assert_eq!(late, Ok(Fate::Voided));
-    assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Voided));
+    assert_eq!(late, Ok(PaymentOutcome::Voided));
+    assert_eq!(
+        client.capture(&attempt, soon()).await,
+        Ok(PaymentOutcome::Voided)
+    );
     assert_eq!(only_payment_of(&provider).await, (PaymentState::Voided, 0));
 }
 
@@ -266,12 +305,18 @@ async fn many_copies_at_once_have_one_effect() {
             tokio::spawn(async move {
                 let approved = client.authorize(&attempt, &token("approve"), soon()).await;
                 assert!(
-                    matches!(approved, Ok(Fate::Approved | Fate::Captured)),
+                    matches!(
+                        approved,
+                        Ok(PaymentOutcome::Approved | PaymentOutcome::Captured)
+                    ),
                     "{approved:?}"
                 );
-                assert_eq!(client.capture(&attempt, soon()).await, Ok(Fate::Captured));
+                assert_eq!(
+                    client.capture(&attempt, soon()).await,
+                    Ok(PaymentOutcome::Captured)
+                );
                 let refunded = client.refund(&attempt, refund, euros(10_00), soon()).await;
-                assert_eq!(refunded, Ok(RefundFate::Refunded));
+                assert_eq!(refunded, Ok(RefundOutcome::Refunded));
             })
         })
         .collect();

@@ -6,8 +6,8 @@ use proto::money::v1::Money;
 use proto::payment::v1 as pb;
 use uuid::Uuid;
 
-use crate::books::Done;
 use crate::ledger::{Millis, Payment, State, Token};
+use crate::ledger_store::Done;
 
 pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
     let state = payment.state(now);

@@ -5,8 +5,8 @@ use service_kit::ApiError;
 use service_kit::api_error::RETRY_AFTER;
 use tonic::Code;
 
-use crate::books::BooksError;
 use crate::ledger::Refusal;
+use crate::ledger_store::BooksError;
 
 /// What a token has told us to say instead of the answer.
 pub(super) fn answer_lost() -> ApiError {

@@ -12,8 +12,8 @@ use service_kit::{ApiError, paging};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::books::{Books, Done, now};
 use crate::ledger::{Refusal, Token};
+use crate::ledger_store::{Done, LedgerStore, now};
 
 /// The query of every ListPayments: it has no arguments that a page token could be bound to.
 const ALL_PAYMENTS: i64 = 0;
@@ -21,7 +21,7 @@ const ALL_PAYMENTS: i64 = 0;
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    books: Books,
+    ledger_store: LedgerStore,
     /// Whoever waits for an answer that will not come waits no longer than this.
     stopping: CancellationToken,
 }
@@ -29,8 +29,11 @@ pub struct Provider {
 impl Provider {
     /// A provider that keeps these books, until it is told to stop.
     #[must_use]
-    pub fn new(books: Books, stopping: CancellationToken) -> Self {
-        Self { books, stopping }
+    pub fn new(ledger_store: LedgerStore, stopping: CancellationToken) -> Self {
+        Self {
+            ledger_store,
+            stopping,
+        }
     }
 
     async fn handle_authorize(
@@ -39,7 +42,7 @@ impl Provider {
     ) -> Result<pb::Payment, ApiError> {
         let (key, asked) = parse::authorize(&request)?;
         let authorize = self
-            .books
+            .ledger_store
             .change(key, move |ledger, now| ledger.authorize(key, asked, now));
         let done = authorize.await?;
         if let (true, Token::Slow(_)) = (done.is_first, asked.token) {
@@ -51,7 +54,7 @@ impl Provider {
     async fn handle_capture(&self, request: pb::CaptureRequest) -> Result<pb::Payment, ApiError> {
         let (key, amount) = parse::capture(&request)?;
         let capture = self
-            .books
+            .ledger_store
             .change(key, move |ledger, now| ledger.capture(key, amount, now));
         self.answer(capture.await?).await
     }
@@ -59,7 +62,7 @@ impl Provider {
     async fn handle_void(&self, request: pb::VoidRequest) -> Result<pb::Payment, ApiError> {
         let key = parse::payment_key(&request.payment_key)?;
         let void = self
-            .books
+            .ledger_store
             .change(key, move |ledger, now| ledger.void(key, now));
         self.answer(void.await?).await
     }
@@ -70,7 +73,7 @@ impl Provider {
     ) -> Result<pb::RefundResponse, ApiError> {
         let (key, refund_key, amount) = parse::refund(&request)?;
         let refund = self
-            .books
+            .ledger_store
             .change(key, move |ledger, _| ledger.refund(key, refund_key, amount));
         let done = refund.await?;
         let refund = convert::refund(refund_key, amount, &done);
@@ -85,7 +88,11 @@ impl Provider {
         request: &pb::GetPaymentRequest,
     ) -> Result<pb::Payment, ApiError> {
         let key = parse::payment_key(&request.payment_key)?;
-        let payment = self.books.get(key).await.ok_or(Refusal::NotFound(key))?;
+        let payment = self
+            .ledger_store
+            .get(key)
+            .await
+            .ok_or(Refusal::NotFound(key))?;
         Ok(convert::payment(&payment, now()))
     }
 
@@ -96,7 +103,7 @@ impl Provider {
         let count = usize::from(paging::page_size(request.page_size)?);
         let place = paging::cursor(ALL_PAYMENTS, &request.page_token, |text| text.parse().ok())?;
         let place = place.unwrap_or(0);
-        let (payments, is_more) = self.books.list(place, count).await;
+        let (payments, is_more) = self.ledger_store.list(place, count).await;
         let now = now();
         Ok(pb::ListPaymentsResponse {
             next_page_token: if is_more {
@@ -134,7 +141,11 @@ impl Provider {
             () = self.stopping.cancelled() => return Err(ApiError::shutting_down()),
         }
         let key = done.payment.key;
-        let payment = self.books.get(key).await.ok_or(Refusal::NotFound(key))?;
+        let payment = self
+            .ledger_store
+            .get(key)
+            .await
+            .ok_or(Refusal::NotFound(key))?;
         Ok(convert::payment(&payment, now().max(done.payment.due_at())))
     }
 }

@@ -23,7 +23,7 @@ pub type Millis = i64;
 /// A change of the ledger, as the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Deed {
+pub enum LedgerEvent {
     /// A payment was asked for.
     Authorize {
         /// Its key.
@@ -209,7 +209,12 @@ impl Ledger {
     /// # Errors
     ///
     /// Why it is refused.
-    pub fn authorize(&self, key: Uuid, asked: Asked, at: Millis) -> Result<Option<Deed>, Refusal> {
+    pub fn authorize(
+        &self,
+        key: Uuid,
+        asked: Asked,
+        at: Millis,
+    ) -> Result<Option<LedgerEvent>, Refusal> {
         match self.get(key) {
             Some(payment) => match payment.asked {
                 Some(before) if before != asked => Err(Refusal::PaymentKeyReused),
@@ -217,7 +222,7 @@ impl Ledger {
             },
             None => self.room().map(|()| {
                 let Asked { token, amount } = asked;
-                Some(Deed::Authorize {
+                Some(LedgerEvent::Authorize {
                     key,
                     token,
                     amount,
@@ -232,11 +237,16 @@ impl Ledger {
     /// # Errors
     ///
     /// Why it is refused.
-    pub fn capture(&self, key: Uuid, amount: Amount, now: Millis) -> Result<Option<Deed>, Refusal> {
+    pub fn capture(
+        &self,
+        key: Uuid,
+        amount: Amount,
+        now: Millis,
+    ) -> Result<Option<LedgerEvent>, Refusal> {
         let payment = self.get(key).ok_or(Refusal::NotFound(key))?;
         match payment.asked {
             Some(asked) if asked.amount != amount => Err(Refusal::OtherAmount(asked.amount)),
-            _ if payment.state(now) == State::Approved => Ok(Some(Deed::Capture { key })),
+            _ if payment.state(now) == State::Approved => Ok(Some(LedgerEvent::Capture { key })),
             _ => Ok(None),
         }
     }
@@ -247,10 +257,10 @@ impl Ledger {
     /// # Errors
     ///
     /// Why it is refused.
-    pub fn void(&self, key: Uuid, at: Millis) -> Result<Option<Deed>, Refusal> {
+    pub fn void(&self, key: Uuid, at: Millis) -> Result<Option<LedgerEvent>, Refusal> {
         match self.get(key).map(|payment| payment.state) {
-            None => self.room().map(|()| Some(Deed::Void { key, at })),
-            Some(Decided::Approved) => Ok(Some(Deed::Void { key, at })),
+            None => self.room().map(|()| Some(LedgerEvent::Void { key, at })),
+            Some(Decided::Approved) => Ok(Some(LedgerEvent::Void { key, at })),
             Some(Decided::Declined | Decided::Captured | Decided::Voided) => Ok(None),
         }
     }
@@ -265,7 +275,7 @@ impl Ledger {
         key: Uuid,
         refund_key: Uuid,
         amount: Amount,
-    ) -> Result<Option<Deed>, Refusal> {
+    ) -> Result<Option<LedgerEvent>, Refusal> {
         let payment = self.get(key).ok_or(Refusal::NotFound(key))?;
         let copy = payment.refunds.iter().find(|(key, _)| *key == refund_key);
         match (copy, payment.asked) {
@@ -280,7 +290,7 @@ impl Ledger {
         if amount.minor_units() > left {
             return Err(Refusal::NotRefundable { key, left });
         }
-        Ok(Some(Deed::Refund {
+        Ok(Some(LedgerEvent::Refund {
             key,
             refund_key,
             amount,
@@ -293,9 +303,9 @@ impl Ledger {
     /// # Errors
     ///
     /// If it does not follow.
-    pub fn apply(&mut self, deed: &Deed) -> Result<(), &'static str> {
+    pub fn apply(&mut self, deed: &LedgerEvent) -> Result<(), &'static str> {
         match *deed {
-            Deed::Authorize {
+            LedgerEvent::Authorize {
                 key,
                 token,
                 amount,
@@ -307,7 +317,7 @@ impl Ledger {
                 };
                 self.insert(key, Some(Asked { token, amount }), state, at)
             }
-            Deed::Capture { key } => {
+            LedgerEvent::Capture { key } => {
                 let payment = self.approved(key)?;
                 payment.state = match payment.asked.map(|asked| asked.token) {
                     Some(Token::DeclineCapture) => Decided::Declined,
@@ -315,14 +325,14 @@ impl Ledger {
                 };
                 Ok(())
             }
-            Deed::Void { key, at } if !self.places.contains_key(&key) => {
+            LedgerEvent::Void { key, at } if !self.places.contains_key(&key) => {
                 self.insert(key, None, Decided::Voided, at)
             }
-            Deed::Void { key, .. } => {
+            LedgerEvent::Void { key, .. } => {
                 self.approved(key)?.state = Decided::Voided;
                 Ok(())
             }
-            Deed::Refund {
+            LedgerEvent::Refund {
                 key,
                 refund_key,
                 amount,

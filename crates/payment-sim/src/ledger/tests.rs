@@ -20,7 +20,10 @@ fn asked(token: Token, minor_units: i64) -> Asked {
 }
 
 /// Does what was decided on; whether there was something to do.
-fn act(ledger: &mut Ledger, decided: Result<Option<Deed>, Refusal>) -> Result<bool, Refusal> {
+fn act(
+    ledger: &mut Ledger,
+    decided: Result<Option<LedgerEvent>, Refusal>,
+) -> Result<bool, Refusal> {
     let deed = decided?;
     if let Some(deed) = &deed {
         ledger.apply(deed).expect("it was decided on");
@@ -214,21 +217,21 @@ fn a_full_ledger_takes_nothing_new() {
 fn a_deed_that_does_not_follow_is_refused() {
     let mut ledger = Ledger::new(10);
     authorize(&mut ledger, 1, asked(Token::Decline, 100), 0).expect("a payment");
-    let authorize = Deed::Authorize {
+    let authorize = LedgerEvent::Authorize {
         key: key(1),
         token: Token::Approve,
         amount: euros(100),
         at: 0,
     };
-    let refund = Deed::Refund {
+    let refund = LedgerEvent::Refund {
         key: key(1),
         refund_key: key(50),
         amount: euros(1),
     };
     for deed in [
         authorize,
-        Deed::Capture { key: key(1) },
-        Deed::Capture { key: key(2) },
+        LedgerEvent::Capture { key: key(1) },
+        LedgerEvent::Capture { key: key(2) },
         refund,
     ] {
         assert!(ledger.apply(&deed).is_err(), "{deed:?}");
@@ -258,7 +261,7 @@ proptest! {
             let Ok(Some(deed)) = decided else { continue };
             ledger.apply(&deed).expect("it was decided on");
             let text = serde_json::to_string(&deed).expect("a text");
-            let read: Deed = serde_json::from_str(&text).expect("a deed");
+            let read: LedgerEvent = serde_json::from_str(&text).expect("a deed");
             again.apply(&read).expect("it was done before");
         }
         prop_assert_eq!(ledger.from_place(0), again.from_place(0));

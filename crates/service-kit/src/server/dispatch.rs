@@ -54,7 +54,7 @@ pub(super) struct Dispatch<S> {
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Services<S> {
-    pub(super) calls: Arc<Calls<Front<S>>>,
+    pub(super) calls: Arc<Calls<DirectRoute<S>>>,
     pub(super) beside: Beside,
 }
 
@@ -100,18 +100,18 @@ impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> f
 /// Leads the service's own calls straight to it. The router is a general one for web servers,
 /// which clones and boxes the service for every call; it is for the others.
 #[derive(Debug, Clone)]
-pub(super) struct Front<S> {
+pub(super) struct DirectRoute<S> {
     service: S,
     others: Routes,
 }
 
-impl<S> Front<S> {
+impl<S> DirectRoute<S> {
     pub(super) fn new(service: S, others: Routes) -> Self {
         Self { service, others }
     }
 }
 
-impl<S: GrpcService + NamedService> call::Inner for Front<S> {
+impl<S: GrpcService + NamedService> call::Inner for DirectRoute<S> {
     type Future = Either<S::Future, <Routes as Service<Request<Body>>>::Future>;
 
     fn call(&self, request: Request<Body>) -> Self::Future {

@@ -32,7 +32,7 @@ use self::beside::Beside;
 use self::budget::Budget;
 pub(crate) use self::budget::{Charge, Part};
 pub use self::dispatch::GrpcService;
-use self::dispatch::{Dispatch, Front, Services};
+use self::dispatch::{DirectRoute, Dispatch, Services};
 use self::life::{Life, Terms};
 use self::places::Places;
 pub use self::room::{Room, Rooms};
@@ -222,7 +222,7 @@ where
     let address = listener.local_addr()?;
     let services = Arc::new(Services {
         calls: Arc::new(Calls::new(
-            Front::new(served.service, served.routes.routes().prepare()),
+            DirectRoute::new(served.service, served.routes.routes().prepare()),
             args.calls_max,
             args.call_timeout,
             served.large,

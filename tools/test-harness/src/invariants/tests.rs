@@ -39,7 +39,7 @@ const BREAKS: [(&str, &str); 29] = [
         "bookings whose log has gaps, or does not lead to their state",
     ),
     (
-        "INSERT INTO booking.refusals SELECT show_id, request_id, 0, '{}', now() \
+        "INSERT INTO booking.rejections SELECT show_id, request_id, 0, '{}', now() \
          FROM booking.transitions WHERE verb = 'EXPIRE'",
         "request ids that were both granted and refused",
     ),
@@ -76,7 +76,7 @@ const BREAKS: [(&str, &str); 29] = [
         "bookings that were confirmed or cancelled at another time than the log says",
     ),
     (
-        "UPDATE booking.sales SET state = 'CANCELLED', wound_up_at = now()",
+        "UPDATE booking.sales SET state = 'CANCELLED', fully_cancelled_at = now()",
         "PENDING or CONFIRMED bookings of sales that are wound up",
     ),
     (

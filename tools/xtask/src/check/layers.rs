@@ -62,14 +62,14 @@ const CRATES: &[Crate] = &[
                 ],
             )],
             &[
-                module("verbs", &["tokio"]),
-                module("wind_up", &["service_kit", "tokio"]),
+                module("commands", &["tokio"]),
+                module("cancelled_shows", &["service_kit", "tokio"]),
             ],
             &[module("payments", &["service_kit", "tokio", "tonic"])],
             &[
                 module("sales", &["tokio"]),
-                module("links", &["tokio"]),
-                module("picker", &["tokio"]),
+                module("customer_resolver", &["tokio"]),
+                module("allocator", &["tokio"]),
             ],
             &[module(
                 "catalog",
@@ -127,7 +127,7 @@ const CRATES: &[Crate] = &[
                 "api",
                 &["proto", "prost_types", "service_kit", "tokio", "tonic"],
             )],
-            &[module("books", &["tokio"])],
+            &[module("ledger_store", &["tokio"])],
             &[module("journal", &[])],
             &[module("ledger", &[])],
         ],

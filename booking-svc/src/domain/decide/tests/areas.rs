@@ -17,8 +17,8 @@ fn taken(world: &World) -> (u32, u32) {
 
 fn full(world: &World, areas: &[(&str, u32)]) -> Outcome {
     let areas = areas.iter().map(|&(area, left)| (area.to_owned(), left));
-    let refusal = Refusal::AreasFull(world.sale.show_id, areas.collect());
-    Err(NotGranted::Refused(refusal))
+    let rejection = Rejection::AreasFull(world.sale.show_id, areas.collect());
+    Err(NotGranted::Rejected(rejection))
 }
 
 fn release(world: &World, id: BookingId, labels: &[&str], given: &[(&str, u32)]) -> Command {
@@ -74,8 +74,8 @@ fn a_show_limits_seats_and_places_together() {
         world.reserve_places(1, &[0, 1], &[("Floor", 2)]),
         world.reserve_places(2, &[0, 1], &[("Floor", 1)]),
     ]);
-    let refusal = NotGranted::Refused(Refusal::TooManyPlaces(3));
-    assert_eq!(outcomes[0], Err(refusal));
+    let rejection = NotGranted::Rejected(Rejection::TooManyPlaces(3));
+    assert_eq!(outcomes[0], Err(rejection));
     assert!(outcomes[1].is_ok(), "{outcomes:?}");
 }
 
@@ -184,7 +184,7 @@ fn where_more_ended_holds_may_be_behind_those_that_are_known_nothing_is_refused(
     };
     assert_eq!(first.len(), ENDED_HOLDS_MAX);
     assert!(
-        matches!(outcomes[1], Err(NotGranted::Refused(_))),
+        matches!(outcomes[1], Err(NotGranted::Rejected(_))),
         "more than it ever has"
     );
     let expiries = first
@@ -240,9 +240,9 @@ fn a_part_of_the_places_is_given_up_and_the_rest_is_kept() {
     world.give_places(sold, &[("Floor", 3), ("Pit", 1)]);
     let refused = |world: &World, areas: &[(&str, u32)]| {
         let areas = areas.iter().map(|&(area, has)| (area.to_owned(), has));
-        let refusal = Refusal::PlacesNotInBooking(sold, areas.collect());
+        let rejection = Rejection::PlacesNotInBooking(sold, areas.collect());
         assert_eq!(taken(world), (3, 1));
-        Err(NotGranted::Refused(refusal))
+        Err(NotGranted::Rejected(rejection))
     };
     let too_many = release(&world, sold, &["A-1"], &[("Floor", 4), ("Stage", 1)]);
     let outcomes = world.decide(&[world.order(1, too_many)]);

@@ -8,7 +8,7 @@ use model::BookingId;
 use super::world::{NOW, World};
 use crate::domain::booking::{Booking, BookingState, Verb};
 use crate::domain::decide::{NotGranted, Outcome};
-use crate::domain::order::{Command, Refusal, Taken};
+use crate::domain::order::{Command, Rejection, Taken};
 
 fn extend(booking_id: BookingId, secs: u64) -> Command {
     Command::Extend {
@@ -44,9 +44,9 @@ fn run(world: &mut World, request_id: u128, command: Command) -> Outcome {
     world.decide(&[world.order(request_id, command)]).remove(0)
 }
 
-fn refusal(outcome: Outcome) -> Refusal {
+fn rejection(outcome: Outcome) -> Rejection {
     match outcome {
-        Err(NotGranted::Refused(refusal)) => refusal,
+        Err(NotGranted::Rejected(rejection)) => rejection,
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -65,11 +65,11 @@ fn a_hold_ends_later_but_never_sooner_and_not_beyond_its_lifetime() {
     let sooner = run(&mut world, 2, extend(held, 10)).expect("it may");
     assert_eq!(sooner.expires_at, extended.expires_at);
     assert_eq!(sooner.version, 3);
-    let beyond = refusal(run(&mut world, 3, extend(held, 541)));
+    let beyond = rejection(run(&mut world, 3, extend(held, 541)));
     let left = Duration::from_secs(540);
     assert_eq!(
         beyond,
-        Refusal::LifetimeExceeded {
+        Rejection::LifetimeExceeded {
             booking_id: held,
             left
         }
@@ -80,11 +80,11 @@ fn a_hold_ends_later_but_never_sooner_and_not_beyond_its_lifetime() {
     );
 
     let lapsed = world.with_booking(&[1], 0, false);
-    let late = refusal(run(&mut world, 5, extend(lapsed, 300)));
-    assert_eq!(late, Refusal::HoldExpired(lapsed, NOW));
+    let late = rejection(run(&mut world, 5, extend(lapsed, 300)));
+    assert_eq!(late, Rejection::HoldExpired(lapsed, NOW));
     let sold = world.with_booking(&[2], 60, true);
-    let too_late = refusal(run(&mut world, 6, extend(sold, 300)));
-    assert!(matches!(too_late, Refusal::BookingState { .. }));
+    let too_late = rejection(run(&mut world, 6, extend(sold, 300)));
+    assert!(matches!(too_late, Rejection::BookingState { .. }));
 }
 
 #[test]
@@ -93,13 +93,16 @@ fn seats_are_swapped_all_or_none() {
     let held = world.with_booking(&[0, 1], 60, false);
     let other = world.with_booking(&[4], 60, true);
     let command = swap(&world, held, &["A-2", "A-1"], &[3, 4]);
-    let taken = refusal(run(&mut world, 1, command));
+    let taken = rejection(run(&mut world, 1, command));
     let booked = vec![("A-5".to_owned(), Taken::Booked)];
-    assert_eq!(taken, Refusal::SeatsUnavailable(world.sale.show_id, booked));
+    assert_eq!(
+        taken,
+        Rejection::SeatsUnavailable(world.sale.show_id, booked)
+    );
     let command = swap(&world, held, &["A-5", "A-1", "nowhere"], &[2, 3, 5]);
-    let not_its_own = refusal(run(&mut world, 2, command));
+    let not_its_own = rejection(run(&mut world, 2, command));
     let labels = vec!["A-5".to_owned(), "nowhere".to_owned()];
-    assert_eq!(not_its_own, Refusal::NotInBooking(held, labels));
+    assert_eq!(not_its_own, Rejection::NotInBooking(held, labels));
 
     let command = swap(&world, held, &["A-1"], &[5]);
     let swapped = run(&mut world, 3, command).expect("free");
@@ -117,8 +120,8 @@ fn a_paid_booking_is_swapped_for_less_or_as_much_but_not_for_more() {
     let mut world = World::new();
     let sold = world.with_booking(&[0], 60, true);
     let command = swap(&world, sold, &["A-1"], &[1]);
-    let dearer = refusal(run(&mut world, 1, command));
-    let by_1249 = Refusal::SwapCostsMore {
+    let dearer = rejection(run(&mut world, 1, command));
+    let by_1249 = Rejection::SwapCostsMore {
         booking_id: sold,
         by: 1_249,
         currency: world.sale.prices.currency(),
@@ -153,10 +156,10 @@ fn a_part_is_given_up_and_the_rest_is_kept() {
         assert_eq!((rest.total, rest.refund_due), (1, refund));
         assert_ne!(rest.state, BookingState::Cancelled);
         let command = release(&world, booking, &["A-1"]);
-        let again = refusal(run(&mut world, id + 1, command));
+        let again = rejection(run(&mut world, id + 1, command));
         assert_eq!(
             again,
-            Refusal::NotInBooking(booking, vec!["A-1".to_owned()])
+            Rejection::NotInBooking(booking, vec!["A-1".to_owned()])
         );
         // The last one is all of it.
         let command = release(&world, booking, &["A-2"]);
@@ -212,8 +215,8 @@ fn several_changes_in_one_batch_are_each_in_the_log() {
     ];
     let locked = world.locked(&orders);
     let decision = crate::domain::decide::decide(&orders, locked);
-    let verbs: Vec<_> = decision.writes.transitions.iter().map(|t| t.verb).collect();
-    assert_eq!(verbs, [Verb::Extend, Verb::Swap, Verb::Confirm]);
+    let commands: Vec<_> = decision.writes.transitions.iter().map(|t| t.verb).collect();
+    assert_eq!(commands, [Verb::Extend, Verb::Swap, Verb::Confirm]);
     assert_eq!(decision.writes.rewritten.len(), 1);
     assert!(decision.writes.updated.is_empty(), "it is written once");
     world.apply(decision.writes);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::world::{NOW, World};
 use crate::domain::choose::{Hall, Unmet};
 use crate::domain::decide::{NotGranted, Outcome};
-use crate::domain::order::{Command, Order, Refusal, Taken};
+use crate::domain::order::{Command, Order, Rejection, Taken};
 use crate::domain::{OrphanRule, Picks, Surroundings};
 
 const NONE: [u32; 0] = [];
@@ -51,8 +51,8 @@ fn picks_that_are_taken_are_no_refusal_but_seats_that_are_named_are() {
     ]);
     assert_eq!(outcomes[0], Err(NotGranted::PicksTaken(vec![1])));
     let taken = vec![("A-1".to_owned(), Taken::Held)];
-    let refusal = Refusal::SeatsUnavailable(world.sale.show_id, taken);
-    assert_eq!(outcomes[1], Err(NotGranted::Refused(refusal)));
+    let rejection = Rejection::SeatsUnavailable(world.sale.show_id, taken);
+    assert_eq!(outcomes[1], Err(NotGranted::Rejected(rejection)));
 }
 
 #[test]
@@ -70,30 +70,30 @@ fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
         };
     }
     let outcomes = world.decide(std::slice::from_ref(&order));
-    let refusal = Refusal::ChoiceUnavailable(world.sale.show_id, unmet);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(refusal))]);
+    let rejection = Rejection::ChoiceUnavailable(world.sale.show_id, unmet);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(rejection))]);
 
     if let Command::Reserve(wanted) = &mut order.command {
         Arc::make_mut(&mut wanted.sale).terms.start_at = NOW;
     }
-    // The first refusal sticks to its id.
+    // The first rejection is stored under its id.
     order.request_id = Uuid::from_u128(2);
     let outcomes = world.decide(&[order]);
-    let started = Refusal::ShowStarted(world.sale.show_id, NOW);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(started))]);
+    let started = Rejection::ShowStarted(world.sale.show_id, NOW);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(started))]);
 }
 
 #[test]
 fn strict_refuses_what_need_not_be_and_warn_marks_it() {
     let mut world = World::under(OrphanRule::Strict);
-    let needless = Refusal::SeatsStranded(world.sale.show_id, vec!["A-1".to_owned()]);
+    let needless = Rejection::SeatsStranded(world.sale.show_id, vec!["A-1".to_owned()]);
     let outcomes = world.decide(&[
         world.picking(1, &[1, 2], &[]),
         world.picking(2, &[4, 5], &[]),
         // Three of the four that are left: one remains whatever they take.
         world.picking(3, &[1, 2, 3], &[]),
     ]);
-    assert_eq!(outcomes[0], Err(NotGranted::Refused(needless)));
+    assert_eq!(outcomes[0], Err(NotGranted::Rejected(needless)));
     assert_eq!(stranded(&outcomes[1]), NONE);
     assert_eq!(stranded(&outcomes[2]), [0]);
 
@@ -125,8 +125,8 @@ fn two_neighbours_in_one_batch_see_each_other() {
         world.picking(2, &[3, 4], &[]),
     ]);
     let both = vec!["A-3".to_owned(), "A-6".to_owned()];
-    let needless = Refusal::SeatsStranded(world.sale.show_id, both);
-    assert_eq!(outcomes[1], Err(NotGranted::Refused(needless)));
+    let needless = Rejection::SeatsStranded(world.sale.show_id, both);
+    assert_eq!(outcomes[1], Err(NotGranted::Rejected(needless)));
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
     if let Command::Swap { around: place, .. } = &mut swap.command {
         *place = around;
     }
-    let needless = Refusal::SeatsStranded(world.sale.show_id, vec!["A-6".to_owned()]);
+    let needless = Rejection::SeatsStranded(world.sale.show_id, vec!["A-6".to_owned()]);
     let before = world.seats.clone();
     let outcomes = world.decide(&[swap]);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(needless))]);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(needless))]);
     assert_eq!(world.seats, before);
 }

@@ -7,14 +7,14 @@ use super::world::{World, places};
 use crate::domain::booking::{BookingState, FailureReason, Verb};
 use crate::domain::decide::NotGranted;
 use crate::domain::order::Command;
-use crate::domain::payment::Ending;
+use crate::domain::payment::AttemptEnd;
 use crate::domain::sale::SaleState;
 
 #[test]
 fn an_end_behind_the_hold_comes_again_once_that_is_written() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], -1);
-    for ending in [Ending::Taken, NO_FUNDS] {
+    for ending in [AttemptEnd::Taken, NO_FUNDS] {
         let command = Command::Settle(settle(held, ending, -5));
         let (outcome, payments) = run(&mut world, 1, command);
         assert_eq!(outcome, Err(NotGranted::Lapsed(vec![held])));
@@ -28,7 +28,7 @@ fn late_money_takes_all_the_seats_back_at_their_price() {
     let held = being_paid(&mut world, &[0, 1], 30);
     let before = world.bookings[&held].clone();
     expire(&mut world, held);
-    let settlement = settle(held, Ending::Taken, -5);
+    let settlement = settle(held, AttemptEnd::Taken, -5);
     let blind = run(&mut world, 1, Command::Settle(settlement.clone())).0;
     assert_eq!(blind, Err(NotGranted::SaleChanged), "it needs the seats");
     let command = with_seats(&world, settlement, &[0, 1]);
@@ -52,7 +52,7 @@ fn late_money_for_seats_that_are_gone_is_owed() {
     let held = being_paid(&mut world, &[0, 1], 30);
     expire(&mut world, held);
     world.with_booking(&[1], 60, false);
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0, 1]);
+    let command = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0, 1]);
     assert_eq!(last_verb(&world, held, command.clone()), Verb::Repay);
     let (outcome, payments) = run(&mut world, 1, command);
     let booking = outcome.expect("settled");
@@ -74,7 +74,7 @@ fn late_money_for_more_than_its_customer_may_have_by_now_is_owed() {
         let held = being_paid(&mut world, &[0, 1], 30);
         expire(&mut world, held);
         world.with_booking(&[2], 60, false);
-        let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0, 1]);
+        let command = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0, 1]);
         assert_eq!(last_verb(&world, held, command), verb, "{limit}");
     }
 }
@@ -85,7 +85,7 @@ fn late_money_waits_for_lapsed_holds_to_be_written() {
     let held = being_paid(&mut world, &[0], 30);
     expire(&mut world, held);
     let lapsed = world.with_booking(&[0], -1, false);
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0]);
+    let command = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0]);
     let (outcome, _) = run(&mut world, 1, command);
     assert_eq!(outcome, Err(NotGranted::Lapsed(vec![lapsed])));
 }
@@ -102,11 +102,11 @@ fn late_money_takes_the_places_back_with_the_seats_or_neither() {
             let other = world.with_booking(&[], 60, false);
             world.give_places(other, &[("Floor", 1)]);
         }
-        let mut settlement = with_seats(&world, settle(held, Ending::Taken, -5), &[0]);
+        let mut settlement = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0]);
         if let Command::Settle(settlement) = &mut settlement
-            && let Some(retake) = &mut settlement.retake
+            && let Some(reinstatement) = &mut settlement.reinstatement
         {
-            retake.places = places(&[("Floor", 2)]);
+            reinstatement.places = places(&[("Floor", 2)]);
         }
         let (outcome, _) = run(&mut world, 1, settlement);
         let state = outcome.expect("settled").state;
@@ -127,7 +127,7 @@ fn what_can_be_taken_back_is_told_by_the_newest_sale() {
     let held = being_paid(&mut world, &[0], 30);
     expire(&mut world, held);
     Arc::make_mut(&mut world.sale).revision -= 1;
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0]);
+    let command = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0]);
     let outcome = run(&mut world, 1, command).0;
     assert_eq!(outcome, Err(NotGranted::SaleChanged));
 }
@@ -138,7 +138,7 @@ fn late_money_for_a_show_that_was_cancelled_since_is_owed() {
     let held = being_paid(&mut world, &[0], 30);
     expire(&mut world, held);
     world.state = SaleState::Cancelled;
-    let command = with_seats(&world, settle(held, Ending::Taken, -5), &[0]);
+    let command = with_seats(&world, settle(held, AttemptEnd::Taken, -5), &[0]);
     assert_eq!(last_verb(&world, held, command), Verb::Repay);
 }
 

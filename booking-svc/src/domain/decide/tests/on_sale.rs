@@ -12,8 +12,8 @@ fn what_is_held_is_confirmed_whatever_the_sale_is_but_cancelled() {
         let held = world.with_booking(&[0], 60, false);
         world.state = state;
         let outcomes = world.decide(&[world.reserve(1, &[3]), world.order(2, confirm(held))]);
-        let refusal = Refusal::ShowNotOnSale(world.sale.show_id, state, None);
-        assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
+        let rejection = Rejection::ShowNotOnSale(world.sale.show_id, state, None);
+        assert_eq!(outcomes[0], Err(NotGranted::Rejected(rejection)));
         assert!(outcomes[1].is_ok(), "{:?}", outcomes[1]);
     }
 }
@@ -49,10 +49,10 @@ fn the_scheduled_times_count_to_the_microsecond() {
         let outcome = world.decide(&[world.reserve(1, &[0])]).remove(0);
         let found = match outcome {
             Ok(_) => Ok(()),
-            Err(NotGranted::Refused(Refusal::ShowNotOnSale(_, state, opens_at))) => {
+            Err(NotGranted::Rejected(Rejection::ShowNotOnSale(_, state, opens_at))) => {
                 Err((Some(state), opens_at))
             }
-            Err(NotGranted::Refused(Refusal::ShowStarted(..))) => Err((None, None)),
+            Err(NotGranted::Rejected(Rejection::ShowStarted(..))) => Err((None, None)),
             Err(other) => panic!("{other:?}"),
         };
         assert_eq!(found, wanted, "{state:?} {open:?} {close:?} {start:?}");
@@ -64,8 +64,8 @@ fn a_show_that_is_about_to_be_deleted_is_closed() {
     let mut world = World::new();
     Arc::make_mut(&mut world.sale).withdrawn.show = true;
     let outcomes = world.decide(&[world.reserve(1, &[0])]);
-    let closed = Refusal::ShowNotOnSale(world.sale.show_id, SaleState::Closed, None);
-    assert_eq!(outcomes, [Err(NotGranted::Refused(closed))]);
+    let closed = Rejection::ShowNotOnSale(world.sale.show_id, SaleState::Closed, None);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(closed))]);
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn seats_keep_their_ordinals_under_another_layout_and_some_are_not_for_sale() {
         ("A-6", Taken::Blocked),
     ];
     let taken = taken.map(|(label, how)| (label.to_owned(), how));
-    let refusal = Refusal::SeatsUnavailable(show_id, taken.to_vec());
-    assert_eq!(outcomes[0], Err(NotGranted::Refused(refusal)));
+    let rejection = Rejection::SeatsUnavailable(show_id, taken.to_vec());
+    assert_eq!(outcomes[0], Err(NotGranted::Rejected(rejection)));
     let sold = outcomes[1].as_ref().expect("both are free");
     let names = |booking: &Booking| -> Vec<String> {
         let names = booking
@@ -120,7 +120,7 @@ fn a_show_has_its_own_limit_of_seats_and_freezes_price_and_tier() {
     let outcomes = world.decide(&[world.reserve(1, &[0, 1, 2]), world.reserve(2, &[0, 1])]);
     assert_eq!(
         outcomes[0],
-        Err(NotGranted::Refused(Refusal::TooManySeats(2)))
+        Err(NotGranted::Rejected(Rejection::TooManySeats(2)))
     );
     let granted = outcomes[1].as_ref().expect("two are not too many");
     let priced: Vec<_> = granted.seats.iter().map(|s| (s.price, &*s.tier)).collect();

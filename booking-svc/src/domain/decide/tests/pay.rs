@@ -9,15 +9,16 @@ use uuid::Uuid;
 use super::world::{NOW, World, confirm};
 use crate::domain::booking::{BookingState, FailureReason, Transition, Verb};
 use crate::domain::decide::{NotGranted, Outcome, decide};
-use crate::domain::order::{Command, Refusal};
+use crate::domain::order::{Command, Rejection};
 use crate::domain::payment::{
-    DeclineReason, Ending, NewAttempt, Payment, PaymentState, PaymentWrites, Retake, Settlement,
+    AttemptEnd, DeclineReason, NewAttempt, Payment, PaymentState, PaymentWrites, Reinstatement,
+    Settlement,
 };
 use crate::domain::sale::SaleState;
 
 pub(super) const KEY: Uuid = Uuid::from_u128(0xb0b);
 const TIMEOUT: Duration = Duration::from_secs(20);
-pub(super) const NO_FUNDS: Ending = Ending::NotTaken(DeclineReason::InsufficientFunds);
+pub(super) const NO_FUNDS: AttemptEnd = AttemptEnd::NotTaken(DeclineReason::InsufficientFunds);
 
 pub(super) fn pay(booking_id: BookingId, key: Uuid) -> Command {
     Command::Pay {
@@ -32,13 +33,13 @@ pub(super) fn pay(booking_id: BookingId, key: Uuid) -> Command {
 }
 
 /// An end of an attempt that began `seconds_left` before its deadline is now.
-pub(super) fn settle(booking_id: BookingId, ending: Ending, deadline_in: i64) -> Settlement {
+pub(super) fn settle(booking_id: BookingId, ending: AttemptEnd, deadline_in: i64) -> Settlement {
     Settlement {
         booking_id,
         key: KEY,
         deadline_at: in_secs(deadline_in),
         ending,
-        retake: None,
+        reinstatement: None,
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn expire(world: &mut World, id: BookingId) {
 }
 
 pub(super) fn with_seats(world: &World, mut settlement: Settlement, ordinals: &[u32]) -> Command {
-    settlement.retake = Some(Retake {
+    settlement.reinstatement = Some(Reinstatement {
         sale: world.on_sale(),
         holder: world.bookings[&settlement.booking_id].holder(),
         ordinals: ordinals.to_vec(),
@@ -152,8 +153,8 @@ fn nothing_else_happens_to_a_booking_that_is_being_paid() {
     ];
     for (number, command) in (1..).zip(commands) {
         let (outcome, payments) = run(&mut world, number, command.clone());
-        let refusal = Refusal::PaymentPending(held, KEY);
-        assert_eq!(outcome, Err(NotGranted::Refused(refusal)), "{command:?}");
+        let rejection = Rejection::PaymentPending(held, KEY);
+        assert_eq!(outcome, Err(NotGranted::Rejected(rejection)), "{command:?}");
         assert!(payments.is_empty());
     }
 }
@@ -164,8 +165,8 @@ fn nobody_pays_for_a_show_that_was_cancelled() {
     let held = world.with_booking(&[0], 60, false);
     world.state = SaleState::Cancelled;
     let (outcome, payments) = run(&mut world, 1, pay(held, KEY));
-    let refusal = Refusal::ShowNotOnSale(held.show(), SaleState::Cancelled, None);
-    assert_eq!(outcome, Err(NotGranted::Refused(refusal)));
+    let rejection = Rejection::ShowNotOnSale(held.show(), SaleState::Cancelled, None);
+    assert_eq!(outcome, Err(NotGranted::Rejected(rejection)));
     assert!(payments.is_empty());
 }
 
@@ -180,8 +181,8 @@ fn what_costs_nothing_is_confirmed_without_a_payment_and_what_costs_something_is
         attempt: None,
     };
     let (outcome, _) = run(&mut world, 1, unpaid(dear));
-    let refusal = Refusal::PaymentRequired(Some(dear));
-    assert_eq!(outcome, Err(NotGranted::Refused(refusal)));
+    let rejection = Rejection::PaymentRequired(Some(dear));
+    assert_eq!(outcome, Err(NotGranted::Rejected(rejection)));
     for (number, command) in [(2, pay(free, KEY)), (3, unpaid(free))] {
         let mut world = world.clone();
         let (outcome, payments) = run(&mut world, number, command);
@@ -198,7 +199,7 @@ fn what_costs_nothing_is_confirmed_without_a_payment_and_what_costs_something_is
 fn money_in_time_confirms_and_is_settled_once() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], 30);
-    let taken = Command::Settle(settle(held, Ending::Taken, 10));
+    let taken = Command::Settle(settle(held, AttemptEnd::Taken, 10));
     let (outcome, payments) = run(&mut world, 1, taken.clone());
     let booking = outcome.expect("in time");
     assert_eq!(booking.state, BookingState::Confirmed);
@@ -245,11 +246,11 @@ fn tries_do_not_keep_a_hold_for_ever() {
         state: PaymentState::Declined,
     });
     let further = run(&mut world, 2, pay(held, KEY)).0;
-    let refusal = Refusal::LifetimeExceeded {
+    let rejection = Rejection::LifetimeExceeded {
         booking_id: held,
         left: Duration::ZERO,
     };
-    assert_eq!(further, Err(NotGranted::Refused(refusal)));
+    assert_eq!(further, Err(NotGranted::Rejected(rejection)));
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn money_for_a_cancelled_show_is_owed_whether_or_not_the_booking_was_ended() {
             let voided = run(&mut world, 1, Command::Void { booking_id: held }).0;
             assert_eq!(voided.expect("live").state, BookingState::Failed);
         }
-        let command = Command::Settle(settle(held, Ending::Taken, 5));
+        let command = Command::Settle(settle(held, AttemptEnd::Taken, 5));
         let (outcome, payments) = run(&mut world, 2, command);
         let booking = outcome.expect("settled");
         assert_eq!(booking.state, BookingState::Failed);

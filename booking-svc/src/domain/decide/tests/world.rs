@@ -153,15 +153,15 @@ impl World {
             owners: owners.collect(),
             areas: self.areas.clone(),
             ended: HashMap::from([(self.sale.show_id, self.ended_holds())]),
-            capped: self.capped(orders),
+            quota: self.quota(orders),
             replays: self.replays.clone(),
         }
     }
 
     /// What those whose places the orders add to have.
-    fn capped(&self, orders: &[Order]) -> HashMap<(ShowId, Holder), Vec<Booking>> {
-        let holders = orders.iter().filter_map(|order| order.command.is_capped());
-        let have = |holder: &Holder| {
+    fn quota(&self, orders: &[Order]) -> HashMap<(ShowId, QuotaHolder), Vec<Booking>> {
+        let holders = orders.iter().filter_map(|order| order.command.has_quota());
+        let have = |holder: &QuotaHolder| {
             let all = self.bookings.values();
             all.filter(|b| b.holder() == *holder && is_live(b))
                 .cloned()
@@ -199,10 +199,10 @@ impl World {
             assert_eq!(row.taken, area.from, "the prior count is stated");
             row.taken = area.to;
         }
-        for refused in writes.refusals {
+        for refused in writes.rejections {
             let replay = Replay {
                 fingerprint: refused.fingerprint,
-                result: Err(refused.refusal),
+                result: Err(refused.rejection),
             };
             let key = (refused.show_id, refused.request_id);
             assert!(

@@ -1,0 +1,169 @@
+//! Picking seats for who names none, out of a memory of what is free.
+//!
+//! The memory is only a hint: whatever is picked is locked and looked at again by the transaction
+//! that gives it. It is as new as its last read of the database, which comes again at most about
+//! once a second while somebody asks, and has what this process has given and freed since. What
+//! is picked is promised until its order is decided, so that parties that come at once get
+//! different seats.
+
+mod show;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use model::ShowId;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use self::show::{NotPicked, ShowAllocator};
+use crate::domain::Sale;
+use crate::domain::choose::{Hall, Unmet, Wish};
+use crate::store::{OrderError, Store, StoreError};
+
+pub use self::show::SoftClaim;
+
+/// How old a read of what is free may be; older ones are read again before somebody picks.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+/// How often a pick waits for others to be decided that have what it needs.
+const WAITS_MAX: u32 = 16;
+/// The most bytes of halls in memory, with what is free in them.
+const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const CACHED_ROOMS_EXPECTED: usize = 100;
+
+/// Picks seats.
+#[derive(Debug, Clone)]
+pub struct SeatAllocator {
+    store: Store,
+    rooms: Arc<Cache<ShowId, Arc<ShowAllocator>, ByBytes>>,
+    /// Whether there was ever a room: most services sell by label alone.
+    is_used: Arc<AtomicBool>,
+}
+
+/// What somebody who names no seats wants, beside the seats that they name.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The ordinals of the seats that are named.
+    pub named: Vec<u32>,
+    /// The others, as they are wished for.
+    pub wishes: Vec<Wish>,
+    /// When the call came: it is not refused by what was read before.
+    pub since: Instant,
+    /// When a pick of the same call was found taken last, if one was: what was read before is of
+    /// no use.
+    pub last_conflict_at: Option<Instant>,
+}
+
+/// Why nothing was picked.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// What is free cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sale that was looked up is not the newest, or others were always in the way.
+    #[error("nothing was picked: {0:?}")]
+    Undecided(OrderError),
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<ShowId, Arc<ShowAllocator>> for ByBytes {
+    fn weight(&self, _: &ShowId, room: &Arc<ShowAllocator>) -> u64 {
+        room.weight()
+    }
+}
+
+impl SeatAllocator {
+    /// An allocator that remembers nothing yet.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let rooms = Cache::with_weighter(CACHED_ROOMS_EXPECTED, CACHE_BYTES_MAX, ByBytes);
+        Self {
+            store,
+            rooms: Arc::new(rooms),
+            is_used: Arc::default(),
+        }
+    }
+
+    /// The hall of a sale.
+    ///
+    /// # Errors
+    ///
+    /// If another sale of the show was looked up since.
+    pub async fn hall(&self, sale: &Arc<Sale>) -> Result<Arc<Hall>, PickError> {
+        Ok(self.room(sale).await?.hall())
+    }
+
+    /// Seats for all wishes, or the wish that cannot be met, as of a read that began after the
+    /// call came.
+    ///
+    /// # Errors
+    ///
+    /// If that could not be found out.
+    pub async fn pick(
+        &self,
+        sale: &Arc<Sale>,
+        wanted: Wanted,
+    ) -> Result<Result<SoftClaim, Unmet>, PickError> {
+        let room = self.room(sale).await?;
+        let oldest = Instant::now().checked_sub(FRESH_FOR);
+        let mut as_of = wanted.last_conflict_at.max(oldest);
+        let wanted = Arc::new(wanted);
+        for _ in 0..WAITS_MAX {
+            room.read(&self.store, sale, as_of).await?;
+            match room.try_pick(&wanted).await {
+                Ok(pick) => return Ok(Ok(pick)),
+                Err(NotPicked::Promised(settled)) => settled.await,
+                Err(NotPicked::Unmet(unmet, read_at)) => {
+                    if read_at >= Some(wanted.since) {
+                        return Ok(Err(unmet));
+                    }
+                    as_of = Some(wanted.since);
+                }
+            }
+        }
+        Err(PickError::Undecided(OrderError::Contention))
+    }
+
+    /// Notes what has changed hands, by ordinal, if anybody picks in that show.
+    pub fn note(
+        &self,
+        show_id: ShowId,
+        taken: impl IntoIterator<Item = u32>,
+        freed: impl IntoIterator<Item = u32>,
+    ) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(room) = self.rooms.get(&show_id) {
+            room.note(taken, freed);
+        }
+    }
+
+    /// The room of a sale.
+    async fn room(&self, sale: &Arc<Sale>) -> Result<Arc<ShowAllocator>, PickError> {
+        let show_id = sale.show_id;
+        let mut room = self.rooms.get(&show_id);
+        if room
+            .take_if(|room| room.revision() < sale.revision)
+            .is_some()
+        {
+            self.rooms.remove(&show_id);
+        }
+        let room = match room {
+            Some(room) => room,
+            None => {
+                self.is_used.store(true, Ordering::Relaxed);
+                let make = async { Ok::<_, PickError>(Arc::new(ShowAllocator::of(sale).await)) };
+                Box::pin(self.rooms.get_or_insert_async(&show_id, make)).await?
+            }
+        };
+        if room.revision() == sale.revision {
+            Ok(room)
+        } else {
+            Err(PickError::Undecided(OrderError::SaleChanged))
+        }
+    }
+}

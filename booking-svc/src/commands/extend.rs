@@ -1,0 +1,45 @@
+//! Having a hold end later.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BookingCommands, BookingView, Change, CommandError, LOOKUPS_MAX, check_hold};
+use crate::domain::Command;
+use crate::store::OrderError;
+
+impl BookingCommands {
+    /// Has a hold go on for `hold` from now, unless it does for longer already. No longer than the
+    /// show's holds last, so that its length bounds every caller.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not.
+    pub async fn extend(
+        &self,
+        change: Change,
+        hold: Duration,
+        deadline: Instant,
+    ) -> Result<BookingView, CommandError> {
+        let command = Command::Extend {
+            booking_id: change.booking_id,
+            version: change.version,
+            hold,
+            lifetime_max: self.terms.lifetime_max,
+        };
+        let mut sale = self.sale_of(change.booking_id).await?;
+        for _ in 0..LOOKUPS_MAX {
+            let Err(too_long) = check_hold(&sale, Some(hold)) else {
+                return self.change(&change, command, deadline).await;
+            };
+            match self.sales.reload_if_changed(&sale).await? {
+                Some(reload_if_changed) => sale = reload_if_changed,
+                None => {
+                    let (id, fingerprint) = (change.request_id, change.fingerprint);
+                    return self.first_result(sale, id, fingerprint, too_long).await;
+                }
+            }
+        }
+        Err(CommandError::Undecided(OrderError::Contention))
+    }
+}

@@ -1,0 +1,29 @@
+//! Who is counted as one customer of a show that limits how many places one may have.
+
+use super::booking::{Booking, Customer};
+use super::customer::CustomerId;
+
+/// One customer, by whatever name it books.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum QuotaHolder {
+    /// A customer of `CustomerService`, by its id or its e-mail address.
+    Linked(CustomerId),
+    /// Whoever the caller has an id of its own for.
+    Own(Customer),
+}
+
+impl QuotaHolder {
+    /// The one that a booking is counted for.
+    #[must_use]
+    pub fn of(customer: &Customer, linked: Option<CustomerId>) -> Self {
+        linked.map_or_else(|| Self::Own(customer.clone()), Self::Linked)
+    }
+}
+
+impl Booking {
+    /// Who it is counted for.
+    #[must_use]
+    pub fn holder(&self) -> QuotaHolder {
+        QuotaHolder::of(&self.customer, self.linked_customer)
+    }
+}

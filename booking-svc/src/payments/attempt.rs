@@ -1,0 +1,201 @@
+//! Driving an attempt from its beginning to its end, for the call that wants it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use payment_client::{Attempt, PaymentOutcome, PaymentToken, Unsettled};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::{PayError, Payments, attempt_of, payment_key};
+use crate::domain::{
+    AttemptEnd, Booking, BookingState, DeclineReason, FailureReason, Order, PaymentRecord,
+    PaymentState, Rejection,
+};
+use crate::store::OrderError;
+
+/// How long an attempt that came to nothing is tried to be called off before that is left to
+/// the settling.
+const VOID_MAX: Duration = Duration::from_secs(2);
+
+impl Payments {
+    /// Has a booking paid and confirmed, under the ids of `order`. A copy of an earlier call
+    /// goes on where that stands, and comes to the same end.
+    ///
+    /// Once the provider is asked it goes on without its caller. If the caller is gone before
+    /// that, the attempt is called off at its deadline.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not, or that this is not known yet.
+    pub async fn pay(
+        &self,
+        order: Order,
+        token: PaymentToken,
+        deadline: Instant,
+    ) -> Result<Booking, PayError> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| PayError::Undecided(OrderError::Overloaded))?;
+        let (show_id, key) = (order.show_id, payment_key(order.show_id, order.request_id));
+        let decided = self.group_commit.decide(order, deadline).await?;
+        let booking = decided.map_err(PayError::Rejected)?;
+        let Some(record) = self.sales.store().payment(show_id, key).await? else {
+            // It costs nothing.
+            return Ok(booking);
+        };
+        let payments = self.clone();
+        let driving = async move {
+            let _room = room;
+            payments.drive(&record, &token).await
+        };
+        match tokio::spawn(driving.in_current_span()).await {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    async fn drive(
+        &self,
+        record: &PaymentRecord,
+        token: &PaymentToken,
+    ) -> Result<Booking, PayError> {
+        if record.state == PaymentState::Started {
+            let deadline = Instant::now() + record.time_left;
+            let ending = self.ask(&attempt_of(record)?, token, deadline).await;
+            let ending = ending.ok_or(unsettled(record))?;
+            match self.settle(record, ending).await {
+                // Not as if nothing had been changed: the money may have been taken.
+                Err(PayError::Undecided(OrderError::Contention)) => return Err(unsettled(record)),
+                settled => settled?,
+            }
+        }
+        self.told(record).await
+    }
+
+    /// What comes of an attempt, if that can be found out.
+    async fn ask(
+        &self,
+        attempt: &Attempt,
+        token: &PaymentToken,
+        deadline: Instant,
+    ) -> Option<AttemptEnd> {
+        let authorized = self.client.authorize(attempt, token, deadline).await;
+        let fate = match authorized {
+            Ok(PaymentOutcome::Approved) => self.client.capture(attempt, deadline).await,
+            other => other,
+        };
+        if let Err(Unsettled::Refused { code, message }) = &fate {
+            let key = attempt.key;
+            tracing::warn!(%key, ?code, message, "the payment provider refuses an attempt");
+        }
+        match fate.ok().and_then(ending) {
+            Some(ending) => Some(ending),
+            // Not done, in doubt or refused: what is called off is certain.
+            None => self.call_off(attempt, Instant::now() + VOID_MAX).await,
+        }
+    }
+
+    /// Makes sure that no money is taken, or finds out that it was; none if neither is known
+    /// at `deadline`.
+    pub(super) async fn call_off(
+        &self,
+        attempt: &Attempt,
+        deadline: Instant,
+    ) -> Option<AttemptEnd> {
+        let fate = self.client.void(attempt, deadline).await;
+        fate.ok().and_then(ending)
+    }
+
+    /// What an attempt's end has made of its booking then, for the call that began it and for
+    /// every copy.
+    async fn told(&self, record: &PaymentRecord) -> Result<Booking, PayError> {
+        let (booking_id, key) = (record.booking_id, record.key);
+        let store = self.sales.store();
+        let now = store.payment(booking_id.show(), key).await?;
+        let end = store.replay(booking_id.show(), key).await?;
+        let (Some(now), Some(end)) = (now, end) else {
+            return Err(unsettled(record));
+        };
+        let booking = end.result.map_err(PayError::Rejected)?;
+        Err(match (now.decline_reason, booking.state) {
+            (None, BookingState::Confirmed) => return Ok(booking),
+            (None, _) => PayError::TooLate {
+                booking_id,
+                key,
+                failure_reason: booking.failure_reason,
+            },
+            (Some(reason), BookingState::Pending) => PayError::Declined {
+                booking_id,
+                key,
+                reason,
+                expires_at: booking.expires_at,
+            },
+            (Some(_), _) if booking.failure_reason == Some(FailureReason::Expired) => {
+                PayError::Rejected(Rejection::HoldExpired(booking_id, booking.expires_at))
+            }
+            (Some(_), state) => PayError::Rejected(Rejection::BookingState {
+                booking_id,
+                state,
+                failure_reason: booking.failure_reason,
+                since: booking.since(),
+            }),
+        })
+    }
+}
+
+fn unsettled(record: &PaymentRecord) -> PayError {
+    PayError::Unsettled {
+        booking_id: record.booking_id,
+        key: record.key,
+    }
+}
+
+/// What a fate comes to for good; none if the money is merely held.
+fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
+    Some(match fate {
+        PaymentOutcome::Approved => return None,
+        PaymentOutcome::Captured => AttemptEnd::Taken,
+        PaymentOutcome::Voided => AttemptEnd::NotTaken(DeclineReason::NotCompleted),
+        PaymentOutcome::Declined(reason) => AttemptEnd::NotTaken(why(reason)),
+    })
+}
+
+fn why(reason: payment_client::DeclineReason) -> DeclineReason {
+    use payment_client::DeclineReason as Told;
+    match reason {
+        Told::Other => DeclineReason::Other,
+        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Told::Expired => DeclineReason::Expired,
+        Told::Incorrect => DeclineReason::Incorrect,
+        Told::OverLimit => DeclineReason::OverLimit,
+        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use payment_client::DeclineReason as Told;
+
+    use super::*;
+
+    #[test]
+    fn a_decline_keeps_its_reason() {
+        for told in [
+            Told::Other,
+            Told::InsufficientFunds,
+            Told::Expired,
+            Told::Incorrect,
+            Told::OverLimit,
+            Told::AuthenticationRequired,
+            Told::SuspectedFraud,
+            Told::CurrencyNotSupported,
+        ] {
+            let Some(AttemptEnd::NotTaken(reason)) = ending(PaymentOutcome::Declined(told)) else {
+                panic!("{told:?} is an end without money");
+            };
+            assert_eq!(format!("{reason:?}"), format!("{told:?}"));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Settling what nobody has brought to its end: attempts whose deadline has passed, and refunds.
+//!
+//! Nothing but the rows says what is left. Any number of replicas do this at once: each takes up
+//! rows that the others then leave alone for a while, longer each time, so that a provider that
+//! is away is asked again for as long as it takes, but less and less often.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use model::Amount;
+use payment_client::{RefundKey, RefundOutcome};
+use service_kit::{Shutdown, background};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{PayError, Payments, attempt_of};
+use crate::domain::{DueRefund, PaymentRecord, RefundState};
+use crate::store::StoreError;
+
+/// How often it looks for what is left.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest that a question is asked again before its row is put back; shorter than the
+/// shortest time that a row is taken up for.
+const QUESTION_MAX: Duration = Duration::from_millis(1_500);
+/// How many rows are worked on at once.
+const AT_ONCE: usize = 32;
+
+/// A row that was taken up.
+#[derive(Debug)]
+enum Due {
+    Payment(PaymentRecord),
+    Refund(DueRefund),
+}
+
+/// Settles what is left until the shutdown, from the start on.
+pub async fn reconcile(payments: Payments, shutdown: Shutdown) {
+    let stop = &shutdown.soft;
+    // Further rows are taken up only as those before are done with, and one that takes long holds
+    // up no other.
+    let (sender, due) = mpsc::channel(1);
+    let taking_up = background::run("payments", stop, || payments.take_up(&sender));
+    let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
+    let settling = due.for_each_concurrent(AT_ONCE, |due| payments.settle_due(due));
+    tokio::select! {
+        () = taking_up => {}
+        () = settling => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+impl Payments {
+    /// Takes up a page of what is due, and hands it over; how long to rest then.
+    async fn take_up(&self, sender: &mpsc::Sender<Due>) -> Result<Duration, StoreError> {
+        let store = self.sales.store();
+        let payments = store.due_payments().await?.into_iter().map(Due::Payment);
+        let refunds = store.due_refunds().await?.into_iter().map(Due::Refund);
+        let mut rest = LOOK_INTERVAL;
+        for due in payments.chain(refunds) {
+            rest = Duration::ZERO;
+            // The receiver lives as long as this does.
+            let _ = sender.send(due).await;
+        }
+        Ok(rest)
+    }
+
+    async fn settle_due(&self, due: Due) {
+        match due {
+            Due::Payment(record) => self.reconcile_attempt(&record).await,
+            Due::Refund(refund) => self.give_back(&refund).await,
+        }
+    }
+
+    /// Calls an attempt off whose deadline has passed; if its money was taken, its booking gets
+    /// it. What cannot be found out now is due again.
+    async fn reconcile_attempt(&self, record: &PaymentRecord) {
+        let (key, booking_id) = (record.key, record.booking_id);
+        let settled = async {
+            let attempt = attempt_of(record)?;
+            let deadline = Instant::now() + QUESTION_MAX;
+            let Some(ending) = self.call_off(&attempt, deadline).await else {
+                return Ok(());
+            };
+            self.settle(record, ending).await?;
+            tracing::info!(%key, %booking_id, ?ending, "a payment was settled after its deadline");
+            Ok(())
+        };
+        match settled.await {
+            Ok(()) => {}
+            Err(error @ (PayError::NoAmount(_) | PayError::Rejected(_))) => {
+                tracing::error!(%key, %error, "a payment cannot be settled");
+            }
+            Err(error) => tracing::warn!(%key, %error, "a payment is not settled yet"),
+        }
+    }
+
+    /// Has a refund made. What cannot be found out now is due again, under the same key.
+    async fn give_back(&self, refund: &DueRefund) {
+        let (key, booking_id) = (refund.key, refund.payment.booking_id);
+        let amount = Amount::new(refund.amount, refund.payment.currency);
+        let (Ok(attempt), Ok(amount)) = (attempt_of(&refund.payment), amount) else {
+            tracing::error!(%key, "a refund is of no amount that can be paid");
+            return;
+        };
+        let deadline = Instant::now() + QUESTION_MAX;
+        let asking = self
+            .client
+            .refund(&attempt, RefundKey(key), amount, deadline);
+        let state = match asking.await {
+            Ok(RefundOutcome::Refunded) => RefundState::Refunded,
+            Ok(RefundOutcome::Declined) => {
+                // No fault of ours.
+                tracing::warn!(%key, %booking_id, "a refund was declined: somebody has to see to it");
+                RefundState::Declined
+            }
+            Err(error) => {
+                tracing::debug!(%key, %error, "a refund is not made yet");
+                return;
+            }
+        };
+        if let Err(error) = self.sales.store().settle_refund(refund, state).await {
+            tracing::warn!(%key, %error, "what became of a refund is not noted yet");
+        }
+    }
+}

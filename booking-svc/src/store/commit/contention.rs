@@ -1,0 +1,356 @@
+//! Orders that wait for a lock that somebody outside of this process's batches has, and may keep
+//! for long: a console, a report, another service. A batch that runs into such a lock is handed
+//! over to here, and one worker with a connection of its own goes on with it: it takes only locks that
+//! are free, so it waits for nothing. What can be had is decided at once; the other
+//! orders stay here, and are tried again and again.
+//!
+//! Which locks were not free is known here as long as an order waits. Other orders that need them
+//! come here straight away, so that the commit workers do not run into the same lock again.
+//!
+//! Invariants: an order stays here for [`WAIT_MAX`] at most, and is answered before its caller's
+//! deadline; an order that needs no such lock is never held up by one that does; while nobody
+//! waits here nothing is known, and looking costs one load of a flag.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::iter;
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::BookingId;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::batch::{BATCH_ORDERS_MAX, BATCH_SEATS_MAX, Batch, PendingOrder};
+use super::lock_keys::LockKey;
+use super::tx::Blocked;
+use crate::domain::{Command, Order};
+
+/// The most orders that wait; a further one is answered at once.
+const WAITING_MAX: usize = 10_000;
+/// The longest that an order waits.
+pub(in crate::store) const WAIT_MAX: Duration = Duration::from_secs(5);
+/// The longest that an order to void a booking does: the next page of its show waits for it, and it
+/// is given again.
+const VOID_WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long before its caller's deadline an order is answered, so that the answer arrives in time; or
+/// a quarter of what is left then, if that is less.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+/// The pause before what was in vain is tried again, longer each time.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// The most orders that are tried at a time of those that wait for the same lock.
+const PROBES_MAX: usize = 32;
+/// The most locks that are known to be taken; then all are forgotten, and found out anew.
+const TAKEN_MAX: usize = 65_536;
+/// The longest that a commit worker waits for a lock while orders wait here: where one row is
+/// locked others may be, and each costs a batch that wait once.
+const LOCK_WAIT_MAX: Duration = Duration::from_millis(10);
+
+/// Where those orders wait.
+#[derive(Debug)]
+pub(super) struct ContentionQueue {
+    state: Mutex<State>,
+    /// Whether an order waits here, or is in the worker's hands.
+    active: AtomicBool,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<PendingOrder>,
+    /// Locks that were not free when they were tried last.
+    taken: HashSet<LockKey>,
+    /// When they are tried again, and how long the pause before that is.
+    next_at: Instant,
+    pause: Duration,
+    /// Whether something came from a commit worker that has not been tried here.
+    is_fresh: bool,
+    open: bool,
+}
+
+/// The worker's word that it serves the queue, which is closed without it: nobody else would answer
+/// those who wait.
+pub(super) struct Serving<'a>(&'a ContentionQueue);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Default for ContentionQueue {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                taken: HashSet::new(),
+                next_at: Instant::now(),
+                pause: Duration::ZERO,
+                is_fresh: false,
+                open: true,
+            }),
+            active: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+}
+
+impl ContentionQueue {
+    /// Somebody serves the queue as long as the value lives.
+    pub(super) fn serve(&self) -> Serving<'_> {
+        Serving(self)
+    }
+
+    /// How long a commit worker waits for a lock, which is `max` while nobody waits here.
+    pub(super) fn lock_wait(&self, max: Duration) -> Duration {
+        if self.is_active() {
+            max.min(LOCK_WAIT_MAX)
+        } else {
+            max
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Takes an order that needs a lock that is known not to be free; gives back any other.
+    pub(super) fn divert(&self, waiting: PendingOrder) -> Option<PendingOrder> {
+        if !self.is_active() {
+            return Some(waiting);
+        }
+        let mut state = self.state();
+        let keys = LockKey::of(&waiting.order);
+        match keys.into_iter().find(|key| state.taken.contains(key)) {
+            Some(key) => self.add(&mut state, waiting, (Some(key), BATCH_ORDERS_MAX)),
+            None => return Some(waiting),
+        }
+        None
+    }
+
+    /// Takes an order that comes again because holds had to be ended first, if one of them cannot be
+    /// for now; gives back any other.
+    pub(super) fn divert_behind(
+        &self,
+        waiting: PendingOrder,
+        holds: &[BookingId],
+    ) -> Option<PendingOrder> {
+        if !self.is_active() {
+            return Some(waiting);
+        }
+        let mut state = self.state();
+        let mut keys = holds
+            .iter()
+            .flat_map(|id| [LockKey::Booking(*id), LockKey::Parts(*id)]);
+        match keys.find(|key| state.taken.contains(key)) {
+            Some(key) => self.add(&mut state, waiting, (Some(key), BATCH_ORDERS_MAX)),
+            None => return Some(waiting),
+        }
+        None
+    }
+
+    /// Takes a batch that ran into a lock. If it did while it was written, although it had tried
+    /// its locks before, nobody knows which order is to blame: it is tried in halves.
+    pub(super) fn take_over(&self, batch: Batch, writing: bool) {
+        let was_at_once = batch.is_at_once();
+        let batch_max = if writing && was_at_once {
+            (batch.orders.len() / 2).max(1)
+        } else {
+            BATCH_ORDERS_MAX
+        };
+        let mut state = self.state();
+        for waiting in batch.into_waiting() {
+            self.add(&mut state, waiting, (None, batch_max));
+        }
+        if !was_at_once {
+            // Most of its orders can be had.
+            state.is_fresh = true;
+            state.next_at = Instant::now();
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes back orders that come again.
+    pub(super) fn requeue(&self, again: impl IntoIterator<Item = PendingOrder>) {
+        let mut state = self.state();
+        for waiting in again {
+            self.add(&mut state, waiting, (None, BATCH_ORDERS_MAX));
+        }
+    }
+
+    /// Keeps of a batch what could not have its locks, and notes which locks are free and which
+    /// are not.
+    pub(super) fn keep_blocked(&self, batch: &mut Batch, blocked: Vec<Blocked>) {
+        let mut state = self.state();
+        let mut lacking: HashMap<usize, &Blocked> = HashMap::new();
+        for order in &blocked {
+            lacking.insert(order.place, order);
+        }
+        for (place, order) in batch.orders.iter().enumerate() {
+            state.note(order, lacking.get(&place).map_or(&[], |order| &order.keys));
+        }
+        let places: HashSet<usize> = blocked.iter().map(|order| order.place).collect();
+        let keys = blocked.into_iter().map(|order| order.keys);
+        for (waiting, keys) in iter::zip(batch.take_out(&places), keys) {
+            let key = keys.into_iter().next();
+            self.add(&mut state, waiting, (key, BATCH_ORDERS_MAX));
+        }
+    }
+
+    /// Notes that the worker is done with a batch, and whether any of its orders was decided: if not,
+    /// there is a pause before the next.
+    pub(super) fn tried(&self, progress: bool) {
+        let mut state = self.state();
+        state.pause = if progress || state.is_fresh {
+            Duration::ZERO
+        } else {
+            (state.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX)
+        };
+        state.next_at = Instant::now() + state.pause;
+        self.rest_if_empty(&mut state);
+    }
+
+    /// What is to be tried next, once it is time; none when the queue is closed.
+    pub(super) async fn next(&self) -> Option<Batch> {
+        loop {
+            let changed = self.changed.notified();
+            let due = {
+                let mut state = self.state();
+                if !state.open {
+                    return None;
+                }
+                if state.next_at <= Instant::now() {
+                    let batch = state.batch();
+                    if !batch.is_empty() {
+                        return Some(batch);
+                    }
+                    // Nobody was left who wants it.
+                    self.rest_if_empty(&mut state);
+                }
+                (!state.waiting.is_empty()).then_some(state.next_at)
+            };
+            match due {
+                // Either way it looks again.
+                Some(due) => drop(timeout_at(due, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Takes no more orders, and answers those that wait: a closed queue is empty.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.open = false;
+        take(&mut state.waiting)
+            .into_iter()
+            .for_each(PendingOrder::fail_all);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn add(
+        &self,
+        state: &mut State,
+        mut waiting: PendingOrder,
+        (waits_for, batch_max): (Option<LockKey>, usize),
+    ) {
+        if !state.open || state.waiting.len() >= WAITING_MAX {
+            return waiting.fail_all();
+        }
+        let wait_max = match waiting.order.command {
+            Command::Void { .. } => VOID_WAIT_MAX,
+            _ => WAIT_MAX,
+        };
+        let give_up_at = give_up_at(waiting.responder.deadline, wait_max);
+        let contended = waiting.contend(give_up_at);
+        contended.waits_for = waits_for;
+        contended.batch_max = contended.batch_max.min(batch_max);
+        state.waiting.push_back(waiting);
+        let was_active = self.active.swap(true, Ordering::Relaxed);
+        if !was_active {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Forgets what is known, if nobody waits any more.
+    fn rest_if_empty(&self, state: &mut State) {
+        if state.waiting.is_empty() {
+            state.taken.clear();
+            self.active.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a caller that begins to wait for a lock is answered at the latest: in `wait_max`, or a little
+/// before its own deadline.
+pub(in crate::store) fn give_up_at(deadline: Instant, wait_max: Duration) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    now + wait_max.min(left - ANSWER_MARGIN.min(left / 4))
+}
+
+impl State {
+    /// Notes which of an order's locks are free: all but those that it lacks.
+    fn note(&mut self, order: &Order, lacking: &[LockKey]) {
+        if self.taken.len() + lacking.len() > TAKEN_MAX {
+            self.taken.clear();
+        }
+        if !self.taken.is_empty() {
+            for key in LockKey::of(order) {
+                self.taken.remove(&key);
+            }
+        }
+        self.taken.extend(lacking.iter().cloned());
+    }
+
+    /// What to try, those first that have not been tried for longest: all that wait for no lock that
+    /// is known to be taken, and of those that do a few for each.
+    fn batch(&mut self) -> Batch {
+        let now = Instant::now();
+        self.is_fresh = false;
+        let mut batch = Batch::nowait();
+        let (mut seats, mut orders_max) = (0, BATCH_ORDERS_MAX);
+        let mut probes: HashMap<LockKey, usize> = HashMap::new();
+        for waiting in take(&mut self.waiting) {
+            let Some(contended) = waiting.contended() else {
+                continue;
+            };
+            if contended.give_up_at <= now {
+                waiting.fail_all();
+                continue;
+            }
+            let together_max = orders_max.min(contended.batch_max);
+            let mut fits = batch.orders.len() < together_max && seats < BATCH_SEATS_MAX;
+            if let Some(key) = contended
+                .waits_for
+                .as_ref()
+                .filter(|key| fits && self.taken.contains(key))
+            {
+                let probes = probes.entry(key.clone()).or_default();
+                *probes += 1;
+                fits = *probes <= PROBES_MAX;
+            }
+            let Some(waiting) = waiting.if_wanted() else {
+                continue;
+            };
+            if fits {
+                seats += waiting.order.command.size();
+                orders_max = together_max;
+                batch.push(waiting);
+            } else {
+                self.waiting.push_back(waiting);
+            }
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! What waits for a commit worker, first come, first served.
+//!
+//! Invariants: nothing waits while no worker is busy; nothing waits for longer than
+//! [`PATIENCE`] on a worker that hangs while another is free; nothing waits once no worker is left.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// The most that waits.
+const WAITING_MAX: usize = 10_000;
+/// A worker begins beside a busy one when so much waits: a transaction costs much whatever its
+/// size, so a few orders do better to wait for the next than to have one of their own.
+const CROWD: usize = 64;
+/// The longest that it leaves less than that waiting, should the busy one hang.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// A queue that several workers serve.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<T>,
+    /// Transactions that are under way.
+    busy: usize,
+    /// When the last one began.
+    taken_at: Instant,
+    open: bool,
+    /// GroupCommit that there are.
+    workers: usize,
+}
+
+/// Why something cannot wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotQueued {
+    /// Too much waits.
+    Full,
+    /// Nobody will come for it.
+    Closed,
+}
+
+/// The right to run a transaction now. Its worker is busy until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+/// Says that a worker serves the queue. With the last one the queue is closed, and what still
+/// waits is dropped, since nobody would come for it.
+#[derive(Debug)]
+pub(super) struct Serving<T>(Arc<Queue<T>>);
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                busy: 0,
+                taken_at: Instant::now(),
+                open: true,
+                workers: 0,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Another worker serves the queue from now on.
+    pub(super) fn serve(self: &Arc<Self>) -> Serving<T> {
+        self.state().workers += 1;
+        Serving(Arc::clone(self))
+    }
+
+    /// Puts something at the end.
+    ///
+    /// # Errors
+    ///
+    /// If it is full or closed.
+    pub(super) fn push(&self, item: T) -> Result<(), NotQueued> {
+        let mut state = self.state();
+        if !state.open {
+            return Err(NotQueued::Closed);
+        }
+        if state.waiting.len() >= WAITING_MAX {
+            return Err(NotQueued::Full);
+        }
+        state.waiting.push_back(item);
+        let first_or_crowd = matches!(state.waiting.len(), 1 | CROWD);
+        drop(state);
+        if first_or_crowd {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes no more; what waits is still served.
+    pub(super) fn close(&self) {
+        self.state().open = false;
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for a permit; none when the queue is closed and empty.
+    pub(super) async fn permit(&self) -> Option<Permit<'_, T>> {
+        loop {
+            let changed = self.changed.notified();
+            let patience_ends = {
+                let mut state = self.state();
+                let patience_ends = state.taken_at + PATIENCE;
+                let crowd = state.waiting.len() >= CROWD || patience_ends <= Instant::now();
+                let waits = !state.waiting.is_empty();
+                if waits && (state.busy == 0 || crowd || !state.open) {
+                    return Some(self.begin(&mut state));
+                }
+                if !state.open {
+                    return None;
+                }
+                waits.then_some(patience_ends)
+            };
+            match patience_ends {
+                // Either way it looks again.
+                Some(instant) => drop(timeout_at(instant, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// A permit at once, for a worker that has work of its own, or whose last transaction is all
+    /// but done.
+    pub(super) fn acquire(&self) -> Permit<'_, T> {
+        self.begin(&mut self.state())
+    }
+
+    fn begin(&self, state: &mut State<T>) -> Permit<'_, T> {
+        state.busy += 1;
+        state.taken_at = Instant::now();
+        Permit { queue: self }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Serving<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.workers -= 1;
+        if state.workers == 0 {
+            state.open = false;
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            drop(waiting);
+        }
+    }
+}
+
+impl<T> Permit<'_, T> {
+    /// The next in the queue.
+    pub(super) fn pop(&self) -> Option<T> {
+        self.queue.state().waiting.pop_front()
+    }
+}
+
+impl<T> Drop for Permit<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.busy -= 1;
+        let waits = !state.waiting.is_empty();
+        drop(state);
+        if waits {
+            self.queue.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A queue with so much in it.
+    fn queue(waiting: usize) -> Queue<usize> {
+        let queue = Queue::new();
+        for item in 0..waiting {
+            queue.push(item).expect("room");
+        }
+        queue
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_serves_at_once_if_none_is_busy_and_first_come_first() {
+        let queue = queue(2);
+        let permit = queue.permit().now_or_never().flatten().expect("a permit");
+        assert_eq!(
+            (permit.pop(), permit.pop(), permit.pop()),
+            (Some(0), Some(1), None)
+        );
+        drop(permit);
+        let (permit, pushed) = futures_util::join!(queue.permit(), async { queue.push(2) });
+        assert_eq!(
+            (permit.and_then(|permit| permit.pop()), pushed),
+            (Some(2), Ok(()))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beside_a_busy_lane_another_waits_for_a_crowd_or_out_of_patience() {
+        let queue = queue(CROWD - 1);
+        let busy = queue.acquire();
+        assert!(queue.permit().now_or_never().is_none());
+        let began = Instant::now();
+        let permit = queue.permit().await.expect("a permit");
+        assert_eq!(began.elapsed().as_millis(), PATIENCE.as_millis());
+        drop(permit);
+
+        let (permit, pushed) = futures_util::join!(queue.permit(), async { queue.push(7) });
+        assert!(permit.is_some() && pushed.is_ok());
+        assert!(began.elapsed() < PATIENCE * 2, "the crowd was enough");
+        drop(permit);
+        drop(busy);
+        assert!(queue.permit().now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_served_when_the_busy_lane_is_done() {
+        let queue = queue(1);
+        let busy = queue.acquire();
+        let began = Instant::now();
+        let (permit, ()) = futures_util::join!(queue.permit(), async { drop(busy) });
+        assert!(permit.is_some());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_bounded_and_serves_what_waits_after_it_is_closed() {
+        let queue = queue(WAITING_MAX);
+        assert_eq!(queue.push(0), Err(NotQueued::Full));
+        let busy = queue.acquire();
+        queue.close();
+        assert_eq!(queue.push(0), Err(NotQueued::Closed));
+        let permit = queue.permit().await.expect("what waits is served");
+        while permit.pop().is_some() {}
+        drop(permit);
+        drop(busy);
+        assert!(queue.permit().await.is_none());
+    }
+
+    #[test]
+    fn with_the_last_lane_the_queue_is_closed_and_what_waits_is_dropped() {
+        let waits = Arc::new(());
+        let queue = Arc::new(Queue::new());
+        let (one, other) = (queue.serve(), queue.serve());
+        queue.push(Arc::clone(&waits)).expect("room");
+        drop(one);
+        assert_eq!((queue.len(), Arc::strong_count(&waits)), (1, 2));
+        drop(other);
+        assert_eq!((queue.len(), Arc::strong_count(&waits)), (0, 1));
+        assert_eq!(queue.push(waits), Err(NotQueued::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_wakes_every_lane() {
+        let queue = queue(0);
+        let (first, second, ()) =
+            futures_util::join!(queue.permit(), queue.permit(), async { queue.close() });
+        assert!(first.is_none() && second.is_none());
+    }
+}

@@ -1,0 +1,315 @@
+//! One transaction that decides a batch of orders, in two pipelined round trips: lock, then
+//! write and commit; or in one that writes what is expected to be granted and commits. The next
+//! one's first can be sent behind the COMMIT. The only place that changes a booking.
+//!
+//! Locks are taken in one order by everyone: callers' request ids, sales, customers whose places are
+//! counted, bookings, areas, seats, each by ascending key.
+
+mod areas;
+mod lock;
+mod lock_set;
+mod nowait;
+mod payments;
+mod quota;
+mod write;
+mod write_rows;
+
+use std::collections::HashMap;
+use std::iter;
+use std::time::Duration;
+
+use futures_util::{TryStreamExt as _, join};
+use model::ShowId;
+use service_kit::postgres::{Database, DbError};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, SimpleQueryStream, Statement};
+use uuid::Uuid;
+
+pub(super) use self::lock::LockMode;
+use self::lock::{LockStatements, lock};
+use self::lock_set::RowKeys;
+use self::nowait::AtOnceStatements;
+pub(super) use self::nowait::Blocked;
+pub(super) use self::write::WriteTimes;
+use self::write::{WriteStatements, write, write_core};
+use super::optimistic::{ExpectedSales, OptimisticPlan};
+use super::rejection_budget::RejectionBudget;
+use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Replay, decide};
+use crate::store::rejections;
+use crate::store::rows::{self, BadRow};
+
+/// Why a transaction did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TxError {
+    /// A statement failed.
+    #[error("{0}")]
+    Statement(#[from] tokio_postgres::Error),
+    /// A row was read that cannot be.
+    #[error(transparent)]
+    BadRow(#[from] BadRow),
+}
+
+/// A commit worker's connection, with what is prepared on it.
+pub(super) struct Connection {
+    client: Client,
+    statements: Statements,
+}
+
+/// The prepared statements of a connection.
+struct Statements {
+    lock: LockStatements,
+    lock_nowait: LockStatements,
+    nowait: AtOnceStatements,
+    ended_holds: Statement,
+    lock_holders: Statement,
+    capped_bookings: Statement,
+    replays: Statement,
+    rejections: Statement,
+    store_rejections: Statement,
+    clock: Statement,
+    write: WriteStatements,
+    rewrite: Statement,
+    count_areas: Statement,
+    payments: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            lock: LockStatements::waiting(client).await?,
+            lock_nowait: LockStatements::nowait(client).await?,
+            nowait: AtOnceStatements::prepare(client).await?,
+            ended_holds: client
+                .prepare(include_str!("../sql/ended_holds.sql"))
+                .await?,
+            lock_holders: client
+                .prepare(include_str!("../sql/lock_holders.sql"))
+                .await?,
+            capped_bookings: client
+                .prepare(include_str!("../sql/quota_bookings.sql"))
+                .await?,
+            replays: client.prepare(include_str!("../sql/replays.sql")).await?,
+            rejections: client
+                .prepare(include_str!("../sql/rejections.sql"))
+                .await?,
+            store_rejections: client
+                .prepare(include_str!("../sql/store_rejections.sql"))
+                .await?,
+            clock: client.prepare("SELECT clock_timestamp()").await?,
+            write: WriteStatements::prepare(client).await?,
+            rewrite: client.prepare(include_str!("../sql/rewrite.sql")).await?,
+            count_areas: client
+                .prepare(include_str!("../sql/count_areas.sql"))
+                .await?,
+            payments: client
+                .prepare(include_str!("../sql/write_payments.sql"))
+                .await?,
+        })
+    }
+}
+
+/// What a transaction writes without having locked it before.
+#[derive(Debug, Default)]
+struct OptimisticChecks {
+    sales: ExpectedSales,
+    /// The keys of the locks of the callers' request ids, ascending.
+    request_locks: Vec<i32>,
+    /// The areas of which places are taken or given back, in the order of locks.
+    areas: Vec<AreaWrite>,
+    /// Whether those are locked when all else has been done.
+    counted_last: bool,
+}
+
+/// How a transaction writes what it has decided.
+#[derive(Clone, Copy)]
+pub(super) struct WriteTerms<'a> {
+    /// Whether it has been looked up which of its orders have been carried out before.
+    pub(super) expects_replays: bool,
+    /// How long it waits for a lock.
+    pub(super) lock_wait: Duration,
+    /// How many rejections may be stored; none: all of them are.
+    pub(super) rejections: Option<&'a RejectionBudget>,
+}
+
+/// The end of a transaction, which is on its way, or over already.
+pub(super) struct CommitHandle(Option<SimpleQueryStream>);
+
+impl CommitHandle {
+    /// Waits until it is acknowledged: what was written is durable.
+    pub(super) async fn acknowledged(self) -> Result<(), tokio_postgres::Error> {
+        match self.0 {
+            Some(answer) => answer.try_for_each(async |_| Ok(())).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) async fn open(database: &Database) -> Result<Self, DbError> {
+        let client = database.connect().await.map_err(DbError::Connect)?;
+        let statements = Statements::prepare(&client).await?;
+        Ok(Self { client, statements })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed()
+    }
+
+    pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("ROLLBACK").await
+    }
+
+    /// Begins a transaction and locks what `orders` touch, behind whatever was sent before.
+    /// Calls under one request id wait for each other by a lock on that, whatever they are about.
+    ///
+    /// Whether an order is a copy of an earlier one is asked for first only if that is
+    /// likely: a COMMIT of these orders may have got lost, or a copy was met. Their
+    /// rows' locks then wait for that transaction to end. Otherwise a copy that would be
+    /// granted fails the transaction (it breaks the unique key of the log, or was refused
+    /// before), and one that is refused is looked up along with the writes.
+    ///
+    /// A lock is waited for no longer than `lock_wait`; if none is waited for, the answer says
+    /// which orders could not have all of theirs: nothing may be decided on those.
+    pub(super) async fn lock(
+        &self,
+        orders: &[Order],
+        mode: LockMode,
+        lock_wait: Duration,
+    ) -> Result<(Locked, Vec<Blocked>), TxError> {
+        lock(&self.client, &self.statements, orders, (mode, lock_wait)).await
+    }
+
+    /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
+    /// that is acknowledged; a rejection has changed nothing, but may be stored, as far as `terms` say.
+    pub(super) async fn write(
+        &self,
+        orders: &[Order],
+        locked: Locked,
+        terms: WriteTerms<'_>,
+    ) -> Result<(Vec<Outcome>, CommitHandle), TxError> {
+        let Self { client, statements } = self;
+        let WriteTerms {
+            expects_replays,
+            lock_wait,
+            rejections,
+        } = terms;
+        let now = locked.now;
+        let Decision {
+            mut outcomes,
+            mut writes,
+        } = decide(orders, locked);
+        if let Some(budget) = rejections {
+            budget.apply(orders, &mut writes.rejections);
+        }
+        let mut doubtful = RowKeys::default();
+        if !expects_replays {
+            let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Rejected(_)));
+            for (order, _) in
+                iter::zip(orders, &outcomes).filter(|(o, r)| o.repeatable && refused(r))
+            {
+                doubtful.push(order.show_id.uuid(), order.request_id);
+            }
+        }
+        let (copies, commit) = match now {
+            Some(now) if !writes.transitions.is_empty() || !writes.rejections.is_empty() => {
+                let unlocked = OptimisticChecks::default();
+                let (copies, written) = join!(
+                    replays(client, statements, &doubtful),
+                    write(client, statements, &writes, &unlocked, (now, lock_wait))
+                );
+                (copies, written.map(|(commit, _)| commit))
+            }
+            _ => join!(
+                replays(client, statements, &doubtful),
+                client.simple_query_raw("ROLLBACK")
+            ),
+        };
+        // In the order in which they were sent: what fails first fails the rest.
+        let copies = copies?;
+        let commit = CommitHandle(Some(commit?));
+        for (order, outcome) in iter::zip(orders, &mut outcomes) {
+            if let (Err(NotGranted::Rejected(_)), Some(copy)) = (&outcome, copies.get(&order.key()))
+            {
+                *outcome = copy.answer(order.fingerprint).map_err(NotGranted::Rejected);
+            }
+        }
+        Ok((outcomes, commit))
+    }
+
+    /// Begins a transaction, writes what is expected to be granted and sends the COMMIT, all of it
+    /// behind whatever was sent before; then tells when it happened. If something is not as expected
+    /// nothing is written, and the transaction has ended. That of a single order has in any case.
+    pub(super) async fn write_expected(
+        &self,
+        orders: &[Order],
+        expected: &OptimisticPlan,
+        lock_wait: Duration,
+    ) -> Result<(WriteTimes, CommitHandle), TxError> {
+        let Self { client, statements } = self;
+        let unlocked = OptimisticChecks {
+            sales: expected.sales.clone(),
+            request_locks: lock_set::request_locks(orders),
+            areas: expected.areas.clone(),
+            counted_last: expected.counted_last,
+        };
+        let unknown = WriteTimes {
+            moment: expected.now,
+            made: expected.now,
+            clock: expected.now,
+        };
+        // A batch has a COMMIT of its own so that the next can gather until it is on its way. Nobody
+        // gathers behind one order: its statement commits by itself, which saves two answers.
+        if orders.len() == 1 && expected.writes.is_plain() {
+            let written = write_core(
+                client,
+                statements,
+                &expected.writes,
+                &unlocked,
+                (expected.now, lock_wait),
+            );
+            return Ok((written.await?.unwrap_or(unknown), CommitHandle(None)));
+        }
+        let (in_flight, written) = join!(
+            client.batch_execute("BEGIN"),
+            write(
+                client,
+                statements,
+                &expected.writes,
+                &unlocked,
+                (expected.now, lock_wait)
+            )
+        );
+        in_flight?;
+        let (commit, written) = written?;
+        Ok((written.unwrap_or(unknown), CommitHandle(Some(commit))))
+    }
+}
+
+/// What earlier calls with these request ids did, or were refused for.
+async fn replays(
+    client: &Client,
+    statements: &Statements,
+    RowKeys(shows, requests): &RowKeys,
+) -> Result<HashMap<(ShowId, Uuid), Replay>, TxError> {
+    let mut found = HashMap::new();
+    if requests.is_empty() {
+        return Ok(found);
+    }
+    let keys: [&(dyn ToSql + Sync); 2] = [shows, requests];
+    let (granted, refused) = join!(
+        client.query(&statements.replays, &keys),
+        client.query(&statements.rejections, &keys)
+    );
+    for row in refused? {
+        let (key, replay) = rejections::refused(&row)?;
+        found.insert(key, replay);
+    }
+    for row in granted? {
+        let (key, replay) = rows::replay(&row)?;
+        found.insert(key, replay);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+mod locks;
+
+use model::BookingId;
+use service_kit::postgres::DatabaseUrl;
+use test_harness::postgres;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::domain::{BookingState, Transition, Verb, Writes};
+
+/// Takes as many values as another, but as text, which nothing but text is encoded as.
+fn as_text(other: &Statement) -> String {
+    let numbers = 1..=other.params().len();
+    let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();
+    format!("SELECT num_nulls({})", parameters.join(", "))
+}
+
+fn a_transition() -> Transition {
+    Transition {
+        booking_id: BookingId::generate(ShowId::generate()),
+        version: 1,
+        verb: Verb::Reserve,
+        from: None,
+        to: BookingState::Pending,
+        request_id: Uuid::new_v4(),
+        fingerprint: 0,
+        prior: None,
+    }
+}
+
+#[test]
+fn parts_of_a_statement_can_be_left_out() {
+    let statement = "a\n-- {x\nb\n-- x}\n-- a remark\n-- {y\nc\n-- y}\nd\n-- {x\ne\n-- x}\n";
+    let left = |parts: &[&str]| {
+        let text = write::without(statement, parts);
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        lines.collect::<String>()
+    };
+    assert_eq!(left(&[]), "abcde");
+    assert_eq!(left(&["x"]), "acd");
+    assert_eq!(left(&["y"]), "abde");
+    assert_eq!(left(&["y", "x"]), "ad");
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
+    let database = postgres::database().await;
+    let owner = database.owner().await;
+    let table = "CREATE TABLE trace (); GRANT INSERT ON trace TO booking_svc";
+    owner.batch_execute(table).await.expect("an owner");
+    let url = DatabaseUrl::parse(&database.url("booking_svc")).expect("a URL");
+    let opening = Connection::open(&Database::new(&url, "test")).await;
+    let mut connection = opening.expect("a server");
+    let leave = "INSERT INTO trace DEFAULT VALUES";
+
+    for encoded in [true, false] {
+        if !encoded {
+            let as_text = as_text(&connection.statements.write.only_new);
+            let other = connection.client.prepare(&as_text).await;
+            connection.statements.write.only_new = other.expect("a statement");
+        }
+        let begin = format!("BEGIN; {leave}");
+        connection.client.batch_execute(&begin).await.expect("ours");
+        let writes = Writes {
+            transitions: vec![a_transition()],
+            ..Writes::default()
+        };
+        let now = OffsetDateTime::now_utc();
+        let unlocked = OptimisticChecks::default();
+        let Connection { client, statements } = &connection;
+        let how = (now, Duration::from_secs(3));
+        let written = write(client, statements, &writes, &unlocked, how).await;
+        assert_eq!(written.is_ok(), encoded);
+        if let Ok((commit, _)) = written {
+            CommitHandle(Some(commit))
+                .acknowledged()
+                .await
+                .expect("it commits");
+        }
+        connection
+            .roll_back()
+            .await
+            .expect("at the worst, a warning");
+        let count = "SELECT count(*) FROM trace";
+        let traces: i64 = owner.query_one(count, &[]).await.expect("a count").get(0);
+        assert_eq!(traces, 1, "encoded: {encoded}");
+    }
+}

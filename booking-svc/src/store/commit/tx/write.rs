@@ -1,0 +1,356 @@
+//! Writing what a batch has been decided to do.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::join;
+use time::OffsetDateTime;
+use tokio_postgres::{Client, SimpleQueryStream, Statement};
+
+use super::lock::millis;
+use super::write_rows::{
+    ChangedBooking, CountedArea, GivenSeat, NewBooking, NewTransition, SaleLine,
+};
+use super::{OptimisticChecks, Statements, payments};
+use crate::domain::{AreaWrite, Booking, HeldSeat, StoredRejection, Writes};
+use crate::store::{area_lines, rejections, rows};
+
+/// When a batch was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::commit) struct WriteTimes {
+    /// The time that its changes have.
+    pub(in crate::store::commit) moment: OffsetDateTime,
+    /// The time that what is new in it has.
+    pub(in crate::store::commit) made: OffsetDateTime,
+    /// The database's clock when that was done.
+    pub(in crate::store::commit) clock: OffsetDateTime,
+}
+
+/// `write.sql`, whole and without what many batches do not need: each part costs a batch, even if
+/// it has nothing to do there.
+#[derive(Debug, Clone)]
+pub(super) struct WriteStatements {
+    all: Statement,
+    /// For what is new and has no seats.
+    counted_last: Statement,
+    without_areas: Statement,
+    pub(super) only_new: Statement,
+    only_changed: Statement,
+}
+
+impl WriteStatements {
+    pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        let all = without(include_str!("../../sql/write.sql"), &["counted last"]);
+        let all = client.prepare(&all).await?;
+        // All take the same parameters; what is left out does not tell their types.
+        let without = async |parts: &[&str]| {
+            let text = without(include_str!("../../sql/write.sql"), parts);
+            client.prepare_typed(&text, all.params()).await
+        };
+        Ok(Self {
+            counted_last: without(&["changed", "seats"]).await?,
+            without_areas: without(&["counted last", "areas"]).await?,
+            only_new: without(&["counted last", "areas", "changed"]).await?,
+            only_changed: without(&["counted last", "areas", "new", "seats"]).await?,
+            all,
+        })
+    }
+
+    fn of(&self, writes: &Writes, unlocked: &OptimisticChecks) -> &Statement {
+        if unlocked.counted_last {
+            &self.counted_last
+        } else if !unlocked.areas.is_empty() {
+            &self.all
+        } else if writes.updated.is_empty() {
+            &self.only_new
+        } else if writes.inserted.is_empty() && writes.seats.is_empty() {
+            &self.only_changed
+        } else {
+            &self.without_areas
+        }
+    }
+}
+
+/// A statement without the parts that are marked so: `-- {name` and `-- name}`, each on a line.
+pub(super) fn without(statement: &str, parts: &[&str]) -> String {
+    let marked = |part: &&str| statement.contains(&format!("-- {{{part}\n"));
+    debug_assert!(parts.iter().all(marked), "no such part: {parts:?}");
+    let mut left_out = None;
+    let mut text = String::with_capacity(statement.len());
+    for line in statement.lines() {
+        let opens = line
+            .strip_prefix("-- {")
+            .filter(|part| parts.contains(part));
+        let closes = line
+            .strip_prefix("-- ")
+            .and_then(|mark| mark.strip_suffix('}'));
+        left_out = left_out.or(opens);
+        if left_out.is_none() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        left_out = left_out.filter(|part| closes != Some(*part));
+    }
+    text
+}
+
+/// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
+/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, if
+/// anything was granted.
+pub(super) async fn write(
+    client: &Client,
+    statements: &Statements,
+    writes: &Writes,
+    unlocked: &OptimisticChecks,
+    (now, lock_wait): (OffsetDateTime, Duration),
+) -> Result<(SimpleQueryStream, Option<WriteTimes>), tokio_postgres::Error> {
+    // What cannot be encoded is never sent, so the server would commit nothing and tell of
+    // success: COMMIT goes out, after the others have been polled once, only if they were sent.
+    let failed = AtomicBool::new(false);
+    let count = noted(&failed, count(client, statements, &writes.areas));
+    let write = noted(
+        &failed,
+        write_core(client, statements, writes, unlocked, (now, lock_wait)),
+    );
+    let rewrite = noted(&failed, rewrite(client, statements, &writes.rewritten));
+    let store_rejections = noted(
+        &failed,
+        store_rejections(client, statements, &writes.rejections, now),
+    );
+    let payments = noted(
+        &failed,
+        payments::write(client, statements, &writes.payments, now),
+    );
+    let commit = async {
+        let end = if failed.load(Ordering::Relaxed) {
+            "ROLLBACK"
+        } else {
+            "COMMIT"
+        };
+        client.simple_query_raw(end).await
+    };
+    let (counted, written, rewritten, paid, remembered, sent) =
+        join!(count, write, rewrite, payments, store_rejections, commit);
+    counted?;
+    let written = written?;
+    rewritten?;
+    paid?;
+    remembered?;
+    Ok((sent?, written))
+}
+
+/// Runs a statement, and notes at once if it has failed.
+async fn noted<T>(
+    failed: &AtomicBool,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, tokio_postgres::Error> {
+    let done = statement.await;
+    if done.is_err() {
+        failed.store(true, Ordering::Relaxed);
+    }
+    done
+}
+
+/// The seats of many bookings, one after another, and which of them are whose.
+#[derive(Default)]
+struct SeatColumns<'a> {
+    ordinals: Vec<i32>,
+    prices: Vec<i64>,
+    tiers: Vec<&'a str>,
+    first: Vec<i32>,
+    last: Vec<i32>,
+}
+
+impl<'a> SeatColumns<'a> {
+    fn of(bookings: impl ExactSizeIterator<Item = &'a Booking>) -> Self {
+        // Two seats a booking, as most have.
+        let (count, seats) = (bookings.len(), 2 * bookings.len());
+        let mut columns = Self {
+            ordinals: Vec::with_capacity(seats),
+            prices: Vec::with_capacity(seats),
+            tiers: Vec::with_capacity(seats),
+            first: Vec::with_capacity(count),
+            last: Vec::with_capacity(count),
+        };
+        for booking in bookings {
+            columns.first.push(rows::place(columns.ordinals.len() + 1));
+            for HeldSeat {
+                ordinal,
+                price,
+                tier,
+            } in &booking.seats
+            {
+                columns.ordinals.push(rows::ordinal(*ordinal));
+                columns.prices.push(*price);
+                columns.tiers.push(tier);
+            }
+            columns.last.push(rows::place(columns.ordinals.len()));
+        }
+        columns
+    }
+}
+
+/// Counts what was taken of areas and given back.
+async fn count(
+    client: &Client,
+    statements: &Statements,
+    areas: &[AreaWrite],
+) -> Result<(), tokio_postgres::Error> {
+    if areas.is_empty() {
+        return Ok(());
+    }
+    let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
+    let counted = client
+        .execute(
+            &statements.count_areas,
+            &[
+                &column(areas, |area| area.show_id.uuid()),
+                &column(areas, |area| &*area.area),
+                &column(areas, |area| number(area.from)),
+                &column(areas, |area| number(area.to)),
+                &column(areas, |area| area.gives_back),
+            ],
+        )
+        .await;
+    counted.map(drop)
+}
+
+/// All but what few batches have.
+pub(super) async fn write_core(
+    client: &Client,
+    statements: &Statements,
+    writes: &Writes,
+    unlocked: &OptimisticChecks,
+    (now, lock_wait): (OffsetDateTime, Duration),
+) -> Result<Option<WriteTimes>, tokio_postgres::Error> {
+    if writes.transitions.is_empty() {
+        return Ok(None);
+    }
+    let new: Vec<_> = writes.inserted.iter().map(NewBooking::from).collect();
+    let changed: Vec<_> = writes.updated.iter().map(ChangedBooking::from).collect();
+    let seats: Vec<_> = writes.seats.iter().map(GivenSeat::from).collect();
+    let log = &writes.transitions;
+    let lines: Vec<_> = log.iter().map(NewTransition::from).collect();
+    let sales: Vec<_> = unlocked.sales.iter().map(SaleLine::from).collect();
+    let areas: Vec<_> = unlocked.areas.iter().map(CountedArea::from).collect();
+    let written = client
+        .query_one(
+            statements.write.of(writes, unlocked),
+            &[
+                &new,
+                &changed,
+                &seats,
+                &lines,
+                &sales,
+                &areas,
+                &now,
+                &unlocked.request_locks,
+                &column(log, |transition| transition.booking_id.show().uuid()),
+                &column(log, |transition| transition.request_id),
+                &millis(lock_wait).to_string(),
+            ],
+        )
+        .await?;
+    Ok(Some(WriteTimes {
+        moment: written.get("moment"),
+        made: written.get("made"),
+        clock: written.get("clock"),
+    }))
+}
+
+/// The bookings of which more has changed than the state.
+async fn rewrite(
+    client: &Client,
+    statements: &Statements,
+    rewritten: &[(Booking, i32)],
+) -> Result<(), tokio_postgres::Error> {
+    if rewritten.is_empty() {
+        return Ok(());
+    }
+    let held = SeatColumns::of(rewritten.iter().map(|(booking, _)| booking));
+    let stranded = rewritten.iter().flat_map(|(booking, _)| &booking.stranded);
+    let stranded: Vec<i32> = stranded.map(|seat| rows::ordinal(*seat)).collect();
+    let mut stranded_last = Vec::with_capacity(rewritten.len());
+    for (booking, _) in rewritten {
+        let before = stranded_last.last().copied().unwrap_or(0);
+        stranded_last.push(before + rows::place(booking.stranded.len()));
+    }
+    let written = client
+        .execute(
+            &statements.rewrite,
+            &[
+                &column(rewritten, |(booking, _)| booking.booking_id.show().uuid()),
+                &column(rewritten, |(booking, _)| booking.booking_id.uuid()),
+                &column(rewritten, |(_, prior_version)| *prior_version),
+                &column(rewritten, |(booking, _)| booking.version),
+                &held.ordinals,
+                &held.prices,
+                &held.tiers,
+                &held.first,
+                &held.last,
+                &column(rewritten, |(booking, _)| booking.total),
+                &column(rewritten, |(booking, _)| booking.released),
+                &column(rewritten, |(booking, _)| booking.refund_due),
+                &column(rewritten, |(booking, _)| booking.expires_at),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment_reference.as_deref()
+                }),
+                &column(rewritten, |(booking, _)| booking.state.as_str()),
+                &column(rewritten, |(booking, _)| {
+                    booking.failure_reason.map(|reason| reason.as_str())
+                }),
+                &column(rewritten, |(booking, _)| booking.confirmed_at),
+                &column(rewritten, |(booking, _)| booking.cancelled_at),
+                &column(rewritten, |(booking, _)| booking.failed_at),
+                &column(rewritten, |(booking, _)| {
+                    booking.cancel_reason.map(|reason| reason.as_str())
+                }),
+                &stranded,
+                &stranded_last,
+                &column(rewritten, |(booking, _)| {
+                    rows::place(booking.stranded.len())
+                }),
+                &column(rewritten, |(booking, _)| {
+                    area_lines::to_json(&booking.places)
+                }),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment.map(|payment| payment.key)
+                }),
+                &column(rewritten, |(booking, _)| {
+                    booking.payment.map(|payment| payment.state.as_str())
+                }),
+            ],
+        )
+        .await;
+    written.map(drop)
+}
+
+/// What copies of refused orders are refused for.
+async fn store_rejections(
+    client: &Client,
+    statements: &Statements,
+    refused: &[StoredRejection],
+    now: OffsetDateTime,
+) -> Result<(), tokio_postgres::Error> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let written = client
+        .execute(
+            &statements.store_rejections,
+            &[
+                &column(refused, |order| order.show_id.uuid()),
+                &column(refused, |order| order.request_id),
+                &column(refused, |order| order.fingerprint),
+                &column(refused, |order| rejections::to_json(&order.rejection)),
+                &now,
+            ],
+        )
+        .await;
+    written.map(drop)
+}
+
+/// One value of each row, as an array parameter.
+pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
