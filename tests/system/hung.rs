@@ -276,6 +276,53 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     assert_hold(&system.database).await;
 }
 
+/// As a managed database has it whose disk is full: what was set counts for each session from its
+/// beginning to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_began_read_only_are_not_used_once_the_database_takes_writes() {
+    let server = OwnServer::start().await;
+    let system = System::start_on(server.database().await, 1).await;
+    let id = system.a_show(1_000).await;
+    work_again(&system, &id, 900..1_000).await;
+    let owner = system.database.owner().await;
+    let of_this = "EXECUTE format('ALTER DATABASE %I %s', current_database(), what)";
+    let set = async |what: &str| {
+        let set = format!("DO $$ DECLARE what text := '{what}'; BEGIN {of_this}; END $$");
+        // This session may be read-only itself.
+        for statement in ["SET default_transaction_read_only = off", &set] {
+            owner.batch_execute(statement).await.expect("the owner");
+        }
+    };
+    set("SET default_transaction_read_only = on").await;
+    let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    owner.batch_execute(end_all).await.expect("a superuser");
+    noticed(&system, false).await;
+    // Pools have such sessions by then.
+    for _ in 0..20 {
+        let request = ListBookingsRequest {
+            show_id: id.clone(),
+            ..Default::default()
+        };
+        let (mut booking, mut catalog) = (system.booking_client(), system.catalog_client());
+        let (listed, made) = join!(booking.list_bookings(request), catalog.create_show(show(3)));
+        listed.expect("reads are answered");
+        assert_error(
+            &made.expect_err("it takes no writes"),
+            Code::Unavailable,
+            "DATABASE_UNAVAILABLE",
+        );
+    }
+    set("RESET default_transaction_read_only").await;
+    noticed(&system, true).await;
+    let again = work_again(&system, &id, 1..900).await;
+    println!("and all worked after {again:.1?}");
+    for _ in 0..20 {
+        let made = system.catalog_client().create_show(show(3)).await;
+        made.expect("no session is read-only any more");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_with_nothing_under_way_stops_though_the_database_hangs() {
     let server = OwnServer::start().await;

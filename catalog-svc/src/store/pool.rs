@@ -87,8 +87,10 @@ impl managed::Manager for Manager {
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
-        if self.0.has_left(&session.place) {
-            return Err(RecycleError::message("the primary is elsewhere"));
+        if self.0.is_outdated(&session.place) {
+            return Err(RecycleError::message(
+                "the primary is elsewhere, or was read-only since",
+            ));
         }
         if !answers(&mut session.connection).await {
             return Err(RecycleError::message("it does not answer"));
@@ -111,7 +113,8 @@ pub(super) async fn place(database: &Database) -> Result<Place, StoreError> {
     let primary = database.primary().borrow().clone();
     match primary {
         Some(place) => Ok(place),
-        None => Ok(database.find().await?),
+        // In a box: every call that waits for a connection would carry it.
+        None => Ok(Box::pin(database.find()).await?),
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -51,6 +51,8 @@ struct Shared {
     last: AtomicUsize,
     /// The host that has the primary, as far as readiness has found out.
     primary: watch::Sender<Option<Place>>,
+    /// How often the database was seen to take writes again.
+    generation: AtomicU64,
 }
 
 /// A host that was connected to, and how it is reached.
@@ -61,6 +63,8 @@ pub struct Place {
     name: String,
     /// Names this host and address alone.
     config: Config,
+    /// The database's generation when it was connected to.
+    generation: u64,
 }
 
 impl Place {
@@ -192,6 +196,7 @@ impl Database {
             role,
             last: AtomicUsize::new(0),
             primary: watch::Sender::new(None),
+            generation: AtomicU64::new(0),
         }))
     }
 
@@ -292,6 +297,7 @@ impl Database {
                         address,
                         name: host.name(address),
                         config,
+                        generation: self.0.generation.load(Ordering::Relaxed),
                     };
                     let (database, loan) = (self.clone(), loan.clone());
                     let driving = driver::drive(connection, database, place.clone(), loan);
@@ -341,10 +347,29 @@ impl Database {
         });
     }
 
+    /// Notes that the database takes writes again. Sessions that were begun while it was read-only
+    /// may be so for ever: `default_transaction_read_only` counts from a session's beginning.
+    pub(super) fn takes_writes_again(&self) {
+        let generation = self.0.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.primary.send_if_modified(|known| {
+            if let Some(place) = known {
+                place.generation = generation;
+            }
+            false
+        });
+    }
+
+    /// Whether a connection to `place` should not be lent any more: the primary is elsewhere, or
+    /// the database was read-only since.
+    #[must_use]
+    pub fn is_outdated(&self, place: &Place) -> bool {
+        place.generation != self.0.generation.load(Ordering::Relaxed) || self.has_left(place)
+    }
+
     /// Whether the primary was found elsewhere since. Never if any host would do: then all lead
     /// to it.
     #[must_use]
-    pub fn has_left(&self, place: &Place) -> bool {
+    pub(super) fn has_left(&self, place: &Place) -> bool {
         let attributes = place.config.get_target_session_attrs();
         let primary = self.0.primary.borrow();
         attributes == TargetSessionAttrs::ReadWrite

@@ -8,7 +8,7 @@ use deadpool_postgres::{ClientWrapper, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::database::Database;
+use super::database::{Database, Place};
 use super::driver::Loan;
 use super::failure::{ConnectError, DbError};
 use crate::args::DatabaseArgs;
@@ -30,6 +30,7 @@ pub struct Manager(Database);
 #[derive(Debug)]
 pub struct Session {
     client: ClientWrapper,
+    place: Place,
     loan: Loan,
     /// Ends the connection's task, and the connection with it.
     driver: AbortHandle,
@@ -72,9 +73,11 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Session, ConnectError> {
         let loan = Loan::default();
-        let opened = self.0.open(&loan).await?;
+        // In a box: every call that waits for a connection would carry it.
+        let opened = Box::pin(self.0.open(&loan)).await?;
         Ok(Session {
             driver: opened.driver.abort_handle(),
+            place: opened.place,
             client: ClientWrapper::new(opened.client, opened.driver),
             loan,
             answered_at: Some(Instant::now()),
@@ -84,6 +87,9 @@ impl managed::Manager for Manager {
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
         if session.client.is_closed() {
             return Err(RecycleError::message("it is closed"));
+        }
+        if self.0.is_outdated(&session.place) {
+            return Err(RecycleError::message("the database was read-only since"));
         }
         let answered_at = session.answered_at;
         if answered_at.is_some_and(|at| at.elapsed() < SURE_FOR) {

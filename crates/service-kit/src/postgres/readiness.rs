@@ -40,6 +40,9 @@ pub async fn follow_readiness(database: Database, health: Health, shutdown: Shut
             tracing::debug!(?state, "the database");
             let is_news = known.as_ref().map(discriminant) != Some(discriminant(&state));
             if is_news {
+                if matches!((&known, &state), (Some(State::ReadOnly), State::Writable)) {
+                    database.takes_writes_again();
+                }
                 tell(&state);
                 health.set_ready(matches!(state, State::Writable));
                 known = Some(state);
