@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture};
 use h2::{RecvStream, SendStream};
+use http::{HeaderName, HeaderValue};
 use prost::Message as _;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::{
@@ -72,10 +73,27 @@ struct Unfinished {
 impl Unfinished {
     /// So many, each with this much of its body.
     async fn begin(process: &Process, path: &str, calls: usize, body: &Bytes) -> Self {
+        Self::begin_with(process, path, calls, body, 0).await
+    }
+
+    /// The same with so many more headers.
+    async fn begin_with(
+        process: &Process,
+        path: &str,
+        calls: usize,
+        body: &Bytes,
+        headers: usize,
+    ) -> Self {
         let client = Raw::connect(process.address()).await.expect("a connection");
         let mut begun = Vec::new();
         for _ in 0..calls {
-            let (answer, mut sending) = client.begin(client.head(path)).await.expect("a stream");
+            let mut head = client.head(path);
+            for header in 0..headers {
+                let name = HeaderName::try_from(format!("x{header}")).expect("a name");
+                head.headers_mut()
+                    .insert(name, HeaderValue::from_static(""));
+            }
+            let (answer, mut sending) = client.begin(head).await.expect("a stream");
             sending.send_data(body.clone(), false).expect("a body");
             begun.push((answer, sending));
         }
@@ -256,6 +274,24 @@ async fn streams_are_bounded_though_each_has_next_to_nothing() {
     let mut strangers = Vec::new();
     for _ in 0..100 {
         strangers.push(Unfinished::begin(&sim, LIST_PAYMENTS, 250, &body).await);
+    }
+    let honest = Raw::connect(sim.address()).await.expect("a connection");
+    let answer = honest.call(LIST_PAYMENTS, b"").await.expect("an answer");
+    assert_eq!(answer.grpc.map(|status| status.code()), Some(Code::Ok));
+    before.assert_bounded();
+    drop(strangers);
+    before.assert_comes_back().await;
+}
+
+#[tokio::test]
+async fn headers_are_bounded() {
+    let sim = Process::start("payment-sim", &[]).await;
+    let before = Before::of(&sim);
+    let body = begun(64 * 1024, 1);
+    let mut strangers = Vec::new();
+    for _ in 0..40 {
+        let stranger = Unfinished::begin_with(&sim, LIST_PAYMENTS, 250, &body, 200);
+        strangers.push(stranger.await);
     }
     let honest = Raw::connect(sim.address()).await.expect("a connection");
     let answer = honest.call(LIST_PAYMENTS, b"").await.expect("an answer");

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A peer may hold this many times what it leaves free: two thirds, if it is the only one.
 const PEER_SHARE: usize = 2;
-/// What a connection may hold whatever others of its peer do: behind a proxy, clients must not
-/// shut each other out.
+/// What a connection may hold whatever others of its peer do, as long as its peer leaves a fifth of
+/// the budget: behind a proxy, clients must not shut each other out.
 const PEER_FREE_BYTES: usize = 64 * 1024;
+/// What a peer leaves of the budget at least, as a part of it.
+const PEER_LEAVES: usize = 5;
 
 /// The bytes of all connections.
 #[derive(Debug)]
@@ -107,6 +109,11 @@ impl Part {
         }
     }
 
+    /// The most that the small connections of a peer may hold together.
+    fn peer_max(&self) -> usize {
+        self.budget.bytes_max - self.budget.bytes_max / PEER_LEAVES
+    }
+
     fn allows(&self, all: usize, peer: usize, own: usize) -> bool {
         if own <= self.bytes_min {
             return true;
@@ -116,7 +123,7 @@ impl Part {
         };
         own <= self.bytes_max
             && own <= free
-            && (own <= PEER_FREE_BYTES || peer <= PEER_SHARE * free)
+            && (peer <= PEER_SHARE * free || own <= PEER_FREE_BYTES && peer <= self.peer_max())
     }
 
     /// Adds to all counts, and returns what they are then: of all, of the peer, its own.
@@ -219,6 +226,17 @@ mod tests {
         let of_theirs = Part::new(&budget, 0..=usize::MAX, Arc::clone(&hostile[0].peer));
         assert!(of_theirs.charge(4_000_000).is_none());
         assert!(of_theirs.charge(PEER_FREE_BYTES).is_some());
+    }
+
+    #[test]
+    fn small_connections_of_one_peer_leave_something_to_others_too() {
+        let budget = Budget::new(1_000_000);
+        let hostile = parts(&budget, 100, true);
+        let _charges = fill(&hostile, 1_000);
+        let held = budget.held.load(Ordering::Relaxed);
+        assert_eq!(held, 800_000);
+        let other = parts(&budget, 1, false).remove(0);
+        assert!(other.charge(100_000).is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::Either;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -18,6 +18,19 @@ use super::http::refusal;
 use crate::api_error::ApiError;
 use crate::call::{self, Calls};
 use crate::connection::Connection;
+use crate::tally;
+
+/// What the headers of a call may take without being counted: those of most calls take half.
+const HEAD_FREE_BYTES: usize = 4 * 1024;
+/// What a header takes in memory beside its name and value.
+const HEADER_BYTES: usize = 192;
+
+/// What headers take in memory.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    let each = headers.iter();
+    each.map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len())
+        .sum()
+}
 
 /// What answers calls: what tonic generates for a service.
 pub trait GrpcService:
@@ -81,9 +94,19 @@ impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> f
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         if let Some(refusal) = refusal(&request) {
             return self.answer(refusal);
+        }
+        let head = head_bytes(request.headers());
+        if head > HEAD_FREE_BYTES {
+            let Some(charge) = self.connection.requests().charge(head) else {
+                let full = ApiError::overloaded("there are too many bytes of headers");
+                tally::count("HEADER_BYTES");
+                return self.answer(call::refusal(full.as_callers_doing()));
+            };
+            // It goes when they do.
+            request.extensions_mut().insert(Arc::new(charge));
         }
         if self.health_alone && !Beside::is_health_check(&request) {
             let full = ApiError::overloaded("the server has too many connections");

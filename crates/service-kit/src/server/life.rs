@@ -37,8 +37,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// The least that HTTP/2 allows: what is written to a connection takes turns by the frame.
 const FRAME_BYTES_MAX: u32 = 16 * 1024;
-/// Tokens and trace ids are in headers; a call has well under 2 KiB of them.
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Tokens and trace ids are in headers; most calls have well under 2 KiB of them.
+const HEADER_BYTES_MAX: u32 = 8 * 1024;
 /// What of one answer waits in the HTTP/2 stack for the client to read.
 const SEND_BYTES_MAX: usize = 64 * 1024;
 /// Streams that a client has reset before they were taken up.
