@@ -350,7 +350,8 @@ impl From<OrderError> for ApiError {
         match error {
             OrderError::Overloaded => Self::overloaded("too many requests wait"),
             OrderError::DeadlineExceeded => Self::deadline_exceeded(),
-            OrderError::DatabaseUnavailable => Self::database_unavailable(),
+            OrderError::DatabaseUnavailable => Self::database_unavailable()
+                .because("the commit workers could not write it; their own lines say why"),
             OrderError::Contention | OrderError::SaleChanged | OrderError::PicksTaken(_) => {
                 Self::contention()
             }
@@ -373,7 +374,7 @@ impl From<SalesError> for ApiError {
                 .because_of(&error)
             }
             SalesError::Stale(stale) => {
-                catalog_unavailable("too little is known of the catalog to sell anything")
+                catalog_unavailable("booking-svc has not heard from the catalog lately and sells nothing until it does; retry")
                     .because_of(&stale)
             }
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),

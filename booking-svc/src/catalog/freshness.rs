@@ -47,10 +47,10 @@ pub struct StalenessTerms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stale {
     /// The catalog was not heard since this process began.
-    #[error("the catalog was not heard yet")]
+    #[error("nothing was heard from the catalog yet")]
     Unheard,
     /// It was heard too long ago.
-    #[error("the catalog was heard {} s ago last", .0.as_secs())]
+    #[error("the catalog was last heard {} s ago", .0.as_secs())]
     For(Duration),
     /// It has changed the show, which could not be copied yet.
     #[error("a change of the show waits to be applied")]

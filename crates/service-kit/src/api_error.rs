@@ -155,7 +155,7 @@ impl ApiError {
         Self::retry(
             Code::Unavailable,
             ErrorReason::DatabaseUnavailable,
-            "the database cannot be reached; it is safe to retry with the same request_id",
+            "the database cannot be reached, or takes no writes; it is safe to retry with the same request_id",
             RETRY_AFTER,
         )
     }

@@ -202,7 +202,7 @@ fn batch_error(error: &TxError, committing: bool) -> BatchError {
         Failure::ConnectionLost => {
             tracing::warn!(
                 error = cause::chain(error),
-                "a worker's connection was lost"
+                "a commit worker gives up its connection"
             );
             BatchError::ConnectionLost { committing }
         }

@@ -29,8 +29,8 @@ pub(crate) fn text(ports: &Ports, database: &Database, demo: &Demo) -> String {
         let _ = writeln!(text, "{line}\n");
     }
     text.push_str(
-        "ConfirmBooking takes a \"payment_token\" too, as \"approve\" or \"decline\": see the \
-         README.\n",
+        "ConfirmBooking takes a \"payment_token\" too, as \"approve\" or \"decline\": see \
+         docs/using-the-api.md.\n",
     );
     text.push_str("The logs follow. Ctrl-C stops everything.\n");
     text
