@@ -227,7 +227,7 @@ async fn a_payment_provider_that_cannot_write_its_state_ends() {
     assert_eq!(status.code(), Some(70));
     let log = process.log();
     let last = log.lines().last().unwrap_or_default();
-    let said = "payment-sim: the task \"books\" was lost: cannot write the state file: ";
+    let said = "payment-sim: the task \"ledger\" was lost: cannot write the state file: ";
     assert!(last.starts_with(said), "{log}");
     let gone = client.get_payment(GetPaymentRequest { payment_key }).await;
     assert!(gone.is_err());

@@ -93,7 +93,7 @@ impl LedgerStore {
         spawn_blocking(move || {
             let deed = decide(&open.ledger, now()).map_err(BooksError::Refused)?;
             if let Some(deed) = &deed {
-                let panicked = "a change of the ledger_store panicked".to_owned();
+                let panicked = "a change of the ledger panicked".to_owned();
                 let mut halfway = Halfway(broken, Some(panicked));
                 let carried_out = open.carry_out(deed);
                 halfway.1 = carried_out.as_ref().err().map(ToString::to_string);

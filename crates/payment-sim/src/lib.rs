@@ -32,7 +32,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let health = Health::new(&[SERVICE_NAME]);
     health.set_ready(true);
     let mut tasks = Supervisor::new(&health, &shutdown);
-    tasks.essential("ledger_store", {
+    tasks.essential("ledger", {
         let (ledger_store, stop) = (ledger_store.clone(), shutdown.soft.clone());
         async move {
             stop.run_until_cancelled(ledger_store.broken())
