@@ -17,14 +17,16 @@ use crate::domain::{Customer, Email, Places};
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
 const PAYMENT_REFERENCE_CHARS_MAX: usize = 128;
 
-/// A show's id that is required.
+/// A show's id that is required; of a UUID that no show can have, it is said later that there is
+/// no such show.
 pub(super) fn show_id(text: &str, violations: &mut FieldViolations) -> Option<ShowId> {
-    violations.take("show_id", text.parse())
+    violations.take("show_id", ShowId::asked_for(text))
 }
 
-/// A booking's id that is required.
+/// A booking's id that is required; of a UUID that no booking can have, it is said later that
+/// there is no such booking.
 pub(super) fn booking_id(text: &str, violations: &mut FieldViolations) -> Option<BookingId> {
-    violations.take("booking_id", text.parse())
+    violations.take("booking_id", BookingId::asked_for(text))
 }
 
 /// A request id, which is optional.

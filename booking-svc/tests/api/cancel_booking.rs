@@ -57,12 +57,8 @@ async fn it_frees_the_seats_of_a_hold_and_of_a_sale() {
 #[tokio::test]
 async fn a_malformed_request_is_refused() {
     type Spoil = fn(&mut CancelBookingRequest);
-    let cases: [(Spoil, &[&str]); 5] = [
+    let cases: [(Spoil, &[&str]); 4] = [
         (|r| r.booking_id.clear(), &["booking_id"]),
-        (
-            |r| r.booking_id.replace_range(14.., "8000-8000-000000000000"),
-            &["booking_id"],
-        ),
         (|r| r.request_id = "{}".to_owned(), &["request_id"]),
         (|r| r.etag = "v".to_owned(), &["etag"]),
         (|r| r.etag = "v99999999999".to_owned(), &["etag"]),
@@ -94,8 +90,11 @@ async fn a_booking_that_is_over_or_not_there_is_refused() {
     let show = stage.a_show(3).await;
     let mut client = stage.client();
     let known: model::ShowId = show.parse().expect("a show's id");
+    let mut nobodies = vec![show.clone(), uuid::Uuid::new_v4().to_string()];
     for show in [known, model::ShowId::generate()] {
-        let nobody = model::BookingId::generate(show).to_string();
+        nobodies.push(model::BookingId::generate(show).to_string());
+    }
+    for nobody in nobodies {
         let call = cancel(&mut client, &nobody);
         let status = stage
             .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")

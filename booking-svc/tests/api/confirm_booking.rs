@@ -49,17 +49,10 @@ async fn it_sells_the_seats() {
 #[tokio::test]
 async fn a_malformed_request_is_refused() {
     type Spoil = fn(&mut ConfirmBookingRequest);
-    let cases: [(Spoil, &[&str]); 9] = [
+    let cases: [(Spoil, &[&str]); 7] = [
         (|r| r.booking_id.clear(), &["booking_id"]),
         (|r| r.booking_id.truncate(35), &["booking_id"]),
         (|r| r.booking_id.push('0'), &["booking_id"]),
-        // A show's id, where a booking's is wanted.
-        (
-            |r| r.booking_id.replace_range(14.., "8000-8000-000000000000"),
-            &["booking_id"],
-        ),
-        // A UUID that is neither.
-        (|r| r.booking_id.replace_range(14..15, "4"), &["booking_id"]),
         (|r| r.request_id = "7".to_owned(), &["request_id"]),
         (|r| r.etag = "2".to_owned(), &["etag"]),
         (|r| r.etag = "v0".to_owned(), &["etag"]),
@@ -103,8 +96,11 @@ async fn a_booking_that_is_not_there_is_not_found() {
     let show = stage.a_show(3).await;
     let known: model::ShowId = show.parse().expect("a show's id");
     let mut client = stage.client();
+    let mut nobodies = vec![show, uuid::Uuid::new_v4().to_string()];
     for show in [known, model::ShowId::generate()] {
-        let nobody = model::BookingId::generate(show).to_string();
+        nobodies.push(model::BookingId::generate(show).to_string());
+    }
+    for nobody in nobodies {
         let call = confirm(&mut client, &nobody);
         let status = stage
             .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")

@@ -298,23 +298,28 @@ async fn what_is_not_there_and_what_is_wrong_is_refused() {
     };
 
     let known: model::ShowId = show.parse().expect("a show's id");
+    let neither = Uuid::new_v4().to_string();
     let nobody = model::BookingId::generate(known).to_string();
-    let call = client.list_booking_events(request(of_booking(&nobody)));
-    let status = stage
-        .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
-        .await;
-    assert_eq!(metadata(&status)["booking_id"], nobody);
+    for nobody in [&nobody, &show, &neither] {
+        let call = client.list_booking_events(request(of_booking(nobody)));
+        let status = stage
+            .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
+            .await;
+        assert_eq!(metadata(&status)["booking_id"], *nobody);
+    }
     let nowhere = model::ShowId::generate().to_string();
-    let call = client.list_booking_events(request(of_show(&nowhere)));
-    stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
+    for nowhere in [&nowhere, &bought, &neither] {
+        let call = client.list_booking_events(request(of_show(nowhere)));
+        stage.refused(call, Code::NotFound, "SHOW_NOT_FOUND").await;
+    }
 
     let mut negative = request(of_show(&show));
     negative.page_size = -1;
     for (request, field) in [
         (request(None), "of"),
-        (request(of_booking(&show)), "booking_id"),
+        (request(of_booking("A-1")), "booking_id"),
         (request(of_booking("")), "booking_id"),
-        (request(of_show(&bought)), "show_id"),
+        (request(of_show("A-1")), "show_id"),
         (negative, "page_size"),
     ] {
         let call = client.list_booking_events(request);

@@ -208,6 +208,14 @@ async fn it_lists_what_the_verbs_returned() {
     let found = page(&stage, ListBookingsRequest::default()).await;
     assert_eq!(found.bookings, wanted);
     assert_eq!(found.next_page_token, "");
+    // A show that is none has none, whether or not it could be one.
+    for nowhere in [ShowId::generate().uuid(), uuid::Uuid::new_v4()] {
+        let nothing = ListBookingsRequest {
+            show_id: nowhere.to_string(),
+            ..Default::default()
+        };
+        assert!(page(&stage, nothing).await.bookings.is_empty());
+    }
 
     // One that lapses between two pages is in one of them, as what it is by then.
     let pending = ListBookingsRequest {

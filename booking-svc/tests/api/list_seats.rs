@@ -1,6 +1,6 @@
 //! ListSeats.
 
-use model::ShowId;
+use model::{BookingId, ShowId};
 use proto::booking::v1::{ListSeatsRequest, ListSeatsResponse, Seat, SeatStatus};
 use proto::catalog::v1::Point;
 use proto::catalog::v1::create_show_request::Seats;
@@ -9,6 +9,7 @@ use test_harness::errors::{describe, fields, metadata, subjects};
 use test_harness::system::{layout, reserve, show};
 use tonic::Code;
 use tonic_types::StatusExt as _;
+use uuid::Uuid;
 
 use crate::stage::Stage;
 
@@ -230,12 +231,16 @@ async fn a_wrong_argument_or_the_token_of_another_query_is_refused() {
         assert_eq!(fields(&status), ["page_token"]);
     }
 
-    let unknown = ShowId::generate().to_string();
-    for asked in [
-        SeatStatus::Unspecified,
-        SeatStatus::Held,
-        SeatStatus::Blocked,
+    let unknown = ShowId::generate();
+    let booking = BookingId::generate(unknown).uuid();
+    for (unknown, asked) in [
+        (unknown.uuid(), SeatStatus::Unspecified),
+        (unknown.uuid(), SeatStatus::Held),
+        (unknown.uuid(), SeatStatus::Blocked),
+        (booking, SeatStatus::Unspecified),
+        (Uuid::new_v4(), SeatStatus::Unspecified),
     ] {
+        let unknown = unknown.to_string();
         let mut request = request(&unknown);
         request.status = asked.into();
         let call = client.list_seats(request);

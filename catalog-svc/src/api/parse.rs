@@ -17,9 +17,10 @@ use crate::store::{Mutation, RequestKey};
 /// The most characters of an etag that is compared at all; ours are shorter.
 const ETAG_CHARS_MAX: usize = 64;
 
-/// The id of a show, or a note what is wrong with it.
+/// The id of a show, or a note what is wrong with it; of a UUID that no show can have, it is said
+/// later that there is no such show.
 pub(super) fn show_id(violations: &mut FieldViolations, path: &str, text: &str) -> Option<ShowId> {
-    violations.take(path, text.parse())
+    violations.take(path, ShowId::asked_for(text))
 }
 
 /// A caller's request id.

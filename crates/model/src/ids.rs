@@ -55,6 +55,16 @@ impl ShowId {
         Self(Uuid::from_u128(key | VERSION_8_AND_VARIANT))
     }
 
+    /// The id that a caller asks for: any UUID. One that this product gives to no show is the
+    /// id of none, so looking it up finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no UUID.
+    pub fn asked_for(text: &str) -> Result<Self, IdError> {
+        uuid(text).map(Self)
+    }
+
     /// The id as a UUID.
     #[must_use]
     pub fn uuid(self) -> Uuid {
@@ -71,6 +81,16 @@ impl BookingId {
         Self(Uuid::from_u128(
             show_bits | VERSION_8_AND_VARIANT | spread(tail),
         ))
+    }
+
+    /// The id that a caller asks for: any UUID. One that this product gives to no booking is the
+    /// id of none, so looking it up finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no UUID.
+    pub fn asked_for(text: &str) -> Result<Self, IdError> {
+        uuid(text).map(Self)
     }
 
     /// The show that the booking belongs to.
@@ -221,6 +241,23 @@ mod tests {
         assert_eq!(ShowId::try_from(Uuid::new_v4()), Err(IdError::NotAShow));
         assert_eq!("A-12".parse::<ShowId>(), Err(IdError::NotAUuid));
         assert_eq!("".parse::<BookingId>(), Err(IdError::Empty));
+    }
+
+    #[test]
+    fn any_uuid_can_be_asked_for() {
+        let (show, other) = (ShowId::generate(), Uuid::new_v4());
+        assert_eq!(ShowId::asked_for(&show.to_string()), Ok(show));
+        for id in [other, Uuid::nil(), Uuid::max()] {
+            let text = id.to_string();
+            assert_eq!(ShowId::asked_for(&text).map(ShowId::uuid), Ok(id));
+            let booking = BookingId::asked_for(&text).expect("a UUID");
+            assert_eq!(booking.uuid(), id);
+            assert_eq!(ShowId::try_from(booking.show().uuid()), Ok(booking.show()));
+        }
+        assert_eq!(ShowId::asked_for("A-12"), Err(IdError::NotAUuid));
+        assert_eq!(BookingId::asked_for("A-12"), Err(IdError::NotAUuid));
+        assert_eq!(ShowId::asked_for(""), Err(IdError::Empty));
+        assert_eq!(BookingId::asked_for(""), Err(IdError::Empty));
     }
 
     #[test]
