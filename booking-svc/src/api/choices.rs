@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU8;
 
-use model::PRICE_MAX;
+use model::{Currency, PRICE_MAX};
 use proto::booking::v1 as pb;
 use proto::money::v1::Money;
 use service_kit::{ApiError, FieldViolations};
@@ -99,11 +99,7 @@ fn tiers(path: &str, names: &[String], violations: &mut FieldViolations) {
     }
 }
 
-fn money(
-    path: &str,
-    price: &Money,
-    violations: &mut FieldViolations,
-) -> Option<(i64, model::Currency)> {
+fn money(path: &str, price: &Money, violations: &mut FieldViolations) -> Option<(i64, Currency)> {
     let minor_units = Some(price.minor_units).filter(|units| (0..=PRICE_MAX).contains(units));
     let minor_units = violations.take(
         &format!("{path}.minor_units"),
@@ -111,7 +107,7 @@ fn money(
     );
     let currency = violations.take(
         &format!("{path}.currency_code"),
-        price.currency_code.parse::<model::Currency>(),
+        Currency::of_price(&price.currency_code),
     );
     Some((minor_units?, currency?))
 }

@@ -2,8 +2,8 @@
 //! does not fit all the same is told in words for the log.
 
 use model::{
-    Area, Coordinates, LayoutDescription, Point, PriceDescription, PriceList, PriceTier, RowBlock,
-    RowRef, SeatLayout, Section, Series,
+    Area, Coordinates, Currency, LayoutDescription, Point, PriceDescription, PriceList, PriceTier,
+    RowBlock, RowRef, SeatLayout, Section, Series,
 };
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::series::Series as PbSeries;
@@ -27,7 +27,7 @@ pub(super) fn layout(layout: pb::SeatLayout) -> Result<SeatLayout, String> {
 /// The prices of a layout.
 pub(super) fn prices(tiers: Vec<pb::PriceTier>, layout: &SeatLayout) -> Result<PriceList, String> {
     let first = tiers.first().and_then(|tier| tier.price.as_ref());
-    let currency = first.ok_or("no price")?.currency_code.parse();
+    let currency = Currency::of_price(&first.ok_or("no price")?.currency_code);
     let description = PriceDescription {
         currency: currency.map_err(|error| format!("currency {error}"))?,
         tiers: tiers.into_iter().map(tier).collect(),

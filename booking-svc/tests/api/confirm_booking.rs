@@ -1,8 +1,10 @@
 //! ConfirmBooking.
 
 use proto::booking::v1::{BookingState, ConfirmBookingRequest, SeatStatus};
+use proto::catalog::v1::CreateShowRequest;
+use proto::money::v1::Money;
 use test_harness::errors::{describe, fields, has_retry_info, metadata, subjects};
-use test_harness::system::{cancel, confirm};
+use test_harness::system::{cancel, confirm, show};
 use tonic::Code;
 
 use crate::stage::{Stage, text_of};
@@ -188,5 +190,28 @@ async fn a_hold_made_before_the_start_can_be_confirmed_after_it() {
         .await;
     let confirmed = confirm(&mut stage.client(), &held.booking_id).await;
     assert!(confirmed.is_ok(), "{confirmed:?}");
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_show_without_prices_is_free() {
+    let mut stage = Stage::start().await;
+    let free = CreateShowRequest {
+        seat_price: None,
+        ..show(3)
+    };
+    let show = stage.create(free).await;
+    let nothing = Some(Money {
+        minor_units: 0,
+        currency_code: "XXX".to_owned(),
+    });
+    let held = stage.reserve(&show, &["A-1"]).await;
+    assert_eq!((&held.total, &held.lines[0].price), (&nothing, &nothing));
+    let bought = confirm(&mut stage.client(), &held.booking_id).await;
+    let bought = bought.expect("a live hold");
+    assert_eq!(
+        (bought.state(), bought.total),
+        (BookingState::Confirmed, nothing)
+    );
     stage.assert_sound().await;
 }

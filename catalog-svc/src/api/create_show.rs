@@ -65,7 +65,7 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
 
     let schedule = schedule(violations, &request);
     let rules = rules(violations, &request);
-    let show_type = parse::required_show_type(violations, "show_type", request.show_type);
+    let show_type = parse::show_type_or_default(violations, "show_type", request.show_type);
     let time_zone = parse::time_zone(violations, "time_zone", request.time_zone);
     let venue = violations.take("venue", request.venue.try_into());
     let name: Option<ShowName> = violations.take("name", request.name.try_into());

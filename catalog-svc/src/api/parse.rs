@@ -120,14 +120,14 @@ pub(super) fn show_type(
     }
 }
 
-/// A kind of show that must be given.
-pub(super) fn required_show_type(
+/// The kind of a show: any other if it is not set.
+pub(super) fn show_type_or_default(
     violations: &mut FieldViolations,
     path: &str,
     number: i32,
 ) -> Option<ShowType> {
     if number == i32::from(pb::ShowType::Unspecified) {
-        violations.add(path, "must be set");
+        return Some(ShowType::Other);
     }
     show_type(violations, path, number)
 }

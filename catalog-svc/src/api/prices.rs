@@ -9,7 +9,7 @@ use service_kit::FieldViolations;
 /// The most bytes of a show's tiers in an answer, which may have them twice, beside two layouts.
 pub(super) const PRICES_BYTES_MAX: usize = 384 * 1024;
 
-/// The prices that a CreateShow has: tiers, or one price for everything.
+/// The prices that a CreateShow has: tiers, or one price for everything, or nothing for everything.
 pub(super) fn parse_either(
     violations: &mut FieldViolations,
     tiers: Vec<pb::PriceTier>,
@@ -17,8 +17,8 @@ pub(super) fn parse_either(
 ) -> Option<PriceDescription> {
     if tiers.is_empty() {
         let mut parser = Parser::new(violations);
-        let price = parser.price("seat_price", seat_price);
-        return Some(PriceDescription::single(parser.currency?, price?));
+        let price = parser.price("seat_price", seat_price)?;
+        return Some(PriceDescription::single(parser.currency()?, price));
     }
     if seat_price.is_some() {
         violations.add("seat_price", "must not be set beside price_tiers");
@@ -37,7 +37,7 @@ pub(super) fn parse(
     let mut parser = Parser::new(violations);
     let tiers = tiers.into_iter().enumerate();
     let tiers: Vec<_> = tiers.map(|(t, tier)| parser.tier(t, tier)).collect();
-    let currency = parser.currency?;
+    let currency = parser.currency()?;
     let tiers = tiers.into_iter().collect::<Option<_>>()?;
     let mut prices = PriceDescription { currency, tiers };
     prices.normalize();
@@ -58,6 +58,8 @@ struct Parser<'a> {
     violations: &'a mut FieldViolations,
     /// That of the first price which has one.
     currency: Option<Currency>,
+    /// Whether a price has one that is none.
+    is_wrong: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -65,7 +67,13 @@ impl<'a> Parser<'a> {
         Self {
             violations,
             currency: None,
+            is_wrong: false,
         }
+    }
+
+    /// The currency of all prices; [`Currency::NONE`] if none of them is given.
+    fn currency(&self) -> Option<Currency> {
+        self.currency.or((!self.is_wrong).then_some(Currency::NONE))
     }
 
     fn tier(&mut self, t: usize, tier: pb::PriceTier) -> Option<PriceTier> {
@@ -85,16 +93,15 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A price in the one currency of the show.
+    /// A price in the one currency of the show; 0 if it is not given.
     fn price(&mut self, path: &str, money: Option<&Money>) -> Option<i64> {
         let Some(money) = money else {
-            self.violations.add(path, "must be set");
-            return None;
+            return Some(0);
         };
         let currency_path = format!("{path}.currency_code");
-        let currency = self
-            .violations
-            .take(&currency_path, money.currency_code.parse());
+        let currency = Currency::of_price(&money.currency_code);
+        let currency = self.violations.take(&currency_path, currency);
+        self.is_wrong |= currency.is_none();
         match (self.currency, currency) {
             (Some(first), Some(other)) if first != other => {
                 let message = format!("must be {first} as in the prices before it");
@@ -103,9 +110,16 @@ impl<'a> Parser<'a> {
             (None, Some(first)) => self.currency = Some(first),
             _ => {}
         }
-        let is_price = (0..=PRICE_MAX).contains(&money.minor_units);
+        let max = match currency {
+            Some(Currency::NONE) => 0,
+            _ => PRICE_MAX,
+        };
+        let is_price = (0..=max).contains(&money.minor_units);
         if !is_price {
-            let message = format!("must be 0 to {PRICE_MAX}");
+            let message = match max {
+                0 => format!("must be 0 in {}, which is no currency", Currency::NONE),
+                max => format!("must be 0 to {max}"),
+            };
             self.violations.add(format!("{path}.minor_units"), message);
         }
         is_price.then_some(money.minor_units)

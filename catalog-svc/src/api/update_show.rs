@@ -53,7 +53,7 @@ fn patch(violations: &mut FieldViolations, fields: &[Field], show: &pb::Show) ->
             }
             Field::ShowType => {
                 patch.show_type =
-                    parse::required_show_type(violations, "show.show_type", show.show_type);
+                    parse::show_type_or_default(violations, "show.show_type", show.show_type);
             }
             Field::StartTime => {
                 let start = show.start_time.as_ref();

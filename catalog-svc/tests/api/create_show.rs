@@ -7,6 +7,7 @@ use proto::catalog::v1::create_show_request::Seats;
 use test_harness::errors::{assert_refused, describe};
 use tonic::Code;
 
+use crate::create_show_bad_input::money;
 use crate::support::{
     Service, arena, contents, counted, create, eur, execute, get, hamlet, hours_ahead, labelled,
     layout, new_request_id, section, sections, tier, try_create, with_layout, with_sections,
@@ -104,6 +105,56 @@ async fn the_short_form_is_one_section_of_numbered_seats() {
         ..hamlet()
     };
     assert_eq!(create(&service.client, largest).await.seat_count, 100_000);
+}
+
+#[tokio::test]
+async fn a_show_needs_no_kind_and_no_prices() {
+    let (service, _database) = Service::start().await;
+    let in_nothing = || money(0, "XXX");
+    let tiers = |first, second| pb::CreateShowRequest {
+        seat_price: None,
+        price_tiers: vec![
+            pb::PriceTier {
+                price: first,
+                ..tier("Near", eur(0), &["General"])
+            },
+            pb::PriceTier {
+                price: second,
+                ..tier("Far", eur(0), &[])
+            },
+        ],
+        ..hamlet()
+    };
+    let free = pb::CreateShowRequest {
+        show_type: 0,
+        seat_price: None,
+        ..hamlet()
+    };
+    let show = create(&service.client, free.clone()).await;
+    assert_eq!(show.show_type(), pb::ShowType::Other);
+    assert_eq!(show.price_tiers, [tier("Standard", in_nothing(), &[])]);
+    assert_eq!(get(&service.client, &show.show_id).await, show);
+    // What is read can be written again.
+    let again = pb::CreateShowRequest {
+        price_tiers: show.price_tiers.clone(),
+        ..free
+    };
+    let again = create(&service.client, again).await;
+    assert_eq!(again.price_tiers, show.price_tiers);
+
+    for (request, wanted) in [
+        (tiers(None, None), [in_nothing(), in_nothing()]),
+        (tiers(None, Some(eur(7))), [eur(0), eur(7)]),
+        (tiers(Some(eur(7)), None), [eur(7), eur(0)]),
+    ] {
+        let show = create(&service.client, request).await;
+        let prices: Vec<_> = show
+            .price_tiers
+            .into_iter()
+            .map(|tier| tier.price)
+            .collect();
+        assert_eq!(prices, wanted.map(Some));
+    }
 }
 
 #[tokio::test]

@@ -59,11 +59,12 @@ async fn prices_are_told_what_is_wrong_by_their_paths() {
             "price_tiers[1].price.currency_code",
         ),
         (
-            vec![pb::PriceTier {
-                price: None,
-                ..all()
-            }],
-            "price_tiers[0].price",
+            vec![tier("All", money(1, "XXX"), &[])],
+            "price_tiers[0].price.minor_units",
+        ),
+        (
+            vec![all(), tier("Free", money(0, "XXX"), &["Stalls"])],
+            "price_tiers[1].price.currency_code",
         ),
     ];
     for (tiers, expected) in cases {

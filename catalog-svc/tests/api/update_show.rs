@@ -52,6 +52,13 @@ async fn what_the_mask_names_changes_and_nothing_else() {
         renamed.update_time.expect("a time").seconds >= before.update_time.expect("a time").seconds
     );
 
+    let kind = pb::Show {
+        show_type: 0,
+        ..wanted.clone()
+    };
+    let reset = update(&service.client, updating(kind, &["show_type"])).await;
+    assert_eq!(reset.show_type(), pb::ShowType::Other);
+
     let rest = ["show_type", "start_time", "end_time", "venue"];
     let changed = update(&service.client, updating(wanted.clone(), &rest)).await;
     let expected = pb::Show {
@@ -59,7 +66,7 @@ async fn what_the_mask_names_changes_and_nothing_else() {
         start_time: wanted.start_time,
         end_time: None,
         venue: String::new(),
-        revision: 3,
+        revision: 4,
         etag: changed.etag.clone(),
         update_time: changed.update_time,
         ..renamed
@@ -151,6 +158,7 @@ async fn bad_values_are_told_at_once() {
             nanos: -1,
         }),
         etag: "x".repeat(65),
+        show_type: 9,
         ..Default::default()
     };
     let paths = ["name", "show_type", "start_time", "end_time", "venue"];

@@ -40,6 +40,22 @@ pub struct Currency([u8; 3]);
 pub struct MoneyError;
 
 impl Currency {
+    /// That of what costs nothing and never will: ISO 4217's code for no currency. Nobody can pay
+    /// with it, so a text is not parsed to it but by [`Self::of_price`].
+    pub const NONE: Self = Self(*b"XXX");
+
+    /// The currency of a price: one that people pay with, or [`Self::NONE`].
+    ///
+    /// # Errors
+    ///
+    /// If the text is neither's code.
+    pub fn of_price(code: &str) -> Result<Self, MoneyError> {
+        if code == Self::NONE.as_str() {
+            return Ok(Self::NONE);
+        }
+        code.parse()
+    }
+
     /// The code, as "EUR".
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -120,6 +136,15 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Currency>(), Err(MoneyError), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn only_a_price_can_be_in_no_currency() {
+        assert_eq!(Currency::of_price("XXX"), Ok(Currency::NONE));
+        assert_eq!(Currency::of_price("EUR"), "EUR".parse());
+        assert_eq!(Currency::of_price("XTS"), Err(MoneyError));
+        assert_eq!("XXX".parse::<Currency>(), Err(MoneyError));
+        assert_eq!(Currency::NONE.minor_digits(), 0);
     }
 
     #[test]
