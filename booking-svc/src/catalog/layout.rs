@@ -2,18 +2,24 @@
 //! does not fit all the same is told in words for the log.
 
 use model::{
-    Area, Coordinates, Currency, LayoutDescription, Point, PriceDescription, PriceList, PriceTier,
-    RowBlock, RowRef, SeatLayout, Section, Series,
+    Area, BestSeats, Coordinates, Currency, LayoutDescription, Point, PriceDescription, PriceList,
+    PriceTier, RowBlock, RowRef, SeatLayout, Section, Series,
 };
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::series::Series as PbSeries;
 
 /// A layout.
 pub(super) fn layout(layout: pb::SeatLayout) -> Result<SeatLayout, String> {
+    let best_seats = match layout.best_seats() {
+        pb::BestSeats::Unspecified | pb::BestSeats::Front => BestSeats::Front,
+        pb::BestSeats::Middle => BestSeats::Middle,
+        pb::BestSeats::First => BestSeats::First,
+    };
     let description = LayoutDescription {
         sections: all(layout.sections, section)?,
         areas: all(layout.areas, area)?,
         focal_point: layout.focal_point.map(point),
+        best_seats,
         accessible_seats: texts(layout.accessible_seats),
         companion_seats: texts(layout.companion_seats),
         blocked_seats: texts(layout.blocked_seats),

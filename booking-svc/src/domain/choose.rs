@@ -3,8 +3,9 @@
 //!
 //! Seats are **together** if they are next to each other in one run of a row: an aisle and the
 //! end of a row part neighbours, how seats are drawn does not. A seat is **near** by the square
-//! of its distance from the layout's focal point; a party by the sum over its seats, so of two
-//! blocks the one whose middle is nearer wins. In order of preference:
+//! of its distance from where the layout has its best seats; a party by the sum over its seats, so
+//! of two blocks the one whose middle is nearer wins. Where the first seats are the best, near is
+//! early in the order of the layout, and no seat is a lone one. In order of preference:
 //!
 //! 1. together, leaving no lone seat; then leaving as few as can be;
 //! 2. in groups of two or more within one section; then in such groups anywhere;
@@ -25,6 +26,7 @@
 mod apart;
 mod beside;
 mod free_seats;
+mod goodness;
 mod hall;
 mod largest;
 mod offer;
@@ -192,7 +194,7 @@ struct Cost {
     alone: u32,
     groups: u32,
     lone_seats: u32,
-    /// The sum of the squares of the distances.
+    /// The sum of the distances, which are squares.
     distance: u64,
 }
 

@@ -1,7 +1,8 @@
 //! Layouts between the contract and the model.
 
 use model::{
-    Area, Coordinates, LayoutDescription, Point, Problems, RowBlock, SeatLayout, Section, Series,
+    Area, BestSeats, Coordinates, LayoutDescription, Point, Problems, RowBlock, SeatLayout,
+    Section, Series,
 };
 use prost::Message as _;
 use proto::catalog::v1 as pb;
@@ -34,7 +35,8 @@ pub(super) fn parse(
     let origin = std::mem::take(&mut layout.derived_from);
     let derived_from = (!origin.is_empty()).then(|| origin.parse());
     let derived_from = derived_from.map(|id| violations.take("layout.derived_from", id));
-    let checked = SeatLayout::new(description(layout));
+    let best_seats = best_seats(violations, layout.best_seats);
+    let checked = SeatLayout::new(description(layout, best_seats.unwrap_or_default()));
     let layout = checked.map_err(|problems| note(violations, PATH, problems));
     if let Ok(layout) = &layout {
         check_size(violations, layout);
@@ -44,6 +46,19 @@ pub(super) fn parse(
         derived_from: derived_from.map_or(Some(None), |id| id.map(Some))?,
         layout: layout.ok()?,
     })
+}
+
+/// Where the best seats are; at the front if it is not set.
+fn best_seats(violations: &mut FieldViolations, number: i32) -> Option<BestSeats> {
+    match pb::BestSeats::try_from(number) {
+        Ok(pb::BestSeats::Unspecified | pb::BestSeats::Front) => Some(BestSeats::Front),
+        Ok(pb::BestSeats::Middle) => Some(BestSeats::Middle),
+        Ok(pb::BestSeats::First) => Some(BestSeats::First),
+        Err(_) => {
+            violations.add("layout.best_seats", "is no value known here");
+            None
+        }
+    }
 }
 
 fn check_size(violations: &mut FieldViolations, layout: &SeatLayout) {
@@ -67,11 +82,12 @@ pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Probl
 
 /// What a request says, as the model says it. Numbers below 0 become ones that the model
 /// refuses.
-fn description(layout: pb::SeatLayout) -> LayoutDescription {
+fn description(layout: pb::SeatLayout, best_seats: BestSeats) -> LayoutDescription {
     LayoutDescription {
         sections: layout.sections.into_iter().map(section).collect(),
         areas: layout.areas.into_iter().map(area).collect(),
         focal_point: layout.focal_point.as_ref().map(point),
+        best_seats,
         accessible_seats: names(layout.accessible_seats),
         companion_seats: names(layout.companion_seats),
         blocked_seats: names(layout.blocked_seats),
@@ -176,15 +192,23 @@ fn write_description(layout: &LayoutDescription) -> pb::SeatLayout {
         sections,
         areas,
         focal_point,
+        best_seats,
         accessible_seats,
         companion_seats,
         blocked_seats,
         coordinates,
     } = layout;
+    let best_seats = match best_seats {
+        // As it is where nobody has said so.
+        BestSeats::Front => pb::BestSeats::Unspecified,
+        BestSeats::Middle => pb::BestSeats::Middle,
+        BestSeats::First => pb::BestSeats::First,
+    };
     pb::SeatLayout {
         sections: sections.iter().map(write_section).collect(),
         areas: areas.iter().map(write_area).collect(),
         focal_point: focal_point.map(write_point),
+        best_seats: best_seats.into(),
         accessible_seats: write_names(accessible_seats),
         companion_seats: write_names(companion_seats),
         blocked_seats: write_names(blocked_seats),

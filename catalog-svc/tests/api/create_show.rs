@@ -39,6 +39,7 @@ async fn a_show_is_created_as_it_was_described() {
                 ..Default::default()
             }],
             focal_point: Some(pb::Point { x: -10, y: 20 }),
+            best_seats: pb::BestSeats::Middle.into(),
             accessible_seats: vec!["A-1".to_owned()],
             blocked_seats: vec!["Box 1".to_owned()],
             ..layout(vec![

@@ -235,6 +235,13 @@ async fn a_layout_is_told_what_is_wrong_by_its_paths() {
         (rows(vec![]), "layout.sections[0].rows"),
         (with_sections(vec![]), "layout.sections"),
         (
+            marked(pb::SeatLayout {
+                best_seats: 4,
+                ..Default::default()
+            }),
+            "layout.best_seats",
+        ),
+        (
             rows(vec![counted("A", -1)]),
             "layout.sections[0].rows[0].runs[0].numbers.last",
         ),

@@ -24,10 +24,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use self::description::{
-    AREAS_MAX, Area, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX, LABEL_CHARS_MAX,
-    LABEL_FORMAT_CHARS_MAX, LayoutDescription, NAME_CHARS_MAX, NUMBER_MAX, PLACES_MAX, Point,
-    ROWS_MAX, RUNS_MAX, RowBlock, SEATS_MAX, SECTIONS_MAX, SERIES_NAME_CHARS_MAX, SKIPPED_MAX,
-    Section, Series,
+    AREAS_MAX, Area, BestSeats, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX,
+    LABEL_CHARS_MAX, LABEL_FORMAT_CHARS_MAX, LayoutDescription, NAME_CHARS_MAX, NUMBER_MAX,
+    PLACES_MAX, Point, ROWS_MAX, RUNS_MAX, RowBlock, SEATS_MAX, SECTIONS_MAX,
+    SERIES_NAME_CHARS_MAX, SKIPPED_MAX, Section, Series,
 };
 use self::geometry::Geometry;
 use self::labels::LabelIndex;
@@ -189,6 +189,12 @@ impl SeatLayout {
     #[must_use]
     pub fn focal_point(&self) -> Point {
         self.0.geometry.focal_point
+    }
+
+    /// Where its best seats are.
+    #[must_use]
+    pub fn best_seats(&self) -> BestSeats {
+        self.0.description.best_seats
     }
 
     /// Where a seat is, as described or else computed: 100 from seat to seat and from row to

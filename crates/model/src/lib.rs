@@ -16,10 +16,10 @@ mod text;
 pub use amount::{AMOUNT_MAX, Amount, AmountError};
 pub use ids::{BookingId, IdError, ShowId};
 pub use layout::{
-    AREAS_MAX, Area, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX, LABEL_CHARS_MAX,
-    LABEL_FORMAT_CHARS_MAX, LayoutDescription, NAME_CHARS_MAX, NUMBER_MAX, PLACES_MAX, Point,
-    ROWS_MAX, RUNS_MAX, RowBlock, RowPlace, SEATS_MAX, SECTIONS_MAX, SERIES_NAME_CHARS_MAX,
-    SKIPPED_MAX, SeatLayout, SeatPlace, Section, Series,
+    AREAS_MAX, Area, BestSeats, CAPACITY_MAX, COORDINATE_MAX, Coordinates, DECK_CHARS_MAX,
+    LABEL_CHARS_MAX, LABEL_FORMAT_CHARS_MAX, LayoutDescription, NAME_CHARS_MAX, NUMBER_MAX,
+    PLACES_MAX, Point, ROWS_MAX, RUNS_MAX, RowBlock, RowPlace, SEATS_MAX, SECTIONS_MAX,
+    SERIES_NAME_CHARS_MAX, SKIPPED_MAX, SeatLayout, SeatPlace, Section, Series,
 };
 pub use money::{Currency, MoneyError, PRICE_MAX};
 pub use numbering::{NamedSeat, Numbering, NumberingError, ORDINALS_MAX, RetiredSeat, ShowSeats};

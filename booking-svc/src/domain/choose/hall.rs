@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use model::{Point, PriceList, SeatPlace, ShowSeats};
 
+use super::goodness::Goodness;
 use crate::domain::Withdrawn;
 
 /// A show's seats, indexed for choosing among them. It takes some 40 bytes a seat.
@@ -27,6 +28,7 @@ pub struct Hall {
     nearest_runs: Box<[u32]>,
     /// By tier.
     prices: Box<[i64]>,
+    goodness: Goodness,
 }
 
 /// No seat has this place: a layout's seats are far fewer.
@@ -72,7 +74,7 @@ impl Hall {
         let mut distances_before = vec![0_u64];
         let mut accessible_before = vec![0];
         let mut runs: Vec<Run> = Vec::new();
-        let focal = layout.focal_point();
+        let goodness = Goodness::of(layout);
         for (place, seat) in (0..count).filter_map(|at| Some((at, layout.seat(at)?))) {
             let ordinal = seats.ordinal_of(place).unwrap_or(RETIRED);
             let kind = if withdrawn.seats.binary_search(&ordinal).is_ok() {
@@ -92,8 +94,7 @@ impl Hall {
                 kind,
                 point,
             });
-            let square = |from: i32, to: i32| u64::from(from.abs_diff(to)).pow(2);
-            let distance = square(point.x, focal.x) + square(point.y, focal.y);
+            let distance = goodness.distance(place, point);
             let before = distances_before[place as usize];
             distances_before.push(before.wrapping_add(distance));
             let before = accessible_before[place as usize];
@@ -125,7 +126,13 @@ impl Hall {
                 .iter()
                 .map(|tier| tier.price)
                 .collect(),
+            goodness,
         }
+    }
+
+    /// Whether a free seat with no free neighbour is worth less than others.
+    pub(super) fn minds_lone_seats(&self) -> bool {
+        self.goodness != Goodness::First
     }
 
     /// Roughly the bytes that it takes in memory, for caches.
@@ -239,7 +246,7 @@ impl Hall {
             .unwrap_or(i64::MAX)
     }
 
-    /// The sum of the squares of the distances from the focal point.
+    /// The sum of the distances from where the best seats are.
     pub(super) fn distance(&self, places: &Range<u32>) -> u64 {
         let before = |place: u32| self.distances_before[place as usize];
         before(places.end).wrapping_sub(before(places.start))

@@ -94,7 +94,11 @@ impl<'a> Offer<'a> {
                     without_company: 0,
                     alone: u32::from(size == 1),
                     groups: 1,
-                    lone_seats: self.vacancy.lone_beside(&stretch.run, &places),
+                    lone_seats: if self.hall.minds_lone_seats() {
+                        self.vacancy.lone_beside(&stretch.run, &places)
+                    } else {
+                        0
+                    },
                     distance: self.hall.distance(&places),
                 },
                 ordinal: self.hall.ordinal(from),

@@ -3,14 +3,15 @@
 //! end of a section. `#` is chosen. The stage is above.
 
 use model::{
-    LayoutDescription, PriceDescription, PriceList, PriceTier, RowBlock, SeatLayout, Section,
-    Series, ShowSeats,
+    BestSeats, LayoutDescription, PriceDescription, PriceList, PriceTier, RowBlock, SeatLayout,
+    Section, Series, ShowSeats,
 };
 
 use super::*;
 use crate::domain::Withdrawn;
 
 mod accessible;
+mod best_seats;
 mod brute_force;
 mod companions;
 mod orphans;
@@ -26,6 +27,10 @@ struct Drawn {
 }
 
 fn drawn(rows: &[&str]) -> Drawn {
+    drawn_with(rows, BestSeats::Front)
+}
+
+fn drawn_with(rows: &[&str], best_seats: BestSeats) -> Drawn {
     let mut sections = vec![Vec::new()];
     let mut kinds = Vec::new();
     let mut names = (1..).map(|row| format!("R{row}"));
@@ -68,6 +73,7 @@ fn drawn(rows: &[&str]) -> Drawn {
     });
     let layout = SeatLayout::new(LayoutDescription {
         sections: sections.collect(),
+        best_seats,
         accessible_seats: labels('a'),
         companion_seats: labels('c'),
         blocked_seats: labels('b'),

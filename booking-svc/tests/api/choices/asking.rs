@@ -1,8 +1,8 @@
 //! What can be asked for, and what is refused.
 
 use proto::booking::v1::{SeatChoice, Seating};
-use proto::catalog::v1::PriceTier;
 use proto::catalog::v1::create_show_request::Seats;
+use proto::catalog::v1::{BestSeats, PriceTier};
 use proto::money::v1::Money;
 use test_harness::errors::{assert_refused, fields, metadata, quota_subjects, subjects};
 use tonic::Code;
@@ -109,6 +109,25 @@ async fn the_largest_party_is_told_by_how_it_wants_to_sit() {
     cancelled.expect("it is held");
     let two = send(&other, wanted(&show, &[], &[party(2)])).await;
     assert_eq!(labels(&two.expect("free again")), ["B-3", "B-4"]);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_best_seats_are_where_the_layout_says() {
+    let mut stage = Stage::start().await;
+    for (best_seats, wanted) in [
+        (BestSeats::Unspecified, ["R1-10", "R1-11"]),
+        (BestSeats::Front, ["R1-10", "R1-11"]),
+        (BestSeats::Middle, ["R3-10", "R3-11"]),
+        (BestSeats::First, ["R1-1", "R1-2"]),
+    ] {
+        let mut show = hall(4);
+        if let Some(Seats::Layout(layout)) = &mut show.seats {
+            layout.best_seats = best_seats.into();
+        }
+        let show = stage.create(show).await;
+        assert_eq!(chosen(&stage, &show, &[], &[party(2)]).await, wanted);
+    }
     stage.assert_sound().await;
 }
 

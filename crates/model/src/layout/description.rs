@@ -49,6 +49,9 @@ pub struct LayoutDescription {
     /// Default: the middle of the front, one seat before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal_point: Option<Point>,
+    /// Where its best seats are.
+    #[serde(default, skip_serializing_if = "BestSeats::is_front")]
+    pub best_seats: BestSeats,
     /// Labels of the seats for wheelchairs and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accessible_seats: Vec<Box<str>>,
@@ -61,6 +64,20 @@ pub struct LayoutDescription {
     /// Where each seat is drawn. Default: computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordinates: Option<Coordinates>,
+}
+
+/// Which seats are the best.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BestSeats {
+    /// Those nearest to the focal point: a stage.
+    #[default]
+    Front,
+    /// Those straight back from the focal point, two thirds of the way from the foremost seat to
+    /// the rearmost: before a screen.
+    Middle,
+    /// The first in the order of positions: a day's slots.
+    First,
 }
 
 /// A part of the hall with seats.
@@ -192,6 +209,12 @@ impl LayoutDescription {
             &mut self.blocked_seats,
         ];
         seats.into_iter().flatten().for_each(normalize);
+    }
+}
+
+impl BestSeats {
+    fn is_front(&self) -> bool {
+        *self == Self::Front
     }
 }
 

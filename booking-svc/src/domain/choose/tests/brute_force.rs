@@ -17,7 +17,10 @@ fn badness(hall: &Drawn, chosen: &[u32]) -> Badness {
     let alone = groups.iter().filter(|group| group.len() == 1).count();
     let section = |at: &u32| hall.layout.seat(*at).map(|seat| seat.section_index());
     let one_section = chosen.iter().all(|at| section(at) == section(&chosen[0]));
-    let lone = groups.iter().map(|group| lone_beside(hall, group)).sum();
+    let lone = match hall.layout.best_seats() {
+        BestSeats::First => 0,
+        _ => groups.iter().map(|group| lone_beside(hall, group)).sum(),
+    };
     let way = match (groups.len(), alone, one_section) {
         (1, ..) => 0,
         (_, 0, true) => 1,
@@ -25,10 +28,14 @@ fn badness(hall: &Drawn, chosen: &[u32]) -> Badness {
         _ => 3,
     };
     let focal = hall.layout.focal_point();
+    let is_day = hall.layout.best_seats() == BestSeats::First;
     let distance = chosen
         .iter()
-        .filter_map(|at| hall.layout.point(*at))
-        .map(|point| {
+        .filter_map(|at| Some((*at, hall.layout.point(*at)?)))
+        .map(|(at, point)| {
+            if is_day {
+                return u64::from(at);
+            }
             u64::from(point.x.abs_diff(focal.x)).pow(2)
                 + u64::from(point.y.abs_diff(focal.y)).pow(2)
         });
@@ -123,9 +130,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn the_choice_is_the_best_there_is(rows in halls(SEATS_MAX), wish in wishes()) {
+    fn the_choice_is_the_best_there_is(
+        rows in halls(SEATS_MAX),
+        wish in wishes(),
+        best_seats in prop_oneof![4 => Just(BestSeats::Front), 1 => Just(BestSeats::First)],
+    ) {
         let rows: Vec<_> = rows.iter().map(String::as_str).collect();
-        let hall = drawn(&rows);
+        let hall = drawn_with(&rows, best_seats);
         let expected = best(&hall, &wish);
         match (choose(&hall.hall, &hall.free, &wish), expected) {
             (Ok(chosen), Some(expected)) => {
