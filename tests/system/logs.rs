@@ -179,7 +179,7 @@ async fn a_call_in_vain_is_found_by_its_id_and_with_its_cause() {
     let refused = reserve(&mut client, unknown, &["A-1"], "ann").await;
     let status = refused.expect_err("the catalog is gone");
     assert_error(&status, Code::Unavailable, "CATALOG_UNAVAILABLE");
-    let id = metadata(&status).remove("request_id").expect("an id");
+    let id = metadata(&status).remove("log_id").expect("an id");
     let wrong = reserve(&mut client, "", &["A-1"], "ann").await;
     let wrong = wrong.expect_err("no show");
     assert_error(&wrong, Code::InvalidArgument, "INVALID_FIELD");
@@ -188,12 +188,13 @@ async fn a_call_in_vain_is_found_by_its_id_and_with_its_cause() {
     assert_eq!(lines.len(), 1, "{log}");
     for part in [
         "WARN",
+        "log_id=",
         "ReserveSeats",
         "CATALOG_UNAVAILABLE",
         "onnection refused",
     ] {
         assert!(lines[0].contains(part), "{part:?} in {}", lines[0]);
     }
-    let id = metadata(&wrong).remove("request_id").expect("an id");
+    let id = metadata(&wrong).remove("log_id").expect("an id");
     assert!(!log.contains(&id), "a refusal is no fault: {log}");
 }

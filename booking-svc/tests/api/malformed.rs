@@ -115,7 +115,7 @@ async fn a_deadline_that_is_over_is_told_as_such_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn the_callers_own_request_id_comes_back_in_errors() {
+async fn the_callers_own_log_id_comes_back_in_errors() {
     let mut stage = Stage::start().await;
     let mut client = stage.client();
     for (sent, comes_back) in [("order-4711/x", true), ("two words", false)] {
@@ -127,10 +127,10 @@ async fn the_callers_own_request_id_comes_back_in_errors() {
             .await
             .expect_err("nothing set");
         assert_error(&status, Code::InvalidArgument, "INVALID_FIELD");
-        let id = &metadata(&status)["request_id"];
+        let id = &metadata(&status)["log_id"];
         assert_eq!(id == sent, comes_back, "{}", describe(&status));
     }
     let status = get(&mut client, "").await.expect_err("no id");
-    assert!(uuid::Uuid::from_str(&metadata(&status)["request_id"]).is_ok());
+    assert!(uuid::Uuid::from_str(&metadata(&status)["log_id"]).is_ok());
     stage.assert_sound().await;
 }

@@ -88,7 +88,7 @@ async fn poisoned(trigger: &str) {
                     "{}",
                     describe(&status)
                 );
-                ids.push(metadata(&status).remove("request_id").expect("asserted"));
+                ids.push(metadata(&status).remove("log_id").expect("asserted"));
             }
         }
     }
@@ -101,7 +101,7 @@ async fn poisoned(trigger: &str) {
         "{batches} transactions: nothing was batched"
     );
 
-    // Logged once each, under the id that the caller was told.
+    // Logged once each, under the log id that the caller was told.
     let log = stage.system.booking.log();
     let faults: Vec<_> = log
         .lines()
@@ -171,7 +171,7 @@ async fn one_that_makes_a_step_panic_fails_alone_and_the_worker_goes_on() {
     let status = confirming.await.expect("no panic");
     let status = status.expect_err("its row cannot be read");
     assert_error(&status, Code::Internal, "INTERNAL");
-    let id = metadata(&status).remove("request_id").expect("asserted");
+    let id = metadata(&status).remove("log_id").expect("asserted");
     let log = stage.system.booking.log();
     let mut errors = log.lines().filter(|line| line.contains(" ERROR "));
     assert!(errors.any(|line| line.contains(&id)), "{log}");

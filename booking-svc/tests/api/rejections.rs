@@ -35,10 +35,10 @@ fn with_id(show: &str, labels: &[&str]) -> ReserveSeatsRequest {
     }
 }
 
-/// All that an error says, but for the id of the call itself.
+/// All that an error says, but for the log id of the call itself.
 fn told(status: &Status) -> impl PartialEq + Debug + use<> {
     let mut info = metadata(status);
-    info.remove("request_id");
+    info.remove("log_id");
     let details = status.get_error_details();
     let subjects = format!(
         "{:?} {:?}",

@@ -1,4 +1,4 @@
-//! The layer around every call: a request id, a log span, a deadline, a limit on how many
+//! The layer around every call: a log id, a span, a deadline, a limit on how many
 //! run at once, and errors that carry the contract's details whoever made them.
 
 use std::cell::OnceCell;
@@ -28,13 +28,14 @@ use crate::{outcome, tally};
 tokio::task_local! {
     /// The caller's id, or one that is made when somebody first asks for it: most calls
     /// succeed, and need none.
-    static REQUEST_ID: OnceCell<String>;
+    static LOG_ID: OnceCell<String>;
 }
 
-/// The header in which a caller may send a request id of its own.
-const REQUEST_ID_HEADER: &str = "x-request-id";
-/// The most characters of a caller's own request id.
-const REQUEST_ID_CHARS_MAX: usize = 64;
+/// The header in which a caller may send a log id of its own, as proxies do. It is not the
+/// `request_id` of a mutation.
+const LOG_ID_HEADER: &str = "x-request-id";
+/// The most characters of a caller's own log id.
+const LOG_ID_CHARS_MAX: usize = 64;
 /// What of a caller's deadline is kept for the answer's way back: nothing is begun that the
 /// caller would not hear of.
 const WAY_BACK: Duration = Duration::from_millis(2);
@@ -76,11 +77,11 @@ impl Connection {
     }
 }
 
-/// The id of the call that the present task serves; empty outside of one.
+/// The id under which the log knows the call that the present task serves; empty outside of one.
 #[must_use]
-pub fn request_id() -> String {
+pub fn log_id() -> String {
     let make = || Uuid::now_v7().to_string();
-    REQUEST_ID
+    LOG_ID
         .try_with(|id| id.get_or_init(make).clone())
         .unwrap_or_default()
 }
@@ -88,7 +89,7 @@ pub fn request_id() -> String {
 /// Makes `work` part of the call that the present task serves, wherever it runs: what goes on
 /// after the call's first answer, as a stream does, keeps its id.
 pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    REQUEST_ID.scope(OnceCell::from(request_id()), work)
+    LOG_ID.scope(OnceCell::from(log_id()), work)
 }
 
 /// What answers calls within the layer.
@@ -148,8 +149,8 @@ impl<S: Inner> Calls<S> {
         let path = request.uri().path();
         // Shares the request's own bytes.
         let method = request.uri().path_and_query().cloned();
-        let id = caller_request_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
-        let span = tracing::debug_span!("call", method = path, request_id = id.get());
+        let id = caller_log_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
+        let span = tracing::debug_span!("call", method = path, log_id = id.get());
         let callers = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(WAY_BACK))
             .filter(|timeout| *timeout < self.timeout);
@@ -165,7 +166,7 @@ impl<S: Inner> Calls<S> {
             let response = outcome::finish(response, method, callers.is_some());
             Ok(Answer::new(response, &connection))
         });
-        Box::pin(REQUEST_ID.scope(id, answering).instrument(span))
+        Box::pin(LOG_ID.scope(id, answering).instrument(span))
     }
 
     /// Answers a call once its request is whole. Until then it has no place.
@@ -252,9 +253,9 @@ pub(crate) fn refusal(error: ApiError) -> Response<Body> {
     Status::from(error).into_http()
 }
 
-fn caller_request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
-    let fits = (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+fn caller_log_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(LOG_ID_HEADER)?.to_str().ok()?;
+    let fits = (1..=LOG_ID_CHARS_MAX).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| id.to_owned())
 }
@@ -301,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_that_could_break_a_log_is_not_taken() {
+    fn a_log_id_that_could_break_a_log_is_not_taken() {
         let read = |text: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(REQUEST_ID_HEADER, HeaderValue::from_static(text));
-            caller_request_id(&headers)
+            headers.insert(LOG_ID_HEADER, HeaderValue::from_static(text));
+            caller_log_id(&headers)
         };
         assert_eq!(read("abc-1"), Some("abc-1".to_owned()));
         assert_eq!(read("two words"), None);

@@ -1,5 +1,5 @@
 //! How a call ended: errors that tonic makes get the contract's details, and what is a fault of
-//! ours is logged, under the id in the caller's error.
+//! ours is logged, under the log id in the caller's error.
 //!
 //! What callers do wrong is no line of its own above level debug, else a stranger could fill the
 //! log; it is counted ([`crate::tally`]).
@@ -116,24 +116,17 @@ fn of_tonic(status: &Status, is_encoded: bool) -> ApiError {
 /// number is limited.
 fn log(method: &str, status: &Status, has_own_deadline: bool) {
     let Some(origin) = origin(status) else { return };
-    let (code, reason, id) = (status.code(), origin.reason, call::request_id());
+    let (code, reason, id) = (status.code(), origin.reason, call::log_id());
     let cause = origin.cause.as_deref().unwrap_or_default();
     match code {
         _ if origin.is_quiet => {}
         Code::Internal | Code::Unknown | Code::DataLoss => {
-            tracing::error!(
-                request_id = id,
-                method,
-                ?code,
-                reason,
-                cause,
-                "a call failed"
-            );
+            tracing::error!(log_id = id, method, ?code, reason, cause, "a call failed");
             return;
         }
         Code::DeadlineExceeded if !has_own_deadline => {
             tracing::warn!(
-                request_id = id,
+                log_id = id,
                 method,
                 ?code,
                 reason,
@@ -145,7 +138,7 @@ fn log(method: &str, status: &Status, has_own_deadline: bool) {
         Code::Unavailable if reason == "OVERLOADED" => {
             let message = status.message();
             tracing::warn!(
-                request_id = id,
+                log_id = id,
                 method,
                 ?code,
                 reason,
@@ -156,7 +149,7 @@ fn log(method: &str, status: &Status, has_own_deadline: bool) {
         }
         Code::Unavailable if reason != "SHUTTING_DOWN" => {
             tracing::warn!(
-                request_id = id,
+                log_id = id,
                 method,
                 ?code,
                 reason,
@@ -168,5 +161,5 @@ fn log(method: &str, status: &Status, has_own_deadline: bool) {
         _ => {}
     }
     // The message may quote what the caller sent.
-    tracing::debug!(request_id = id, method, ?code, reason, cause, "refused");
+    tracing::debug!(log_id = id, method, ?code, reason, cause, "refused");
 }

@@ -77,7 +77,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
     tracing::error!(
-        request_id = call::request_id(),
+        log_id = call::log_id(),
         message_of_panic = message,
         location,
         backtrace = backtrace.map(tracing::field::display),

@@ -60,7 +60,7 @@ fn a_panic_is_one_line_and_ends_one_call() {
     assert!(child.status.success(), "{log}");
     let lines: Vec<_> = log.lines().filter(|line| !line.contains("INFO")).collect();
     assert_eq!(lines.len(), 1, "{log}");
-    for part in ["ERROR", "nothing is fine", "panics.rs:", MINE] {
+    for part in ["ERROR", "nothing is fine", "panics.rs:", "log_id=", MINE] {
         assert!(lines[0].contains(part), "{part:?} in {log}");
     }
 }
@@ -87,7 +87,7 @@ async fn call_what_panics() {
     assert!(!status.message().contains("fine"), "{status:?}");
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!(
-        (&*info.reason, &*info.metadata["request_id"]),
+        (&*info.reason, &*info.metadata["log_id"]),
         ("INTERNAL", MINE)
     );
 

@@ -67,8 +67,8 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 pub fn assert_error(status: &Status, code: Code, reason: &str) {
     let found = (status.code(), self::reason(status));
     assert_eq!(found, (code, reason.to_owned()), "{}", describe(status));
-    let id = metadata(status).remove("request_id").unwrap_or_default();
-    assert!(!id.is_empty(), "no request_id in {}", describe(status));
+    let id = metadata(status).remove("log_id").unwrap_or_default();
+    assert!(!id.is_empty(), "no log_id in {}", describe(status));
 }
 
 /// Asserts that a call was refused with this error, and returns it for a further look.
@@ -113,9 +113,9 @@ mod tests {
         let reason = ErrorReason::SeatsUnavailable;
         let mut status: Status =
             ApiError::precondition(reason, "SEAT_UNAVAILABLE", "taken", subjects.into()).into();
-        // Outside of a call there is no request id.
+        // Outside of a call there is no log id.
         let mut details = status.get_error_details();
-        let metadata = HashMap::from([("request_id".to_owned(), "7".to_owned())]);
+        let metadata = HashMap::from([("log_id".to_owned(), "7".to_owned())]);
         details.set_error_info("SEATS_UNAVAILABLE", "ticketing", metadata);
         status = Status::with_error_details(status.code(), status.message(), details);
         status

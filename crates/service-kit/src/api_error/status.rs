@@ -112,7 +112,7 @@ fn metadata(pairs: Vec<(&'static str, String)>) -> HashMap<String, String> {
         let value = cut(&value, METADATA_VALUE_BYTES_MAX, str::len);
         (key.to_owned(), value)
     });
-    let id = ("request_id".to_owned(), call::request_id());
+    let id = ("log_id".to_owned(), call::log_id());
     pairs.chain([id]).collect()
 }
 
