@@ -338,7 +338,7 @@ CREATE TABLE booking.bookings (
     areas jsonb,
     -- The ordinals of the orphans that it left, if its seats were chosen by label and the show has
     -- an orphan rule. Ascending, at most two for each of its seats. Null if there are none.
-    stranded integer[],
+    orphans integer[],
     -- What its seats and places cost together, in minor units.
     total bigint NOT NULL,
     -- ISO 4217 code.
@@ -711,7 +711,7 @@ CREATE VIEW booking.bookings_now AS
     b.seat_prices,
     b.seat_tiers,
     b.areas,
-    b.stranded,
+    b.orphans,
     b.total,
     b.currency,
     b.released,
@@ -921,7 +921,7 @@ DECLARE
         WHEN b.failure_reason = 'EXPIRED' AND b.failed_at <> b.expires_at THEN 'expired_when_it_ended'
         -- What follows is about these columns alone; most bookings have none of them.
         WHEN num_nonnulls(
-            b.cancel_reason, b.refund_due, b.released, b.payment_reference, b.stranded, b.payment_key,
+            b.cancel_reason, b.refund_due, b.released, b.payment_reference, b.orphans, b.payment_key,
             b.payment_state
         ) = 0 THEN NULL
         WHEN num_nonnulls(b.payment_key, b.payment_state) = 1 THEN 'a_payment_has_a_state'
@@ -940,7 +940,7 @@ DECLARE
         WHEN b.cancel_reason = 'SHOW_CANCELLED' AND (
             b.confirmed_at IS NULL OR b.refund_due IS DISTINCT FROM nullif(b.total + coalesce(b.released, 0), 0)
         ) THEN 'refunded_whole'
-        WHEN cardinality(b.stranded) NOT BETWEEN 1 AND 200 THEN 'bookings_stranded_check'
+        WHEN cardinality(b.orphans) NOT BETWEEN 1 AND 200 THEN 'bookings_orphans_check'
         WHEN char_length(b.payment_reference) NOT BETWEEN 1 AND 128 THEN 'bookings_payment_reference_check'
     END;
 BEGIN

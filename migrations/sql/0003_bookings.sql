@@ -38,7 +38,7 @@ CREATE TABLE booking.bookings (
     seat_prices        bigint[] NOT NULL,
     seat_tiers         text[] NOT NULL,
     areas              jsonb,
-    stranded           integer[],
+    orphans            integer[],
     total              bigint NOT NULL,
     currency           text NOT NULL,
     released           bigint,
@@ -82,7 +82,7 @@ COMMENT ON COLUMN booking.bookings.seat_tiers IS
 COMMENT ON COLUMN booking.bookings.areas IS
     'Its places: [{"area": ..., "quantity": ..., "price": of each, "tier": ...}, ...], at frozen '
     'prices. Null if it has none, as most bookings.';
-COMMENT ON COLUMN booking.bookings.stranded IS
+COMMENT ON COLUMN booking.bookings.orphans IS
     'The ordinals of the orphans that it left, if its seats were chosen by label and the show has '
     'an orphan rule. Ascending, at most two for each of its seats. Null if there are none.';
 COMMENT ON COLUMN booking.bookings.total IS
@@ -173,7 +173,7 @@ DECLARE
         WHEN b.failure_reason = 'EXPIRED' AND b.failed_at <> b.expires_at THEN 'expired_when_it_ended'
         -- What follows is about these columns alone; most bookings have none of them.
         WHEN num_nonnulls(
-            b.cancel_reason, b.refund_due, b.released, b.payment_reference, b.stranded, b.payment_key,
+            b.cancel_reason, b.refund_due, b.released, b.payment_reference, b.orphans, b.payment_key,
             b.payment_state
         ) = 0 THEN NULL
         WHEN num_nonnulls(b.payment_key, b.payment_state) = 1 THEN 'a_payment_has_a_state'
@@ -192,7 +192,7 @@ DECLARE
         WHEN b.cancel_reason = 'SHOW_CANCELLED' AND (
             b.confirmed_at IS NULL OR b.refund_due IS DISTINCT FROM nullif(b.total + coalesce(b.released, 0), 0)
         ) THEN 'refunded_whole'
-        WHEN cardinality(b.stranded) NOT BETWEEN 1 AND 200 THEN 'bookings_stranded_check'
+        WHEN cardinality(b.orphans) NOT BETWEEN 1 AND 200 THEN 'bookings_orphans_check'
         WHEN char_length(b.payment_reference) NOT BETWEEN 1 AND 128 THEN 'bookings_payment_reference_check'
     END;
 BEGIN
@@ -284,7 +284,7 @@ SELECT
     b.seat_prices,
     b.seat_tiers,
     b.areas,
-    b.stranded,
+    b.orphans,
     b.total,
     b.currency,
     b.released,

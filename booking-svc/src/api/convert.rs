@@ -26,9 +26,9 @@ impl From<BookingView> for pb::Booking {
             minor_units,
             currency_code: booking.currency.as_str().to_owned(),
         };
-        let stranded = booking.stranded.iter();
-        let stranded = stranded.filter_map(|ordinal| sale.named(*ordinal));
-        let stranded_seat_labels = stranded.map(|seat| seat.label.into_owned()).collect();
+        let orphans = booking.orphans.iter();
+        let orphans = orphans.filter_map(|ordinal| sale.named(*ordinal));
+        let orphan_seat_labels = orphans.map(|seat| seat.label.into_owned()).collect();
         let line = |seat: &HeldSeat| {
             let mut line = pb::BookingLine {
                 price_tier: seat.tier.to_string(),
@@ -69,7 +69,7 @@ impl From<BookingView> for pb::Booking {
                 .linked_customer
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
-            stranded_seat_labels,
+            orphan_seat_labels,
             // Told by whoever looks it up.
             payment: None,
             customer: Some(match booking.customer {

@@ -197,15 +197,15 @@ impl From<Rejection> for ApiError {
                 .with("choice", wish)
                 .with("largest_party", largest_party)
             }
-            Rejection::SeatsStranded(show_id, labels) => {
+            Rejection::OrphanSeats(show_id, labels) => {
                 let message = match labels.as_slice() {
-                    [label] => format!("this would leave seat {label} isolated"),
-                    labels => format!("this would leave seats isolated: {}", some_of(labels)),
+                    [label] => format!("this would leave an orphan: seat {label}"),
+                    labels => format!("this would leave orphans: {}", some_of(labels)),
                 };
-                let subject = |label| (label, "would be left isolated".to_owned());
+                let subject = |label| (label, "would be left an orphan".to_owned());
                 Self::precondition(
-                    ErrorReason::SeatsStranded,
-                    "SEAT_STRANDED",
+                    ErrorReason::OrphanSeats,
+                    "ORPHAN_SEAT",
                     message,
                     labels.into_iter().map(subject).collect(),
                 )

@@ -55,9 +55,9 @@ pub struct Booking {
     pub cancelled_at: Option<OffsetDateTime>,
     /// When it failed.
     pub failed_at: Option<OffsetDateTime>,
-    /// The ordinals of the seats, ascending, that were left single when its own were last
-    /// chosen by label, where the show's orphan rule asks.
-    pub stranded: Vec<u32>,
+    /// The ordinals, ascending, of the orphans that were left when its seats were last chosen by
+    /// label, where the show's orphan rule asks.
+    pub orphans: Vec<u32>,
 }
 
 /// A seat of a booking, with its price as it was when it was reserved.
@@ -84,8 +84,8 @@ pub struct Prior {
     pub released: Option<i64>,
     /// When the hold ended, or would have ended.
     pub expires_at: OffsetDateTime,
-    /// The seats that had been left single.
-    pub stranded: Vec<u32>,
+    /// The orphans that it had left.
+    pub orphans: Vec<u32>,
 }
 
 /// Who a booking is for.
@@ -266,7 +266,7 @@ impl Booking {
             total: self.total,
             released: self.released,
             expires_at: self.expires_at,
-            stranded: self.stranded.clone(),
+            orphans: self.orphans.clone(),
         }
     }
 
@@ -297,7 +297,7 @@ impl Booking {
             self.total = prior.total;
             self.released = prior.released;
             self.expires_at = prior.expires_at;
-            self.stranded = prior.stranded;
+            self.orphans = prior.orphans;
         }
         if matches!(state, BookingState::Pending) {
             self.confirmed_at = None;

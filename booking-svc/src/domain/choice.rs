@@ -93,7 +93,7 @@ pub struct Picks {
     pub unmet: Option<Unmet>,
 }
 
-/// What must be known to tell which single seats a choice by label leaves. Only for shows whose
+/// What must be known to tell which orphans a choice by label leaves. Only for shows whose
 /// orphan rule asks.
 #[derive(Debug, Clone)]
 pub struct Surroundings {

@@ -5,13 +5,13 @@
 //! end of a row part neighbours, how seats are drawn does not. A seat is **near** by the square
 //! of its distance from where the layout has its best seats; a party by the sum over its seats, so
 //! of two blocks the one whose middle is nearer wins. Where the first seats are the best, near is
-//! early in the order of the layout, and no seat is a lone one. In order of preference:
+//! early in the order of the layout, and no seat is an orphan. In order of preference:
 //!
-//! 1. together, leaving no lone seat; then leaving as few as can be;
+//! 1. together, leaving no orphan; then leaving as few as can be;
 //! 2. in groups of two or more within one section; then in such groups anywhere;
 //! 3. with as few people alone as can be.
 //!
-//! Within each: fewer groups, then fewer lone seats, then nearer, then the lower ordinal. A hall
+//! Within each: fewer groups, then fewer orphans, then nearer, then the lower ordinal. A hall
 //! and a set of free seats have one answer to a wish.
 //!
 //! **Accessible seats** go to who asks for them, as many as were asked for and not one more.
@@ -40,7 +40,7 @@ use std::ops::Range;
 pub use self::free_seats::FreeSeats;
 pub use self::hall::Hall;
 use self::offer::{Kinds, Offer};
-pub use self::orphans::{stranded, stranded_needlessly};
+pub use self::orphans::{avoidable_orphans, orphans_left};
 pub use self::several::{Unmet, choose_all};
 
 /// The most people that seats are chosen for at once.
@@ -193,7 +193,7 @@ struct Cost {
     /// People with nobody of the party beside them.
     alone: u32,
     groups: u32,
-    lone_seats: u32,
+    orphans: u32,
     /// The sum of the distances, which are squares.
     distance: u64,
 }
@@ -210,7 +210,7 @@ impl Cost {
             without_company: self.without_company + other.without_company,
             alone: self.alone + other.alone,
             groups: self.groups + other.groups,
-            lone_seats: self.lone_seats + other.lone_seats,
+            orphans: self.orphans + other.orphans,
             distance: self.distance + other.distance,
         }
     }

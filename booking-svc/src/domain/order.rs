@@ -327,8 +327,8 @@ pub enum Rejection {
     PaymentRequired(Option<BookingId>),
     /// A choice cannot be met.
     ChoiceUnavailable(ShowId, Unmet),
-    /// These seats would be left single, and need not.
-    SeatsStranded(ShowId, Vec<String>),
+    /// These seats would be left as orphans, and need not be.
+    OrphanSeats(ShowId, Vec<String>),
 }
 
 impl Rejection {

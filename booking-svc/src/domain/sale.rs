@@ -62,7 +62,7 @@ pub struct Terms {
     pub seats_per_booking_max: Option<u16>,
     /// The most places of one customer's live bookings; none: no limit.
     pub places_per_customer_max: Option<u16>,
-    /// What happens to choices by label that leave a single seat.
+    /// What happens to choices by label that leave orphans.
     pub orphan_rule: OrphanRule,
 }
 
@@ -126,7 +126,7 @@ pub enum SaleState {
     Cancelled,
 }
 
-/// What happens to a choice of seats that leaves a single free one between taken ones.
+/// What happens to a choice of seats that leaves an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanRule {
     /// Nothing.
@@ -192,7 +192,7 @@ impl Sale {
     pub fn can_name(&self, booking: &Booking) -> bool {
         let known = |ordinal: u32| ordinal < self.seats.ordinal_count();
         booking.seats.iter().all(|seat| known(seat.ordinal))
-            && booking.stranded.iter().copied().all(known)
+            && booking.orphans.iter().copied().all(known)
     }
 
     /// Roughly the bytes that it takes in memory.

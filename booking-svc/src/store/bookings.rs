@@ -15,7 +15,7 @@ const SCANNED_MAX: i64 = 10_000;
 const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
      seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
      cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers, released, \
-     payment_reference, areas::text, linked_customer_id, stranded, payment_key, \
+     payment_reference, areas::text, linked_customer_id, orphans, payment_key, \
      payment_state::text";
 
 /// Each booking's newest payment, behind [`COLUMNS`], out of the same snapshot: read by itself

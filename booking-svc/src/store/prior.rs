@@ -24,7 +24,7 @@ struct PriorLines {
     /// In microseconds since 1970, as exact as the database's own times.
     expires_at: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    stranded: Vec<u32>,
+    orphans: Vec<u32>,
 }
 
 /// What a transition has replaced, as JSON.
@@ -35,7 +35,7 @@ pub(super) fn to_json(prior: &Prior) -> String {
         total: prior.total,
         released: prior.released,
         expires_at: micros(prior.expires_at),
-        stranded: prior.stranded.clone(),
+        orphans: prior.orphans.clone(),
     };
     // Numbers and texts always have a JSON text.
     serde_json::to_string(&lines).unwrap_or_default()
@@ -51,7 +51,7 @@ pub(super) fn from_json(json: &str) -> Option<Prior> {
         total: lines.total,
         released: lines.released,
         expires_at: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
-        stranded: lines.stranded,
+        orphans: lines.orphans,
     })
 }
 
@@ -103,14 +103,14 @@ mod tests {
             (Some(9), vec![places], vec![]),
             (None, Vec::new(), vec![3, 8]),
         ];
-        for (released, places, stranded) in cases {
+        for (released, places, orphans) in cases {
             let prior = Prior {
                 seats: vec![seat.clone()],
                 places,
                 total: 18_750,
                 released,
                 expires_at: datetime!(2030-01-01 12:00:00.123456 UTC),
-                stranded,
+                orphans,
             };
             assert_eq!(from_json(&to_json(&prior)), Some(prior));
         }

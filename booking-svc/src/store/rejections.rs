@@ -66,7 +66,7 @@ enum Stored {
         choice: usize,
         largest_party: u8,
     },
-    SeatsStranded {
+    OrphanSeats {
         labels: Vec<String>,
     },
     NotInBooking {
@@ -117,7 +117,7 @@ pub(super) fn to_json(rejection: &Rejection) -> Option<String> {
             choice: unmet.wish,
             largest_party: unmet.largest_party,
         },
-        Rejection::SeatsStranded(_, labels) => Stored::SeatsStranded {
+        Rejection::OrphanSeats(_, labels) => Stored::OrphanSeats {
             labels: labels.clone(),
         },
         Rejection::PlacesNotInBooking(booking_id, areas) => Stored::PlacesNotInBooking {
@@ -202,7 +202,7 @@ fn from_json(show_id: ShowId, json: &str) -> Option<Rejection> {
             };
             Rejection::ChoiceUnavailable(show_id, unmet)
         }
-        Stored::SeatsStranded { labels } => Rejection::SeatsStranded(show_id, labels),
+        Stored::OrphanSeats { labels } => Rejection::OrphanSeats(show_id, labels),
         Stored::PlacesNotInBooking { booking_id, areas } => {
             Rejection::PlacesNotInBooking(booking(booking_id)?, areas)
         }
@@ -319,7 +319,7 @@ mod tests {
             ),
             Rejection::PaymentRequired(Some(booking_id)),
             Rejection::PaymentPending(booking_id, Uuid::from_u128(7)),
-            Rejection::SeatsStranded(show_id, labels()),
+            Rejection::OrphanSeats(show_id, labels()),
             Rejection::PlacesNotInBooking(booking_id, vec![("Floor".to_owned(), 1)]),
             Rejection::SeatsUnavailable(
                 show_id,

@@ -118,7 +118,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
         confirmed_at: row.get(12),
         cancelled_at: row.get(13),
         failed_at: row.get(14),
-        stranded: ordinals_of(row.get::<_, Option<Vec<i32>>>(22)).ok_or_else(|| bad("stranded"))?,
+        orphans: ordinals_of(row.get::<_, Option<Vec<i32>>>(22)).ok_or_else(|| bad("orphans"))?,
     })
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn booking(changes: &[(&str, &str)]) -> String {
         ("refund_due", "NULL"),
         ("released", "NULL"),
         ("payment_reference", "NULL"),
-        ("stranded", "NULL"),
+        ("orphans", "NULL"),
         ("cancel_reason", "NULL"),
         ("areas", "NULL"),
         ("places_held_until", "NULL"),
@@ -234,7 +234,7 @@ async fn a_booking_that_contradicts_itself_is_refused() {
             &[("payment_reference", "repeat('x', 129)")],
             "bookings_payment_reference_check",
         ),
-        (&[("stranded", "'{}'")], "bookings_stranded_check"),
+        (&[("orphans", "'{}'")], "bookings_orphans_check"),
         (&[("payment_state", "'STARTED'")], "a_payment_has_a_state"),
         (
             &paid("'PENDING'", "'CAPTURED'"),

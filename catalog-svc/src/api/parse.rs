@@ -152,7 +152,7 @@ pub(super) fn show_state(
     }
 }
 
-/// A rule for single seats; that there is none if it is not set.
+/// A rule for orphans; that there is none if it is not set.
 pub(super) fn orphan_rule(
     violations: &mut FieldViolations,
     path: &str,

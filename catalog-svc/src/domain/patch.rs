@@ -37,7 +37,7 @@ pub struct ShowPatch {
     pub seats_per_booking: Option<Option<Limit<SEATS_PER_BOOKING_MAX>>>,
     /// Another limit for a customer.
     pub places_per_customer: Option<Option<Limit<PLACES_PER_CUSTOMER_MAX>>>,
-    /// Another rule for single seats.
+    /// Another rule for orphans.
     pub orphan_rule: Option<OrphanRule>,
 }
 

@@ -20,7 +20,7 @@ pub struct SaleRules {
     pub seats_per_booking: Option<Limit<SEATS_PER_BOOKING_MAX>>,
     /// The most seats and places of one customer's live bookings; none: no limit.
     pub places_per_customer: Option<Limit<PLACES_PER_CUSTOMER_MAX>>,
-    /// What happens to choices that leave a single seat.
+    /// What happens to choices that leave orphans.
     pub orphan_rule: OrphanRule,
 }
 

@@ -185,7 +185,7 @@ named! {
 }
 
 named! {
-    /// What happens to a choice of seats that leaves a single free one.
+    /// What happens to a choice of seats that leaves an orphan.
     OrphanRule[3] {
         /// Nothing.
         Off = "OFF",

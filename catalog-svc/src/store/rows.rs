@@ -99,7 +99,7 @@ fn utc() -> String {
     TimeZone::default().as_str().to_owned()
 }
 
-/// Its rule for single seats.
+/// Its rule for orphans.
 fn off() -> String {
     "OFF".to_owned()
 }

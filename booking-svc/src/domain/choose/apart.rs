@@ -1,5 +1,5 @@
-//! A party in groups: the fewest people alone, then the fewest groups, then the fewest lone
-//! seats, then the nearest.
+//! A party in groups: the fewest people alone, then the fewest groups, then the fewest
+//! orphans, then the nearest.
 //!
 //! Groups are picked as a knapsack is: each stretch of free seats gives one block or none. More
 //! than one is never better for a party without accessible seats, since two blocks of a stretch

@@ -131,7 +131,7 @@ impl Hall {
     }
 
     /// Whether a free seat with no free neighbour is worth less than others.
-    pub(super) fn minds_lone_seats(&self) -> bool {
+    pub(super) fn minds_orphans(&self) -> bool {
         self.goodness != Goodness::First
     }
 

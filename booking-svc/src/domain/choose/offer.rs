@@ -94,8 +94,8 @@ impl<'a> Offer<'a> {
                     without_company: 0,
                     alone: u32::from(size == 1),
                     groups: 1,
-                    lone_seats: if self.hall.minds_lone_seats() {
-                        self.vacancy.lone_beside(&stretch.run, &places)
+                    orphans: if self.hall.minds_orphans() {
+                        self.vacancy.orphans_beside(&stretch.run, &places)
                     } else {
                         0
                     },

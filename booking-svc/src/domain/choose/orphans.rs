@@ -1,8 +1,8 @@
-//! Lone seats: free ones with no free neighbour, which are hard to sell. What a choice strands,
-//! and whether it had to.
+//! Orphans: free seats with no free neighbour, which are hard to sell. Which of them a choice
+//! leaves, and which of those are avoidable.
 //!
-//! A seat that is the whole of its run cannot be lone, and one for a wheelchair is not, because
-//! it is sold by itself.
+//! A seat that is the whole of its run is none, and neither is one for a wheelchair, because it is
+//! sold by itself.
 
 use std::ops::Range;
 
@@ -16,38 +16,38 @@ pub(super) struct Vacancy<'a> {
     pub(super) free: &'a FreeSeats,
 }
 
-/// The free seats, ascending by ordinal, that would be left single by this choice and were not
-/// before. What is chosen counts as free before, whether or not it is in `free`.
+/// The orphans, ascending by ordinal, that this choice would leave and that were none before. What
+/// is chosen counts as free before, whether or not it is in `free`.
 #[must_use]
-pub fn stranded(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
+pub fn orphans_left(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
     let (before, after) = before_and_after(free, chosen);
     let before = Vacancy {
         hall,
         free: &before,
     };
     let after = Vacancy { hall, free: &after };
-    let mut stranded = Vec::new();
+    let mut orphans = Vec::new();
     for place in chosen.iter().filter_map(|ordinal| hall.place(*ordinal)) {
         let stretch = before.stretch_around(place);
         let beside = [place.checked_sub(1), place.checked_add(1)];
         let beside = beside.into_iter().flatten();
-        let lone = beside.filter(|at| stretch.contains(at) && after.is_lone(*at));
-        stranded.extend(lone.map(|at| hall.ordinal(at)));
+        let left = beside.filter(|at| stretch.contains(at) && after.is_orphan(*at));
+        orphans.extend(left.map(|at| hall.ordinal(at)));
     }
-    stranded.sort_unstable();
-    stranded.dedup();
-    stranded
+    orphans.sort_unstable();
+    orphans.dedup();
+    orphans
 }
 
-/// Those of [`stranded`] that need not be: in the same unbroken stretch of free seats as many
+/// Those of [`orphans_left`] that need not be: in the same unbroken stretch of free seats as many
 /// next to each other, as many of them accessible and none of them dearer than the dearest, could
-/// be chosen and strand none. Where such a stretch has but one seat more than is wanted, a
-/// lone seat cannot be helped; that other rows have room is no reason to refuse this one.
+/// be chosen and leave none. Where such a stretch has but one seat more than is wanted, an
+/// orphan cannot be helped; that other rows have room is no reason to refuse this one.
 #[must_use]
-pub fn stranded_needlessly(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
-    let mut stranded = stranded(hall, free, chosen);
-    if stranded.is_empty() {
-        return stranded;
+pub fn avoidable_orphans(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
+    let mut orphans = orphans_left(hall, free, chosen);
+    if orphans.is_empty() {
+        return orphans;
     }
     let (before, after) = before_and_after(free, chosen);
     let before = Vacancy {
@@ -55,7 +55,7 @@ pub fn stranded_needlessly(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec
         free: &before,
     };
     let after = Vacancy { hall, free: &after };
-    stranded.retain(|ordinal| {
+    orphans.retain(|ordinal| {
         let Some(place) = hall.place(*ordinal) else {
             return false;
         };
@@ -71,10 +71,10 @@ pub fn stranded_needlessly(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec
             let places = from..from + size;
             hall.accessible(&places) as usize == accessible
                 && places.clone().map(|place| hall.price(place)).max() <= dearest
-                && before.lone_beside(&run, &places) == 0
+                && before.orphans_beside(&run, &places) == 0
         })
     });
-    stranded
+    orphans
 }
 
 fn before_and_after(free: &FreeSeats, chosen: &[u32]) -> (FreeSeats, FreeSeats) {
@@ -92,21 +92,21 @@ impl Vacancy<'_> {
         self.hall.kind(place) != Kind::Blocked && self.free.contains(self.hall.ordinal(place))
     }
 
-    /// How many lone seats there are beside free places of a run, next to each other, once they
+    /// How many orphans there are beside free places of a run, next to each other, once they
     /// are taken.
-    pub(super) fn lone_beside(&self, run: &Range<u32>, places: &Range<u32>) -> u32 {
+    pub(super) fn orphans_beside(&self, run: &Range<u32>, places: &Range<u32>) -> u32 {
         let has = |place: u32| run.contains(&place) && self.has(place);
-        let is_lone = |place: Option<u32>, next: Option<u32>| {
+        let is_orphan = |place: Option<u32>, next: Option<u32>| {
             place.is_some_and(|place| has(place) && self.hall.kind(place) != Kind::Accessible)
                 && !next.is_some_and(has)
         };
         let (start, end) = (places.start, places.end);
-        u32::from(is_lone(start.checked_sub(1), start.checked_sub(2)))
-            + u32::from(is_lone(Some(end), end.checked_add(1)))
+        u32::from(is_orphan(start.checked_sub(1), start.checked_sub(2)))
+            + u32::from(is_orphan(Some(end), end.checked_add(1)))
     }
 
     /// Whether a place can be had, but neither of its neighbours.
-    fn is_lone(&self, place: u32) -> bool {
+    fn is_orphan(&self, place: u32) -> bool {
         let stretch = self.stretch_around(place);
         stretch.end - stretch.start == 1 && self.hall.kind(place) != Kind::Accessible
     }

@@ -96,7 +96,7 @@ impl Batch {
             picked: &[],
             given: &given,
         };
-        booking.stranded = self.stranded(sale, around, &taking)?;
+        booking.orphans = self.orphans_left(sale, around, &taking)?;
         self.give_seats(&given, id, None);
         self.give_seats(&taken, id, Some(id));
         booking.seats = kept;

@@ -1,11 +1,11 @@
-//! The orphan rule: what a choice of seats by label leaves single.
+//! The orphan rule: which orphans a choice of seats by label leaves.
 
 use model::ShowId;
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::HeldSeat;
 use crate::domain::choice::Surroundings;
-use crate::domain::choose::{FreeSeats, stranded, stranded_needlessly};
+use crate::domain::choose::{FreeSeats, avoidable_orphans, orphans_left};
 use crate::domain::order::Rejection;
 use crate::domain::sale::{OrphanRule, Sale};
 
@@ -20,9 +20,9 @@ pub(super) struct Taking<'a> {
 }
 
 impl Batch {
-    /// The ordinals of the free seats that an order leaves single, ascending. Nothing, if the
+    /// The ordinals of the orphans that an order leaves, ascending. Nothing, if the
     /// show's rule does not ask.
-    pub(super) fn stranded(
+    pub(super) fn orphans_left(
         &self,
         sale: &Sale,
         around: Option<&Surroundings>,
@@ -45,16 +45,16 @@ impl Batch {
         let is_named = |ordinal: &u32| picked.binary_search(ordinal).is_err();
         let named: Vec<u32> = ordinals.iter().copied().filter(is_named).collect();
         if sale.terms.orphan_rule == OrphanRule::Strict {
-            let needless = stranded_needlessly(around.hall(), &free, &named);
-            if !needless.is_empty() {
-                let names = needless
+            let avoidable = avoidable_orphans(around.hall(), &free, &named);
+            if !avoidable.is_empty() {
+                let names = avoidable
                     .into_iter()
                     .filter_map(|ordinal| sale.named(ordinal));
                 let labels = names.map(|seat| seat.label.into_owned()).collect();
-                return Err(refused(Rejection::SeatsStranded(sale.show_id, labels)));
+                return Err(refused(Rejection::OrphanSeats(sale.show_id, labels)));
             }
         }
-        Ok(stranded(around.hall(), &free, &named))
+        Ok(orphans_left(around.hall(), &free, &named))
     }
 
     /// Whether nobody has a seat, or a hold that has ended.

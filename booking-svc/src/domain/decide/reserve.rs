@@ -41,7 +41,7 @@ impl Batch {
             picked: &picks.ordinals,
             given: &[],
         };
-        let stranded = self.stranded(sale, wanted.around.as_ref(), &taking)?;
+        let orphans = self.orphans_left(sale, wanted.around.as_ref(), &taking)?;
 
         let (state, verb) = if wanted.sell {
             (BookingState::Confirmed, Verb::Sell)
@@ -69,12 +69,12 @@ impl Batch {
             confirmed_at: wanted.sell.then_some(self.now),
             cancelled_at: None,
             failed_at: None,
-            stranded,
+            orphans,
         };
         booking.add_up();
         self.areas.take(order.show_id, &booking.places)?;
         self.give_seats(&booking.seats, booking.booking_id, Some(booking.booking_id));
-        if booking.payment_reference.is_some() || !booking.stranded.is_empty() {
+        if booking.payment_reference.is_some() || !booking.orphans.is_empty() {
             self.rewritten.insert(booking.booking_id);
         }
         self.transition(order, verb, None, booking, None)

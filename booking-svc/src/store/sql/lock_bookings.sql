@@ -21,7 +21,7 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
-    b.stranded,
+    b.orphans,
     b.payment_key,
     b.payment_state::text
 FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, booking_id)

@@ -24,7 +24,7 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
-    b.stranded,
+    b.orphans,
     b.payment_key,
     b.payment_state::text
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])

@@ -22,7 +22,7 @@ SELECT
     b.payment_reference,
     b.areas::text,
     b.linked_customer_id,
-    b.stranded,
+    b.orphans,
     b.payment_key,
     b.payment_state::text,
     t.request_id,

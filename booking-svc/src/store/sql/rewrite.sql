@@ -2,7 +2,7 @@
 -- write.sql, which has made those that are new.
 -- $1 to $4: the bookings, by the version that was locked or made, and the one that they get.
 -- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last place of
---     each one's own. So do $21, and $22, the last place, and $23, how many, for those left single.
+--     each one's own. So do $21, and $22, the last place, and $23, how many, for the orphans.
 WITH rewritten AS (
     UPDATE booking.bookings AS b
     SET
@@ -25,8 +25,8 @@ WITH rewritten AS (
         cancelled_at = new.cancelled_at,
         failed_at = new.failed_at,
         cancel_reason = new.cancel_reason::booking.cancel_reason,
-        stranded = nullif(
-            ($21::integer[])[new.last_stranded - new.stranded_count + 1:new.last_stranded], '{}'
+        orphans = nullif(
+            ($21::integer[])[new.last_orphan - new.orphan_count + 1:new.last_orphan], '{}'
         ),
         payment_key = new.payment_key,
         payment_state = new.payment_state::booking.payment_state
@@ -38,7 +38,7 @@ WITH rewritten AS (
     ) AS new (
         show_id, booking_id, prior_version, version, first_seat, last_seat, total, released,
         refund_due, expires_at, payment_reference, state, failure_reason, confirmed_at,
-        cancelled_at, failed_at, cancel_reason, last_stranded, stranded_count, areas,
+        cancelled_at, failed_at, cancel_reason, last_orphan, orphan_count, areas,
         payment_key, payment_state
     )
     WHERE b.show_id = ANY (ARRAY[new.show_id]) AND b.booking_id = new.booking_id

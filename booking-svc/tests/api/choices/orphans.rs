@@ -22,26 +22,26 @@ async fn show_under(stage: &Stage, rule: OrphanRule, rows: usize, seats: i32) ->
 }
 
 #[tokio::test]
-async fn strict_refuses_a_lone_seat_that_need_not_be() {
+async fn strict_refuses_an_avoidable_orphan() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Strict, 2, 6).await;
-    let strands = |labels: &'static [&'static str], left: &'static [&'static str]| {
+    let leaves = |labels: &'static [&'static str], left: &'static [&'static str]| {
         let (mut client, show, stage) = (stage.client(), show.clone(), &stage);
         async move {
             let call = reserve(&mut client, &show, labels, "ann");
-            let status = stage.refused(call, Code::FailedPrecondition, "SEATS_STRANDED");
+            let status = stage.refused(call, Code::FailedPrecondition, "ORPHAN_SEATS");
             assert_eq!(subjects(&status.await), left, "{labels:?}");
         }
     };
-    strands(&["R1-2", "R1-3"], &["R1-1"]).await;
-    strands(&["R1-2", "R1-5"], &["R1-1", "R1-6"]).await;
-    strands(&["R1-1", "R1-3", "R2-1"], &["R1-2"]).await;
+    leaves(&["R1-2", "R1-3"], &["R1-1"]).await;
+    leaves(&["R1-2", "R1-5"], &["R1-1", "R1-6"]).await;
+    leaves(&["R1-1", "R1-3", "R2-1"], &["R1-2"]).await;
     let held = stage.reserve(&show, &["R1-1", "R1-2"]).await;
-    assert_eq!(held.stranded_seat_labels, [""; 0]);
-    strands(&["R1-4"], &["R1-3"]).await;
+    assert_eq!(held.orphan_seat_labels, [""; 0]);
+    leaves(&["R1-4"], &["R1-3"]).await;
     // Three of four leave one, whichever they are.
     let marked = stage.reserve(&show, &["R1-4", "R1-5", "R1-6"]).await;
-    assert_eq!(marked.stranded_seat_labels, ["R1-3"]);
+    assert_eq!(marked.orphan_seat_labels, ["R1-3"]);
     // Chosen beside what is named, R2-1 and R2-2 are no neighbours of R2-5 and R2-6.
     let mine = chosen(&stage, &show, &["R2-5", "R2-6"], &[party(2)]).await;
     assert_eq!(mine.len(), 4, "{mine:?}");
@@ -55,7 +55,7 @@ async fn warn_marks_the_booking_until_it_is_swapped() {
     let mut request = wanted(&show, &["R1-2", "R1-4"], &[]);
     request.request_id = Uuid::new_v4().to_string();
     let marked = send(&stage.client(), request.clone()).await.expect("free");
-    assert_eq!(marked.stranded_seat_labels, ["R1-1", "R1-3"]);
+    assert_eq!(marked.orphan_seat_labels, ["R1-1", "R1-3"]);
     assert_eq!(stage.get(&marked.booking_id).await, marked);
     let swap = SwapSeatsRequest {
         booking_id: marked.booking_id.clone(),
@@ -65,11 +65,11 @@ async fn warn_marks_the_booking_until_it_is_swapped() {
     };
     let swapped = stage.client().swap_seats(swap).await.expect("free");
     let swapped = swapped.into_inner().booking.expect("set");
-    assert_eq!(swapped.stranded_seat_labels, ["R1-8"]);
+    assert_eq!(swapped.orphan_seat_labels, ["R1-8"]);
     let copy = send(&stage.client(), request).await.expect("a copy");
     assert_eq!(copy, marked, "as it was then");
     let confirmed = confirm(&mut stage.client(), &marked.booking_id).await;
-    assert_eq!(confirmed.expect("held").stranded_seat_labels, ["R1-8"]);
+    assert_eq!(confirmed.expect("held").orphan_seat_labels, ["R1-8"]);
     stage.assert_sound().await;
 }
 
@@ -78,7 +78,7 @@ async fn off_tells_nothing() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Off, 1, 4).await;
     let held = stage.reserve(&show, &["R1-2"]).await;
-    assert_eq!(held.stranded_seat_labels, [""; 0]);
+    assert_eq!(held.orphan_seat_labels, [""; 0]);
     stage.assert_sound().await;
 }
 
@@ -97,18 +97,18 @@ async fn a_swap_obeys_the_rule() {
     for (from, to, left) in [("R1-2", "R1-7", "R1-8"), ("R1-2", "R1-3", "R1-2")] {
         let call = client.swap_seats(swap(from, to));
         let status = stage
-            .refused(call, Code::FailedPrecondition, "SEATS_STRANDED")
+            .refused(call, Code::FailedPrecondition, "ORPHAN_SEATS")
             .await;
         assert_eq!(subjects(&status), [left]);
     }
     // What it gives keeps what it leaves company.
     let swapped = client.swap_seats(swap("R1-2", "R1-4")).await.expect("free");
     let swapped = swapped.into_inner().booking.expect("set");
-    assert_eq!(swapped.stranded_seat_labels, [""; 0]);
+    assert_eq!(swapped.orphan_seat_labels, [""; 0]);
     stage.assert_sound().await;
 }
 
-/// Each leaves no lone seat by itself, but both do: seat 7, and either need not.
+/// Each leaves no orphan by itself, but both do: seat 7, and either need not.
 #[tokio::test]
 async fn neighbours_at_once_see_each_other() {
     let mut stage = Stage::start().await;
@@ -141,7 +141,7 @@ async fn neighbours_at_once_see_each_other() {
             }
             both => panic!("not exactly one: {both:?}"),
         };
-        let status = assert_refused(refused, Code::FailedPrecondition, "SEATS_STRANDED");
+        let status = assert_refused(refused, Code::FailedPrecondition, "ORPHAN_SEATS");
         assert_eq!(subjects(&status), [seat(7)]);
 
         let both = futures_util::join!(
@@ -149,7 +149,7 @@ async fn neighbours_at_once_see_each_other() {
             reserve(&mut there, &warn, &right, "bob")
         );
         let marks = [both.0, both.1].map(|outcome| match outcome {
-            Ok(booking) => booking.stranded_seat_labels,
+            Ok(booking) => booking.orphan_seat_labels,
             Err(status) => panic!("{}", describe(&status)),
         });
         assert_eq!(marks.concat(), [seat(7)], "the second tells");

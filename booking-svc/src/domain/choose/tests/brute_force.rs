@@ -8,7 +8,7 @@ use super::*;
 const SEATS_MAX: usize = 12;
 
 /// How bad a choice is, by the rules, worst first: which of the ways to sit it is, people alone,
-/// groups, lone seats, distance.
+/// groups, orphans, distance.
 type Badness = (u32, u32, u32, u32, u64);
 
 fn badness(hall: &Drawn, chosen: &[u32]) -> Badness {
@@ -17,9 +17,9 @@ fn badness(hall: &Drawn, chosen: &[u32]) -> Badness {
     let alone = groups.iter().filter(|group| group.len() == 1).count();
     let section = |at: &u32| hall.layout.seat(*at).map(|seat| seat.section_index());
     let one_section = chosen.iter().all(|at| section(at) == section(&chosen[0]));
-    let lone = match hall.layout.best_seats() {
+    let orphans = match hall.layout.best_seats() {
         BestSeats::First => 0,
-        _ => groups.iter().map(|group| lone_beside(hall, group)).sum(),
+        _ => groups.iter().map(|group| orphans_beside(hall, group)).sum(),
     };
     let way = match (groups.len(), alone, one_section) {
         (1, ..) => 0,
@@ -40,10 +40,10 @@ fn badness(hall: &Drawn, chosen: &[u32]) -> Badness {
                 + u64::from(point.y.abs_diff(focal.y)).pow(2)
         });
     let few = |count: usize| u32::try_from(count).expect("few");
-    (way, few(alone), few(groups.len()), lone, distance.sum())
+    (way, few(alone), few(groups.len()), orphans, distance.sum())
 }
 
-fn lone_beside(hall: &Drawn, group: &[u32]) -> u32 {
+fn orphans_beside(hall: &Drawn, group: &[u32]) -> u32 {
     let run = hall.layout.run_of(group[0]);
     let is_free =
         |at: i64| u32::try_from(at).is_ok_and(|at| run.contains(&at) && can_be_had(hall, at, true));
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_stranded_had_company_before_and_has_none_after(
+    fn an_orphan_had_company_before_and_has_none_after(
         rows in halls(SEATS_MAX),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..5),
     ) {
@@ -171,7 +171,7 @@ proptest! {
         let free: Vec<_> = (0..count).filter(|at| can_be_had(&hall, *at, true)).collect();
         let picked = picks.iter().filter(|_| !free.is_empty());
         let chosen: Vec<_> = picked.map(|pick| *pick.get(&free)).collect();
-        let is_single = |at: u32, taken: &[u32]| {
+        let is_alone = |at: u32, taken: &[u32]| {
             let is_free = |at: &u32| free.contains(at) && !taken.contains(at);
             let run = hall.layout.run_of(at);
             let beside = [at.wrapping_sub(1), at + 1];
@@ -179,11 +179,11 @@ proptest! {
         };
         let is_accessible = |at: u32| hall.layout.seat(at).is_some_and(|seat| seat.is_accessible());
         let expected = (0..count).filter(|at| {
-            !is_accessible(*at) && is_single(*at, &chosen) && !is_single(*at, &[])
+            !is_accessible(*at) && is_alone(*at, &chosen) && !is_alone(*at, &[])
         });
-        let stranded = stranded(&hall.hall, &hall.free, &chosen);
-        prop_assert_eq!(&stranded, &expected.collect::<Vec<_>>());
-        let needlessly = stranded_needlessly(&hall.hall, &hall.free, &chosen);
-        prop_assert!(needlessly.iter().all(|at| stranded.contains(at)));
+        let orphans = orphans_left(&hall.hall, &hall.free, &chosen);
+        prop_assert_eq!(&orphans, &expected.collect::<Vec<_>>());
+        let avoidable = avoidable_orphans(&hall.hall, &hall.free, &chosen);
+        prop_assert!(avoidable.iter().all(|at| orphans.contains(at)));
     }
 }

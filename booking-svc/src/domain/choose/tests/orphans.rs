@@ -1,10 +1,10 @@
-//! What a choice strands, and whether it had to.
+//! The orphans that a choice leaves, and which are avoidable.
 
 use super::*;
 
 const NONE: [u32; 0] = [];
 
-/// A drawing with the choice marked as `#`: what it strands, and needlessly.
+/// A drawing with the choice marked as `#`: the orphans that it leaves, and the avoidable ones.
 fn judged(rows: &[&str]) -> (Vec<u32>, Vec<u32>) {
     let free: Vec<_> = rows.iter().map(|row| row.replace('#', ".")).collect();
     let free: Vec<_> = free.iter().map(String::as_str).collect();
@@ -14,13 +14,13 @@ fn judged(rows: &[&str]) -> (Vec<u32>, Vec<u32>) {
     let chosen = seats.filter(|(_, seat)| *seat == '#').map(|(at, _)| at);
     let chosen: Vec<_> = chosen.collect();
     (
-        stranded(&hall.hall, &hall.free, &chosen),
-        stranded_needlessly(&hall.hall, &hall.free, &chosen),
+        orphans_left(&hall.hall, &hall.free, &chosen),
+        avoidable_orphans(&hall.hall, &hall.free, &chosen),
     )
 }
 
 #[test]
-fn one_seat_between_the_choice_and_what_is_taken_is_stranded() {
+fn one_seat_between_the_choice_and_what_is_taken_is_an_orphan() {
     for (row, expected) in [
         (".##...", vec![0]),
         ("##....", vec![]),
@@ -38,13 +38,13 @@ fn one_seat_between_the_choice_and_what_is_taken_is_stranded() {
 }
 
 #[test]
-fn what_was_alone_before_is_not_stranded() {
+fn what_was_alone_before_is_not_left_by_the_choice() {
     assert_eq!(judged(&["x.x##.."]).0, NONE);
     assert_eq!(judged(&[".x.#."]).0, [2, 4]);
 }
 
 #[test]
-fn an_accessible_seat_is_not_stranded_but_keeps_company() {
+fn an_accessible_seat_is_no_orphan_but_keeps_company() {
     assert_eq!(judged(&["xa##.."]).0, NONE);
     assert_eq!(judged(&["a.##.."]).0, NONE);
     assert_eq!(judged(&["c.##.."]).0, NONE);
@@ -52,7 +52,7 @@ fn an_accessible_seat_is_not_stranded_but_keeps_company() {
 }
 
 #[test]
-fn it_is_needless_where_moving_along_helps() {
+fn it_is_avoidable_where_moving_along_helps() {
     for (row, expected) in [
         (".##...", vec![0]),
         // Four wanted of five: one is left in any case.
@@ -71,17 +71,17 @@ fn it_is_needless_where_moving_along_helps() {
 }
 
 #[test]
-fn it_is_not_needless_where_only_other_seats_would_help() {
+fn it_is_not_avoidable_where_only_other_seats_would_help() {
     let hall = drawn(&["x.a.x"]);
-    assert_eq!(stranded(&hall.hall, &hall.free, &[2]), [1, 3]);
-    assert_eq!(stranded_needlessly(&hall.hall, &hall.free, &[2]), NONE);
+    assert_eq!(orphans_left(&hall.hall, &hall.free, &[2]), [1, 3]);
+    assert_eq!(avoidable_orphans(&hall.hall, &hall.free, &[2]), NONE);
     let hall = drawn(&["x.aax"]);
-    assert_eq!(stranded(&hall.hall, &hall.free, &[2]), [1]);
-    assert_eq!(stranded_needlessly(&hall.hall, &hall.free, &[2]), [1]);
+    assert_eq!(orphans_left(&hall.hall, &hall.free, &[2]), [1]);
+    assert_eq!(avoidable_orphans(&hall.hall, &hall.free, &[2]), [1]);
 }
 
 #[test]
-fn it_is_not_needless_where_only_dearer_seats_would_help() {
+fn it_is_not_avoidable_where_only_dearer_seats_would_help() {
     let plain = drawn(&["....."]);
     let cheap = PriceTier {
         name: "Cheap".into(),
@@ -101,15 +101,15 @@ fn it_is_not_needless_where_only_dearer_seats_would_help() {
     let prices = PriceList::new(description, &plain.layout).expect("prices");
     let seats = ShowSeats::new(plain.layout);
     let hall = Hall::of(&seats, &prices, &Withdrawn::default());
-    assert_eq!(stranded(&hall, &plain.free, &[1, 2]), [0]);
-    assert_eq!(stranded_needlessly(&hall, &plain.free, &[1, 2]), NONE);
-    assert_eq!(stranded_needlessly(&hall, &plain.free, &[1]), [0]);
-    assert_eq!(stranded_needlessly(&hall, &plain.free, &[2, 3]), [4]);
+    assert_eq!(orphans_left(&hall, &plain.free, &[1, 2]), [0]);
+    assert_eq!(avoidable_orphans(&hall, &plain.free, &[1, 2]), NONE);
+    assert_eq!(avoidable_orphans(&hall, &plain.free, &[1]), [0]);
+    assert_eq!(avoidable_orphans(&hall, &plain.free, &[2, 3]), [4]);
 }
 
 #[test]
 fn what_is_chosen_need_not_be_free_any_more() {
     let hall = drawn(&["x.xx.."]);
-    assert_eq!(stranded(&hall.hall, &hall.free, &[2, 3]), [1]);
-    assert_eq!(stranded(&hall.hall, &hall.free, &[99]), NONE);
+    assert_eq!(orphans_left(&hall.hall, &hall.free, &[2, 3]), [1]);
+    assert_eq!(orphans_left(&hall.hall, &hall.free, &[99]), NONE);
 }

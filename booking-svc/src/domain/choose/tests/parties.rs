@@ -28,7 +28,7 @@ fn an_aisle_parts_neighbours() {
 
 #[test]
 fn no_seat_is_left_alone_while_that_can_be_helped() {
-    // The middle would strand one on each side, and so would the second pair.
+    // The middle would leave an orphan on each side, and so would the second pair.
     drawn(&["x....x"]).gives(&party(2), &["x##..x"]);
     // Farther away, but nothing is left alone.
     let hall = drawn(&["x...x", "xxxxx", "xx..x"]);
@@ -161,7 +161,7 @@ fn seats_are_told_by_the_ordinals_that_they_keep() {
     let hall = Hall::of(&seats, &prices(&new.layout), &withdrawn);
     // R1-3 has kept its ordinal, R1-4 is new.
     assert_eq!(choose(&hall, &free, &together(2)), Ok(vec![2, 6]));
-    assert_eq!(stranded(&hall, &free, &[6]), [2]);
+    assert_eq!(orphans_left(&hall, &free, &[6]), [2]);
 }
 
 #[test]

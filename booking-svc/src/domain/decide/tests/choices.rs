@@ -1,4 +1,4 @@
-//! Seats that were picked, and seats that a choice by label leaves single.
+//! Seats that were picked, and orphans that a choice by label leaves.
 
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ impl World {
     }
 }
 
-fn stranded(outcome: &Outcome) -> &[u32] {
-    &outcome.as_ref().expect("it is granted").stranded
+fn orphans(outcome: &Outcome) -> &[u32] {
+    &outcome.as_ref().expect("it is granted").orphans
 }
 
 #[test]
@@ -86,16 +86,16 @@ fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
 #[test]
 fn strict_refuses_what_need_not_be_and_warn_marks_it() {
     let mut world = World::under(OrphanRule::Strict);
-    let needless = Rejection::SeatsStranded(world.sale.show_id, vec!["A-1".to_owned()]);
+    let avoidable = Rejection::OrphanSeats(world.sale.show_id, vec!["A-1".to_owned()]);
     let outcomes = world.decide(&[
         world.picking(1, &[1, 2], &[]),
         world.picking(2, &[4, 5], &[]),
         // Three of the four that are left: one remains whatever they take.
         world.picking(3, &[1, 2, 3], &[]),
     ]);
-    assert_eq!(outcomes[0], Err(NotGranted::Rejected(needless)));
-    assert_eq!(stranded(&outcomes[1]), NONE);
-    assert_eq!(stranded(&outcomes[2]), [0]);
+    assert_eq!(outcomes[0], Err(NotGranted::Rejected(avoidable)));
+    assert_eq!(orphans(&outcomes[1]), NONE);
+    assert_eq!(orphans(&outcomes[2]), [0]);
 
     let mut world = World::under(OrphanRule::Warn);
     let outcomes = world.decide(&[
@@ -103,9 +103,9 @@ fn strict_refuses_what_need_not_be_and_warn_marks_it() {
         world.picking(2, &[4], &[]),
         world.reserve(3, &[0]),
     ]);
-    assert_eq!(stranded(&outcomes[0]), [0]);
-    assert_eq!(stranded(&outcomes[1]), [3, 5]);
-    assert_eq!(stranded(&outcomes[2]), NONE);
+    assert_eq!(orphans(&outcomes[0]), [0]);
+    assert_eq!(orphans(&outcomes[1]), [3, 5]);
+    assert_eq!(orphans(&outcomes[2]), NONE);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn two_neighbours_in_one_batch_see_each_other() {
     ]);
     assert!(outcomes[0].is_ok());
     // Of four, three can only leave one.
-    assert_eq!(stranded(&outcomes[1]), [2]);
+    assert_eq!(orphans(&outcomes[1]), [2]);
 
     let mut world = World::under(OrphanRule::Strict);
     let outcomes = world.decide(&[
@@ -125,8 +125,8 @@ fn two_neighbours_in_one_batch_see_each_other() {
         world.picking(2, &[3, 4], &[]),
     ]);
     let both = vec!["A-3".to_owned(), "A-6".to_owned()];
-    let needless = Rejection::SeatsStranded(world.sale.show_id, both);
-    assert_eq!(outcomes[1], Err(NotGranted::Rejected(needless)));
+    let avoidable = Rejection::OrphanSeats(world.sale.show_id, both);
+    assert_eq!(outcomes[1], Err(NotGranted::Rejected(avoidable)));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
     world.with_booking(&[0], -1, false);
     world.with_booking(&[5], 60, false);
     let outcomes = world.decide(&[world.picking(1, &[2, 3, 4], &[])]);
-    assert_eq!(stranded(&outcomes[0]), NONE);
+    assert_eq!(orphans(&outcomes[0]), NONE);
 
     let mut world = World::under(OrphanRule::Strict);
     let held = world.with_booking(&[5], 60, false);
@@ -155,9 +155,9 @@ fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
     if let Command::Swap { around: place, .. } = &mut swap.command {
         *place = around;
     }
-    let needless = Rejection::SeatsStranded(world.sale.show_id, vec!["A-6".to_owned()]);
+    let avoidable = Rejection::OrphanSeats(world.sale.show_id, vec!["A-6".to_owned()]);
     let before = world.seats.clone();
     let outcomes = world.decide(&[swap]);
-    assert_eq!(outcomes, [Err(NotGranted::Rejected(needless))]);
+    assert_eq!(outcomes, [Err(NotGranted::Rejected(avoidable))]);
     assert_eq!(world.seats, before);
 }

@@ -112,7 +112,7 @@ impl World {
                 confirmed_at: confirmed.then(|| expires_at - Duration::from_secs(60)),
                 cancelled_at: None,
                 failed_at: None,
-                stranded: Vec::new(),
+                orphans: Vec::new(),
             },
         );
         for &ordinal in ordinals {

@@ -268,12 +268,12 @@ async fn rewrite(
         return Ok(());
     }
     let held = SeatColumns::of(rewritten.iter().map(|(booking, _)| booking));
-    let stranded = rewritten.iter().flat_map(|(booking, _)| &booking.stranded);
-    let stranded: Vec<i32> = stranded.map(|seat| rows::ordinal(*seat)).collect();
-    let mut stranded_last = Vec::with_capacity(rewritten.len());
+    let orphans = rewritten.iter().flat_map(|(booking, _)| &booking.orphans);
+    let orphans: Vec<i32> = orphans.map(|seat| rows::ordinal(*seat)).collect();
+    let mut orphans_last = Vec::with_capacity(rewritten.len());
     for (booking, _) in rewritten {
-        let before = stranded_last.last().copied().unwrap_or(0);
-        stranded_last.push(before + rows::place(booking.stranded.len()));
+        let before = orphans_last.last().copied().unwrap_or(0);
+        orphans_last.push(before + rows::place(booking.orphans.len()));
     }
     let written = client
         .execute(
@@ -305,11 +305,9 @@ async fn rewrite(
                 &column(rewritten, |(booking, _)| {
                     booking.cancel_reason.map(|reason| reason.as_str())
                 }),
-                &stranded,
-                &stranded_last,
-                &column(rewritten, |(booking, _)| {
-                    rows::place(booking.stranded.len())
-                }),
+                &orphans,
+                &orphans_last,
+                &column(rewritten, |(booking, _)| rows::place(booking.orphans.len())),
                 &column(rewritten, |(booking, _)| {
                     area_lines::to_json(&booking.places)
                 }),
