@@ -161,17 +161,10 @@ async fn the_caller_says_who_it_is_for_and_for_how_long() {
 #[tokio::test]
 async fn a_malformed_request_is_refused_with_every_field_that_is_wrong() {
     type Spoil = fn(&mut ReserveSeatsRequest);
-    let cases: [(Spoil, &[&str]); 25] = [
+    let cases: [(Spoil, &[&str]); 23] = [
         (|r| r.show_id.clear(), &["show_id"]),
         (|r| r.show_id = "A-12".to_owned(), &["show_id"]),
         (|r| r.show_id.truncate(35), &["show_id"]),
-        // A UUID, but none that a show has.
-        (
-            |r| r.show_id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned(),
-            &["show_id"],
-        ),
-        // A booking's.
-        (|r| r.show_id.replace_range(35.., "1"), &["show_id"]),
         (|r| r.request_id = "7".to_owned(), &["request_id"]),
         (
             |r| r.request_id = "00000000-0000-0000-0000-000000000000".to_owned(),
