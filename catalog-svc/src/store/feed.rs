@@ -141,7 +141,9 @@ async fn page(
         PAGE_SHOWS_MAX,
         PAGE_SEATS
     );
-    let rows = rows.fetch_all(&mut *connection).await?;
+    let mut rows = rows.fetch_all(&mut *connection).await?;
+    // What was committed between the two may be on another timeline: it comes with the next page.
+    rows.retain(|row| row.revision <= newest.revision);
     let up_to = rows.last().map_or(newest.revision, |row| row.revision);
     let mut entries = Vec::new();
     let (mut read, mut shows) = (Vec::new(), Vec::new());

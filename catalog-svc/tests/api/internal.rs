@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::catalog::internal::v1 as pb;
 use proto::catalog::internal::v1::follow_shows_response::Change;
 use test_harness::errors::{assert_error, assert_refused, fields};
+use test_harness::eventually;
 use test_harness::postgres::{self, OwnServer};
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
@@ -53,6 +54,35 @@ async fn next(
         .expect("an entry soon")?;
     let entry = entry.expect("a stream ends with a status");
     Ok((entry.position.expect("each has a place"), entry.change))
+}
+
+/// A position that the feed never had would be taken for one that was lost: the follower would stop.
+#[tokio::test]
+async fn a_place_has_the_timeline_of_its_revision_though_it_begins_while_a_page_is_read() {
+    let (service, database) = Service::start().await;
+    create(&service.client, hamlet()).await;
+    let owner = database.owner().await;
+    // A page reads where the feed ends, and then waits for this to read the shows.
+    let locked = "BEGIN; LOCK TABLE catalog.shows IN ACCESS EXCLUSIVE MODE";
+    owner.batch_execute(locked).await.expect("ours");
+    let mut stream = follow(&service.feed, None).await.expect("a stream");
+    let waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'catalog.shows'::regclass";
+    eventually(SOON, "a page waits", async || {
+        let waiting = owner.query(waits, &[]).await.expect("locks");
+        !waiting.is_empty()
+    })
+    .await;
+    let written = "UPDATE catalog.feed SET revision = revision + 1, server_run = 'another';
+        UPDATE catalog.shows SET revision = (SELECT revision FROM catalog.feed);
+        COMMIT";
+    owner.batch_execute(written).await.expect("ours");
+    loop {
+        let (place, change) = next(&mut stream).await.expect("an entry");
+        assert!(has(&service.feed, &place).await, "{place:?}");
+        if change.is_some() && place.revision == 2 {
+            break;
+        }
+    }
 }
 
 #[tokio::test]
