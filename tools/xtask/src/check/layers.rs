@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(judge("store", "crate::NAME"), None);
         for (name, path) in [
             ("store", "crate::catalog::Catalog"),
-            ("links", "crate::sales::Sales"),
+            ("customer_resolver", "crate::sales::Sales"),
             ("domain", "crate::store::Store"),
         ] {
             assert!(judge(name, path).is_some(), "{name} imports {path}");
@@ -264,7 +264,7 @@ mod tests {
             ("api", "tokio_postgres::Client"),
             ("domain", "tokio::time::Instant"),
             ("store", "proto::booking::v1"),
-            ("verbs", "tonic::Code"),
+            ("commands", "tonic::Code"),
         ] {
             assert!(judge(name, path).is_some(), "{name} uses {path}");
         }
