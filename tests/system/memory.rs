@@ -268,29 +268,22 @@ async fn small_answers_that_nobody_reads_end_their_connection() {
 
 #[tokio::test]
 async fn streams_are_bounded_though_each_has_next_to_nothing() {
-    let sim = Process::start("payment-sim", &[]).await;
-    let before = Before::of(&sim);
-    let body = begun(64 * 1024, 1);
-    let mut strangers = Vec::new();
-    for _ in 0..100 {
-        strangers.push(Unfinished::begin(&sim, LIST_PAYMENTS, 250, &body).await);
-    }
-    let honest = Raw::connect(sim.address()).await.expect("a connection");
-    let answer = honest.call(LIST_PAYMENTS, b"").await.expect("an answer");
-    assert_eq!(answer.grpc.map(|status| status.code()), Some(Code::Ok));
-    before.assert_bounded();
-    drop(strangers);
-    before.assert_comes_back().await;
+    unfinished_calls_are_bounded(100, 0).await;
 }
 
 #[tokio::test]
 async fn headers_are_bounded() {
+    unfinished_calls_are_bounded(40, 200).await;
+}
+
+/// 250 calls on each connection, with so many headers and a byte of their bodies.
+async fn unfinished_calls_are_bounded(connections: usize, headers: usize) {
     let sim = Process::start("payment-sim", &[]).await;
     let before = Before::of(&sim);
     let body = begun(64 * 1024, 1);
     let mut strangers = Vec::new();
-    for _ in 0..40 {
-        let stranger = Unfinished::begin_with(&sim, LIST_PAYMENTS, 250, &body, 200);
+    for _ in 0..connections {
+        let stranger = Unfinished::begin_with(&sim, LIST_PAYMENTS, 250, &body, headers);
         strangers.push(stranger.await);
     }
     let honest = Raw::connect(sim.address()).await.expect("a connection");

@@ -82,8 +82,8 @@ impl BookingCommands {
         while tried.lookups < LOOKUPS_MAX && tried.picks < PICKS_MAX {
             let sellable_until = self.sales.sellable_until(wanted.show_id)?;
             let decided_by = deadline.min(sellable_until);
-            let told = match told(&sale, &wanted) {
-                Ok(told) => told,
+            let resolved = match resolve(&sale, &wanted) {
+                Ok(resolved) => resolved,
                 Err(unknown) => match self.sales.reload_if_changed(&sale).await? {
                     Some(reload_if_changed) => {
                         sale = reload_if_changed;
@@ -102,7 +102,7 @@ impl BookingCommands {
                     }
                 },
             };
-            let prepared = self.prepare(&sale, &wanted, told, &tried, decided_by);
+            let prepared = self.prepare(&sale, &wanted, resolved, &tried, decided_by);
             let (answer, pick) = match prepared.await {
                 Ok((order, pick)) => (self.group_commit.decide(order, decided_by).await, pick),
                 Err(CommandError::Undecided(error)) => (Err(error), None),
@@ -142,7 +142,7 @@ impl BookingCommands {
         &self,
         sale: &Arc<Sale>,
         wanted: &Reserve,
-        told: Resolved,
+        resolved: Resolved,
         tried: &Attempts,
         deadline: Instant,
     ) -> Result<(Order, Option<SoftClaim>), CommandError> {
@@ -150,7 +150,7 @@ impl BookingCommands {
             named,
             places,
             wishes,
-        } = told;
+        } = resolved;
         let around = self.around(sale, &named).await?;
         let linked_customer = self.customers.of(&wanted.customer, deadline).await?;
         let mut ordinals = named;
@@ -211,7 +211,7 @@ struct Resolved {
     wishes: Vec<Wish>,
 }
 
-fn told(sale: &Sale, wanted: &Reserve) -> Result<Resolved, CommandError> {
+fn resolve(sale: &Sale, wanted: &Reserve) -> Result<Resolved, CommandError> {
     check_hold(sale, wanted.hold.filter(|_| !wanted.sell))?;
     let named = ordinals(sale, "seat_labels", &wanted.labels)?;
     let places = places(sale, &wanted.places)?;

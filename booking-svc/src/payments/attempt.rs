@@ -69,7 +69,7 @@ impl Payments {
                 settled => settled?,
             }
         }
-        self.told(record).await
+        self.load_result(record).await
     }
 
     /// What comes of an attempt, if that can be found out.
@@ -108,7 +108,7 @@ impl Payments {
 
     /// What an attempt's end has made of its booking then, for the call that began it and for
     /// every copy.
-    async fn told(&self, record: &PaymentRecord) -> Result<Booking, PayError> {
+    async fn load_result(&self, record: &PaymentRecord) -> Result<Booking, PayError> {
         let (booking_id, key) = (record.booking_id, record.key);
         let store = self.sales.store();
         let now = store.payment(booking_id.show(), key).await?;
