@@ -130,7 +130,7 @@ async fn bodies_that_do_not_end_are_bounded_and_given_up() {
     let body = begun(64 * 1024, 64 * 1024 - 1);
     let mut strangers = Vec::new();
     for _ in 0..10 {
-        strangers.push(Unfinished::begin(&system.booking, LIST_SEATS, 200, &body).await);
+        strangers.push(Unfinished::begin(&system.booking, LIST_SEATS, 125, &body).await);
     }
     let mut late = 0;
     for stranger in strangers {
@@ -162,7 +162,7 @@ async fn large_bodies_are_bounded_and_a_claim_of_too_much_is_refused_at_once() {
         strangers.push(Unfinished::begin(&catalog, CREATE_SHOW, 25, &body).await);
     }
     let claims = begun(4 * 1024 * 1024, 1);
-    let claims = Unfinished::begin(&catalog, GET_SHOW, 200, &claims).await;
+    let claims = Unfinished::begin(&catalog, GET_SHOW, 125, &claims).await;
     for status in claims.statuses().await {
         errors::assert_error(&status, Code::InvalidArgument, "MESSAGE_TOO_LARGE");
     }
@@ -248,7 +248,7 @@ async fn small_answers_that_nobody_reads_end_their_connection() {
         let stranger = Raw::connect_with(sim.address(), &builder).await;
         let stranger = stranger.expect("a connection");
         let mut unread = Vec::new();
-        for _ in 0..250 {
+        for _ in 0..125 {
             unread.push(stranger.ask(LIST_PAYMENTS, b"").await.expect("a stream"));
         }
         strangers.push((stranger, unread));
@@ -268,22 +268,27 @@ async fn small_answers_that_nobody_reads_end_their_connection() {
 
 #[tokio::test]
 async fn streams_are_bounded_though_each_has_next_to_nothing() {
-    unfinished_calls_are_bounded(100, 0).await;
+    unfinished_calls_are_bounded(70, 125, 0).await;
+}
+
+#[tokio::test]
+async fn connections_are_bounded_though_each_has_few_streams() {
+    unfinished_calls_are_bounded(990, 8, 0).await;
 }
 
 #[tokio::test]
 async fn headers_are_bounded() {
-    unfinished_calls_are_bounded(40, 200).await;
+    unfinished_calls_are_bounded(70, 125, 200).await;
 }
 
-/// 250 calls on each connection, with so many headers and a byte of their bodies.
-async fn unfinished_calls_are_bounded(connections: usize, headers: usize) {
+/// So many calls on each connection, with so many headers and a byte of their bodies.
+async fn unfinished_calls_are_bounded(connections: usize, calls: usize, headers: usize) {
     let sim = Process::start("payment-sim", &[]).await;
     let before = Before::of(&sim);
     let body = begun(64 * 1024, 1);
     let mut strangers = Vec::new();
     for _ in 0..connections {
-        let stranger = Unfinished::begin_with(&sim, LIST_PAYMENTS, 250, &body, headers);
+        let stranger = Unfinished::begin_with(&sim, LIST_PAYMENTS, calls, &body, headers);
         strangers.push(stranger.await);
     }
     let honest = Raw::connect(sim.address()).await.expect("a connection");
@@ -301,7 +306,7 @@ async fn questions_to_health_and_reflection_are_bounded() {
     let mut strangers = Vec::new();
     let asked = begun(4 * 1024, 4 * 1024 - 1);
     for _ in 0..30 {
-        strangers.push(Unfinished::begin(&sim, CHECK, 250, &asked).await);
+        strangers.push(Unfinished::begin(&sim, CHECK, 125, &asked).await);
         strangers.push(Unfinished::begin(&sim, REFLECT, 125, &asked).await);
     }
     for service in ["", "liveness"] {

@@ -343,6 +343,7 @@ mod tests {
     fn connection() -> Arc<Connection> {
         let part = || Part::new(&Budget::new(1_000_000), 0..=usize::MAX, Arc::default());
         let bytes = super::super::ConnectionBytes {
+            kept: part(),
             streams: part(),
             requests: part(),
             questions: part(),

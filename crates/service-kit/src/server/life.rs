@@ -27,8 +27,6 @@ use super::places::{Place, Places};
 use crate::connection::Connection;
 use crate::tally;
 
-/// The calls at once on one connection. A client with more waits, or opens another one.
-const STREAMS_MAX: u32 = 256;
 /// What a client may send of one body, and of all bodies of a connection, before it is read. They
 /// are read as they come, and counted then: this is there beside what is counted while the process
 /// is busy. HTTP/2's implementation allows small frames in proportion to the second one, and ends a
@@ -83,7 +81,7 @@ pub(super) async fn serve<I, S>(
     S: GrpcService + NamedService,
 {
     let _place = place;
-    let builder = builder(Streams(Arc::clone(&connection)));
+    let builder = builder(&connection);
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), dispatch));
     loop {
         let look_at = tokio::time::sleep_until(life.look_at);
@@ -111,13 +109,13 @@ pub(super) async fn serve<I, S>(
     }
 }
 
-fn builder(streams: Streams) -> auto::Builder<Streams> {
-    let mut builder = auto::Builder::new(streams);
+fn builder(connection: &Arc<Connection>) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams(Arc::clone(connection)));
     builder
         .http2()
         .timer(TokioTimer::new())
         .auto_date_header(false)
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(connection.streams_max())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME_BYTES_MAX)

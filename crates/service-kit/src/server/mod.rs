@@ -29,8 +29,7 @@ pub use self::answer::BoundsItself;
 use self::answer::UNREAD_MIN;
 pub(crate) use self::answer::{Answer, Answering};
 use self::beside::Beside;
-use self::budget::Budget;
-pub(crate) use self::budget::{Charge, Part};
+pub(crate) use self::budget::{Budget, Charge, Part};
 pub use self::dispatch::GrpcService;
 use self::dispatch::{DirectRoute, Dispatch, Services};
 use self::life::{Life, Terms};
@@ -51,6 +50,9 @@ const CONNECTION_REQUESTS_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
 /// The same of questions to health, and of those of all connections.
 const CONNECTION_QUESTIONS_MAX: usize = 256 * 1024;
 const QUESTIONS_MAX: usize = 2 * 1024 * 1024;
+/// What connections may cost without an open stream, if each is to have more than the fewest
+/// streams at once.
+const KEPT_MAX: usize = 16 * 1024 * 1024;
 /// The open streams for two calls under way: those whose requests have not come whole, those whose
 /// answers were not read, and those beside the calls.
 const STREAMS_FOR_TWO_CALLS: usize = 3;
@@ -65,6 +67,7 @@ pub type ServeError = Box<dyn std::error::Error + Send + Sync>;
 /// What all connections may have the process hold.
 #[derive(Debug)]
 struct AllBytes {
+    kept: Arc<Budget>,
     streams: Arc<Budget>,
     requests: Arc<Budget>,
     questions: Arc<Budget>,
@@ -75,6 +78,7 @@ struct AllBytes {
 /// What one connection may have it hold.
 #[derive(Debug)]
 pub(crate) struct ConnectionBytes {
+    pub(crate) kept: Arc<Part>,
     pub(crate) streams: Arc<Part>,
     pub(crate) requests: Arc<Part>,
     pub(crate) questions: Arc<Part>,
@@ -85,6 +89,7 @@ pub(crate) struct ConnectionBytes {
 /// What the connections of one peer have it hold.
 #[derive(Debug, Clone, Default)]
 struct PeerBytes {
+    kept: Arc<AtomicUsize>,
     streams: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
     questions: Arc<AtomicUsize>,
@@ -98,6 +103,7 @@ impl AllBytes {
         let small = answers / SMALL_ANSWERS_SHARE;
         let streams = args.calls_max as usize * STREAMS_FOR_TWO_CALLS / 2;
         Self {
+            kept: Budget::new(KEPT_MAX),
             streams: Budget::new(streams * STREAM_BYTES),
             requests: Budget::new(mib(args.request_mib_max)),
             questions: Budget::new(QUESTIONS_MAX),
@@ -115,6 +121,7 @@ impl AllBytes {
         let questions = 0..=CONNECTION_QUESTIONS_MAX;
         let answers = UNREAD_MIN..=usize::MAX;
         ConnectionBytes {
+            kept: part(&self.kept, 0..=usize::MAX, &peer.kept),
             streams: part(&self.streams, streams, &peer.streams),
             requests: part(&self.requests, requests, &peer.requests),
             questions: part(&self.questions, questions, &peer.questions),
