@@ -41,6 +41,10 @@ const HEADER_BYTES_MAX: u32 = 8 * 1024;
 const SEND_BYTES_MAX: usize = 64 * 1024;
 /// Streams that a client has reset before they were taken up.
 const RESET_STREAMS_MAX: usize = 20;
+/// Frames of streams that were refused, as the client had begun more than its connection allows,
+/// or of none. HTTP/2 keeps a record for each, as if the stream was open. A client with more is
+/// cut off; one that begins 64 calls before it has heard of the limit is not.
+const STRAY_STREAMS_MAX: usize = 64;
 /// How often a silent client is asked whether it is there, and how long it has to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -122,6 +126,7 @@ fn builder(connection: &Arc<Connection>) -> auto::Builder<Streams> {
         .max_header_list_size(HEADER_BYTES_MAX)
         .max_send_buf_size(SEND_BYTES_MAX)
         .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(STRAY_STREAMS_MAX)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     // It is answered, not served: see `http.rs`.
