@@ -1,7 +1,7 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
-//! Imports point one way: `api → commands, cancelled_shows → payments → sales, customer_resolver,
-//! allocator → store, catalog → domain`. ARCHITECTURE.md describes the life of a reserve call.
+//! Imports point one way: `api → commands, cancelled_shows → payments, feed → sales,
+//! customer_resolver, allocator → catalog → store → domain`. ARCHITECTURE.md describes the life of a reserve call.
 
 pub mod allocator;
 pub mod api;
@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod customer_resolver;
 pub mod domain;
+pub mod feed;
 pub mod payments;
 pub mod sales;
 pub mod store;
@@ -75,11 +76,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
     tasks.restart("feed", {
         let (catalog, sales, shutdown) = (catalog.clone(), sales.clone(), shutdown.clone());
-        move || catalog::follow(catalog.clone(), sales.clone(), shutdown.clone())
+        move || feed::follow(catalog.clone(), sales.clone(), shutdown.clone())
     });
     tasks.restart("answers", {
         let (sales, shutdown) = (sales.clone(), shutdown.clone());
-        move || catalog::relay_answers(catalog.clone(), sales.clone(), shutdown.clone())
+        move || feed::relay_answers(catalog.clone(), sales.clone(), shutdown.clone())
     });
     tasks.restart("sweep", {
         let (store, stop) = (store.clone(), shutdown.soft.clone());

@@ -33,11 +33,11 @@ pub struct CatalogUrls(Vec<ServiceUrl>);
 
 /// An address of the catalog.
 #[derive(Debug, Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// The URL that it was found by.
-    pub(super) url: ServiceUrl,
+    pub(crate) url: ServiceUrl,
     /// What is connected to.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl FromStr for CatalogUrls {
@@ -69,7 +69,7 @@ impl fmt::Display for Address {
 
 impl CatalogUrls {
     /// Every address, none twice, those behind `last` first: it is the one that was lost.
-    pub(super) async fn addresses(
+    pub(crate) async fn addresses(
         &self,
         last: Option<SocketAddr>,
     ) -> Result<Vec<Address>, FollowError> {
@@ -104,7 +104,7 @@ impl CatalogUrls {
 }
 
 /// Tries the addresses in turn, each a little after the one before, until one of them answers.
-pub(super) async fn first_of<T, F>(
+pub(crate) async fn first_of<T, F>(
     addresses: Vec<Address>,
     attempt: impl Fn(Address) -> F,
 ) -> Result<T, FollowError>

@@ -13,7 +13,7 @@ use crate::domain::{OrphanRule, Proposal, ProposedChange, SaleState, Snapshot, T
 
 /// A show as it stands at a revision. The catalog has checked it; what does not fit is told in
 /// words for the log.
-pub(super) fn snapshot(show: pb::Show) -> Result<Snapshot, String> {
+pub(crate) fn snapshot(show: pb::Show) -> Result<Snapshot, String> {
     let id = show.show_id.clone();
     parse(show).map_err(|error| format!("show {id:?}: {error}"))
 }

@@ -59,11 +59,11 @@ pub enum Stale {
 
 /// A change of a show that could not be applied yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WaitingShow {
+pub(crate) struct WaitingShow {
     /// The newest revision of it that waits.
-    pub(super) revision: i64,
+    pub(crate) revision: i64,
     /// The place before the oldest one.
-    pub(super) before: FeedPlace,
+    pub(crate) before: FeedPlace,
 }
 
 /// What is known of the age of what is known.
@@ -116,7 +116,7 @@ impl Freshness {
     }
 
     /// Notes that all that the catalog had written at `at` is known here.
-    pub(super) fn known_at(&self, at: Instant) {
+    pub(crate) fn known_at(&self, at: Instant) {
         let since = at.duration_since(self.0.began_at).as_millis();
         // 0 is never; a process does not live for 2^64 ms.
         let ms = u64::try_from(since).unwrap_or(u64::MAX).max(1);
@@ -140,7 +140,7 @@ impl Freshness {
     }
 
     /// Sets a change of a show aside that came after `before`. False if too many wait.
-    pub(super) fn set_aside(&self, show_id: ShowId, revision: i64, before: FeedPlace) -> bool {
+    pub(crate) fn set_aside(&self, show_id: ShowId, revision: i64, before: FeedPlace) -> bool {
         let mut waiting = self.lock();
         let is_full = waiting.len() >= WAITING_MAX;
         match waiting.entry(show_id) {
@@ -155,7 +155,7 @@ impl Freshness {
     }
 
     /// Notes that a show was applied up to `revision`; whether it had waited.
-    pub(super) fn applied(&self, show_id: ShowId, revision: i64) -> bool {
+    pub(crate) fn applied(&self, show_id: ShowId, revision: i64) -> bool {
         if self.waiting_count() == 0 {
             return false;
         }
@@ -171,7 +171,7 @@ impl Freshness {
     }
 
     /// How far the feed was applied without a gap, if that is not as far as it was read.
-    pub(super) fn gap_after(&self) -> Option<FeedPlace> {
+    pub(crate) fn gap_after(&self) -> Option<FeedPlace> {
         if self.waiting_count() == 0 {
             return None;
         }
@@ -181,7 +181,7 @@ impl Freshness {
     }
 
     /// The next show after `after` that waits, else the first.
-    pub(super) fn next_waiting(&self, after: Option<ShowId>) -> Option<(ShowId, WaitingShow)> {
+    pub(crate) fn next_waiting(&self, after: Option<ShowId>) -> Option<(ShowId, WaitingShow)> {
         let waiting = self.lock();
         let mut behind = waiting
             .iter()
@@ -191,12 +191,12 @@ impl Freshness {
     }
 
     /// How many shows wait.
-    pub(super) fn waiting_count(&self) -> usize {
+    pub(crate) fn waiting_count(&self) -> usize {
         self.0.waiting_count.load(Ordering::Acquire)
     }
 
     /// Nothing is known yet of the catalog that is followed from now on.
-    pub(super) fn begin_again(&self) {
+    pub(crate) fn begin_again(&self) {
         let mut waiting = self.lock();
         waiting.clear();
         self.0.waiting_count.store(0, Ordering::Release);

@@ -20,7 +20,7 @@ use crate::store::{FeedCursor, StoreError};
 const ANSWER_MAX: Duration = Duration::from_millis(1_500);
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FollowError {
+pub(crate) enum FollowError {
     #[error("{0}: {1}")]
     NoAddress(ServiceUrl, String),
     #[error("{0}: {why}", why = cause::chain(.1))]
@@ -63,7 +63,7 @@ pub(super) enum FollowError {
 
 impl FollowError {
     /// Whether an operator must say that the catalog is the right one.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::AnotherCatalog { .. } | Self::LostHistory { .. })
     }
 }
@@ -78,25 +78,25 @@ impl StepError for FollowError {
 }
 
 /// An instance that can be followed.
-pub(super) struct Following {
-    pub(super) address: Address,
-    pub(super) client: Client,
-    pub(super) feed: Streaming<FollowShowsResponse>,
+pub(crate) struct Following {
+    pub(crate) address: Address,
+    pub(crate) client: Client,
+    pub(crate) feed: Streaming<FollowShowsResponse>,
     /// What it said when it was asked first.
-    pub(super) asked: Asked,
+    pub(crate) asked: Asked,
 }
 
 /// What the catalog has answered.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// When it was asked.
-    pub(super) at: Instant,
+    pub(crate) at: Instant,
     /// The revision that it was told is applied here.
-    pub(super) applied: i64,
-    pub(super) answer: GetFeedResponse,
+    pub(crate) applied: i64,
+    pub(crate) answer: GetFeedResponse,
 }
 
 /// Asks an instance whether it can be followed, and begins to.
-pub(super) async fn attempt(
+pub(crate) async fn attempt(
     address: Address,
     cursor: FeedCursor,
 ) -> Result<Following, FollowError> {
@@ -118,7 +118,7 @@ pub(super) async fn attempt(
     }
 }
 
-pub(super) async fn ask(
+pub(crate) async fn ask(
     address: Address,
     mut client: Client,
     cursor: FeedCursor,
@@ -141,7 +141,7 @@ pub(super) async fn ask(
 }
 
 /// Whether it is the catalog that is followed, with the history that was followed.
-pub(super) fn check(
+pub(crate) fn check(
     address: &Address,
     cursor: &FeedCursor,
     answer: &GetFeedResponse,
@@ -169,7 +169,7 @@ pub(super) fn check(
     Ok(())
 }
 
-pub(super) fn newest(answer: &GetFeedResponse) -> i64 {
+pub(crate) fn newest(answer: &GetFeedResponse) -> i64 {
     answer.newest.as_ref().map_or(0, |newest| newest.revision)
 }
 

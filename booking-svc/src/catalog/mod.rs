@@ -2,9 +2,7 @@
 //! the catalog proposes. One direction: the catalog knows nothing of bookings, and calls nobody.
 
 mod addresses;
-mod answer;
 mod convert;
-mod follow;
 mod freshness;
 mod instance;
 mod layout;
@@ -21,9 +19,10 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 pub use addresses::CatalogUrls;
-pub use answer::relay_answers;
-pub use follow::follow;
+pub(crate) use addresses::first_of;
+pub(crate) use convert::snapshot;
 pub use freshness::{Freshness, Stale, StaleCatalog, StalenessTerms, watch_staleness};
+pub(crate) use instance::{Asked, FollowError, Following, ask, attempt, check, newest};
 
 use crate::domain::{ProposalAnswer, Snapshot};
 use addresses::Address;
@@ -44,7 +43,7 @@ pub struct Catalog {
 }
 
 #[derive(Debug, Clone)]
-enum Connection {
+pub(crate) enum Connection {
     /// It is being made.
     Sought,
     /// To this instance, of this installation.
@@ -69,7 +68,8 @@ pub enum CatalogError {
 
 impl CatalogError {
     /// Whether any other call would fail as well.
-    fn is_outage(&self) -> bool {
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
         match self {
             Self::Away(_) => true,
             Self::Unavailable(status) => {
@@ -81,7 +81,7 @@ impl CatalogError {
 }
 
 impl Catalog {
-    /// A client of the catalog's internal service at any of the URLs. [`follow`] connects it.
+    /// A client of the catalog's internal service at any of the URLs. The feed connects it.
     #[must_use]
     pub fn new(urls: CatalogUrls) -> Self {
         let connection = watch::Sender::new(Connection::Sought);
@@ -139,7 +139,18 @@ impl Catalog {
         }
     }
 
-    fn is_away(&self) -> bool {
+    /// Notes which instance is followed, or that none is.
+    pub(crate) fn connection_is(&self, connection: Connection) {
+        self.connection.send_replace(connection);
+    }
+
+    /// Where its instances are.
+    pub(crate) fn urls(&self) -> &CatalogUrls {
+        &self.urls
+    }
+
+    /// Whether none of its instances can be followed.
+    pub(crate) fn is_away(&self) -> bool {
         matches!(*self.connection.borrow(), Connection::Away(_))
     }
 

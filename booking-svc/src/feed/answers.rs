@@ -7,7 +7,7 @@ use model::ShowId;
 use service_kit::Shutdown;
 use service_kit::background::{self, Skipped, StepError};
 
-use super::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError};
 use crate::sales::Sales;
 use crate::store::StoreError;
 

@@ -19,10 +19,10 @@ use service_kit::cause;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use super::addresses::first_of;
-use super::freshness::Freshness;
-use super::instance::{Asked, FollowError, Following, ask, attempt, check, newest};
-use super::{Catalog, Connection, convert};
+use crate::catalog::{
+    Asked, Catalog, Connection, FollowError, Following, Freshness, ask, attempt, check, first_of,
+    newest, snapshot,
+};
 use crate::sales::Sales;
 use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
 
@@ -80,17 +80,16 @@ impl Follower {
             let began = Instant::now();
             let error = match self.find().await {
                 Ok(following) => {
-                    let connection = &self.catalog.connection;
                     let installation = Arc::from(&*following.asked.answer.installation_id);
                     let to = Connection::To(following.client.clone(), installation);
-                    connection.send_replace(to);
+                    self.catalog.connection_is(to);
                     let error = self.go_on(following, &mut trouble).await;
-                    self.catalog.connection.send_replace(Connection::Sought);
+                    self.catalog.connection_is(Connection::Sought);
                     error
                 }
                 Err(error) => {
                     let away = Connection::Away(cause::chain(&error).into());
-                    self.catalog.connection.send_replace(away);
+                    self.catalog.connection_is(away);
                     error
                 }
             };
@@ -115,7 +114,7 @@ impl Follower {
         }
         let mut cursor = self.cursor.take().unwrap_or(stored);
         self.cursor = Some(cursor.clone());
-        let addresses = self.catalog.urls.addresses(self.last).await?;
+        let addresses = self.catalog.urls().addresses(self.last).await?;
         let attempt = |address| attempt(address, cursor.clone());
         let found = match first_of(addresses, attempt).await {
             Ok(found) => found,
@@ -275,7 +274,7 @@ impl Follower {
                     (None, Ok(Applied::Nothing))
                 }
             },
-            Some(Change::Show(show)) => match convert::snapshot(show) {
+            Some(Change::Show(show)) => match snapshot(show) {
                 Ok(snapshot) => {
                     let applied = self.sales.apply(&snapshot, Some(stored), LOCK_WAIT).await;
                     (Some(snapshot.show_id), applied)
