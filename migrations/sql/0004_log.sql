@@ -158,7 +158,7 @@ COMMENT ON FUNCTION booking.expect_rows(text, bigint, bigint) IS
     'that were locked, that is a fault of ours, and a COMMIT would hide it. Of rows that were only '
     'remembered, they have changed, and the batch is decided again.';
 
--- The rows that booking-svc hands over with a batch, as arrays; write.sql uses them. Two releases
+-- The rows that booking-svc hands over with a batch, as arrays; what writes a batch uses them. Two releases
 -- meet while one is rolled out, so none of these ever changes: a different shape gets another name.
 -- States and the like are texts here, as a driver has them.
 

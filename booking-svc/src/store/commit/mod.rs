@@ -2,7 +2,8 @@
 //!
 //! An order waits in the `queue`. A commit `worker` takes a `batch` of them, locks what they touch,
 //! has the domain decide, writes and commits, in one transaction (`tx`) whose steps are in `steps`.
-//! If nothing speaks against it, it writes without having locked (`optimistic`). What cannot have
+//! If nothing speaks against it, it writes without having locked: `optimistic` makes a `plan`, `tx`
+//! carries it out. What cannot have
 //! its locks waits apart (`contention`); what failed comes again (`backlog`).
 
 mod backlog;
@@ -10,6 +11,7 @@ mod batch;
 mod contention;
 mod lock_keys;
 mod optimistic;
+mod plan;
 mod queue;
 mod rejection_budget;
 mod steps;

@@ -1,5 +1,5 @@
 -- Bookings of which more than the state has changed, or that have what most never have. Behind
--- write.sql, which has made those that are new.
+-- the statement of the batch, which has made those that are new.
 -- $1 to $4: the bookings, by the version that was locked or made, and the one that they get.
 -- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last place of
 --     each one's own. So do $21, and $22, the last place, and $23, how many, for the orphans.

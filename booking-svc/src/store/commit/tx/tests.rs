@@ -28,20 +28,6 @@ fn a_transition() -> Transition {
     }
 }
 
-#[test]
-fn parts_of_a_statement_can_be_left_out() {
-    let statement = "a\n-- {x\nb\n-- x}\n-- a remark\n-- {y\nc\n-- y}\nd\n-- {x\ne\n-- x}\n";
-    let left = |parts: &[&str]| {
-        let text = write::without(statement, parts);
-        let lines = text.lines().filter(|line| !line.starts_with("--"));
-        lines.collect::<String>()
-    };
-    assert_eq!(left(&[]), "abcde");
-    assert_eq!(left(&["x"]), "acd");
-    assert_eq!(left(&["y"]), "abde");
-    assert_eq!(left(&["y", "x"]), "ad");
-}
-
 #[tokio::test]
 async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
     let database = postgres::database().await;

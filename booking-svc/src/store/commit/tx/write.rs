@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::join;
 use time::OffsetDateTime;
-use tokio_postgres::{Client, SimpleQueryStream, Statement};
+use tokio_postgres::{Client, SimpleQueryStream};
 
 use super::lock::millis;
 use super::write_rows::{
@@ -13,86 +13,8 @@ use super::write_rows::{
 };
 use super::{OptimisticChecks, Statements, payments};
 use crate::domain::{AreaWrite, Booking, HeldSeat, StoredRejection, Writes};
+use crate::store::commit::plan::WriteTimes;
 use crate::store::{area_lines, rejections, rows};
-
-/// When a batch was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store::commit) struct WriteTimes {
-    /// The time that its changes have.
-    pub(in crate::store::commit) moment: OffsetDateTime,
-    /// The time that what is new in it has.
-    pub(in crate::store::commit) made: OffsetDateTime,
-    /// The database's clock when that was done.
-    pub(in crate::store::commit) clock: OffsetDateTime,
-}
-
-/// `write.sql`, whole and without what many batches do not need: each part costs a batch, even if
-/// it has nothing to do there.
-#[derive(Debug, Clone)]
-pub(super) struct WriteStatements {
-    all: Statement,
-    /// For what is new and has no seats.
-    counted_last: Statement,
-    without_areas: Statement,
-    pub(super) only_new: Statement,
-    only_changed: Statement,
-}
-
-impl WriteStatements {
-    pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let all = without(include_str!("../../sql/write.sql"), &["counted last"]);
-        let all = client.prepare(&all).await?;
-        // All take the same parameters; what is left out does not tell their types.
-        let without = async |parts: &[&str]| {
-            let text = without(include_str!("../../sql/write.sql"), parts);
-            client.prepare_typed(&text, all.params()).await
-        };
-        Ok(Self {
-            counted_last: without(&["changed", "seats"]).await?,
-            without_areas: without(&["counted last", "areas"]).await?,
-            only_new: without(&["counted last", "areas", "changed"]).await?,
-            only_changed: without(&["counted last", "areas", "new", "seats"]).await?,
-            all,
-        })
-    }
-
-    fn of(&self, writes: &Writes, unlocked: &OptimisticChecks) -> &Statement {
-        if unlocked.counted_last {
-            &self.counted_last
-        } else if !unlocked.areas.is_empty() {
-            &self.all
-        } else if writes.updated.is_empty() {
-            &self.only_new
-        } else if writes.inserted.is_empty() && writes.seats.is_empty() {
-            &self.only_changed
-        } else {
-            &self.without_areas
-        }
-    }
-}
-
-/// A statement without the parts that are marked so: `-- {name` and `-- name}`, each on a line.
-pub(super) fn without(statement: &str, parts: &[&str]) -> String {
-    let marked = |part: &&str| statement.contains(&format!("-- {{{part}\n"));
-    debug_assert!(parts.iter().all(marked), "no such part: {parts:?}");
-    let mut left_out = None;
-    let mut text = String::with_capacity(statement.len());
-    for line in statement.lines() {
-        let opens = line
-            .strip_prefix("-- {")
-            .filter(|part| parts.contains(part));
-        let closes = line
-            .strip_prefix("-- ")
-            .and_then(|mark| mark.strip_suffix('}'));
-        left_out = left_out.or(opens);
-        if left_out.is_none() {
-            text.push_str(line);
-            text.push('\n');
-        }
-        left_out = left_out.filter(|part| closes != Some(*part));
-    }
-    text
-}
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
 /// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, if

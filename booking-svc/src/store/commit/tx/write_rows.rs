@@ -1,4 +1,4 @@
-//! What `write.sql` takes: the composite types of migration 23, field by field.
+//! What the statement of a batch takes: the composite types of migration 23, field by field.
 
 use model::ShowId;
 use postgres_types::ToSql;
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::domain::{AreaWrite, Booking, Customer, CustomerId, HeldSeat, SeatWrite, Transition};
-use crate::store::commit::optimistic::ExpectedSale;
+use crate::store::commit::plan::ExpectedSale;
 use crate::store::{area_lines, prior, rows};
 
 /// A booking that is new.
