@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use model::{BookingId, Currency};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -98,7 +99,7 @@ pub enum Customer {
 }
 
 /// Where a booking is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BookingState {
     /// Holds its seats until `expires_at`.
     Pending,
@@ -111,7 +112,7 @@ pub enum BookingState {
 }
 
 /// Why a booking failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureReason {
     /// Its hold ended first.
     Expired,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{BookingId, Currency, ShowId};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::serde::rfc3339;
 use uuid::Uuid;
 
 use super::booking::{BookingState, Customer, FailureReason, named};
@@ -257,16 +259,21 @@ impl Command {
     }
 }
 
-/// Why an order is refused. Nothing was changed.
-#[derive(Debug, Clone, PartialEq)]
+/// Why an order is refused. Nothing was changed. What is stored ([`Self::is_stored`]) is read by
+/// releases before and after: what stands here keeps its name and its fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Rejection {
     /// There is no such show.
     ShowNotFound(ShowId),
     /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
     /// by itself, if that lies ahead.
-    ShowNotOnSale(ShowId, SaleState, Option<OffsetDateTime>),
+    ShowNotOnSale(
+        ShowId,
+        SaleState,
+        #[serde(with = "rfc3339::option")] Option<OffsetDateTime>,
+    ),
     /// The show has started.
-    ShowStarted(ShowId, OffsetDateTime),
+    ShowStarted(ShowId, #[serde(with = "rfc3339")] OffsetDateTime),
     /// A booking of the show has this many seats at most.
     TooManySeats(u16),
     /// A booking of the show has this many seats and places at most.
@@ -283,7 +290,7 @@ pub enum Rejection {
     /// There is no such booking.
     BookingNotFound(BookingId),
     /// Its hold ended at this time.
-    HoldExpired(BookingId, OffsetDateTime),
+    HoldExpired(BookingId, #[serde(with = "rfc3339")] OffsetDateTime),
     /// The command is not for its state.
     BookingState {
         /// The booking.
@@ -293,6 +300,7 @@ pub enum Rejection {
         /// Why it failed, if it has.
         failure_reason: Option<FailureReason>,
         /// Since when.
+        #[serde(with = "rfc3339")]
         since: OffsetDateTime,
     },
     /// The booking has another version by now, this one.
@@ -364,7 +372,7 @@ impl Rejection {
 }
 
 /// Why a seat cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Taken {
     /// A PENDING booking holds it.
     Held,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::{
     NamedSeat, NumberingError, PriceList, PricedAt, SeatLayout, SeatPlace, ShowId, ShowSeats,
 };
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::booking::{Booking, named};
@@ -112,7 +113,7 @@ pub struct ProposalAnswer {
 pub const BOOKED_SEATS_MAX: usize = 100;
 
 /// Where a show is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SaleState {
     /// Not on sale yet.
     Draft,

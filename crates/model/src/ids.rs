@@ -27,7 +27,8 @@ const TAIL_MASK: u128 = !(KEY_MASK | VERSION_AND_VARIANT_MASK);
 pub struct ShowId(Uuid);
 
 /// The id of a booking.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Uuid", into = "Uuid")]
 pub struct BookingId(Uuid);
 
 /// Why a text or a UUID is no id of the wanted kind. Its text is for the caller.

@@ -1,9 +1,11 @@
 //! Several wishes at once, in one hall: all of them or none.
 
+use serde::{Deserialize, Serialize};
+
 use super::{FreeSeats, Hall, Seating, Wish, choose};
 
 /// The first wish that cannot be met beside those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmet {
     /// Its place among the wishes.
     pub wish: usize,
