@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
 use crate::domain::{Customer, CustomerId, Email, NewCustomer};
 use crate::store::{CustomerChange, CustomerError, CustomerKey, Store, give_up_at};
@@ -53,7 +52,7 @@ impl CustomerResolver {
         customer: &Customer,
         deadline: Instant,
     ) -> Result<Option<CustomerId>, CustomerError> {
-        let Some(key) = key_of(customer) else {
+        let Some(key) = CustomerKey::of(customer) else {
             return Ok(None);
         };
         if let Some(known) = self.known.get(customer) {
@@ -86,33 +85,5 @@ impl CustomerResolver {
         let new = CustomerChange::Create(NewCustomer::by(email));
         let made = self.store.change_customer(&new, None, deadline).await?;
         Ok(made.customer.id)
-    }
-}
-
-/// How to look for a customer, unless there can be none.
-fn key_of(customer: &Customer) -> Option<CustomerKey> {
-    match customer {
-        Customer::Email(email) => email.parse().ok().map(CustomerKey::Email),
-        // No other UUIDs are given to customers.
-        Customer::Id(id) => Uuid::try_parse(id)
-            .ok()
-            .filter(|id| id.get_version_num() == 7)
-            .map(|id| CustomerKey::Id(id.into())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_could_be_a_customer_is_looked_up() {
-        let id = |text: &str| key_of(&Customer::Id(text.to_owned()));
-        let made = CustomerId::generate();
-        assert_eq!(id(&made.to_string()), Some(CustomerKey::Id(made)));
-        assert_eq!(id("customer-17"), None);
-        assert_eq!(id(&Uuid::new_v4().to_string()), None);
-        let email = key_of(&Customer::Email("ann@example.org".to_owned()));
-        assert!(matches!(email, Some(CustomerKey::Email(_))));
     }
 }

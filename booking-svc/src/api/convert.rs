@@ -1,7 +1,6 @@
 //! Values of the domain as messages of the contract.
 
 use proto::booking::v1 as pb;
-use proto::booking::v1::booking::Customer as PbCustomer;
 use proto::catalog::v1::Point;
 use proto::money::v1::Money;
 use service_kit::proto_convert;
@@ -65,17 +64,18 @@ impl From<BookingView> for pb::Booking {
             refund_due: booking.refund_due.map(money),
             cancel_reason: cancel_reason(booking.cancel_reason).into(),
             payment_reference: booking.payment_reference.unwrap_or_default(),
-            linked_customer_id: booking
-                .linked_customer
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
             orphan_seat_labels,
             // Told by whoever looks it up.
             payment: None,
-            customer: Some(match booking.customer {
-                Customer::Id(id) => PbCustomer::CustomerId(id),
-                Customer::Email(email) => PbCustomer::Email(email),
-            }),
+            customer_id: match (booking.linked_customer, &booking.customer) {
+                (Some(id), _) => id.to_string(),
+                (None, Customer::Id(own)) => own.clone(),
+                (None, Customer::Email(_)) => String::new(),
+            },
+            email: match booking.customer {
+                Customer::Id(_) => String::new(),
+                Customer::Email(email) => email,
+            },
         }
     }
 }

@@ -54,12 +54,8 @@ fn parse_filter(request: pb::ListBookingsRequest) -> Result<BookingFilter, ApiEr
         "" => None,
         id => parse::show_id(id, &mut violations),
     };
-    let linked_customer = match &request.customer {
-        Some(PbCustomer::LinkedCustomerId(id)) => violations.take("linked_customer_id", id.parse()),
-        _ => None,
-    };
     let customer = match request.customer {
-        None | Some(PbCustomer::LinkedCustomerId(_)) => None,
+        None => None,
         Some(PbCustomer::CustomerId(id)) => parse::customer_id(id, &mut violations),
         Some(PbCustomer::Email(email)) => parse::email(&email, &mut violations),
     };
@@ -67,19 +63,14 @@ fn parse_filter(request: pb::ListBookingsRequest) -> Result<BookingFilter, ApiEr
     Ok(BookingFilter {
         show_id,
         customer,
-        linked_customer,
         state,
     })
 }
 
 fn fingerprint_of(filter: &BookingFilter) -> i64 {
     let show_id = filter.show_id.map(|id| id.to_string()).unwrap_or_default();
-    let linked = filter.linked_customer.map(|id| id.to_string());
     let (kind, customer) = match &filter.customer {
-        None => match &linked {
-            Some(id) => ("linked", id.as_str()),
-            None => ("", ""),
-        },
+        None => ("", ""),
         Some(Customer::Id(id)) => ("id", id.as_str()),
         Some(Customer::Email(email)) => ("email", email.as_str()),
     };

@@ -6,8 +6,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Store, StoreError, payments, rejections, rows};
-use crate::domain::{Booking, BookingState, Customer, CustomerId, PaymentRecord, Replay};
+use super::{CustomerKey, Store, StoreError, payments, rejections, rows};
+use crate::domain::{Booking, BookingState, Customer, PaymentRecord, Replay};
 
 /// The most bookings that one page looks at; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
@@ -40,10 +40,8 @@ pub struct BookingRecord {
 pub struct BookingFilter {
     /// Only those of this show.
     pub show_id: Option<ShowId>,
-    /// Only those that are for this customer, as they were made.
+    /// Only those of this customer: if `CustomerService` has it, by whatever they were made.
     pub customer: Option<Customer>,
-    /// Only those that belong to this customer of `CustomerService`.
-    pub linked_customer: Option<CustomerId>,
     /// Only those in this state.
     pub state: Option<BookingState>,
 }
@@ -119,7 +117,11 @@ impl Store {
         let show_id = filter.show_id.map(ShowId::uuid);
         let after_show = after.map_or(Uuid::nil(), |id| id.show().uuid());
         let after_id = after.map_or(Uuid::nil(), BookingId::uuid);
-        let linked = filter.linked_customer.map(CustomerId::uuid);
+        let customer = filter.customer.as_ref();
+        let linked = match customer.and_then(CustomerKey::of) {
+            Some(key) => self.customer(&key).await?.map(|found| found.id.uuid()),
+            None => None,
+        };
         let state = filter.state.map(BookingState::as_str);
         let limit = i64::from(page_size) + 1;
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
@@ -130,20 +132,15 @@ impl Store {
             parameters.push(show_id);
             wanted += &format!(" AND show_id = ${}", parameters.len());
         }
-        if let Some(linked) = &linked {
-            parameters.push(linked);
-            wanted += &format!(" AND linked_customer_id = ${}", parameters.len());
-        }
-        match &filter.customer {
-            None => {}
-            Some(Customer::Id(id)) => {
-                parameters.push(id);
-                wanted += &format!(" AND customer_id = ${}", parameters.len());
-            }
-            Some(Customer::Email(email)) => {
-                parameters.push(email);
-                wanted += &format!(" AND email = ${}", parameters.len());
-            }
+        let whose: Option<(&str, &(dyn ToSql + Sync))> = match (&linked, customer) {
+            (Some(linked), _) => Some(("linked_customer_id", linked)),
+            (None, Some(Customer::Id(id))) => Some(("customer_id", id)),
+            (None, Some(Customer::Email(email))) => Some(("email", email)),
+            (None, None) => None,
+        };
+        if let Some((column, value)) = whose {
+            parameters.push(value);
+            wanted += &format!(" AND {column} = ${}", parameters.len());
         }
         let sql = format!(
             "SELECT wanted.*, payment.* FROM (

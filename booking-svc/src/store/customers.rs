@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::bookings::Page;
 use super::{Store, StoreError};
-use crate::domain::{CustomerId, CustomerRecord, Email};
+use crate::domain::{Customer, CustomerId, CustomerRecord, Email};
 
 /// How a customer is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,21 @@ pub enum CustomerKey {
     Id(CustomerId),
     /// By its e-mail address.
     Email(Email),
+}
+
+impl CustomerKey {
+    /// How to find the customer that a booking was made for. None if it is the caller's own id.
+    #[must_use]
+    pub fn of(customer: &Customer) -> Option<Self> {
+        match customer {
+            Customer::Email(email) => email.parse().ok().map(Self::Email),
+            // No other UUIDs are given to customers.
+            Customer::Id(id) => Uuid::try_parse(id)
+                .ok()
+                .filter(|id| id.get_version_num() == 7)
+                .map(|id| Self::Id(id.into())),
+        }
+    }
 }
 
 impl Store {
@@ -76,5 +91,21 @@ pub(super) fn customer(row: &Row) -> CustomerRecord {
         external_reference: row.get(5),
         created_at: row.get(6),
         updated_at: row.get(7),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_could_be_a_customer_is_looked_up() {
+        let id = |text: &str| CustomerKey::of(&Customer::Id(text.to_owned()));
+        let made = CustomerId::generate();
+        assert_eq!(id(&made.to_string()), Some(CustomerKey::Id(made)));
+        assert_eq!(id("customer-17"), None);
+        assert_eq!(id(&Uuid::new_v4().to_string()), None);
+        let email = CustomerKey::of(&Customer::Email("ann@example.org".to_owned()));
+        assert!(matches!(email, Some(CustomerKey::Email(_))));
     }
 }

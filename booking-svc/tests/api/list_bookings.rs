@@ -129,7 +129,7 @@ async fn every_filter_pages_through_all_without_a_gap_or_a_double() {
                     ..Default::default()
                 };
                 let name = match &customer {
-                    None | Some(Customer::LinkedCustomerId(_)) => None,
+                    None => None,
                     Some(Customer::CustomerId(id)) => Some(id.clone()),
                     Some(Customer::Email(email)) => Some(email.to_lowercase()),
                 };

@@ -43,7 +43,7 @@ async fn every_spelling_finds_the_same_customer_wherever_it_is_typed() {
         let reserved = stage.client().reserve_seats(request).await;
         let reserved = reserved.unwrap_or_else(|status| panic!("{}", describe(&status)));
         let booking = reserved.into_inner().booking.expect("set");
-        assert_eq!(booking.linked_customer_id, zoe.customer_id, "{spelling}");
+        assert_eq!(booking.customer_id, zoe.customer_id, "{spelling}");
         bookings.push(booking.booking_id);
         let request = ListBookingsRequest {
             customer: Some(Listed::Email(spelling.to_owned())),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use proto::booking::v1::booking::Customer;
 use proto::booking::v1::reserve_seats_request::Customer as Name;
 use proto::booking::v1::{
     AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason, PaymentState,
@@ -131,11 +130,14 @@ impl Booking {
         let mut told = Told {
             booking_id: self.id.clone(),
             show_id: terms.show_id.clone(),
-            customer: Some(match self.customer.clone() {
-                Name::CustomerId(id) => Customer::CustomerId(id),
-                Name::Email(email) => Customer::Email(email),
-            }),
-            linked_customer_id: terms.linked(&self.customer).unwrap_or_default().to_owned(),
+            customer_id: match (terms.linked(&self.customer), &self.customer) {
+                (Some(id), _) | (None, Name::CustomerId(id)) => id.to_owned(),
+                (None, Name::Email(_)) => String::new(),
+            },
+            email: match &self.customer {
+                Name::CustomerId(_) => String::new(),
+                Name::Email(email) => email.clone(),
+            },
             state: self.state.into(),
             failure_reason: self.failure_reason.into(),
             lines: self.has.seats.iter().map(line).collect(),
