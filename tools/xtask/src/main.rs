@@ -1,5 +1,6 @@
-//! The repository's own tools: `cargo xtask up`, `race`, `check` and `bench`.
+//! The repository's own tools: `cargo xtask up`, `race`, `check`, `affected`, `sqlx` and `bench`.
 
+mod affected;
 mod bench;
 mod build;
 mod check;
@@ -7,6 +8,7 @@ mod clients;
 mod race;
 mod running;
 mod say;
+mod sqlx;
 mod up;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ enum Verb {
     Race(race::RaceArgs),
     /// Check what ARCHITECTURE.md states about who may import or query what
     Check,
+    Affected(affected::AffectedArgs),
+    Sqlx(sqlx::SqlxArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -40,6 +44,8 @@ async fn main() -> ExitCode {
         Verb::Up(args) => up::up(args).await,
         Verb::Race(args) => race::race(args).await,
         Verb::Check => check::check(root()),
+        Verb::Affected(args) => affected::affected(&args),
+        Verb::Sqlx(args) => sqlx::sqlx(args).await,
         Verb::Bench(args) => bench::bench(args).await,
     };
     match done {

@@ -1,4 +1,4 @@
-//! What each crate may depend on, by its manifest.
+//! What each crate may depend on, by its manifest, and that it uses all of that.
 
 use std::fs;
 use std::path::Path;
@@ -37,6 +37,16 @@ const WITHOUT: &[(&str, &[&str])] = &[
     ("crates/payment-sim", &["sqlx", "tokio-postgres"]),
 ];
 
+/// What only generated code names, by crate.
+const GENERATED: &[(&str, &[&str])] = &[("proto", &["prost", "prost-types", "tonic-prost"])];
+
+/// The tables of a manifest that name dependencies.
+const TABLES: [&str; 3] = [
+    "[dependencies]",
+    "[dev-dependencies]",
+    "[build-dependencies]",
+];
+
 /// What goes against the rules in the repository at `root`.
 pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut offences = Vec::new();
@@ -48,7 +58,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     for (place, depth) in &places {
         let at = format!("{place}/Cargo.toml");
         let text = fs::read_to_string(root.join(&at)).context(at.clone())?;
-        for (line, dependency) in dependencies(&text) {
+        for (line, dependency) in dependencies(&text, &TABLES[..1]) {
             let other = places
                 .iter()
                 .find(|(other, _)| name_of(other) == dependency);
@@ -64,8 +74,47 @@ pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
                 });
             }
         }
+        let sources = sources(&root.join(place))?;
+        for (line, dependency) in dependencies(&text, &TABLES) {
+            let name = dependency.replace('-', "_");
+            let generated = GENERATED
+                .iter()
+                .any(|(own, names)| own == place && names.contains(&dependency));
+            if !generated && !sources.iter().any(|source| has_word(source, &name)) {
+                offences.push(Offence {
+                    at: format!("{at}:{line}"),
+                    what: format!("{place} does not use {dependency}"),
+                });
+            }
+        }
     }
     Ok(offences)
+}
+
+/// The texts of all Rust files of a package, its tests too.
+fn sources(folder: &Path) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|own| own == "rs") {
+                texts.push(fs::read_to_string(&path).context(path.display().to_string())?);
+            }
+        }
+    }
+    Ok(texts)
+}
+
+/// Whether a text has this name, not as a part of a longer one.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
 }
 
 /// What a crate is called, by its folder.
@@ -76,13 +125,13 @@ fn name_of(place: &str) -> &str {
     }
 }
 
-/// The names in `[dependencies]`, with their lines.
-fn dependencies(manifest: &str) -> Vec<(usize, &str)> {
+/// The names in these tables, with their lines.
+fn dependencies<'a>(manifest: &'a str, tables: &[&str]) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
     let mut inside = false;
     for (index, line) in manifest.lines().enumerate() {
         if line.starts_with('[') {
-            inside = line == "[dependencies]";
+            inside = tables.contains(&line);
         } else if let Some(name) = line.split(['.', ' ', '=']).next()
             && inside
             && !name.is_empty()
@@ -104,8 +153,15 @@ mod tests {
             fs::create_dir_all(root.path().join(place)).expect("a folder");
             let file = root.path().join(place).join("Cargo.toml");
             fs::write(file, "[dependencies]\ntime.workspace = true\n").expect("a file");
+            use_all(&root, place);
         }
         root
+    }
+
+    /// Code that names whatever a test may have a crate depend on.
+    fn use_all(root: &tempfile::TempDir, place: &str) {
+        let names = "use {time, proto, migrations, test_harness, tokio};\n";
+        fs::write(root.path().join(place).join("lib.rs"), names).expect("a file");
     }
 
     #[test]
@@ -123,6 +179,18 @@ mod tests {
         assert_eq!(found[0].at, "crates/service-kit/Cargo.toml:3");
         fs::write(&own, "[dev-dependencies]\ntest-harness.workspace = true\n").expect("a file");
         assert_eq!(check(root.path()).expect("manifests"), []);
+    }
+
+    #[test]
+    fn what_is_depended_on_is_used() {
+        let root = repository();
+        let own = root.path().join("expiry-worker");
+        let manifest = "[dev-dependencies]\ntime.workspace = true\nuuid = \"1\"\n";
+        fs::write(own.join("Cargo.toml"), manifest).expect("a file");
+        fs::write(own.join("lib.rs"), "use time::Uuid;\nlet my_uuid = 1;\n").expect("a file");
+        let found = check(root.path()).expect("manifests");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].at, "expiry-worker/Cargo.toml:3");
     }
 
     #[test]
