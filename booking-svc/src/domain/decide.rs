@@ -278,7 +278,7 @@ impl Batch {
     }
 
     /// What is held can be sold, unless the show was cancelled.
-    fn is_not_cancelled(&self, show_id: ShowId) -> Result<(), NotGranted> {
+    fn check_not_cancelled(&self, show_id: ShowId) -> Result<(), NotGranted> {
         let state = self.sale(show_id)?.state;
         if state == SaleState::Cancelled {
             return Err(refused(Rejection::ShowNotOnSale(show_id, state, None)));
@@ -325,7 +325,7 @@ impl Batch {
 
     /// Frees the seats and places of a booking, never another's.
     fn free_seats(&mut self, booking: &Booking) -> Result<(), NotGranted> {
-        self.owns(booking)?;
+        self.check_owner(booking)?;
         let show_id = booking.booking_id.show();
         self.areas.give_back(show_id, &booking.places)?;
         self.give_seats(&booking.seats, booking.booking_id, None);
@@ -333,7 +333,7 @@ impl Batch {
     }
 
     /// Whether a live booking has its seats, as it must.
-    fn owns(&self, booking: &Booking) -> Result<(), NotGranted> {
+    fn check_owner(&self, booking: &Booking) -> Result<(), NotGranted> {
         let id = booking.booking_id;
         let is_own = |seat: &HeldSeat| {
             let owner = self.locked.seats.get(&(id.show(), seat.ordinal));

@@ -233,7 +233,7 @@ impl Command {
 
     /// Whose places it adds to, if the show limits how many a customer may have.
     #[must_use]
-    pub fn has_quota(&self) -> Option<QuotaHolder> {
+    pub fn quota_holder(&self) -> Option<QuotaHolder> {
         match self {
             Self::Reserve(wanted) => {
                 let quota = wanted.sale.terms.places_per_customer_max.is_some();

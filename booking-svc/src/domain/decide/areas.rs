@@ -164,7 +164,7 @@ impl Areas {
 impl Batch {
     /// Whether all of the places can be given. If ended holds are in the way, says which must be
     /// written down first; orders of one batch wait for different ones.
-    pub(super) fn places_are_free(
+    pub(super) fn check_places_free(
         &mut self,
         sale: &Sale,
         wanted: &[Places],

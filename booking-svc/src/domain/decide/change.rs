@@ -25,7 +25,7 @@ impl Batch {
         payment_reference: Option<&String>,
     ) -> Outcome {
         let mut booking = self.live_booking(id, Verb::Confirm, version)?;
-        self.is_not_cancelled(order.show_id)?;
+        self.check_not_cancelled(order.show_id)?;
         booking.confirmed_at = Some(self.now);
         if let Some(reference) = payment_reference {
             booking.payment_reference = Some(reference.clone());
@@ -75,9 +75,9 @@ impl Batch {
         let mut booking = self.live_booking(id, Verb::Swap, version)?;
         let prior = booking.prior();
         let (given, kept) = parted(sale, &booking, labels)?;
-        self.is_on_sale(order, sale)?;
-        self.owns(&booking)?;
-        self.seats_are_free(sale, ordinals, &[])?;
+        self.check_on_sale(order, sale)?;
+        self.check_owner(&booking)?;
+        self.check_seats_free(sale, ordinals, &[])?;
         let taken = priced(sale, ordinals)?;
 
         let dearer = price(&taken) - price(&given);
@@ -121,7 +121,7 @@ impl Batch {
         if kept.is_empty() && places_kept.is_empty() {
             return self.cancel(order, id, version);
         }
-        self.owns(&booking)?;
+        self.check_owner(&booking)?;
         self.areas.give_back(id.show(), &places_given)?;
         self.give_seats(&given, id, None);
         if booking.state == BookingState::Confirmed {

@@ -32,7 +32,7 @@ impl Batch {
             return self.confirm(order, id, version, None);
         }
         let attempt = attempt.ok_or(refused(Rejection::PaymentRequired(Some(id))))?;
-        self.is_not_cancelled(order.show_id)?;
+        self.check_not_cancelled(order.show_id)?;
         // A first attempt is for whoever has a hold. Further ones would keep it for ever.
         if booking.payment.is_some() && self.now > booking.created_at + attempt.lifetime_max {
             return Err(refused(Rejection::LifetimeExceeded {
@@ -155,9 +155,9 @@ impl Batch {
             return Err(NotGranted::SaleChanged);
         }
         let can_return = self
-            .has_room(order, sale, booking.place_count())
-            .and_then(|()| self.seats_are_free(sale, ordinals, &[]))
-            .and_then(|()| self.places_are_free(sale, places));
+            .check_quota(order, sale, booking.place_count())
+            .and_then(|()| self.check_seats_free(sale, ordinals, &[]))
+            .and_then(|()| self.check_places_free(sale, places));
         match can_return {
             Ok(()) => Ok(true),
             Err(NotGranted::Rejected(_)) => Ok(false),

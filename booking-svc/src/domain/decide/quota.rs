@@ -16,7 +16,7 @@ const LAPSED_MAX: usize = 100;
 
 impl Batch {
     /// Whether the customer may have so many more places.
-    pub(super) fn has_room(
+    pub(super) fn check_quota(
         &self,
         order: &Order,
         sale: &Sale,
@@ -25,7 +25,7 @@ impl Batch {
         let Some(limit) = sale.terms.places_per_customer_max else {
             return Ok(());
         };
-        let holder = order.command.has_quota();
+        let holder = order.command.quota_holder();
         let live = holder.and_then(|holder| self.locked.quota.get(&(order.show_id, holder)));
         let live = live.ok_or(NotGranted::Fault("a customer's bookings were not read"))?;
         let (mut taken, mut in_doubt) = (0, Vec::new());

@@ -20,7 +20,7 @@ impl Batch {
             picks,
             ..
         } = wanted;
-        self.is_on_sale(order, sale)?;
+        self.check_on_sale(order, sale)?;
         let count = wanted.count();
         let seats_max = sale.terms.seats_per_booking_max;
         if let Some(max) = seats_max.filter(|max| count > u32::from(*max)) {
@@ -30,12 +30,12 @@ impl Batch {
                 Rejection::TooManyPlaces(max)
             }));
         }
-        self.has_room(order, sale, count as usize)?;
+        self.check_quota(order, sale, count as usize)?;
         if let Some(unmet) = picks.unmet {
             return Err(refused(Rejection::ChoiceUnavailable(sale.show_id, unmet)));
         }
-        self.seats_are_free(sale, ordinals, &picks.ordinals)?;
-        self.places_are_free(sale, places)?;
+        self.check_seats_free(sale, ordinals, &picks.ordinals)?;
+        self.check_places_free(sale, places)?;
         let taking = Taking {
             ordinals,
             picked: &picks.ordinals,
@@ -81,7 +81,7 @@ impl Batch {
     }
 
     /// Whether something of the show can be taken now, as it was looked up for the order.
-    pub(super) fn is_on_sale(&self, order: &Order, sale: &Sale) -> Result<(), NotGranted> {
+    pub(super) fn check_on_sale(&self, order: &Order, sale: &Sale) -> Result<(), NotGranted> {
         if self.sale(order.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
         }
@@ -92,7 +92,7 @@ impl Batch {
     }
 
     /// Whether all of them can be given. Those that were `picked` need not be these.
-    pub(super) fn seats_are_free(
+    pub(super) fn check_seats_free(
         &self,
         sale: &Sale,
         ordinals: &[u32],

@@ -35,7 +35,7 @@ impl LockKey {
         if order.repeatable {
             keys.push(Self::Request(show_id, order.request_id));
         }
-        if let Some(holder) = command.has_quota() {
+        if let Some(holder) = command.quota_holder() {
             keys.push(Self::QuotaHolder(show_id, holder));
         }
         if let Some(booking_id) = command.booking_id() {

@@ -160,7 +160,9 @@ impl World {
 
     /// What those whose places the orders add to have.
     fn quota(&self, orders: &[Order]) -> HashMap<(ShowId, QuotaHolder), Vec<Booking>> {
-        let holders = orders.iter().filter_map(|order| order.command.has_quota());
+        let holders = orders
+            .iter()
+            .filter_map(|order| order.command.quota_holder());
         let have = |holder: &QuotaHolder| {
             let all = self.bookings.values();
             all.filter(|b| b.holder() == *holder && is_live(b))

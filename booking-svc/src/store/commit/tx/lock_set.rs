@@ -43,7 +43,7 @@ impl<'a> LockSet<'a> {
             if expects_replays {
                 lock_set.requests.push(show_id, order.request_id);
             }
-            if let Some(holder) = order.command.has_quota() {
+            if let Some(holder) = order.command.quota_holder() {
                 lock_set.holders.push(order.show_id, holder);
             }
             if let Some(booking_id) = order.command.booking_id() {
