@@ -109,9 +109,7 @@ impl Catalog {
             }
             Ok(response) => {
                 let show = response.into_inner().show.unwrap_or_default();
-                convert::snapshot(show)
-                    .map(Some)
-                    .map_err(CatalogError::Malformed)
+                snapshot(show).map(Some).map_err(CatalogError::Malformed)
             }
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(Box::new(status).into()),

@@ -4,9 +4,8 @@ use futures_util::future::join_all;
 use proto::booking::v1::list_bookings_request::Customer as Listed;
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{Booking, ListBookingsRequest};
-use test_harness::errors::{describe, fields};
+use test_harness::errors::describe;
 use test_harness::system::{reservation, reserve};
-use tonic::Code;
 use uuid::Uuid;
 
 use crate::customers::{CUSTOMERS, by, changing, client_of, create, new, update};

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use booking_svc::catalog::{Catalog, Freshness, StaleCatalog, StalenessTerms, follow};
+use booking_svc::catalog::{Catalog, Freshness, StaleCatalog, StalenessTerms};
+use booking_svc::feed::follow;
 use booking_svc::sales::Sales;
 use proto::booking::v1::{BookingState, SeatStatus};
 use proto::catalog::v1::create_show_request::Seats;

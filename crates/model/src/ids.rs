@@ -166,6 +166,12 @@ impl From<ShowId> for Uuid {
     }
 }
 
+impl From<BookingId> for Uuid {
+    fn from(id: BookingId) -> Self {
+        id.0
+    }
+}
+
 fn uuid(text: &str) -> Result<Uuid, IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);

@@ -99,8 +99,11 @@ fn test(packages: &BTreeSet<String>, targets: &[&str], dry_run: bool) -> Result<
     if dry_run {
         return Ok(());
     }
-    let status = Command::new(cargo()).args(arguments).current_dir(root());
-    let status = { status }.status().context("run cargo")?;
+    let status = Command::new(cargo())
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .context("run cargo")?;
     if !status.success() {
         bail!("tests fail");
     }

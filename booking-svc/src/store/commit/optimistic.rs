@@ -8,8 +8,7 @@
 //! ever relied on: it only saves a round trip and the look-ups of the locks. No caller is ever
 //! refused by it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::iter;
+use std::collections::HashMap;
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,8 +19,8 @@ use tokio::time::Instant;
 
 use super::plan::{ExpectedSale, ExpectedSales, OptimisticPlan};
 use crate::domain::{
-    AreaKey, AreaRow, AreaWrite, Booking, BookingState, Command, Decision, Locked, Order, Outcome,
-    Reservation, SaleRow, SaleState, Writes, decide,
+    AreaKey, AreaRow, Booking, BookingState, Command, Decision, Locked, Order, Outcome,
+    Reservation, SaleRow, SaleState, decide,
 };
 
 /// The most holds that are remembered; the half of them that are older are forgotten at once.

@@ -131,7 +131,8 @@ impl Booking {
             booking_id: self.id.clone(),
             show_id: terms.show_id.clone(),
             customer_id: match (terms.linked(&self.customer), &self.customer) {
-                (Some(id), _) | (None, Name::CustomerId(id)) => id.to_owned(),
+                (Some(id), _) => id.to_owned(),
+                (None, Name::CustomerId(own)) => own.clone(),
                 (None, Name::Email(_)) => String::new(),
             },
             email: match &self.customer {
