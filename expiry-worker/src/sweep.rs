@@ -3,7 +3,7 @@
 //!
 //! Locks: bookings with SKIP LOCKED, so that a worker never waits for one; then areas, then seats,
 //! each in the order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
-//! with another worker. What stays locked holds up only the bookings that need it ([`crate::batch`]).
+//! with another worker. What stays locked holds up only the bookings that need it (`batch.rs`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

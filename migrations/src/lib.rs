@@ -1,7 +1,7 @@
 //! The schema's versions, embedded, and the only code that changes the schema.
 //!
 //! Services never migrate: they check the version when they start. What must always hold:
-//! [`up`] may run any number of times and on several machines at once, and a password never
+//! [`up()`] may run any number of times and on several machines at once, and a password never
 //! leaves this process in the clear.
 
 mod accept;

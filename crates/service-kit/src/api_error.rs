@@ -1,5 +1,5 @@
 //! Errors as the contract has them: a gRPC code, a published reason, at most one of each
-//! further detail. The only place where a [`Status`] is made.
+//! further detail. The only place where a [`tonic::Status`] is made.
 
 mod status;
 mod violations;

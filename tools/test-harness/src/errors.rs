@@ -30,7 +30,7 @@ pub fn subjects(status: &Status) -> Vec<String> {
     sorted(violations.into_iter().flatten().map(|v| v.subject))
 }
 
-/// The paths of a `BadRequest`, as "sections[2].name", sorted.
+/// The paths of a `BadRequest`, as `sections[2].name`, sorted.
 #[must_use]
 pub fn fields(status: &Status) -> Vec<String> {
     let bad = status.get_details_bad_request();
