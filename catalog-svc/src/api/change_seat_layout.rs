@@ -1,6 +1,7 @@
 //! ChangeSeatLayout.
 
 use proto::catalog::v1 as pb;
+use service_kit::call::LargeTurn;
 use service_kit::{ApiError, FieldViolations};
 use tokio::time::Instant;
 
@@ -12,11 +13,13 @@ pub(super) async fn handle(
     api: &CatalogApi,
     request: pb::ChangeSeatLayoutRequest,
     deadline: Instant,
+    turn: &LargeTurn,
 ) -> Result<pb::ChangeSeatLayoutResponse, ApiError> {
     let (change, key) = parse(request)?;
     let show: Show = match api.store.mutate(change, key).await? {
         Decided::Now(show) => show,
         Decided::Later(proposed) => {
+            turn.give_back();
             proposal::wait(api, proposed, deadline).await?;
             let show = api.store.show_as_written(proposed.id).await?;
             api.store.applied_by_all(show.info.revision).await;

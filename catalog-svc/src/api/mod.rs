@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::catalog_service_server::CatalogService;
-use service_kit::call::Deadline;
+use service_kit::call::{Deadline, LargeTurn};
 use service_kit::server::Rooms;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -158,8 +158,9 @@ impl CatalogService for CatalogApi {
         &self,
         request: Request<pb::ChangeSeatLayoutRequest>,
     ) -> Result<Response<pb::ChangeSeatLayoutResponse>, Status> {
-        let deadline = Deadline::of(&request);
-        let answer = change_seat_layout::handle(self, request.into_inner(), deadline).await?;
+        let (deadline, turn) = (Deadline::of(&request), LargeTurn::of(&request));
+        let answer =
+            change_seat_layout::handle(self, request.into_inner(), deadline, &turn).await?;
         Ok(Response::new(answer))
     }
 

@@ -1,5 +1,7 @@
 //! The largest shows that can be created: a client with the usual limits reads them.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use proto::catalog::v1 as pb;
 use test_harness::errors::{assert_refused, fields};
@@ -106,6 +108,55 @@ async fn a_client_with_the_usual_limit_reads_the_largest_show_and_the_feed_behin
     assert_eq!(feed.next_show().await, small);
     let from_the_start = Feed::open(client, 0).await.next_show().await;
     assert_eq!(from_the_start, both);
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_the_booking_service_hold_up_no_other_large_call() {
+    let (service, _database) = Service::start().await;
+    let client = &service.client;
+    // More than a call can have that does not wait for its turn.
+    let dear = |letter: char| {
+        let labels = (0..5_000).map(|seat| format!("{letter}{seat:014}"));
+        let priced = pb::PriceTier {
+            name: "Dear".to_owned(),
+            price: Some(eur(7)),
+            seat_labels: labels.collect(),
+            ..Default::default()
+        };
+        vec![priced]
+    };
+    let hall = |letter: char| {
+        let row = |row: u32| {
+            let labels = (0..1_000).map(|seat| format!("{letter}{:014}", 1_000 * row + seat));
+            labelled("", labels)
+        };
+        layout(vec![section("Arena", (0..5).map(row).collect())])
+    };
+    let other = create_layout(client, hall('b')).await;
+    let mut changes = Vec::new();
+    for _ in 0..4 {
+        let show = create(client, request(hall('a'), dear('a'))).await;
+        let change = pb::ChangeSeatLayoutRequest {
+            show_id: show.show_id.clone(),
+            layout_id: other.layout_id.clone(),
+            price_tiers: dear('b'),
+            ..Default::default()
+        };
+        let mut changing = client.clone();
+        changes.push(tokio::spawn(async move {
+            changing.change_seat_layout(change).await
+        }));
+        proposed(client, &show.show_id).await;
+    }
+    // Nobody answers them here, and each waits for ten seconds.
+    let mut creating = client.clone();
+    let creating = creating.create_show(request(hall('c'), dear('c')));
+    let created = tokio::time::timeout(Duration::from_secs(5), creating).await;
+    created.expect("it has its turn").expect("a show");
+    assert!(changes.iter().all(|change| !change.is_finished()));
+    for change in changes {
+        change.abort();
+    }
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
@@ -68,6 +68,25 @@ impl Deadline {
     }
 }
 
+/// The turn of a call with a large request, of which few go on at once. It ends with the call, or
+/// when its handler gives it back.
+#[derive(Debug, Clone, Default)]
+pub struct LargeTurn(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl LargeTurn {
+    /// The turn of a request that came through the layer; of a small one, one that is nothing.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        let turn = request.extensions().get::<Self>();
+        turn.cloned().unwrap_or_default()
+    }
+
+    /// Lets another call go on: this one has nothing large any more, and waits.
+    pub fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 impl Connection {
     /// The connection of a request that came through the layer.
     #[must_use]
@@ -107,7 +126,7 @@ pub(crate) struct Calls<S> {
     inner: S,
     under_way: Semaphore,
     /// Turns of calls with large requests.
-    large: Semaphore,
+    large: Arc<Semaphore>,
     timeout: Duration,
     large_methods: &'static [&'static str],
     shapes: Shapes,
@@ -130,7 +149,7 @@ impl<S: Inner> Calls<S> {
         Self {
             inner,
             under_way: Semaphore::new(calls_max as usize),
-            large: Semaphore::new(LARGE_CALLS_MAX),
+            large: Arc::new(Semaphore::new(LARGE_CALLS_MAX)),
             timeout,
             large_methods,
             shapes: if large_methods.is_empty() {
@@ -199,8 +218,10 @@ impl<S: Inner> Calls<S> {
                 body_of::BYTES_MAX
             };
             let body = body_of::whole(body, bytes_max, connection.requests(), deadline).await?;
-            let _turn = if body.is_large() {
-                Some(self.turn_of_large(deadline, &head, &body).await?)
+            let turn = if body.is_large() {
+                let turn = self.turn_of_large(deadline, &head, &body).await?;
+                head.extensions.insert(turn.clone());
+                Some(turn)
             } else {
                 None
             };
@@ -215,6 +236,7 @@ impl<S: Inner> Calls<S> {
             let request = Request::from_parts(head, Body::new(body));
             let answering = outcome::caught(self.inner.call(request));
             let Ok(response) = timeout_at(deadline, answering).await.map_err(late)?;
+            drop(turn);
             Ok(response)
         }
     }
@@ -226,11 +248,12 @@ impl<S: Inner> Calls<S> {
         deadline: Instant,
         head: &Parts,
         body: &body_of::Whole,
-    ) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+    ) -> Result<LargeTurn, ApiError> {
         // It is never closed. In a box, so that small calls do not carry it.
-        let turn = Box::pin(timeout_at(deadline, self.large.acquire())).await;
+        let acquiring = Arc::clone(&self.large).acquire_owned();
+        let turn = Box::pin(timeout_at(deadline, acquiring)).await;
         body.check(|message| self.shapes.allows(head.uri.path(), message))?;
-        Ok(turn.map_err(late)?.ok())
+        Ok(LargeTurn(Arc::new(Mutex::new(turn.map_err(late)?.ok()))))
     }
 }
 
