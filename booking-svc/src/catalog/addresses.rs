@@ -1,7 +1,6 @@
 //! Where instances of the catalog may be: every address of every name, asked anew each time.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -13,7 +12,8 @@ use service_kit::args::ServiceUrl;
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
-use super::instance::FollowError;
+use super::address::Address;
+use super::follow_error::FollowError;
 
 /// The most URLs of the command line.
 const URLS_MAX: usize = 8;
@@ -30,15 +30,6 @@ const NEXT_AFTER: Duration = Duration::from_millis(200);
 /// Where the catalog is, as the command line says: one or more URLs, with commas between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogUrls(Vec<ServiceUrl>);
-
-/// An address of the catalog.
-#[derive(Debug, Clone)]
-pub(crate) struct Address {
-    /// The URL that it was found by.
-    pub(crate) url: ServiceUrl,
-    /// What is connected to.
-    pub(crate) address: SocketAddr,
-}
 
 impl FromStr for CatalogUrls {
     type Err = String;
@@ -58,12 +49,6 @@ impl FromStr for CatalogUrls {
 impl From<ServiceUrl> for CatalogUrls {
     fn from(url: ServiceUrl) -> Self {
         Self(vec![url])
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.url, self.address)
     }
 }
 

@@ -5,77 +5,17 @@ use std::time::Duration;
 use proto::catalog::internal::v1::{
     FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
 };
-use service_kit::args::ServiceUrl;
-use service_kit::background::StepError;
-use service_kit::cause;
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 use uuid::Uuid;
 
-use super::addresses::Address;
+use super::address::Address;
+use super::follow_error::FollowError;
 use super::{Client, connect};
-use crate::store::{FeedCursor, StoreError};
+use crate::store::FeedCursor;
 
 /// How long it may take to answer. Then another instance is tried.
 const ANSWER_MAX: Duration = Duration::from_millis(1_500);
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FollowError {
-    #[error("{0}: {1}")]
-    NoAddress(ServiceUrl, String),
-    #[error("{0}: {why}", why = cause::chain(.1))]
-    NoConnection(Address, tonic::transport::Error),
-    #[error("{0} does not answer")]
-    NoAnswer(Address),
-    #[error("{0}: {code}: {message}", code = .1.code(), message = .1.message())]
-    Feed(Address, Box<tonic::Status>),
-    #[error("the feed has ended")]
-    Ended,
-    #[error("the feed does not bring what the catalog has")]
-    Stalled,
-    #[error("more shows than can wait could not be applied")]
-    TooManyWait,
-    #[error(
-        "{address} is another catalog: its installation is {found}, {known} is followed. If it is \
-         meant, run `migrate accept-catalog`"
-    )]
-    AnotherCatalog {
-        address: Address,
-        found: Uuid,
-        newest: i64,
-        known: Uuid,
-    },
-    #[error(
-        "{address} has lost what was followed: its newest revision is {newest}, and revision \
-         {followed} of timeline {timeline} is not in its history. It was restored, or promoted \
-         without its last changes. Run `migrate accept-catalog`"
-    )]
-    LostHistory {
-        address: Address,
-        installation: Uuid,
-        newest: i64,
-        followed: i64,
-        timeline: String,
-    },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl FollowError {
-    /// Whether an operator must say that the catalog is the right one.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::AnotherCatalog { .. } | Self::LostHistory { .. })
-    }
-}
-
-impl StepError for FollowError {
-    fn is_outage(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_outage(),
-            other => !other.is_refusal(),
-        }
-    }
-}
 
 /// An instance that can be followed.
 pub(crate) struct Following {

@@ -1,8 +1,10 @@
 //! The catalog as this service knows it: a client that copies shows as sales, and answers what
 //! the catalog proposes. One direction: the catalog knows nothing of bookings, and calls nobody.
 
+mod address;
 mod addresses;
 mod convert;
+mod follow_error;
 mod freshness;
 mod instance;
 mod layout;
@@ -21,11 +23,12 @@ use tonic::transport::{Channel, Endpoint};
 pub use addresses::CatalogUrls;
 pub(crate) use addresses::first_of;
 pub(crate) use convert::snapshot;
+pub(crate) use follow_error::FollowError;
 pub use freshness::{Freshness, Stale, StaleCatalog, StalenessTerms, watch_staleness};
-pub(crate) use instance::{Asked, FollowError, Following, ask, attempt, check, newest};
+pub(crate) use instance::{Asked, Following, ask, attempt, check, newest};
 
 use crate::domain::{ProposalAnswer, Snapshot};
-use addresses::Address;
+use address::Address;
 
 /// More than the catalog ever sends. What can be created now takes less than 4 MiB; layouts and
 /// prices of earlier releases may be larger.

@@ -25,9 +25,10 @@ use uuid::Uuid;
 use super::booking::{
     Booking, BookingState, FailureReason, HeldSeat, Prior, Transition, Verb, next_state,
 };
-use super::order::{Command, Order, Rejection};
+use super::order::{Command, Order};
 use super::payment::PaymentWrites;
 use super::quota::QuotaHolder;
+use super::rejection::Rejection;
 use super::sale::SaleState;
 pub use replay::{Replay, StoredRejection};
 

@@ -8,10 +8,12 @@ mod customer;
 mod decide;
 mod email;
 mod event;
+mod named;
 mod order;
 mod payment;
 mod places;
 mod quota;
+mod rejection;
 mod sale;
 
 pub use booking::{
@@ -29,14 +31,14 @@ pub use decide::{
 };
 pub use email::{Email, EmailProblem};
 pub use event::Event;
-pub use order::{Command, Order, Rejection, Reservation, Taken};
+pub use order::{Command, Order, Reinstatement, Reservation, Settlement};
 pub use payment::{
     AttemptEnd, DeclineReason, DueRefund, NewAttempt, OwedRefund, Payment, PaymentRecord,
-    PaymentState, PaymentWrites, RefundState, Reinstatement, SettledPayment, Settlement,
-    StartedPayment,
+    PaymentState, PaymentWrites, RefundState, SettledPayment, StartedPayment,
 };
 pub use places::{HeldPlaces, Places};
 pub use quota::QuotaHolder;
+pub use rejection::{Rejection, Taken};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

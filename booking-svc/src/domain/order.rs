@@ -1,22 +1,19 @@
-//! What callers order, and why it may be refused.
+//! What callers order.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{BookingId, Currency, ShowId};
-use serde::{Deserialize, Serialize};
+use model::{BookingId, ShowId};
 use time::OffsetDateTime;
-use time::serde::rfc3339;
 use uuid::Uuid;
 
-use super::booking::{BookingState, Customer, FailureReason, named};
+use super::booking::Customer;
 use super::choice::{Picks, Surroundings};
-use super::choose::Unmet;
 use super::customer::CustomerId;
-use super::payment::{AttemptEnd, NewAttempt, Settlement};
+use super::payment::{AttemptEnd, NewAttempt};
 use super::places::Places;
 use super::quota::QuotaHolder;
-use super::sale::{Sale, SaleState};
+use super::sale::Sale;
 
 /// One request to change something, valid in itself.
 #[derive(Debug, Clone)]
@@ -259,131 +256,30 @@ impl Command {
     }
 }
 
-/// Why an order is refused. Nothing was changed. What is stored ([`Self::is_stored`]) is read by
-/// releases before and after: what stands here keeps its name and its fields.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Rejection {
-    /// There is no such show.
-    ShowNotFound(ShowId),
-    /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
-    /// by itself, if that lies ahead.
-    ShowNotOnSale(
-        ShowId,
-        SaleState,
-        #[serde(with = "rfc3339::option")] Option<OffsetDateTime>,
-    ),
-    /// The show has started.
-    ShowStarted(ShowId, #[serde(with = "rfc3339")] OffsetDateTime),
-    /// A booking of the show has this many seats at most.
-    TooManySeats(u16),
-    /// A booking of the show has this many seats and places at most.
-    TooManyPlaces(u16),
-    /// The customer's live bookings of the show would have more places than they may.
-    CustomerHasTooMany {
-        /// The most that they may have.
-        limit: u16,
-        /// What they have.
-        taken: usize,
-    },
-    /// These seats cannot be had.
-    SeatsUnavailable(ShowId, Vec<(String, Taken)>),
-    /// There is no such booking.
-    BookingNotFound(BookingId),
-    /// Its hold ended at this time.
-    HoldExpired(BookingId, #[serde(with = "rfc3339")] OffsetDateTime),
-    /// The command is not for its state.
-    BookingState {
-        /// The booking.
-        booking_id: BookingId,
-        /// The state it is in.
-        state: BookingState,
-        /// Why it failed, if it has.
-        failure_reason: Option<FailureReason>,
-        /// Since when.
-        #[serde(with = "rfc3339")]
-        since: OffsetDateTime,
-    },
-    /// The booking has another version by now, this one.
-    VersionMismatch(BookingId, i32),
-    /// The booking does not have these seats.
-    NotInBooking(BookingId, Vec<String>),
-    /// The booking does not have so many places of these areas, but this many.
-    PlacesNotInBooking(BookingId, Vec<(String, u32)>),
-    /// These areas do not have so many places left, but this many.
-    AreasFull(ShowId, Vec<(String, u32)>),
-    /// The hold would go on for too long since the booking was made.
-    LifetimeExceeded {
-        /// The booking.
-        booking_id: BookingId,
-        /// The longest from now that it may go on.
-        left: Duration,
-    },
-    /// The seats to take cost more than those to give, and the booking is paid.
-    SwapCostsMore {
-        /// The booking.
-        booking_id: BookingId,
-        /// How much more, in minor units.
-        by: i64,
-        /// The currency of that.
-        currency: Currency,
-    },
-    /// The request id was used for another body.
-    RequestIdReused,
-    /// An attempt to pay the booking is under way, by this key.
-    PaymentPending(BookingId, Uuid),
-    /// What costs something has to be paid here; the booking, if there is one.
-    PaymentRequired(Option<BookingId>),
-    /// A choice cannot be met.
-    ChoiceUnavailable(ShowId, Unmet),
-    /// These seats would be left as orphans, and need not be.
-    OrphanSeats(ShowId, Vec<String>),
+/// What came of an attempt, for its booking.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// The attempt.
+    pub key: Uuid,
+    /// The attempt's deadline.
+    pub deadline_at: OffsetDateTime,
+    /// What came of it.
+    pub ending: AttemptEnd,
+    /// What it takes to give a booking its seats back whose hold has ended.
+    pub reinstatement: Option<Reinstatement>,
 }
 
-impl Rejection {
-    /// Whether a copy of the request is refused the same way, whatever has changed. What does
-    /// not exist may be made, who uses an id twice has refused nothing, and whether everything has
-    /// to be paid is a setting.
-    #[must_use]
-    pub fn is_stored(&self) -> bool {
-        !matches!(
-            self,
-            Self::ShowNotFound(_)
-                | Self::BookingNotFound(_)
-                | Self::RequestIdReused
-                | Self::PaymentRequired(_)
-        )
-    }
-
-    /// The same, with the seats and areas that it lists in the order in which a request names them:
-    /// the answer may name the first ones only.
-    #[must_use]
-    pub fn in_order_of<'a>(mut self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let place = |name: &str| {
-            let place = names.clone().position(|named| named == name);
-            place.unwrap_or(usize::MAX)
-        };
-        match &mut self {
-            Self::SeatsUnavailable(_, seats) => seats.sort_by_cached_key(|(seat, _)| place(seat)),
-            Self::AreasFull(_, areas) => areas.sort_by_cached_key(|(area, _)| place(area)),
-            _ => {}
-        }
-        self
-    }
+/// The seats and places of a booking that has lost them, and what can be had of them.
+#[derive(Debug, Clone)]
+pub struct Reinstatement {
+    /// The show, as it was looked up.
+    pub sale: Arc<Sale>,
+    /// Who is counted for it.
+    pub holder: QuotaHolder,
+    /// The ordinals of the booking's seats, ascending.
+    pub ordinals: Vec<u32>,
+    /// The booking's places, by area.
+    pub places: Vec<Places>,
 }
-
-/// Why a seat cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Taken {
-    /// A PENDING booking holds it.
-    Held,
-    /// A CONFIRMED booking has it.
-    Booked,
-    /// It is not for sale.
-    Blocked,
-}
-
-named!(Taken {
-    Held = "HELD",
-    Booked = "BOOKED",
-    Blocked = "BLOCKED",
-});

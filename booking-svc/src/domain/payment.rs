@@ -1,16 +1,12 @@
 //! Paying for a booking: attempts, what comes of them, and what is given back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::{BookingId, Currency};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::booking::named;
-use super::places::Places;
-use super::quota::QuotaHolder;
-use super::sale::Sale;
+use super::named::named;
 
 /// A booking's newest attempt to pay, as its row has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,34 +81,6 @@ pub struct NewAttempt {
     pub timeout: Duration,
     /// How long after the booking was made a further attempt may begin.
     pub lifetime_max: Duration,
-}
-
-/// What came of an attempt, for its booking.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The booking.
-    pub booking_id: BookingId,
-    /// The attempt.
-    pub key: Uuid,
-    /// The attempt's deadline.
-    pub deadline_at: OffsetDateTime,
-    /// What came of it.
-    pub ending: AttemptEnd,
-    /// What it takes to give a booking its seats back whose hold has ended.
-    pub reinstatement: Option<Reinstatement>,
-}
-
-/// The seats and places of a booking that has lost them, and what can be had of them.
-#[derive(Debug, Clone)]
-pub struct Reinstatement {
-    /// The show, as it was looked up.
-    pub sale: Arc<Sale>,
-    /// Who is counted for it.
-    pub holder: QuotaHolder,
-    /// The ordinals of the booking's seats, ascending.
-    pub ordinals: Vec<u32>,
-    /// The booking's places, by area.
-    pub places: Vec<Places>,
 }
 
 /// What a transaction writes about payments. Most write nothing.

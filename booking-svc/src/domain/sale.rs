@@ -8,8 +8,8 @@ use model::{
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::booking::{Booking, named};
-use super::order::Rejection;
+use super::booking::Booking;
+use super::named::named;
 
 /// A show as it is sold here: as the catalog described it at one revision, and what became of
 /// its seats before.
@@ -139,22 +139,6 @@ pub enum OrphanRule {
 }
 
 impl Sale {
-    /// Why nothing can be reserved at `now`, unless something can.
-    #[must_use]
-    pub fn refusal_at(&self, now: OffsetDateTime) -> Option<Rejection> {
-        let terms = &self.terms;
-        let state = match terms.state_at(now) {
-            SaleState::OnSale if self.withdrawn.show => SaleState::Closed,
-            SaleState::OnSale if terms.sales_close_at.is_none() && terms.start_at <= now => {
-                return Some(Rejection::ShowStarted(self.show_id, terms.start_at));
-            }
-            SaleState::OnSale => return None,
-            state => state,
-        };
-        let opens_at = terms.sales_open_at.filter(|_| state == SaleState::Draft);
-        Some(Rejection::ShowNotOnSale(self.show_id, state, opens_at))
-    }
-
     /// The seat with this ordinal in the layout; none if the layout has it no more.
     #[must_use]
     pub fn place(&self, ordinal: u32) -> Option<SeatPlace<'_>> {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::commit::{WAIT_MAX, give_up_at};
 use super::customer_requests::{self, RequestKey};
-use super::customers::customer;
+use super::customers::{Changed, CustomerChange, CustomerError, customer};
 use super::{Store, StoreError};
 use crate::domain::{
     CustomerId, CustomerRecord, CustomerRefusal, CustomerUpdate, Email, NewCustomer,
@@ -52,50 +52,6 @@ impl Places {
         let place = self.0[usize::from(has_met_a_lock)].acquire();
         // Nobody closes it.
         timeout_at(give_up_at, place).await.ok()?.ok()
-    }
-}
-
-/// What to do to a customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CustomerChange {
-    /// See to it that one is there.
-    Create(NewCustomer),
-    /// Change one.
-    Update(CustomerUpdate),
-}
-
-/// A customer after a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// As it was when the change was made.
-    pub customer: CustomerRecord,
-    /// Whether the change made it.
-    pub created: bool,
-}
-
-/// Why a customer was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum CustomerError {
-    /// It was refused.
-    #[error("refused: {0:?}")]
-    Rejected(CustomerRefusal),
-    /// Somebody else has what it needs locked.
-    #[error("somebody else has a lock that it needs")]
-    Contention,
-    /// The database did not do it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<tokio_postgres::Error> for CustomerError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-impl From<DbError> for CustomerError {
-    fn from(error: DbError) -> Self {
-        Self::Store(error.into())
     }
 }
 

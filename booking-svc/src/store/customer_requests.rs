@@ -7,8 +7,8 @@
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
-use super::change_customer::{Changed, CustomerError};
 use super::customers::customer;
+use super::customers::{Changed, CustomerError};
 use super::rows;
 use crate::domain::CustomerRefusal;
 

@@ -1,12 +1,14 @@
-//! Reading customers.
+//! Customers: reading them, and what comes of changing one.
 
-use service_kit::postgres;
+use service_kit::postgres::{self, DbError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::bookings::Page;
 use super::{Store, StoreError};
-use crate::domain::{Customer, CustomerId, CustomerRecord, Email};
+use crate::domain::{
+    Customer, CustomerId, CustomerRecord, CustomerRefusal, CustomerUpdate, Email, NewCustomer,
+};
 
 /// How a customer is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,50 @@ pub enum CustomerKey {
     Id(CustomerId),
     /// By its e-mail address.
     Email(Email),
+}
+
+/// What to do to a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustomerChange {
+    /// See to it that one is there.
+    Create(NewCustomer),
+    /// Change one.
+    Update(CustomerUpdate),
+}
+
+/// A customer after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// As it was when the change was made.
+    pub customer: CustomerRecord,
+    /// Whether the change made it.
+    pub created: bool,
+}
+
+/// Why a customer was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CustomerError {
+    /// It was refused.
+    #[error("refused: {0:?}")]
+    Rejected(CustomerRefusal),
+    /// Somebody else has what it needs locked.
+    #[error("somebody else has a lock that it needs")]
+    Contention,
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<tokio_postgres::Error> for CustomerError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<DbError> for CustomerError {
+    fn from(error: DbError) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl CustomerKey {

@@ -181,6 +181,11 @@ pub(super) fn bad(column: &'static str, row: impl ToString) -> BadRow {
     }
 }
 
+/// One value of each row, as an array parameter.
+pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
 /// A place in an array parameter; a batch is far smaller than what fits.
 pub(super) fn place(place: usize) -> i32 {
     i32::try_from(place).unwrap_or(i32::MAX)

@@ -6,8 +6,8 @@ use model::ShowId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::Store;
 use super::error::StoreError;
-use super::pool::Store;
 use super::rows::select_shows;
 use crate::domain::{Rejection, ShowInfo};
 

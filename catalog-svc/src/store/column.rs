@@ -97,6 +97,11 @@ fn unreadable(name: &str, why: &str) -> StoreError {
     StoreError::fault(format!("{name} cannot be read: {why}"))
 }
 
+/// A number as the database counts.
+pub(super) fn number(number: u32) -> Result<i32, StoreError> {
+    number.try_into().map_err(StoreError::fault)
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;

@@ -7,10 +7,11 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::clock::clock;
 use super::error::StoreError;
 use super::layouts;
 use super::mutation::Mutation;
-use super::rows::{self, ShowRow};
+use super::rows::ShowRow;
 use super::set_prices::check_fit;
 use crate::domain::{
     Layout, NewSeats, NewShow, Rejection, Show, ShowInfo, ShowState, check_slots, folded,
@@ -34,7 +35,7 @@ impl Mutation for CreateShow {
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Show, StoreError> {
         let Self(new) = self;
-        let now = rows::clock(transaction).await?;
+        let now = clock(transaction).await?;
         let not_ahead = new.schedule.not_ahead(now);
         if !not_ahead.is_empty() {
             return Err(Rejection::Invalid(not_ahead.into()).into());

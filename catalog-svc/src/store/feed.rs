@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 
 use super::error::StoreError;
 use super::followers::{self, Follower};
-use super::pool::{Reader, Store};
 use super::rows::{self, select_shows};
 use super::unreadable::Unreadable;
+use super::{Reader, Store};
 use crate::domain::{Cursor, Entry, Feed, FeedPosition, Page, Show};
 
 /// The most shows of a page.
@@ -80,12 +80,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The feed's newest revision.
-pub(super) async fn newest(connection: &mut PgConnection) -> Result<i64, StoreError> {
-    let newest = sqlx::query_scalar!("SELECT revision FROM catalog.feed");
-    Ok(newest.fetch_one(connection).await?)
 }
 
 async fn feed(connection: &mut PgConnection, cursor: Cursor) -> Result<Feed, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use model::ShowId;
 use sqlx::PgConnection;
 
+use super::Store;
 use super::error::StoreError;
-use super::pool::Store;
 use super::rows::{self, select_shows};
 use crate::domain::{Rejection, Show};
 

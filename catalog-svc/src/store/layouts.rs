@@ -10,11 +10,11 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::column::{JsonColumn, TimeColumn};
+use super::Store;
+use super::clock::clock;
+use super::column::{JsonColumn, TimeColumn, number};
 use super::error::StoreError;
 use super::mutation::Mutation;
-use super::pool::Store;
-use super::rows;
 use super::unreadable::Unreadable;
 use crate::domain::{Layout, LayoutId, LayoutInfo, LayoutList, ListPage, NewLayout, Rejection};
 
@@ -60,7 +60,7 @@ impl Mutation for CreateSeatLayout {
     const VERB: &'static str = "create_seat_layout";
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Arc<Layout>, StoreError> {
-        let now = rows::clock(transaction).await?;
+        let now = clock(transaction).await?;
         insert(transaction, &self.0, true, now).await
     }
 }
@@ -92,8 +92,8 @@ pub(super) async fn insert(
         info.name,
         info.derived_from.map(|id| id.0),
         Json(&description) as _,
-        rows::number(info.seat_count)?,
-        rows::number(info.place_count)?,
+        number(info.seat_count)?,
+        number(info.place_count)?,
         is_listed,
         now,
     )

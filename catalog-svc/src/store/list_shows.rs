@@ -2,8 +2,8 @@
 
 use sqlx::PgConnection;
 
+use super::Store;
 use super::error::StoreError;
-use super::pool::Store;
 use super::rows::{ShowRow, select_shows};
 use super::unreadable::Unreadable;
 use crate::domain::{After, ListPage, ShowFilter, ShowInfo};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
+use super::Store;
 use super::error::StoreError;
-use super::pool::Store;
 use super::requests::{self, Outcome, RequestKey};
 use super::sqlstate;
 

@@ -10,12 +10,12 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::Store;
 use super::column::JsonColumn;
 use super::error::StoreError;
 use super::layouts;
 use super::mutation::Mutation;
 use super::outcome::WrittenShow;
-use super::pool::Store;
 use super::requests::Outcome as _;
 use super::rows;
 use super::write_show::{self, WriteShow};

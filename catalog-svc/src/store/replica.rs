@@ -1,10 +1,7 @@
-//! Where a read runs: on the replica, if there is one that has replayed enough, else on the
-//! primary.
+//! The replica: whether it is asked, and whether what it says is new enough.
 //!
-//! What must always hold: a read is as new as the newest revision that this process knew when
-//! the read began, and as the revision that its caller asked for. A database's newest revision
-//! is asked for before what it stands for is read, so the read can only be newer. And no
-//! replica's word is taken for it that something does not exist.
+//! A replica's newest revision is asked for before what it stands for is read, so the read can only be
+//! newer. Its word is not taken for it that something does not exist.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +12,8 @@ use sqlx::PgConnection;
 use tokio_util::task::TaskTracker;
 
 use super::error::StoreError;
-use super::feed;
-use super::pool::{Pool, Store, with_connection};
+use super::pool::{Pool, with_connection};
+use super::revision_tracker::newest;
 
 /// The longest that a read waits for a connection to the replica, and again for its answer.
 pub(super) const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -40,41 +37,6 @@ pub(super) struct Read<T> {
     pub(super) revision: i64,
 }
 
-impl Store {
-    /// Does `work`, which only reads, where it is as new as `min_revision` and as what this
-    /// process knows.
-    pub(super) async fn read<T, W>(
-        &self,
-        verb: &'static str,
-        min_revision: i64,
-        work: W,
-    ) -> Result<Read<T>, StoreError>
-    where
-        T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
-            + Clone
-            + Send
-            + 'static,
-    {
-        if let Some(replica) = &self.replica {
-            let floor = self.newest.known().max(min_revision);
-            if let Some(read) = replica.read(verb, floor, work.clone()).await {
-                return Ok(read);
-            }
-        }
-        let reading = self.with_connection(verb, move |connection| {
-            Box::pin(async move {
-                let newest = feed::newest(connection).await?;
-                if newest < min_revision {
-                    return Err(StoreError::RevisionAhead { newest });
-                }
-                read(connection, newest, work).await
-            })
-        });
-        reading.await
-    }
-}
-
 impl Replica {
     pub(super) fn new(pool: Pool, loans: TaskTracker) -> Self {
         Self {
@@ -85,7 +47,12 @@ impl Replica {
     }
 
     /// Does `work` on the replica; none if it is behind, finds nothing, or does not answer.
-    async fn read<T, W>(&self, verb: &'static str, floor: i64, work: W) -> Option<Read<T>>
+    pub(super) async fn read<T, W>(
+        &self,
+        verb: &'static str,
+        floor: i64,
+        work: W,
+    ) -> Option<Read<T>>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StoreError>>
@@ -102,11 +69,11 @@ impl Replica {
             verb,
             move |connection| {
                 Box::pin(async move {
-                    let newest = feed::newest(connection).await?;
-                    if newest < floor {
+                    let revision = newest(connection).await?;
+                    if revision < floor {
                         return Ok(None);
                     }
-                    read(connection, newest, work).await.map(Some)
+                    read(connection, revision, work).await.map(Some)
                 })
             },
         );
@@ -159,7 +126,8 @@ impl Replica {
     }
 }
 
-async fn read<T, W>(
+/// Does `work`, of which `revision` is what it is at least as new as.
+pub(super) async fn read<T, W>(
     connection: &mut PgConnection,
     revision: i64,
     work: W,

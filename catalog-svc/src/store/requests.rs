@@ -15,8 +15,8 @@ use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Store;
 use super::error::StoreError;
-use super::pool::Store;
 
 /// For how many hours a result is kept.
 const KEEP_HOURS: i32 = 24;

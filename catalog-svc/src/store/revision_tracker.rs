@@ -1,55 +1,34 @@
 //! The newest revision of the feed, as far as this process knows it.
 //!
-//! Writers notify each revision as they commit it; that wakes watchers at once. A notification
-//! may be lost with the connection that listens, so the revision is asked for once a second
-//! beside it. What is known here may be late, and is ahead of the database only after that has
-//! lost what it had committed, until it is asked again.
-//!
-//! The shows that were written are taken out of the cache as their revisions become known.
+//! What is known here may be late, and is ahead of the database only after that has lost what it had
+//! committed, until it is asked again.
 
-use std::convert::Infallible;
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::join;
-use service_kit::background::{self, Trouble};
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{Executor as _, PgConnection};
+use sqlx::PgConnection;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use super::cache::Changes;
 use super::error::StoreError;
-use super::followers;
-use super::pool::{self, CONNECT_TIME_MAX, PING_TIME_MAX, Store};
 
-/// Where writers notify; see the statements that write shows.
-const CHANNEL: &str = "catalog_feed";
-/// How often the revision is asked for.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a connection that listens and hears nothing is asked whether it is still there.
-const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// For how long after the revision was asked for it is taken as known for sure: a few polls.
 const SURE_FOR: Duration = Duration::from_secs(3);
-/// The most changed shows that are read at once; if there are more, the cache is emptied.
-const CHANGES_MAX: usize = 1_000;
 
 /// Tells watchers of new revisions, and readers of what they must be as new as.
 #[derive(Debug, Clone)]
 pub struct RevisionTracker {
-    sender: watch::Sender<i64>,
+    pub(super) sender: watch::Sender<i64>,
     hearing: Arc<Mutex<ListenState>>,
 }
 
 /// Since when this process hears of what others write.
 #[derive(Debug, Clone, Copy, Default)]
-struct ListenState {
+pub(super) struct ListenState {
     /// Since when it listens without a break, if it does.
-    listening_since: Option<Instant>,
+    pub(super) listening_since: Option<Instant>,
     /// When it asked last what was answered.
-    asked_at: Option<Instant>,
+    pub(super) asked_at: Option<Instant>,
 }
 
 impl Default for RevisionTracker {
@@ -81,85 +60,6 @@ impl RevisionTracker {
         (asked_at > since && asked_at.elapsed() < SURE_FOR).then(|| self.known())
     }
 
-    /// Follows the database until it is told to stop.
-    pub async fn follow(self, store: Arc<Store>, stop: CancellationToken) {
-        let following = async { join!(self.catch_up(&store, &stop), self.listen(&store)) };
-        stop.run_until_cancelled(following).await;
-    }
-
-    /// Takes what was written out of the cache, at each new revision and once a second.
-    async fn catch_up(&self, store: &Store, stop: &CancellationToken) {
-        let written = async || {
-            let mut newest = self.subscribe();
-            let written = newest.wait_for(|newest| *newest > store.cache.current_to());
-            // Its sender is ours.
-            let _ = written.await;
-        };
-        background::run_woken("revisions", stop, written, async || {
-            let (asked_at, known) = (Instant::now(), self.known());
-            let changes = store.changes().await?;
-            if changes.newest < known {
-                // What was known is waited for no longer: it will not come.
-                tracing::warn!(known, newest = changes.newest, "revisions were lost");
-                store.cache.begin_again();
-                self.sender.send_replace(changes.newest);
-            }
-            store.cache.catch_up(&changes);
-            self.raise(changes.newest);
-            self.hearing().asked_at = Some(asked_at);
-            Ok::<_, StoreError>(POLL_INTERVAL)
-        })
-        .await;
-    }
-
-    async fn listen(&self, store: &Store) {
-        let mut trouble = Trouble::new("notifications");
-        loop {
-            let error = match self.listen_once(store, &mut trouble).await {
-                Ok(never) => match never {},
-                Err(error) => error,
-            };
-            self.hearing().listening_since = None;
-            sleep(trouble.go_on(&error)).await;
-        }
-    }
-
-    async fn listen_once(
-        &self,
-        store: &Store,
-        trouble: &mut Trouble,
-    ) -> Result<Infallible, StoreError> {
-        let place = pool::place(&store.database).await?;
-        let only = PgPoolOptions::new().max_connections(1);
-        let only = only.connect_lazy_with(pool::options(&place)?);
-        let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect_with(&only));
-        let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
-        // A lost connection is made anew by the loop around us, after its pause.
-        listener.eager_reconnect(false);
-        listener.listen_all([CHANNEL, followers::CHANNEL]).await?;
-        self.hearing().listening_since = Some(Instant::now());
-        trouble.is_over();
-        loop {
-            match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
-                Ok(Ok(Some(told))) if told.channel() == followers::CHANNEL => {
-                    store.followers.told(told.payload());
-                }
-                Ok(Ok(Some(notification))) => {
-                    if let Ok(newest) = notification.payload().parse() {
-                        self.raise(newest);
-                    }
-                }
-                Ok(Ok(None)) => return Err(sqlx::Error::Io(ErrorKind::UnexpectedEof.into()).into()),
-                Ok(Err(error)) => return Err(error.into()),
-                // It may be that there is nothing to hear, or that the database has vanished.
-                Err(_) => {
-                    let asked = timeout(PING_TIME_MAX, listener.execute("")).await;
-                    asked.map_err(|_| StoreError::NoAnswer)??;
-                }
-            }
-        }
-    }
-
     /// Makes a revision known that was committed.
     pub(super) fn raise(&self, newest: i64) {
         self.sender.send_if_modified(|known| {
@@ -169,44 +69,14 @@ impl RevisionTracker {
         });
     }
 
-    fn hearing(&self) -> MutexGuard<'_, ListenState> {
+    pub(super) fn hearing(&self) -> MutexGuard<'_, ListenState> {
         // Nobody can leave a time half written.
         self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Store {
-    /// The shows that the cache may have as they were before they were written.
-    async fn changes(&self) -> Result<Changes, StoreError> {
-        let after = self.cache.current_to();
-        self.with_background_connection("changes", move |connection| {
-            Box::pin(changes(connection, after))
-        })
-        .await
-    }
-}
-
-async fn changes(connection: &mut PgConnection, after: i64) -> Result<Changes, StoreError> {
-    // In one snapshot, as a page of the feed.
-    let changed = sqlx::query!(
-        r#"SELECT feed.revision AS newest, show_id AS "show_id?"
-           FROM catalog.feed
-           LEFT JOIN (
-               SELECT show_id FROM catalog.shows WHERE revision > $1 ORDER BY revision LIMIT $2
-           ) AS changed ON true"#,
-        after,
-        i64::try_from(CHANGES_MAX + 1).map_err(StoreError::fault)?,
-    )
-    .fetch_all(connection)
-    .await?;
-    let newest = changed.first().map(|row| row.newest);
-    let newest = newest.ok_or_else(|| StoreError::fault("the feed has no row"))?;
-    let ids = changed.iter().filter_map(|row| row.show_id);
-    let shows = if changed.len() > CHANGES_MAX {
-        None
-    } else {
-        // What has an id that none of ours has is in no cache.
-        Some(ids.filter_map(|id| id.try_into().ok()).collect())
-    };
-    Ok(Changes { shows, newest })
+/// The feed's newest revision.
+pub(super) async fn newest(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    let newest = sqlx::query_scalar!("SELECT revision FROM catalog.feed");
+    Ok(newest.fetch_one(connection).await?)
 }

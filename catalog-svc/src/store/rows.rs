@@ -10,7 +10,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::column::{JsonColumn, TimeColumn};
+use super::clock::clock;
+use super::column::{JsonColumn, TimeColumn, number};
 use super::error::StoreError;
 use super::layouts::{self, Layouts};
 use crate::domain::{
@@ -204,11 +205,6 @@ fn limit<const MAX: u32>(number: Option<i32>) -> Result<Option<Limit<MAX>>, Stor
     Limit::of(number.unwrap_or_default()).map_err(StoreError::fault)
 }
 
-/// A number as the database counts.
-pub(super) fn number(number: u32) -> Result<i32, StoreError> {
-    number.try_into().map_err(StoreError::fault)
-}
-
 fn optional(it: Option<u32>) -> Result<Option<i32>, StoreError> {
     it.map(number).transpose()
 }
@@ -228,13 +224,6 @@ pub(super) async fn lock(
     let show: ShowInfo = row.ok_or(Rejection::NotFound(vec![id]))?.try_into()?;
     let now = clock(transaction).await?;
     Ok((show.at(now), now))
-}
-
-/// The database's time now, not that of the transaction's start: asked for after a lock was
-/// had, it is the time at which the lock holds.
-pub(super) async fn clock(transaction: &mut PgConnection) -> Result<OffsetDateTime, StoreError> {
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#);
-    Ok(now.fetch_one(transaction).await?)
 }
 
 /// The prices of a show that exists, deleted or not.

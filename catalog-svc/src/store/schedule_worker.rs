@@ -14,9 +14,10 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Store;
+use super::clock::clock;
 use super::error::StoreError;
-use super::pool::Store;
-use super::rows::{self, ShowRow, select_shows};
+use super::rows::{ShowRow, select_shows};
 use super::write_show::WriteShow;
 use crate::domain::ShowInfo;
 
@@ -109,7 +110,7 @@ async fn write_due(transaction: &mut PgConnection, left_alone: &[Uuid]) -> Resul
         left_alone
     );
     let rows = rows.fetch_all(&mut *transaction).await?;
-    let now = rows::clock(transaction).await?;
+    let now = clock(transaction).await?;
     let mut due = Due {
         is_full: rows.len() as u64 == BATCH_SHOWS_MAX.unsigned_abs(),
         failed: Vec::new(),

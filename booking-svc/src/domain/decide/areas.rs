@@ -8,8 +8,8 @@ use model::{BookingId, ShowId};
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::Booking;
-use crate::domain::order::Rejection;
 use crate::domain::places::{HeldPlaces, Places};
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
 /// The most ended holds of a show that are known to a batch. No order wants more places than

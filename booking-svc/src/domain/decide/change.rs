@@ -12,8 +12,9 @@ use super::reserve::priced;
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
 use crate::domain::choice::Surroundings;
-use crate::domain::order::{Order, Rejection};
+use crate::domain::order::Order;
 use crate::domain::places::{HeldPlaces, Places};
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
 impl Batch {

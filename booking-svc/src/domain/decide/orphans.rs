@@ -6,7 +6,7 @@ use super::{Batch, NotGranted, refused};
 use crate::domain::booking::HeldSeat;
 use crate::domain::choice::Surroundings;
 use crate::domain::choose::{FreeSeats, avoidable_orphans, orphans_left};
-use crate::domain::order::Rejection;
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::{OrphanRule, Sale};
 
 /// The seats of an order, as the rule sees them.

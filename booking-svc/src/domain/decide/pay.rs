@@ -10,11 +10,13 @@ use uuid::Uuid;
 
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, FailureReason, Verb};
-use crate::domain::order::{Order, Rejection};
+use crate::domain::order::Order;
+use crate::domain::order::{Reinstatement, Settlement};
 use crate::domain::payment::{
-    AttemptEnd, DeclineReason, NewAttempt, OwedRefund, Payment, PaymentState, Reinstatement,
-    SettledPayment, Settlement, StartedPayment,
+    AttemptEnd, DeclineReason, NewAttempt, OwedRefund, Payment, PaymentState, SettledPayment,
+    StartedPayment,
 };
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::SaleState;
 
 impl Batch {

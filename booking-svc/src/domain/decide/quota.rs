@@ -7,7 +7,8 @@
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::{Booking, BookingState};
-use crate::domain::order::{Order, Rejection};
+use crate::domain::order::Order;
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
 /// The most holds that have ended which an order comes again for at a time, as many as the seats

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::Batch;
 use crate::domain::booking::Booking;
-use crate::domain::order::{Order, Rejection};
+use crate::domain::order::Order;
+use crate::domain::rejection::Rejection;
 
 /// What an earlier call with the same request id did.
 #[derive(Debug, Clone, PartialEq)]

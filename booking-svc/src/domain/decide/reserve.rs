@@ -8,7 +8,8 @@ use super::areas::priced_places;
 use super::orphans::Taking;
 use super::{Batch, NotGranted, Outcome, Owner, refused};
 use crate::domain::booking::{Booking, BookingState, HeldSeat, Verb};
-use crate::domain::order::{Order, Rejection, Reservation, Taken};
+use crate::domain::order::{Order, Reservation};
+use crate::domain::rejection::{Rejection, Taken};
 use crate::domain::sale::Sale;
 
 impl Batch {
@@ -85,7 +86,7 @@ impl Batch {
         if self.sale(order.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
         }
-        match sale.refusal_at(self.now) {
+        match sale.rejection_at(self.now) {
             Some(rejection) => Err(refused(rejection)),
             None => Ok(()),
         }

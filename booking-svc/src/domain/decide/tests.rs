@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::world::{NOW, World, confirm};
 use super::*;
-use crate::domain::order::Taken;
+use crate::domain::rejection::Taken;
 
 #[test]
 fn a_reserve_names_every_seat_that_is_taken() {

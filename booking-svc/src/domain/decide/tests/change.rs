@@ -8,7 +8,8 @@ use model::BookingId;
 use super::world::{NOW, World};
 use crate::domain::booking::{Booking, BookingState, Verb};
 use crate::domain::decide::{NotGranted, Outcome};
-use crate::domain::order::{Command, Rejection, Taken};
+use crate::domain::order::Command;
+use crate::domain::rejection::{Rejection, Taken};
 
 fn extend(booking_id: BookingId, secs: u64) -> Command {
     Command::Extend {

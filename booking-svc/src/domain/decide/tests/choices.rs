@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::world::{NOW, World};
 use crate::domain::choose::{Hall, Unmet};
 use crate::domain::decide::{NotGranted, Outcome};
-use crate::domain::order::{Command, Order, Rejection, Taken};
+use crate::domain::order::{Command, Order};
+use crate::domain::rejection::{Rejection, Taken};
 use crate::domain::{OrphanRule, Picks, Surroundings};
 
 const NONE: [u32; 0] = [];

@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::world::{NOW, World, confirm};
 use crate::domain::booking::{BookingState, FailureReason, Transition, Verb};
 use crate::domain::decide::{NotGranted, Outcome, decide};
-use crate::domain::order::{Command, Rejection};
+use crate::domain::order::Command;
+use crate::domain::order::{Reinstatement, Settlement};
 use crate::domain::payment::{
-    AttemptEnd, DeclineReason, NewAttempt, Payment, PaymentState, PaymentWrites, Reinstatement,
-    Settlement,
+    AttemptEnd, DeclineReason, NewAttempt, Payment, PaymentState, PaymentWrites,
 };
+use crate::domain::rejection::Rejection;
 use crate::domain::sale::SaleState;
 
 pub(super) const KEY: Uuid = Uuid::from_u128(0xb0b);

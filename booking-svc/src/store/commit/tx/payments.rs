@@ -4,8 +4,8 @@ use time::OffsetDateTime;
 use tokio_postgres::Client;
 
 use super::Statements;
-use super::write::column;
 use crate::domain::{AttemptEnd, PaymentState, PaymentWrites};
+use crate::store::rows::column;
 
 /// Attempts that begin or have ended, and what is to be given back. Most batches have none.
 pub(super) async fn write(

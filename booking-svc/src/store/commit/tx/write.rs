@@ -14,6 +14,7 @@ use super::write_rows::{
 use super::{OptimisticChecks, Statements, payments};
 use crate::domain::{AreaWrite, Booking, HeldSeat, StoredRejection, Writes};
 use crate::store::commit::plan::WriteTimes;
+use crate::store::rows::column;
 use crate::store::{area_lines, rejections, rows};
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
@@ -268,9 +269,4 @@ async fn store_rejections(
         )
         .await;
     written.map(drop)
-}
-
-/// One value of each row, as an array parameter.
-pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }
