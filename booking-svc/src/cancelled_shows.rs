@@ -6,7 +6,7 @@
 //! several replicas at once end each booking once.
 //!
 //! Invariants: no more than one page of orders waits or is decided at a time; a sale is noted
-//! as wound up only after a whole pass over its bookings has met none to end. None can come
+//! as fully cancelled only after a whole pass over its bookings has met none to end. None can come
 //! after that pass: an order that was decided while the show was on sale was committed before
 //! the sale was cancelled, and none that would make a booking live is granted since.
 
@@ -38,12 +38,12 @@ enum CancelledShowError {
     Undecided(BookingId, OrderError),
     #[error("booking {0} is not ended: {1:?}")]
     Rejected(BookingId, Rejection),
-    #[error("it is not noted that the sale of {0} was wound up")]
+    #[error("it is not noted that the sale of {0} is fully cancelled")]
     NotNoted(ShowId),
 }
 
 impl CancelledShowError {
-    /// Whether it is about one booking or sale, so that the others can be wound up.
+    /// Whether it is about one booking or sale, so that the others can be cancelled.
     fn is_local(&self) -> bool {
         match self {
             Self::Undecided(_, error) => error.is_local(),
@@ -122,7 +122,7 @@ impl WindingUp<'_> {
             return Err(CancelledShowError::NotNoted(sale.show_id));
         }
         if bookings > 0 {
-            tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show was wound up");
+            tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show is fully cancelled");
         }
         Ok(())
     }

@@ -86,9 +86,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         let (store, stop) = (store.clone(), shutdown.soft.clone());
         move || store.clone().sweep_requests(stop.clone())
     });
-    let (group_commit, lane_tasks) = GroupCommit::new(config.group_commit_config(), &database);
-    for (name, lane) in lane_tasks {
-        tasks.essential(name, lane.map(Ok));
+    let (group_commit, worker_tasks) = GroupCommit::new(config.group_commit_config(), &database);
+    for (name, worker) in worker_tasks {
+        tasks.essential(name, worker.map(Ok));
     }
     tasks.restart("cancelled shows", {
         let (sales, group_commit, shutdown) =

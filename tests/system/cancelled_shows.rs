@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 const BOOKINGS: usize = 1_200;
-const WOUND_UP_MAX: Duration = Duration::from_secs(30);
+const FULLY_CANCELLED_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(25);
 
 /// A show with bookings, every second of them confirmed; its id.
@@ -65,20 +65,24 @@ async fn half_way(system: &System, owner: &Client, show: &str) {
     system.cancel_show(show).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
         AND datname = current_database() AND usename = 'booking_svc'";
-    eventually(WOUND_UP_MAX, "it stands before the hurdle", async || {
-        count(owner, waiting).await > 0 && count(owner, ENDED).await > 0
-    })
+    eventually(
+        FULLY_CANCELLED_MAX,
+        "it stands before the hurdle",
+        async || count(owner, waiting).await > 0 && count(owner, ENDED).await > 0,
+    )
     .await;
     let ended = count(owner, ENDED).await;
     assert!(ended < 601, "some are left: {ended}");
 }
 
 /// Waits until all has been ended, and asserts that it was ended well.
-async fn assert_wound_up(system: &System, owner: &Client, show: &str) {
+async fn assert_fully_cancelled(system: &System, owner: &Client, show: &str) {
     let left = "SELECT count(*) FROM booking.sales WHERE fully_cancelled_at IS NULL";
-    eventually(WOUND_UP_MAX, "the show is wound up", async || {
-        count(owner, left).await == 0
-    })
+    eventually(
+        FULLY_CANCELLED_MAX,
+        "the show is fully cancelled",
+        async || count(owner, left).await == 0,
+    )
     .await;
     let all = i64::try_from(BOOKINGS).expect("few");
     assert_eq!(count(owner, ENDED).await, all, "each once");
@@ -105,7 +109,7 @@ async fn what_a_kill_left_undone_is_done_after_the_restart() {
     hurdle.batch_execute("ROLLBACK").await.expect("ours");
     assert_hold(&system.database).await;
     system.booking.start_again().await;
-    assert_wound_up(&system, &owner, &show).await;
+    assert_fully_cancelled(&system, &owner, &show).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +125,7 @@ async fn a_stop_in_the_middle_is_prompt_and_another_instance_goes_on() {
     let status = system.booking.wait(STOP_MAX).await;
     assert_eq!(status.code(), Some(0), "{status}");
     system.booking = other;
-    assert_wound_up(&system, &owner, &show).await;
+    assert_fully_cancelled(&system, &owner, &show).await;
 }
 
 const TOLD: &str = "interrupted; trying again task=\"cancelled shows\"";
@@ -136,13 +140,13 @@ async fn an_outage_of_the_database_in_the_middle_is_waited_out() {
     half_way(&system, &owner, &show).await;
     server.crash().await;
     drop((owner, hurdle));
-    eventually(WOUND_UP_MAX, "it is told", async || {
+    eventually(FULLY_CANCELLED_MAX, "it is told", async || {
         system.booking.log().contains(TOLD)
     })
     .await;
     server.restart().await;
     let owner = system.database.owner().await;
-    assert_wound_up(&system, &owner, &show).await;
+    assert_fully_cancelled(&system, &owner, &show).await;
     assert_eq!(system.booking.ended(), None);
     let log = system.booking.log();
     let told = log.matches(TOLD).count();

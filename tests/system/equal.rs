@@ -70,7 +70,7 @@ async fn assert_equal(system: &System, client: &mut Bookings) {
     assert_hold(&system.database).await;
 }
 
-/// Waits until the feed has been applied and cancelled shows are wound up.
+/// Waits until the feed has been applied and cancelled shows are fully cancelled.
 async fn caught_up(owner: &Client) {
     let behind = "SELECT here.revision < there.revision
             OR EXISTS (SELECT FROM booking.sales WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL)

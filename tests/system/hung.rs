@@ -388,7 +388,7 @@ async fn statements_that_get_no_answer_end_their_connections() {
         way.fall_silent();
     }
     noticed(&system, false).await;
-    // Each pool and each lane has statements that nobody answers.
+    // Each pool and each commit worker has statements that nobody answers.
     let mut asking = tokio::task::JoinSet::new();
     for seat in 900..930 {
         let (mut client, id) = (system.booking_client(), id.clone());

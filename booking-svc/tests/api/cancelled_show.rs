@@ -15,7 +15,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 /// How soon a change in the catalog must hold here.
 const SOON: Duration = Duration::from_secs(1);
 /// How long ending some thousand bookings may take on a busy machine.
-const WOUND_UP_MAX: Duration = Duration::from_secs(30);
+const FULLY_CANCELLED_MAX: Duration = Duration::from_secs(30);
 /// What a seat of a test's show costs, in cents.
 const PRICE: i64 = 1250;
 
@@ -23,9 +23,11 @@ const PRICE: i64 = 1250;
 pub(crate) async fn mark_fully_cancelled(stage: &Stage) {
     stage.follow_feed().await;
     let left = "SELECT count(*) FROM booking.sales WHERE state = 'CANCELLED' AND fully_cancelled_at IS NULL";
-    eventually(WOUND_UP_MAX, "cancelled shows are wound up", async || {
-        stage.count(left).await == 0
-    })
+    eventually(
+        FULLY_CANCELLED_MAX,
+        "cancelled shows are fully cancelled",
+        async || stage.count(left).await == 0,
+    )
     .await;
 }
 
@@ -240,7 +242,7 @@ async fn no_booking_slips_by_while_others_reserve_and_confirm() {
     });
     let cancelling = async {
         let sold = "SELECT count(*) FROM booking.bookings WHERE state = 'CONFIRMED'";
-        eventually(WOUND_UP_MAX, "300 are sold", async || {
+        eventually(FULLY_CANCELLED_MAX, "300 are sold", async || {
             stage.count(sold).await >= 300
         })
         .await;
@@ -324,7 +326,7 @@ async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
     stage.cancel_show(&later).await;
     stage.follow_feed().await;
     for seen in others.iter().chain([&elsewhere]) {
-        eventually(WOUND_UP_MAX, "the others end", async || {
+        eventually(FULLY_CANCELLED_MAX, "the others end", async || {
             stage.get(&seen.booking_id).await.state() != seen.state()
         })
         .await;
@@ -332,9 +334,11 @@ async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
     }
     assert_eq!(stage.get(&broken.booking_id).await, broken);
     let done = "SELECT count(*) FROM booking.sales WHERE fully_cancelled_at IS NOT NULL";
-    eventually(WOUND_UP_MAX, "the other show is wound up", async || {
-        stage.count(done).await == 1
-    })
+    eventually(
+        FULLY_CANCELLED_MAX,
+        "the other show is fully cancelled",
+        async || stage.count(done).await == 1,
+    )
     .await;
 
     stage.run(&seat(&broken)).await;

@@ -159,8 +159,8 @@ fn replica(database: &TestDatabase, rejections: RejectionLimits) -> (Store, Book
         ..cli.config.group_commit_config()
     };
     let (group_commit, tasks) = GroupCommit::new(terms_of_lanes, &database);
-    for (_, lane) in tasks {
-        tokio::spawn(lane);
+    for (_, worker) in tasks {
+        tokio::spawn(worker);
     }
     let terms = HoldTerms {
         default: HOLD,

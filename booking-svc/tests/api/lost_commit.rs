@@ -71,7 +71,7 @@ impl Line {
 /// How long an answer waits for the next transaction to be sent.
 const NEXT_MAX: Duration = Duration::from_millis(500);
 
-/// What only a lane's connection prepares.
+/// What only a commit worker's connection prepares.
 const WRITE: &[u8] = b"booking.new_transition[]";
 /// How an answer of one row ends, if no transaction is open behind it.
 const ONE_ROW: &[u8] = b"SELECT 1\0Z\0\0\0\x05I";
@@ -184,7 +184,7 @@ pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let (_, database) = after.split_once('/').expect("it names a database");
     let url = format!("{before}@{}/{database}", line.address);
     let catalog = stage.system.catalog.internal_url();
-    // One lane: what a test does to the line, it does to the lane that has the order.
+    // One commit worker: what a test does to the line, it does to the one that has the order.
     let arguments = [
         "--database-url",
         &url,

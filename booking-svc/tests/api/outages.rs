@@ -100,7 +100,10 @@ impl Stopped {
              WHERE datname = current_database() AND usename = 'booking_svc'";
         let rows = stage.owner.query(ids, &[]).await.expect("their ids");
         let stopped = Self(rows.iter().map(|row| row.get(0)).collect());
-        assert!(stopped.0.len() >= 2, "a lane's and a reader's at least");
+        assert!(
+            stopped.0.len() >= 2,
+            "a commit worker's and a reader's at least"
+        );
         stopped.signal("-STOP");
         stopped
     }

@@ -42,7 +42,7 @@ async fn poisoned(trigger: &str) {
     let show = stage.a_show(40).await;
     stage.run(REFUSE).await;
     stage.run(trigger).await;
-    // While the lane waits for a seat, orders gather behind it.
+    // While the commit worker waits for a seat, orders gather behind it.
     let holder = stage.system.database.owner().await;
     let hold = "BEGIN; SELECT FROM booking.show_seats WHERE ordinal = 0 FOR UPDATE";
     holder.batch_execute(hold).await.expect("the first seat");
@@ -53,9 +53,11 @@ async fn poisoned(trigger: &str) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND usename = 'booking_svc'
              AND wait_event_type = 'Lock'";
-    eventually(Duration::from_secs(5), "the lane waits", async || {
-        stage.count(waiting).await == 1
-    })
+    eventually(
+        Duration::from_secs(5),
+        "the commit worker waits",
+        async || stage.count(waiting).await == 1,
+    )
     .await;
     let customers: Vec<String> = (2..=32)
         .map(|n| match n {

@@ -144,7 +144,7 @@ impl Stage {
     }
 
     /// Waits until booking-svc has nothing left to do by itself: the feed is applied, cancelled
-    /// shows are wound up, and the catalog has heard its answers.
+    /// shows are fully cancelled, and the catalog has heard its answers.
     pub(crate) async fn settle(&self) {
         self.follow_feed().await;
         let left = "SELECT (SELECT count(*) FROM booking.answers) + (SELECT count(*) \

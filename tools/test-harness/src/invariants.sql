@@ -89,7 +89,7 @@ FROM (
         AND (t.to_state = 'CONFIRMED' AND b.confirmed_at IS DISTINCT FROM t.made_at
             OR t.to_state = 'CANCELLED' AND b.cancelled_at IS DISTINCT FROM t.made_at)
     UNION ALL
-    SELECT 'PENDING or CONFIRMED bookings of sales that are wound up', count(*)
+    SELECT 'PENDING or CONFIRMED bookings of sales that are fully cancelled', count(*)
     FROM bookings AS b
     JOIN sales AS s USING (show_id)
     WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.fully_cancelled_at IS NOT NULL

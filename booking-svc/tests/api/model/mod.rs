@@ -66,8 +66,8 @@ const AT_ONCE: u64 = 8;
 const RUN_MAX: Duration = Duration::from_secs(60);
 /// A connection may be waited for on a busy machine: that it is refused is tested elsewhere.
 const PATIENT: [&str; 2] = ["--database-wait-max", "20s"];
-/// How soon a cancelled show must be wound up.
-const WIND_UP_MAX: Duration = Duration::from_secs(20);
+/// How soon a cancelled show must be fully cancelled.
+const FULLY_CANCELLED_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 #[allow(
@@ -202,9 +202,11 @@ async fn check(
         let mark_fully_cancelled = format!(
             "SELECT count(*) FROM booking.sales WHERE show_id = '{show}' AND fully_cancelled_at IS NULL"
         );
-        eventually(WIND_UP_MAX, "the show is wound up", async || {
-            stage.count(&mark_fully_cancelled).await == 0
-        })
+        eventually(
+            FULLY_CANCELLED_MAX,
+            "the show is fully cancelled",
+            async || stage.count(&mark_fully_cancelled).await == 0,
+        )
         .await;
     }
     let under_way = format!(

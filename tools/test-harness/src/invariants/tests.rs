@@ -77,7 +77,7 @@ const BREAKS: [(&str, &str); 29] = [
     ),
     (
         "UPDATE booking.sales SET state = 'CANCELLED', fully_cancelled_at = now()",
-        "PENDING or CONFIRMED bookings of sales that are wound up",
+        "PENDING or CONFIRMED bookings of sales that are fully cancelled",
     ),
     (
         "UPDATE booking.bookings SET refund_due = 4 WHERE state = 'CANCELLED'",

@@ -55,8 +55,8 @@ pub(super) fn names(text: &str, module: &[String]) -> Result<Names> {
     Ok(reader.names)
 }
 
-/// The path of a file's module in its crate: `store/lane.rs` and `store/lane/mod.rs` are both
-/// `store::lane`.
+/// The path of a file's module in its crate: `store/worker.rs` and `store/worker/mod.rs` are both
+/// `store::worker`.
 pub(super) fn module_of(src: &Path, file: &Path) -> Result<Vec<String>> {
     let Ok(inner) = file.strip_prefix(src) else {
         bail!("{} lies outside of {}", file.display(), src.display());
@@ -265,8 +265,8 @@ mod tests {
     #[test]
     fn self_and_super_are_resolved() {
         assert_eq!(
-            paths("use super::lane::Lane;"),
-            ["crate::store::lane::Lane"]
+            paths("use super::worker::Worker;"),
+            ["crate::store::worker::Worker"]
         );
         assert_eq!(paths("use super::super::sales::X;"), ["crate::sales::X"]);
         assert_eq!(
@@ -303,6 +303,6 @@ mod tests {
         };
         assert_eq!(module("lib.rs"), "");
         assert_eq!(module("store/mod.rs"), "store");
-        assert_eq!(module("store/lane.rs"), "store::lane");
+        assert_eq!(module("store/worker.rs"), "store::worker");
     }
 }
