@@ -12,11 +12,7 @@ use crate::domain::{Booking, BookingState, Customer, PaymentRecord, Replay};
 /// The most bookings that one page looks at; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
 
-const COLUMNS: &str = "booking_id, state::text, failure_reason::text, version, customer_id, email, \
-     seat_ordinals, seat_prices, total, currency, created_at, expires_at, confirmed_at, \
-     cancelled_at, failed_at, refund_due, cancel_reason::text, seat_tiers, released, \
-     payment_reference, areas::text, linked_customer_id, orphans, payment_key, \
-     payment_state::text";
+const COLUMNS: &str = rows::booking_columns!();
 
 /// Each booking's newest payment, behind [`COLUMNS`], out of the same snapshot: read by itself
 /// it could tell of a later moment than the booking.
@@ -65,7 +61,7 @@ impl Store {
         let sql = format!(
             "SELECT wanted.*, payment.* FROM (
                 SELECT {COLUMNS}, show_id
-                FROM booking.bookings_now
+                FROM booking.bookings_now AS b
                 WHERE show_id = $1 AND booking_id = $2
             ) AS wanted {PAYMENT}"
         );
@@ -91,8 +87,7 @@ impl Store {
     ) -> Result<Option<Replay>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let keys = (vec![show_id.uuid()], vec![request_id]);
-        let statement = include_str!("sql/replays.sql");
-        let statement = client.prepare_cached(statement).await?;
+        let statement = client.prepare_cached(rows::REPLAYS).await?;
         if let Some(row) = client.query_opt(&statement, &[&keys.0, &keys.1]).await? {
             return Ok(Some(rows::replay(&row)?.1));
         }
@@ -152,7 +147,7 @@ impl Store {
                         WHERE (show_id, booking_id) > ($1, $2){wanted}
                         ORDER BY show_id, booking_id
                         LIMIT $4
-                    ) AS scanned
+                    ) AS b
                 ) AS numbered
                 WHERE $3::text IS NULL OR state = $3 OR place = $4
                 ORDER BY place

@@ -53,9 +53,37 @@ pub(super) fn next_after(rows: &[Row], page_max: i64) -> Option<Uuid> {
     rows.last().filter(|_| is_full).map(|row| row.get(0))
 }
 
-/// How many columns of a row are a booking's, in the order that every statement of this room
-/// selects them; others come behind.
+/// How many columns of a row are a booking's, in the order of
+/// `booking_columns.sql`; others come behind.
 pub(super) const BOOKING_COLUMNS: usize = 25;
+
+/// The columns that [`booking`] reads, of a booking that the statement calls `b`.
+macro_rules! booking_columns {
+    () => {
+        include_str!("sql/booking_columns.sql")
+    };
+}
+pub(super) use booking_columns;
+
+/// Bookings that are to be changed, by their keys.
+pub(super) const LOCK_BOOKINGS: &str = concat!(
+    "SELECT\n",
+    booking_columns!(),
+    include_str!("sql/lock_bookings.sql")
+);
+/// Whom a quota is counted for, and their live bookings.
+pub(super) const QUOTA_BOOKINGS: &str = concat!(
+    "SELECT\n",
+    booking_columns!(),
+    include_str!("sql/quota_bookings.sql")
+);
+/// What requests did, for [`replay`].
+pub(super) const REPLAYS: &str = concat!(
+    "SELECT\n",
+    booking_columns!(),
+    ",\n",
+    include_str!("sql/replays.sql")
+);
 
 /// Reads a row's first [`BOOKING_COLUMNS`] as a booking.
 pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {

@@ -21,6 +21,27 @@ const PAYMENT: &str = concat!(
     ") AS payment ON true"
 );
 
+macro_rules! of_bookings {
+    ($name:literal, $comma:literal) => {
+        (
+            $name,
+            concat!(
+                "SELECT\n",
+                include_str!("../../src/store/sql/booking_columns.sql"),
+                $comma,
+                include_str!(concat!("../../src/store/sql/", $name, ".sql"))
+            ),
+        )
+    };
+}
+
+/// Statements that read whole bookings.
+const OF_BOOKINGS: [(&str, &str); 3] = [
+    of_bookings!("lock_bookings", ""),
+    of_bookings!("quota_bookings", ""),
+    of_bookings!("replays", ","),
+];
+
 macro_rules! write_part {
     ($name:literal) => {
         include_str!(concat!("../../src/store/sql/write/", $name, ".sql"))
@@ -63,7 +84,6 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "lock_show_areas",
         "offer_areas",
         "cancelled_sales",
-        "quota_bookings",
         "claim_customer_request",
         "close_sale",
         "answer_heard",
@@ -80,7 +100,6 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "list_seats",
         "list_show_events",
         "live_bookings",
-        "lock_bookings",
         "lock_sale",
         "existing",
         "lock_customer",
@@ -92,7 +111,6 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "note_deleted",
         "rejections",
         "store_rejections",
-        "replays",
         "due_payments",
         "due_refunds",
         "settle_refund",
@@ -267,7 +285,8 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
 #[test]
 fn no_statement_is_left_out() {
     // The cursor is a table of one row: there is nothing to find. The others are put together above.
-    let exempt = ["lock_cursor", "move_cursor", "payment", "write"];
+    let composed = ["payment", "write", "booking_columns"];
+    let exempt = ["lock_cursor", "move_cursor"];
     let source = include_str!("plans.rs");
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql");
     for file in std::fs::read_dir(folder).expect("the statements' folder") {
@@ -276,7 +295,9 @@ fn no_statement_is_left_out() {
             .file_stem()
             .and_then(|name| name.to_str())
             .expect("a name");
-        let named = source.contains(&format!("        \"{name}\","));
+        let named = source.contains(&format!("        \"{name}\","))
+            || source.contains(&format!("of_bookings!(\"{name}\""))
+            || composed.contains(&name);
         assert!(named || exempt.contains(&name), "{name} has no plan here");
     }
 }

@@ -86,10 +86,8 @@ impl Statements {
             lock_holders: client
                 .prepare(include_str!("../sql/lock_holders.sql"))
                 .await?,
-            capped_bookings: client
-                .prepare(include_str!("../sql/quota_bookings.sql"))
-                .await?,
-            replays: client.prepare(include_str!("../sql/replays.sql")).await?,
+            capped_bookings: client.prepare(rows::QUOTA_BOOKINGS).await?,
+            replays: client.prepare(rows::REPLAYS).await?,
             rejections: client
                 .prepare(include_str!("../sql/rejections.sql"))
                 .await?,

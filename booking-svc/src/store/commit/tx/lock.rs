@@ -54,7 +54,7 @@ impl LockStatements {
         let prepare = async |text: &str| client.prepare(&format!("{text}{how}")).await;
         Ok(Self {
             sales: prepare(include_str!("../../sql/lock_sales.sql")).await?,
-            bookings: prepare(include_str!("../../sql/lock_bookings.sql")).await?,
+            bookings: prepare(rows::LOCK_BOOKINGS).await?,
             areas: prepare(include_str!("../../sql/lock_areas.sql")).await?,
             seats: prepare(include_str!("../../sql/lock_seats.sql")).await?,
         })
