@@ -227,10 +227,8 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
             }
         }
         let client = database.client("booking_svc").await;
-        for (name, statement) in all
-            .into_iter()
-            .chain([("payment", PAYMENT), ("write", WRITE)])
-        {
+        let composed = [("payment", PAYMENT), ("write", WRITE)];
+        for (name, statement) in all.into_iter().chain(OF_BOOKINGS).chain(composed) {
             let plan = plan(&client, name, statement).await;
             let told = || format!("{name} on {state} tables:\n{plan}");
             for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
