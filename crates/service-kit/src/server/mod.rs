@@ -47,8 +47,11 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What one connection may send of requests that are not whole, in bytes: one of the largest, and
 /// many small ones beside it.
 const CONNECTION_REQUESTS_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
-/// The same of questions to health, and of those of all connections.
+/// The same of questions to health: one whatever others do, so that no neighbour of a probe
+/// silences it.
+const CONNECTION_QUESTIONS_MIN: usize = 8 * 1024;
 const CONNECTION_QUESTIONS_MAX: usize = 256 * 1024;
+/// What all connections may send of those.
 const QUESTIONS_MAX: usize = 2 * 1024 * 1024;
 /// What connections may cost without an open stream, if each is to have more than the fewest
 /// streams at once.
@@ -118,7 +121,7 @@ impl AllBytes {
         // A connection always has one.
         let streams = STREAM_BYTES..=usize::MAX;
         let requests = 0..=CONNECTION_REQUESTS_MAX;
-        let questions = 0..=CONNECTION_QUESTIONS_MAX;
+        let questions = CONNECTION_QUESTIONS_MIN..=CONNECTION_QUESTIONS_MAX;
         let answers = UNREAD_MIN..=usize::MAX;
         ConnectionBytes {
             kept: part(&self.kept, 0..=usize::MAX, &peer.kept),
