@@ -36,6 +36,8 @@ use crate::sales::Sales;
 use crate::store::{GroupCommit, Store};
 
 const NAME: &str = "booking-svc";
+/// The role that has this service's privileges.
+const ROLE: &str = "booking_svc";
 
 /// What it serves, by full name.
 const SERVICES: &[&str] = &[
@@ -50,7 +52,7 @@ const SERVICES: &[&str] = &[
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
-    postgres::check_at_start(&database, Needs::Transactions, &shutdown)
+    postgres::check_at_start(&database, Needs::Transactions, ROLE, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
     let health = Health::new(SERVICES);

@@ -24,6 +24,8 @@ use crate::config::Config;
 use crate::store::{RevisionTracker, Store};
 
 const NAME: &str = "catalog-svc";
+/// The role that has this service's privileges.
+const ROLE: &str = "catalog_svc";
 
 /// The largest answer, in bytes. What can be created now is answered in less than 4 MiB, which is
 /// what clients take by default; layouts and prices of earlier releases may be larger.
@@ -63,7 +65,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let replica = config.read_database_url.as_ref();
     let replica = replica.map(|url| Database::new(url, NAME));
     let store = Arc::new(Store::new(&database, &config.database, replica));
-    postgres::check_at_start(&database, Needs::Sessions, &shutdown)
+    postgres::check_at_start(&database, Needs::Sessions, ROLE, &shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
 

@@ -21,6 +21,8 @@ use crate::config::Config;
 use crate::sweep::{ScanCursor, Sweeper};
 
 const NAME: &str = "expiry-worker";
+/// The role that has this service's privileges.
+const ROLE: &str = "expiry_worker";
 /// The shortest sleep between two looks, whatever the poll interval: a hold that another worker
 /// has in hand would otherwise be looked for without end.
 const SLEEP_MIN: Duration = Duration::from_millis(20);
@@ -69,7 +71,7 @@ pub async fn run_once(config: Config, shutdown: Shutdown) -> anyhow::Result<u64>
 
 async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Database> {
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
-    postgres::check_at_start(&database, Needs::Transactions, shutdown)
+    postgres::check_at_start(&database, Needs::Transactions, ROLE, shutdown)
         .await
         .map_err(anyhow::Error::msg)?;
     Ok(database)

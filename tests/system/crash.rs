@@ -129,13 +129,31 @@ async fn a_service_refuses_an_older_schema() {
     let database = postgres::empty_database().await;
     let url = database.url(postgres::OWNER);
     for name in ["catalog-svc", "booking-svc", "expiry-worker"] {
-        let mut arguments = vec!["--database-url", &url, "--listen", "127.0.0.1:0"];
-        if name == "catalog-svc" {
-            arguments.extend(["--internal-listen", "127.0.0.1:0"]);
-        }
-        let output = test_harness::process::run(name, &arguments).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
-        assert!(errors.contains("run `migrate up`"), "{name}: {errors}");
+        assert_refuses(name, &url, "run `migrate up`").await;
     }
+}
+
+#[tokio::test]
+async fn a_service_refuses_the_role_of_another() {
+    let database = postgres::database().await;
+    for (name, role) in [
+        ("catalog-svc", "booking_svc"),
+        ("booking-svc", "expiry_worker"),
+        ("expiry-worker", "catalog_svc"),
+    ] {
+        let own = format!("is not {}, nor a member of it", name.replace('-', "_"));
+        assert_refuses(name, &database.url(role), &own).await;
+    }
+}
+
+/// Asserts that a service does not start with this URL, and says why.
+async fn assert_refuses(name: &str, url: &str, why: &str) {
+    let mut arguments = vec!["--database-url", url, "--listen", "127.0.0.1:0"];
+    if name == "catalog-svc" {
+        arguments.extend(["--internal-listen", "127.0.0.1:0"]);
+    }
+    let output = test_harness::process::run(name, &arguments).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
+    assert!(errors.contains(why), "{name}: {errors}");
 }

@@ -47,6 +47,17 @@ pub async fn server_version(client: &Client) -> Result<u32, tokio_postgres::Erro
     Ok(number.unwrap_or_default() / 10_000)
 }
 
+/// Whether the session may do what a role may.
+///
+/// # Errors
+///
+/// If the database does not answer, or there is no such role.
+pub async fn has_role(client: &Client, role: &str) -> Result<bool, tokio_postgres::Error> {
+    let query = format!("SELECT pg_has_role(current_user, '{role}', 'USAGE')");
+    let answer = first_value(client, &query).await?;
+    Ok(answer.as_deref() == Some("t"))
+}
+
 /// Whether what the session begins now cannot write: on a standby, or by
 /// `default_transaction_read_only`.
 ///

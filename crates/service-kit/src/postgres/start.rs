@@ -9,7 +9,7 @@ use super::database::{Database, Opened};
 use super::driver::Loan;
 use super::failure::DbError;
 use super::inspect::{
-    Pooling, SERVER_VERSION_MIN, is_read_only, pooling, schema_version, server_version,
+    Pooling, SERVER_VERSION_MIN, has_role, is_read_only, pooling, schema_version, server_version,
 };
 use crate::shutdown::Shutdown;
 use crate::sqlstate::{self, Failure};
@@ -34,8 +34,8 @@ enum Obstacle {
     Lasting(String),
 }
 
-/// Refuses to run on a server or a schema that is older than this release, or behind a pooler that
-/// would make calls fail.
+/// Refuses to run on a server or a schema that is older than this release, under another service's
+/// role than `role`, or behind a pooler that would make calls fail.
 ///
 /// Waits for a database that cannot be reached yet or takes no writes, as it may be when all of a
 /// system is started at once or a standby is promoted, until the shutdown.
@@ -46,12 +46,13 @@ enum Obstacle {
 pub async fn check_at_start(
     database: &Database,
     needs: Needs,
+    role: &str,
     shutdown: &Shutdown,
 ) -> Result<(), String> {
     let mut last = String::new();
     let waiting = async {
         loop {
-            match check(database, needs).await {
+            match check(database, needs, role).await {
                 Ok(()) => return Ok(()),
                 Err(Obstacle::Lasting(why)) => return Err(why),
                 Err(Obstacle::Passing(why)) if why == last => {}
@@ -67,7 +68,7 @@ pub async fn check_at_start(
     checked.unwrap_or_else(|| Err(format!("the database was never ready: {last}")))
 }
 
-async fn check(database: &Database, needs: Needs) -> Result<(), Obstacle> {
+async fn check(database: &Database, needs: Needs, role: &str) -> Result<(), Obstacle> {
     let opened = database.open(&Loan::default()).await;
     let Opened { client, place, .. } = opened.map_err(DbError::Connect)?;
     let version = server_version(&client).await?;
@@ -81,6 +82,12 @@ async fn check(database: &Database, needs: Needs) -> Result<(), Obstacle> {
         return Err(Obstacle::Lasting(format!(
             "the database's schema is at version {version}; this release needs {SCHEMA_VERSION}: \
              run `migrate up`"
+        )));
+    }
+    if !has_role(&client, role).await? {
+        return Err(Obstacle::Lasting(format!(
+            "{place}: the role of DATABASE_URL is not {role}, nor a member of it: this service would \
+             lack privileges"
         )));
     }
     if is_read_only(&client).await? {
