@@ -60,7 +60,14 @@ pub async fn doctor(database: &Database) -> Vec<Finding> {
     let client = match database.connect().await {
         Ok(client) => client,
         Err(error) => {
-            findings.fail("connection", format!("{error}; nothing else was checked"));
+            let todo = if error.may_pass() {
+                "check the host and the port, and that the server runs and can be reached from here"
+            } else {
+                "correct the role, the password or the database in DATABASE_URL; `migrate up` as the \
+                 owner sets the services' passwords"
+            };
+            let words = format!("{error}: {todo}. Nothing else was checked");
+            findings.fail("connection", words);
             return findings.0;
         }
     };
