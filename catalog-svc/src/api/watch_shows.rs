@@ -10,7 +10,7 @@ use futures_util::Stream;
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::watch_shows_response::Change;
 use service_kit::server::{BoundsItself, Room, Rooms};
-use service_kit::{ApiError, call, outcome};
+use service_kit::{ApiError, log_id, outcome};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
@@ -123,7 +123,7 @@ impl Opening {
             // A reader that has gone away needs no status.
             let _ = end_sender.send(end);
         };
-        tokio::spawn(call::carry(watching).in_current_span());
+        tokio::spawn(log_id::carry(watching).in_current_span());
         Ok(Entries {
             entries,
             end: Some(end),

@@ -1,7 +1,6 @@
 //! The layer around every call: a log id, a span, a deadline, a limit on how many
 //! run at once, and errors that carry the contract's details whoever made them.
 
-use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,25 +16,13 @@ use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::api_error::ApiError;
 use crate::connection::Connection;
 use crate::server::shape::Shapes;
 use crate::server::{Answer, Answering, MESSAGE_BYTES_MAX, request as body_of};
-use crate::{outcome, tally};
+use crate::{log_id, outcome, tally};
 
-tokio::task_local! {
-    /// The caller's id, or one that is made when somebody first asks for it: most calls
-    /// succeed, and need none.
-    static LOG_ID: OnceCell<String>;
-}
-
-/// The header in which a caller may send a log id of its own, as proxies do. It is not the
-/// `request_id` of a mutation.
-const LOG_ID_HEADER: &str = "x-request-id";
-/// The most characters of a caller's own log id.
-const LOG_ID_CHARS_MAX: usize = 64;
 /// What of a caller's deadline is kept for the answer's way back: nothing is begun that the
 /// caller would not hear of.
 const WAY_BACK: Duration = Duration::from_millis(2);
@@ -96,21 +83,6 @@ impl Connection {
     }
 }
 
-/// The id under which the log knows the call that the present task serves; empty outside of one.
-#[must_use]
-pub fn log_id() -> String {
-    let make = || Uuid::now_v7().to_string();
-    LOG_ID
-        .try_with(|id| id.get_or_init(make).clone())
-        .unwrap_or_default()
-}
-
-/// Makes `work` part of the call that the present task serves, wherever it runs: what goes on
-/// after the call's first answer, as a stream does, keeps its id.
-pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    LOG_ID.scope(OnceCell::from(log_id()), work)
-}
-
 /// What answers calls within the layer.
 pub(crate) trait Inner: Send + Sync + 'static {
     /// An answer that is being made.
@@ -168,8 +140,8 @@ impl<S: Inner> Calls<S> {
         let path = request.uri().path();
         // Shares the request's own bytes.
         let method = request.uri().path_and_query().cloned();
-        let id = caller_log_id(request.headers()).map_or_else(OnceCell::new, OnceCell::from);
-        let span = tracing::debug_span!("call", method = path, log_id = id.get());
+        let id = log_id::of_caller(request.headers());
+        let span = tracing::debug_span!("call", method = path, log_id = id.as_deref());
         let callers = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(WAY_BACK))
             .filter(|timeout| *timeout < self.timeout);
@@ -185,7 +157,7 @@ impl<S: Inner> Calls<S> {
             let response = outcome::finish(response, method, callers.is_some());
             Ok(Answer::new(response, &connection))
         });
-        Box::pin(LOG_ID.scope(id, answering).instrument(span))
+        Box::pin(log_id::scope(id, answering).instrument(span))
     }
 
     /// Answers a call once its request is whole. Until then it has no place.
@@ -276,13 +248,6 @@ pub(crate) fn refusal(error: ApiError) -> Response<Body> {
     Status::from(error).into_http()
 }
 
-fn caller_log_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(LOG_ID_HEADER)?.to_str().ok()?;
-    let fits = (1..=LOG_ID_CHARS_MAX).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| id.to_owned())
-}
-
 /// The caller's deadline as gRPC over HTTP/2 writes it: up to 8 digits and a unit.
 fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
@@ -322,17 +287,5 @@ mod tests {
         assert_eq!(read("5"), None);
         assert_eq!(read("-5S"), None);
         assert_eq!(read("x"), None);
-    }
-
-    #[test]
-    fn a_log_id_that_could_break_a_log_is_not_taken() {
-        let read = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(LOG_ID_HEADER, HeaderValue::from_static(text));
-            caller_log_id(&headers)
-        };
-        assert_eq!(read("abc-1"), Some("abc-1".to_owned()));
-        assert_eq!(read("two words"), None);
-        assert_eq!(read(""), None);
     }
 }

@@ -14,6 +14,7 @@ pub mod connection;
 mod failpoint;
 pub mod fingerprint;
 pub mod health;
+pub mod log_id;
 mod log_limit;
 pub mod outcome;
 pub mod paging;

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::api_error::{ApiError, Origin};
-use crate::{call, tally};
+use crate::{log_id, tally};
 
 /// What gRPC's specification of compression has a server say with UNIMPLEMENTED.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
@@ -116,7 +116,7 @@ fn of_tonic(status: &Status, is_encoded: bool) -> ApiError {
 /// number is limited.
 fn log(method: &str, status: &Status, has_own_deadline: bool) {
     let Some(origin) = origin(status) else { return };
-    let (code, reason, id) = (status.code(), origin.reason, call::log_id());
+    let (code, reason, id) = (status.code(), origin.reason, log_id::current());
     let cause = origin.cause.as_deref().unwrap_or_default();
     match code {
         _ if origin.is_quiet => {}

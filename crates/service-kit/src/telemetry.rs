@@ -11,7 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::args::LogArgs;
 use crate::log_limit::LogLimit;
-use crate::{call, tally};
+use crate::{log_id, tally};
 
 /// At level debug the driver tells each statement with its parameters, and these are customers'
 /// names and addresses.
@@ -77,7 +77,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
     tracing::error!(
-        log_id = call::log_id(),
+        log_id = log_id::current(),
         message_of_panic = message,
         location,
         backtrace = backtrace.map(tracing::field::display),

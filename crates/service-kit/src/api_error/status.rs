@@ -9,7 +9,7 @@ use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
 use super::{ApiError, DOMAIN, Detail};
-use crate::call;
+use crate::log_id;
 
 /// The key of `ErrorInfo.metadata` for how many of what an error lists were left out.
 pub(super) const OMITTED: &str = "omitted_count";
@@ -112,7 +112,7 @@ fn metadata(pairs: Vec<(&'static str, String)>) -> HashMap<String, String> {
         let value = cut(&value, METADATA_VALUE_BYTES_MAX, str::len);
         (key.to_owned(), value)
     });
-    let id = ("log_id".to_owned(), call::log_id());
+    let id = ("log_id".to_owned(), log_id::current());
     pairs.chain([id]).collect()
 }
 

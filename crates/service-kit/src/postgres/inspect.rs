@@ -52,7 +52,7 @@ pub async fn server_version(client: &Client) -> Result<u32, tokio_postgres::Erro
 /// # Errors
 ///
 /// If the database does not answer, or there is no such role.
-pub async fn has_role(client: &Client, role: &str) -> Result<bool, tokio_postgres::Error> {
+pub(super) async fn has_role(client: &Client, role: &str) -> Result<bool, tokio_postgres::Error> {
     let query = format!("SELECT pg_has_role(current_user, '{role}', 'USAGE')");
     let answer = first_value(client, &query).await?;
     Ok(answer.as_deref() == Some("t"))
