@@ -33,6 +33,7 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
             "min_revision is ahead of the newest revision: it must be one that a write returned",
         )
         .with("newest_revision", newest),
+        StoreError::PoolBusy => ApiError::database_busy(),
         StoreError::Unreadable(ref shows) => {
             let ids: Vec<_> = shows.iter().map(|(id, _)| id).collect();
             ApiError::internal(&error).with_list("show_id", &ids)

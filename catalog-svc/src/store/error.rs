@@ -34,9 +34,12 @@ pub enum StoreError {
     /// No connection could be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// All connections of a pool were in use for too long.
+    /// All connections of a pool were in use for too long, and none of them came free.
     #[error("no connection of the pool came free in time")]
     PoolExhausted,
+    /// They came free, but others had waited for longer.
+    #[error("more calls than the pool has connections for")]
+    PoolBusy,
     /// The database failed; nothing was changed.
     #[error("{}", sqlstate::in_words(.0))]
     Database(sqlx::Error),
@@ -71,6 +74,7 @@ impl StoreError {
             Self::Database(error) => error.as_database_error().is_none(),
             Self::Connect(_)
             | Self::PoolExhausted
+            | Self::PoolBusy
             | Self::InCommit(_)
             | Self::NoAnswer
             | Self::Fault(_) => true,
@@ -92,9 +96,11 @@ impl StoreError {
     pub fn failure(&self) -> Option<Failure> {
         match self {
             Self::Database(error) => Some(sqlstate::classify(error)),
-            Self::Connect(_) | Self::PoolExhausted | Self::InCommit(_) | Self::NoAnswer => {
-                Some(Failure::ConnectionLost)
-            }
+            Self::Connect(_)
+            | Self::PoolExhausted
+            | Self::PoolBusy
+            | Self::InCommit(_)
+            | Self::NoAnswer => Some(Failure::ConnectionLost),
             Self::Unreadable(_) | Self::Fault(_) => Some(Failure::Fault),
             Self::Rejected(_)
             | Self::RequestIdReused

@@ -6,10 +6,11 @@
 //! is closed. No wait for the database is without a limit: one that hangs keeps its connections
 //! open and says nothing.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::BoxFuture;
 use service_kit::postgres::{Database, Place};
 use sqlx::postgres::PgConnectOptions;
@@ -32,7 +33,11 @@ pub(super) type Pool = managed::Pool<Manager>;
 
 /// Makes connections to wherever the database is.
 #[derive(Debug)]
-pub(super) struct Manager(Database);
+pub(super) struct Manager {
+    database: Database,
+    /// How many connections were ever lent.
+    lent: AtomicU64,
+}
 
 /// A connection, and where it leads.
 #[derive(Debug)]
@@ -46,16 +51,19 @@ impl managed::Manager for Manager {
     type Error = StoreError;
 
     async fn create(&self) -> Result<Session, StoreError> {
-        let place = place(&self.0).await?;
+        let place = place(&self.database).await?;
         match timeout(CONNECT_TIME_MAX, options(&place)?.connect()).await {
-            Ok(Ok(connection)) => Ok(Session { connection, place }),
+            Ok(Ok(connection)) => {
+                self.lends();
+                Ok(Session { connection, place })
+            }
             Ok(Err(error)) => Err(place.failed(&sqlstate::in_words(&error)).into()),
             Err(_) => Err(place.failed("no answer in time").into()),
         }
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
-        if self.0.is_outdated(&session.place) {
+        if self.database.is_outdated(&session.place) {
             return Err(RecycleError::message(
                 "the primary is elsewhere, or was read-only since",
             ));
@@ -63,6 +71,7 @@ impl managed::Manager for Manager {
         if !answers(&mut session.connection).await {
             return Err(RecycleError::message("it does not answer"));
         }
+        self.lends();
         Ok(())
     }
 }
@@ -93,12 +102,35 @@ async fn answers(connection: &mut PgConnection) -> bool {
 
 /// A pool of so many connections, for one of which nobody waits longer.
 pub(super) fn pool(database: &Database, connections_max: u16, wait_max: Duration) -> Pool {
-    let pool = Pool::builder(Manager(database.clone()))
+    let manager = Manager {
+        database: database.clone(),
+        lent: AtomicU64::new(0),
+    };
+    let pool = Pool::builder(manager)
         .max_size(connections_max.into())
         .wait_timeout(Some(wait_max))
         .runtime(Runtime::Tokio1)
         .build();
     pool.expect("there is a runtime for its timeouts")
+}
+
+impl Manager {
+    fn lends(&self) {
+        self.lent.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection of a pool.
+async fn get(pool: &Pool) -> Result<Object<Manager>, StoreError> {
+    let lent = &pool.manager().lent;
+    let before = lent.load(Ordering::Relaxed);
+    match pool.get().await {
+        // Others had one meanwhile, so it is not the database that is away.
+        Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
+            Err(StoreError::PoolBusy)
+        }
+        got => Ok(got?),
+    }
 }
 
 /// Does `work` on a connection of `pool`, for so long at most, in a task among `loans`.
@@ -115,7 +147,7 @@ where
         + Send
         + 'static,
 {
-    let mut session = pool.get().await?;
+    let mut session = get(pool).await?;
     let (sender, receiver) = oneshot::channel();
     let loan = async move {
         let worked = timeout(time_max, work(&mut session.connection)).await;

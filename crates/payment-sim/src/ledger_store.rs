@@ -54,7 +54,7 @@ pub enum BooksError {
 }
 
 impl LedgerStore {
-    /// LedgerStore that begin with what the file has; empty ones in memory without a file.
+    /// A store that begins with what the file has; without a file, an empty one in memory.
     ///
     /// # Errors
     ///

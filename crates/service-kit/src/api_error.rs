@@ -181,6 +181,12 @@ impl ApiError {
         )
     }
 
+    /// UNAVAILABLE because other calls have all connections to the database, which answers.
+    #[must_use]
+    pub fn database_busy() -> Self {
+        Self::overloaded("the server has more calls than connections to its database")
+    }
+
     /// UNAVAILABLE because the server is about to stop.
     #[must_use]
     pub fn shutting_down() -> Self {

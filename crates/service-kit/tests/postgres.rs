@@ -125,6 +125,34 @@ async fn an_error_names_host_database_role_and_the_servers_reason() {
 }
 
 #[tokio::test]
+async fn a_pool_says_whether_others_have_its_connections_or_the_database_is_away() {
+    let there = database().await;
+    let line = ["test", "--database-url", &there.url(ROLE)].map(str::to_owned);
+    let most = "--database-connections-max=1".to_owned();
+    let wait = "--database-wait-max=300ms".to_owned();
+    let line = line.into_iter().chain([most, wait]);
+    let args = Arguments::try_parse_from(line).expect("arguments").database;
+    let pool = args.database("test").expect("a URL").pool(&args);
+    let only = get(&pool).await.expect("a connection");
+    let error = get(&pool).await.expect_err("it is in use");
+    assert!(matches!(error, DbError::PoolExhausted), "{error}");
+    drop(only);
+
+    // Each has it for longer than the last of them waits.
+    let calls = (0..20).map(|_| async {
+        let lent = get(&pool).await?;
+        lent.batch_execute("SELECT pg_sleep(0.1)").await?;
+        Ok(())
+    });
+    let ended: Vec<Result<(), DbError>> = futures_util::future::join_all(calls).await;
+    assert!(ended[0].is_ok());
+    let busy = |end: &&Result<(), DbError>| matches!(end, Err(DbError::PoolBusy));
+    let others = ended.iter().filter(|end| end.is_err()).count();
+    assert!(others > 5, "{ended:?}");
+    assert_eq!(ended.iter().filter(busy).count(), others, "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_pool_recovers_from_connections_that_fell_silent() {
     let there = database().await;
     let url = there.url(ROLE);

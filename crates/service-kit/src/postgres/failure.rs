@@ -22,9 +22,12 @@ pub enum DbError {
     /// No connection could be made.
     #[error(transparent)]
     Connect(ConnectError),
-    /// All connections of the pool were in use for too long.
+    /// All connections of the pool were in use for too long, and none of them came free.
     #[error("no connection of the pool came free in time")]
     PoolExhausted,
+    /// They came free, but others had waited for longer.
+    #[error("more calls than the pool has connections for")]
+    PoolBusy,
 }
 
 impl From<tokio_postgres::Error> for DbError {
@@ -52,7 +55,7 @@ impl DbError {
     fn failure(&self) -> Failure {
         match self {
             Self::Statement(error) => sqlstate::classify(error),
-            Self::Connect(_) | Self::PoolExhausted => Failure::ConnectionLost,
+            Self::Connect(_) | Self::PoolExhausted | Self::PoolBusy => Failure::ConnectionLost,
         }
     }
 }
@@ -69,6 +72,9 @@ impl StepError for DbError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
+        if matches!(error, DbError::PoolBusy) {
+            return Self::database_busy();
+        }
         match error.failure() {
             Failure::ConnectionLost | Failure::Timeout => {
                 Self::database_unavailable().because_of(&error)

@@ -1,9 +1,10 @@
 //! A pool that is bounded in size, in waiting and in how long a connection may be silent.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult};
 use deadpool_postgres::{ClientWrapper, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -24,7 +25,11 @@ pub type Pool = managed::Pool<Manager, Lent>;
 
 /// Makes connections, and sees that those which are lent again answer.
 #[derive(Debug)]
-pub struct Manager(Database);
+pub struct Manager {
+    database: Database,
+    /// How many connections were ever lent.
+    lent: AtomicU64,
+}
 
 /// A connection of the pool.
 #[derive(Debug)]
@@ -49,7 +54,11 @@ impl Database {
     /// wait is bounded by the server's limit of calls.
     #[must_use]
     pub fn pool(&self, args: &DatabaseArgs) -> Pool {
-        let pool = Pool::builder(Manager(self.clone()))
+        let manager = Manager {
+            database: self.clone(),
+            lent: AtomicU64::new(0),
+        };
+        let pool = Pool::builder(manager)
             .max_size(args.database_connections_max.into())
             .wait_timeout(Some(args.database_wait_max))
             .runtime(Runtime::Tokio1)
@@ -62,9 +71,24 @@ impl Database {
 ///
 /// # Errors
 ///
-/// If none comes free in time, or the database cannot be reached.
+/// If none comes free in time, as the database does not answer or as others have them all, or if the
+/// database cannot be reached.
 pub async fn get(pool: &Pool) -> Result<Lent, DbError> {
-    Ok(pool.get().await?)
+    let lent = &pool.manager().lent;
+    let before = lent.load(Ordering::Relaxed);
+    match pool.get().await {
+        // Others had one meanwhile, so it is not the database that is away.
+        Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
+            Err(DbError::PoolBusy)
+        }
+        got => Ok(got?),
+    }
+}
+
+impl Manager {
+    fn lends(&self) {
+        self.lent.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl managed::Manager for Manager {
@@ -74,7 +98,8 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Session, ConnectError> {
         let loan = Loan::default();
         // In a box: every call that waits for a connection would carry it.
-        let opened = Box::pin(self.0.open(&loan)).await?;
+        let opened = Box::pin(self.database.open(&loan)).await?;
+        self.lends();
         Ok(Session {
             driver: opened.driver.abort_handle(),
             place: opened.place,
@@ -88,16 +113,18 @@ impl managed::Manager for Manager {
         if session.client.is_closed() {
             return Err(RecycleError::message("it is closed"));
         }
-        if self.0.is_outdated(&session.place) {
+        if self.database.is_outdated(&session.place) {
             return Err(RecycleError::message("the database was read-only since"));
         }
         let answered_at = session.answered_at;
         if answered_at.is_some_and(|at| at.elapsed() < SURE_FOR) {
+            self.lends();
             return Ok(());
         }
         match timeout(PING_MAX, session.client.simple_query("")).await {
             Ok(Ok(_)) => {
                 session.answered_at = Some(Instant::now());
+                self.lends();
                 Ok(())
             }
             Ok(Err(_)) => Err(RecycleError::message("it is broken")),

@@ -123,7 +123,7 @@ impl<E: Into<DbError>> From<E> for Obstacle {
                     Failure::Fault | Failure::Duplicate
                 )
             }
-            DbError::Connect(_) | DbError::PoolExhausted => false,
+            DbError::Connect(_) | DbError::PoolExhausted | DbError::PoolBusy => false,
         };
         let words = error.to_string();
         if is_lasting {
