@@ -30,7 +30,7 @@ struct Arguments {
 enum Verb {
     Up(up::UpArgs),
     Race(race::RaceArgs),
-    /// Check what ARCHITECTURE.md states about who may import or query what
+    /// Check who may import or query what, unused dependencies, and that documents name what exists
     Check,
     Affected(affected::AffectedArgs),
     Sqlx(sqlx::SqlxArgs),

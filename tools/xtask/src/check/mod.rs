@@ -1,8 +1,10 @@
-//! `cargo xtask check`: keeps the dependency rules of ARCHITECTURE.md, by reading the source.
+//! `cargo xtask check`: keeps the rules of ARCHITECTURE.md, by reading the source.
 //!
 //! Three kinds of rule, each a table: the layers of a crate ([`layers`]), what each crate may depend
-//! on ([`manifests`]), and what only one place may name ([`reserved`]).
+//! on ([`manifests`]), and what only one place may name ([`reserved`]). And documents name nothing that
+//! is not there ([`documents`]).
 
+mod documents;
 mod layers;
 mod manifests;
 mod reserved;
@@ -35,15 +37,16 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let mut offences = manifests::check(root)?;
     offences.extend(layers::check(root)?);
     offences.extend(reserved::check(root)?);
+    offences.extend(documents::check(root)?);
     for offence in &offences {
         say(offence);
     }
     match offences.len() {
         0 => {
-            say("the dependency rules hold");
+            say("the rules hold");
             Ok(())
         }
-        count => bail!("{count} places break the dependency rules of ARCHITECTURE.md"),
+        count => bail!("{count} places break the rules of ARCHITECTURE.md"),
     }
 }
 
