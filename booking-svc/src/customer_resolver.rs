@@ -31,7 +31,7 @@ struct Known {
 }
 
 impl CustomerResolver {
-    /// CustomerResolver to the customers in `store`.
+    /// Finds customers in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! AttemptEnd a booking: its seats are free.
+//! Ending a booking: its seats are free.
 
 use model::BookingId;
 

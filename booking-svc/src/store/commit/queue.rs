@@ -1,7 +1,7 @@
-//! What waits for a commit worker, first come, first served.
+//! The queue before the commit workers: first come, first served.
 //!
-//! Invariants: nothing waits while no worker is busy; nothing waits for longer than
-//! [`PATIENCE`] on a worker that hangs while another is free; nothing waits once no worker is left.
+//! Invariants: an entry waits only while a worker is busy; if that worker hangs and another is free,
+//! it waits for [`PATIENCE`] at most; when no worker is left the queue is empty.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// The most that waits.
+/// The most entries of a queue.
 const WAITING_MAX: usize = 10_000;
-/// A worker begins beside a busy one when so much waits: a transaction costs much whatever its
-/// size, so a few orders do better to wait for the next than to have one of their own.
+/// A second worker begins when so many entries wait. A transaction has a fixed cost, so a few
+/// orders do better to wait for the next one than to have one of their own.
 const CROWD: usize = 64;
-/// The longest that it leaves less than that waiting, should the busy one hang.
+/// How long fewer entries than that wait behind a busy worker, in case it hangs.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A queue that several workers serve.
@@ -33,16 +33,16 @@ struct State<T> {
     /// When the last one began.
     taken_at: Instant,
     open: bool,
-    /// GroupCommit that there are.
+    /// How many workers there are.
     workers: usize,
 }
 
-/// Why something cannot wait.
+/// Why the queue takes no entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotQueued {
-    /// Too much waits.
+    /// It is full.
     Full,
-    /// Nobody will come for it.
+    /// It is closed: no worker is left.
     Closed,
 }
 
@@ -52,8 +52,8 @@ pub(super) struct Permit<'a, T> {
     queue: &'a Queue<T>,
 }
 
-/// Says that a worker serves the queue. With the last one the queue is closed, and what still
-/// waits is dropped, since nobody would come for it.
+/// Says that a worker serves the queue. When the last one is dropped the queue is closed, and its
+/// entries are dropped, since no worker would take them.
 #[derive(Debug)]
 pub(super) struct Serving<T>(Arc<Queue<T>>);
 
@@ -77,7 +77,7 @@ impl<T> Queue<T> {
         Serving(Arc::clone(self))
     }
 
-    /// Puts something at the end.
+    /// Appends an entry.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes no more; what waits is still served.
+    /// Closes the queue: it takes no more entries, and those that it has are still served.
     pub(super) fn close(&self) {
         self.state().open = false;
         self.changed.notify_waiters();
@@ -130,7 +130,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// How many wait.
+    /// How many entries it has.
     pub(super) fn len(&self) -> usize {
         self.state().waiting.len()
     }

@@ -1,4 +1,4 @@
-//! BookingCommands that change a part of a booking, in two processes.
+//! Commands that change a part of a booking, in two processes.
 
 use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, SwapSeatsRequest};
 use test_harness::errors::{assert_error, subjects};

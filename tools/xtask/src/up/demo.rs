@@ -9,23 +9,16 @@ use crate::up::ports::Ports;
 
 const NAME: &str = "Demo: an evening of chamber music";
 const DAYS_AHEAD: u32 = 60;
-/// What the tour reserves.
-const SEATS: usize = 2;
+/// What is there at least to be tried on.
+const FREE_SEATS_MIN: usize = 2;
 /// Shows that are looked at for an earlier demo before a new one is made.
 const PAGES_MAX: usize = 10;
 
-/// A show on sale, and seats of it that can be had.
-pub(crate) struct Demo {
-    pub(crate) show_id: String,
-    pub(crate) seats: Vec<String>,
-}
-
-/// The show of an earlier run, if it can still be used; else a new one.
-pub(crate) async fn find_or_create(ports: &Ports) -> Result<Demo> {
+/// The id of the show of an earlier run, if it still has seats to sell; else of a new one.
+pub(crate) async fn find_or_create(ports: &Ports) -> Result<String> {
     for show_id in earlier(ports).await? {
-        let seats = free_seats(ports, &show_id).await?;
-        if seats.len() == SEATS {
-            return Ok(Demo { show_id, seats });
+        if has_free_seats(ports, &show_id).await? {
+            return Ok(show_id);
         }
     }
     let request = concert(NAME, DAYS_AHEAD, hall());
@@ -34,9 +27,7 @@ pub(crate) async fn find_or_create(ports: &Ports) -> Result<Demo> {
         .create_show(request)
         .await;
     let show = created.context("create the demo show")?.into_inner().show;
-    let show_id = show.context("CreateShow answered without a show")?.show_id;
-    let seats = free_seats(ports, &show_id).await?;
-    Ok(Demo { show_id, seats })
+    Ok(show.context("CreateShow answered without a show")?.show_id)
 }
 
 async fn earlier(ports: &Ports) -> Result<Vec<String>> {
@@ -61,10 +52,10 @@ async fn earlier(ports: &Ports) -> Result<Vec<String>> {
     Ok(found)
 }
 
-async fn free_seats(ports: &Ports, show_id: &str) -> Result<Vec<String>> {
+async fn has_free_seats(ports: &Ports, show_id: &str) -> Result<bool> {
     let request = ListSeatsRequest {
         show_id: show_id.to_owned(),
-        page_size: i32::try_from(SEATS)?,
+        page_size: i32::try_from(FREE_SEATS_MIN)?,
         status: SeatStatus::Available.into(),
         ..Default::default()
     };
@@ -75,7 +66,7 @@ async fn free_seats(ports: &Ports, show_id: &str) -> Result<Vec<String>> {
     let page = page
         .context("look for free seats of the demo show")?
         .into_inner();
-    Ok(page.seats.into_iter().map(|seat| seat.label).collect())
+    Ok(page.seats.len() == FREE_SEATS_MIN)
 }
 
 fn hall() -> Vec<(Section, i64)> {

@@ -126,10 +126,10 @@ impl System {
         system
             .start_services(&programs, &args.ports, &ledger)
             .await?;
-        let demo = demo::find_or_create(&args.ports).await?;
+        let demo_show = demo::find_or_create(&args.ports).await?;
         let (catalog_url, booking_url) = (args.ports.catalog_url(), args.ports.booking_url());
         system.announced = Some(Running::announce(catalog_url, booking_url)?);
-        say(tour::text(&args.ports, &system.database, &demo));
+        say(tour::text(&args.ports, &system.database, &demo_show));
         Ok(system)
     }
 

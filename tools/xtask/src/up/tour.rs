@@ -1,43 +1,48 @@
-//! What is printed once everything runs: where it is, and five lines to paste.
+//! What is printed once everything runs: where it is, and six lines to paste.
 
 use std::fmt::Write as _;
 
 use crate::clients::in_days;
 use crate::up::database::Database;
-use crate::up::demo::Demo;
 use crate::up::ports::Ports;
 
 /// The whole text.
-pub(crate) fn text(ports: &Ports, database: &Database, demo: &Demo) -> String {
+pub(crate) fn text(ports: &Ports, database: &Database, demo_show: &str) -> String {
     let mut text = String::from("\nTicketing is up.\n\n");
     for (name, port) in [
         ("catalog-svc", ports.catalog),
+        ("catalog-svc, internal port", ports.catalog_internal),
         ("booking-svc", ports.booking),
         ("expiry-worker", ports.expiry),
         ("payment-sim", ports.payment),
     ] {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {name:<13} 127.0.0.1:{port}");
+        let _ = writeln!(text, "  {name:<26} 127.0.0.1:{port}");
     }
-    let _ = writeln!(text, "  PostgreSQL    {}", database.place());
-    let _ = writeln!(text, "  demo show     {}", demo.show_id);
+    for (name, value) in [
+        ("PostgreSQL", database.place()),
+        ("demo show", demo_show.to_owned()),
+    ] {
+        let _ = writeln!(text, "  {name:<26} {value}");
+    }
     text.push_str(
-        "\nPaste these into another terminal: make a show; reserve seats of the demo show; \
-         confirm\nthe booking; look at it; cancel it.\n\n",
+        "\nPaste these into another terminal: make a show; reserve seats of it; confirm the \
+         booking;\nlook at it; list the customer's bookings; cancel it.\n\n",
     );
-    for line in lines(ports, demo) {
+    for line in lines(ports) {
         let _ = writeln!(text, "{line}\n");
     }
     text.push_str(
-        "ConfirmBooking takes a \"payment_token\" too, as \"approve\" or \"decline\": see \
+        "Here a booking is confirmed without a payment (--confirm-unpaid). To pay, give \
+         ConfirmBooking a\n\"payment_token\", as \"approve\" or \"decline\": see \
          docs/using-the-api.md.\n",
     );
     text.push_str("The logs follow. Ctrl-C stops everything.\n");
     text
 }
 
-/// The lines work in this order; the shell variable BOOKING goes from one to the next.
-fn lines(ports: &Ports, demo: &Demo) -> [String; 5] {
+/// The lines work in this order; the shell variables SHOW and BOOKING go from one to the next.
+fn lines(ports: &Ports) -> [String; 6] {
     let catalog = |verb: &str, body: &str| {
         let service = "ticketing.catalog.v1.CatalogService";
         format!(
@@ -52,25 +57,27 @@ fn lines(ports: &Ports, demo: &Demo) -> [String; 5] {
             ports.booking
         )
     };
+    let rows = r#"[{"names": {"letters": {"first": "A", "last": "D"}}, "runs": [{"numbers": {"first": 1, "last": 10}}]}]"#;
     let show = format!(
         "'{{\"name\": \"My first show\", \"show_type\": \"SHOW_TYPE_MOVIE\", \
-         \"start_time\": \"{}\", \"total_seats\": 40, \
+         \"start_time\": \"{}\", \
+         \"layout\": {{\"sections\": [{{\"name\": \"Stalls\", \"rows\": {rows}}}]}}, \
          \"seat_price\": {{\"minor_units\": 1250, \"currency_code\": \"EUR\"}}}}'",
         in_days(30)
     );
-    let seats = format!(
-        "'{{\"show_id\": \"{}\", \"seat_labels\": [\"{}\"], \"customer_id\": \"me\"}}'",
-        demo.show_id,
-        demo.seats.join("\", \"")
-    );
-    // Shows the answer, and keeps the id.
-    let keep = "tee /dev/stderr | sed -n 's/.*\"bookingId\": \"\\([^\"]*\\)\".*/\\1/p'";
+    let seats = r#""{\"show_id\": \"$SHOW\", \"seat_labels\": [\"A-1\", \"A-2\"], \"customer_id\": \"me\"}""#;
     let this = r#""{\"booking_id\": \"$BOOKING\"}""#;
+    // Shows the answer, and keeps an id of it.
+    let keeping = |variable: &str, id: &str, line: &str| {
+        let keep = format!("sed -n 's/.*\"{id}\": \"\\([^\"]*\\)\".*/\\1/p'");
+        format!("{variable}=$({line} | tee /dev/stderr | {keep})")
+    };
     [
-        catalog("CreateShow", &show),
-        format!("BOOKING=$({} | {keep})", booking("ReserveSeats", &seats)),
+        keeping("SHOW", "showId", &catalog("CreateShow", &show)),
+        keeping("BOOKING", "bookingId", &booking("ReserveSeats", seats)),
         booking("ConfirmBooking", this),
         booking("GetBooking", this),
+        booking("ListBookings", r#"'{"customer_id": "me"}'"#),
         booking("CancelBooking", this),
     ]
 }
@@ -89,21 +96,12 @@ mod tests {
             payment: 5,
             catalog_internal: 6,
         };
-        let demo = Demo {
-            show_id: "the-show".to_owned(),
-            seats: vec!["A-1".to_owned(), "A-2".to_owned()],
-        };
-        for line in lines(&ports, &demo) {
+        for line in lines(&ports) {
             assert_eq!(line.lines().count(), 1, "{line}");
             let parsed = std::process::Command::new("sh")
                 .args(["-n", "-c", &line])
                 .status();
             assert!(parsed.expect("sh runs").success(), "{line}");
         }
-        let reserve = &lines(&ports, &demo)[1];
-        assert!(
-            reserve.contains(r#""seat_labels": ["A-1", "A-2"]"#),
-            "{reserve}"
-        );
     }
 }
