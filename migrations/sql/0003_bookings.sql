@@ -176,6 +176,8 @@ DECLARE
             b.cancel_reason, b.refund_due, b.released, b.payment_reference, b.orphans, b.payment_key,
             b.payment_state
         ) = 0 THEN NULL
+        WHEN cardinality(b.orphans) NOT BETWEEN 1 AND 200 THEN 'bookings_orphans_check'
+        WHEN char_length(b.payment_reference) NOT BETWEEN 1 AND 128 THEN 'bookings_payment_reference_check'
         WHEN num_nonnulls(b.payment_key, b.payment_state) = 1 THEN 'a_payment_has_a_state'
         WHEN b.payment_state = 'STARTED' AND b.state IN ('CONFIRMED', 'CANCELLED') THEN 'no_ticket_without_money'
         WHEN b.payment_state = 'CAPTURED' AND (
@@ -192,8 +194,6 @@ DECLARE
         WHEN b.cancel_reason = 'SHOW_CANCELLED' AND (
             b.confirmed_at IS NULL OR b.refund_due IS DISTINCT FROM nullif(b.total + coalesce(b.released, 0), 0)
         ) THEN 'refunded_whole'
-        WHEN cardinality(b.orphans) NOT BETWEEN 1 AND 200 THEN 'bookings_orphans_check'
-        WHEN char_length(b.payment_reference) NOT BETWEEN 1 AND 128 THEN 'bookings_payment_reference_check'
     END;
 BEGIN
     IF broken IS NULL AND num_nonnulls(b.areas, b.places_held_until) > 0 THEN

@@ -53,10 +53,6 @@ pub(super) fn next_after(rows: &[Row], page_max: i64) -> Option<Uuid> {
     rows.last().filter(|_| is_full).map(|row| row.get(0))
 }
 
-/// How many columns of a row are a booking's, in the order of
-/// `booking_columns.sql`; others come behind.
-pub(super) const BOOKING_COLUMNS: usize = 25;
-
 /// The columns that [`booking`] reads, of a booking that the statement calls `b`.
 macro_rules! booking_columns {
     () => {
@@ -64,6 +60,21 @@ macro_rules! booking_columns {
     };
 }
 pub(super) use booking_columns;
+
+/// How many of those there are; a row's other columns come behind.
+pub(super) const BOOKING_COLUMNS: usize = columns_of(booking_columns!());
+
+/// How many columns a list has.
+const fn columns_of(list: &str) -> usize {
+    let (bytes, mut at, mut columns) = (list.as_bytes(), 0, 1);
+    while at < bytes.len() {
+        if bytes[at] == b',' {
+            columns += 1;
+        }
+        at += 1;
+    }
+    columns
+}
 
 /// Bookings that are to be changed, by their keys.
 pub(super) const LOCK_BOOKINGS: &str = concat!(

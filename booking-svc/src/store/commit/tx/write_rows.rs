@@ -1,4 +1,5 @@
-//! What the statement of a batch takes: the composite types of migration 23, field by field.
+//! What the statement of a batch takes: the composite types of `migrations/sql/0004_log.sql`, field by
+//! field.
 
 use model::ShowId;
 use postgres_types::ToSql;
