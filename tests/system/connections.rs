@@ -115,6 +115,9 @@ async fn a_full_server_says_that_it_lives_and_serves_those_that_it_has() {
         .expect("a status");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     assert_eq!(test_harness::errors::reason(&refused), "OVERLOADED");
+    let log_id = &test_harness::errors::metadata(&refused)["log_id"];
+    assert!(uuid::Uuid::try_parse(log_id).is_ok(), "{log_id:?}");
+    assert!(sim.log().contains(log_id.as_str()), "it is logged");
     for service in ["", "liveness"] {
         let asked = health::ask(sim.address(), service, HEALTH_TIMEOUT).await;
         assert_eq!(asked, Ok(()), "{service:?}");

@@ -243,6 +243,14 @@ impl Drop for Unanswered {
     }
 }
 
+/// An error as the whole answer to a call that does not begin.
+pub(crate) fn refused<T>(request: &Request<T>, error: ApiError) -> Response<Body> {
+    let id = log_id::of_caller(request.headers());
+    log_id::scope_of(id, || {
+        outcome::finish(refusal(error), request.uri().path(), false)
+    })
+}
+
 /// An error as the whole answer.
 pub(crate) fn refusal(error: ApiError) -> Response<Body> {
     Status::from(error).into_http()

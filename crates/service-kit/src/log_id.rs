@@ -41,6 +41,11 @@ pub(crate) fn scope<F: Future>(
     LOG_ID.scope(id.map_or_else(OnceCell::new, OnceCell::from), work)
 }
 
+/// The same for what is done at once.
+pub(crate) fn scope_of<T>(id: Option<String>, work: impl FnOnce() -> T) -> T {
+    LOG_ID.sync_scope(id.map_or_else(OnceCell::new, OnceCell::from), work)
+}
+
 /// The caller's own id, if it may stand in a log.
 pub(crate) fn of_caller(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(HEADER)?.to_str().ok()?;

@@ -24,7 +24,7 @@ use super::answer::{Answer, Answering};
 use super::{QUESTION_BYTES_MAX, request as body_of};
 use crate::api_error::ApiError;
 use crate::connection::Connection;
-use crate::{call, outcome};
+use crate::{call, log_id, outcome};
 
 const HEALTH: &str = "/grpc.health.v1.Health/";
 const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -81,13 +81,15 @@ impl Beside {
         };
         let Some(place) = place else {
             let full = ApiError::overloaded("there are too many streams of this kind");
-            let refusal = Answer::new(call::refusal(full), connection);
+            let refusal = Answer::new(call::refused(&request, full), connection);
             return Box::pin(std::future::ready(Ok(refusal)));
         };
         let mut place = Some(place);
         let (mut routes, stop) = (self.routes.clone(), self.stop.clone());
         let connection = Arc::clone(connection);
-        Box::pin(async move {
+        let id = log_id::of_caller(request.headers());
+        let streams_id = id.clone();
+        let answering = async move {
             let deadline = Instant::now() + ANSWER_MAX;
             let (head, body) = request.into_parts();
             let body = if reflects {
@@ -109,12 +111,13 @@ impl Beside {
                 Err(_) => call::refusal(ApiError::deadline_exceeded()),
             };
             let answer = if watches {
-                answer.map(|body| Body::new(UntilStop::new(body, place, stop)))
+                answer.map(|body| Body::new(UntilStop::new(body, place, stop, streams_id)))
             } else {
                 answer
             };
             Ok(Answer::new(answer, &connection))
-        })
+        };
+        Box::pin(log_id::scope(id, answering))
     }
 }
 
@@ -204,15 +207,22 @@ struct UntilStop {
     body: Body,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
+    log_id: Option<String>,
     _place: Option<StreamPlace>,
 }
 
 impl UntilStop {
-    fn new(body: Body, place: Option<StreamPlace>, stop: CancellationToken) -> Self {
+    fn new(
+        body: Body,
+        place: Option<StreamPlace>,
+        stop: CancellationToken,
+        log_id: Option<String>,
+    ) -> Self {
         Self {
             body,
             stop: Box::pin(stop.cancelled_owned()),
             ended: false,
+            log_id,
             _place: place,
         }
     }
@@ -235,7 +245,9 @@ impl http_body::Body for UntilStop {
         ready!(self.stop.as_mut().poll(cx));
         self.ended = true;
         let mut trailers = HeaderMap::new();
-        let written = Status::from(ApiError::shutting_down()).add_header(&mut trailers);
+        let stopping = || Status::from(ApiError::shutting_down());
+        let status = log_id::scope_of(self.log_id.take(), stopping);
+        let written = status.add_header(&mut trailers);
         Poll::Ready(Some(written.map(|()| Frame::trailers(trailers))))
     }
 

@@ -103,14 +103,14 @@ impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> f
             let Some(charge) = self.connection.requests().charge(head) else {
                 let full = ApiError::overloaded("there are too many bytes of headers");
                 tally::count("HEADER_BYTES");
-                return self.answer(call::refusal(full.as_callers_doing()));
+                return self.answer(call::refused(&request, full.as_callers_doing()));
             };
             // It goes when they do.
             request.extensions_mut().insert(Arc::new(charge));
         }
         if self.health_alone && !Beside::is_health_check(&request) {
             let full = ApiError::overloaded("the server has too many connections");
-            return self.answer(call::refusal(full));
+            return self.answer(call::refused(&request, full));
         }
         if call::is_ours(&request) {
             self.services.calls.call(request, &self.connection)
