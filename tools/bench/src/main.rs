@@ -22,10 +22,11 @@ mod wire;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use dev_postgres::Source;
 use service_kit::args::{exit_with, parse_or_exit};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 use crate::stand::Stand;
@@ -75,9 +76,20 @@ enum What {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Arguments = parse_or_exit();
-    match run(arguments).await {
+    match run_until_terminated(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit_with(1, &format!("error: {error:#}")),
+    }
+}
+
+/// Runs until it is told to end. The services that it has started end with what is dropped then.
+async fn run_until_terminated(arguments: Arguments) -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        run = run(arguments) => run,
+        _ = terminated.recv() => bail!("terminated"),
+        _ = interrupted.recv() => bail!("interrupted"),
     }
 }
 

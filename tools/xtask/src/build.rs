@@ -16,7 +16,10 @@ pub(crate) const SERVICES: [&str; 3] = ["catalog-svc", "booking-svc", "expiry-wo
 pub(crate) async fn build(binaries: &[&str], release: bool) -> Result<PathBuf> {
     let profile = if release { "release" } else { "dev" };
     let target = target()?;
-    say(format_args!("building {}", binaries.join(", ")));
+    let names = binaries.join(", ");
+    say(format_args!(
+        "building {names}: minutes the first time, seconds later"
+    ));
     // With the features of the whole workspace: so tests do not build all of it once more.
     let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--workspace", "--profile", profile])
