@@ -39,8 +39,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What a reader takes within that time at least, if there is so much.
 const PACE_BYTES: usize = 256 * 1024;
 
-/// What a connection may have unread whatever others have: the largest answer without a room.
-pub(super) const UNREAD_MIN: usize = LARGE_BYTES + UNREAD_BYTES;
+/// What a connection may have unread whatever others have: an answer of one piece.
+pub(super) const UNREAD_MIN: usize = PIECE_BYTES + UNREAD_BYTES;
 
 /// An answer that is being made.
 pub(crate) type Answering =
