@@ -35,7 +35,7 @@ pub(super) type Pool = managed::Pool<Manager>;
 #[derive(Debug)]
 pub(super) struct Manager {
     database: Database,
-    /// How many connections were ever lent.
+    /// How often a connection was lent again, having answered since.
     lent: AtomicU64,
 }
 
@@ -53,10 +53,7 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Session, StoreError> {
         let place = place(&self.database).await?;
         match timeout(CONNECT_TIME_MAX, options(&place)?.connect()).await {
-            Ok(Ok(connection)) => {
-                self.lends();
-                Ok(Session { connection, place })
-            }
+            Ok(Ok(connection)) => Ok(Session { connection, place }),
             Ok(Err(error)) => Err(place.failed(&sqlstate::in_words(&error)).into()),
             Err(_) => Err(place.failed("no answer in time").into()),
         }
@@ -71,7 +68,7 @@ impl managed::Manager for Manager {
         if !answers(&mut session.connection).await {
             return Err(RecycleError::message("it does not answer"));
         }
-        self.lends();
+        self.lends_again();
         Ok(())
     }
 }
@@ -115,7 +112,7 @@ pub(super) fn pool(database: &Database, connections_max: u16, wait_max: Duration
 }
 
 impl Manager {
-    fn lends(&self) {
+    fn lends_again(&self) {
         self.lent.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -125,7 +122,7 @@ async fn get(pool: &Pool) -> Result<Object<Manager>, StoreError> {
     let lent = &pool.manager().lent;
     let before = lent.load(Ordering::Relaxed);
     match pool.get().await {
-        // Others had one meanwhile, so it is not the database that is away.
+        // Others gave theirs back meanwhile, so it is not the database that is away.
         Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
             Err(StoreError::PoolBusy)
         }

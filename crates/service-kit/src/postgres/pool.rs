@@ -27,7 +27,7 @@ pub type Pool = managed::Pool<Manager, Lent>;
 #[derive(Debug)]
 pub struct Manager {
     database: Database,
-    /// How many connections were ever lent.
+    /// How often a connection was lent again, having answered since.
     lent: AtomicU64,
 }
 
@@ -77,7 +77,7 @@ pub async fn get(pool: &Pool) -> Result<Lent, DbError> {
     let lent = &pool.manager().lent;
     let before = lent.load(Ordering::Relaxed);
     match pool.get().await {
-        // Others had one meanwhile, so it is not the database that is away.
+        // Others gave theirs back meanwhile, so it is not the database that is away.
         Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
             Err(DbError::PoolBusy)
         }
@@ -86,7 +86,7 @@ pub async fn get(pool: &Pool) -> Result<Lent, DbError> {
 }
 
 impl Manager {
-    fn lends(&self) {
+    fn lends_again(&self) {
         self.lent.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -99,7 +99,6 @@ impl managed::Manager for Manager {
         let loan = Loan::default();
         // In a box: every call that waits for a connection would carry it.
         let opened = Box::pin(self.database.open(&loan)).await?;
-        self.lends();
         Ok(Session {
             driver: opened.driver.abort_handle(),
             place: opened.place,
@@ -118,13 +117,13 @@ impl managed::Manager for Manager {
         }
         let answered_at = session.answered_at;
         if answered_at.is_some_and(|at| at.elapsed() < SURE_FOR) {
-            self.lends();
+            self.lends_again();
             return Ok(());
         }
         match timeout(PING_MAX, session.client.simple_query("")).await {
             Ok(Ok(_)) => {
                 session.answered_at = Some(Instant::now());
-                self.lends();
+                self.lends_again();
                 Ok(())
             }
             Ok(Err(_)) => Err(RecycleError::message("it is broken")),
