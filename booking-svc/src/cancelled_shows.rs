@@ -38,12 +38,12 @@ enum CancelledShowError {
     Undecided(BookingId, OrderError),
     #[error("booking {0} is not ended: {1:?}")]
     Rejected(BookingId, Rejection),
-    #[error("it is not noted that the sale of {0} is fully cancelled")]
+    #[error("the sale of {0} could not be marked as fully cancelled")]
     NotNoted(ShowId),
 }
 
 impl CancelledShowError {
-    /// Whether it is about one booking or sale, so that the others can be cancelled.
+    /// Whether it is about one booking or sale, so that the others can go on.
     fn is_local(&self) -> bool {
         match self {
             Self::Undecided(_, error) => error.is_local(),
@@ -122,7 +122,7 @@ impl WindingUp<'_> {
             return Err(CancelledShowError::NotNoted(sale.show_id));
         }
         if bookings > 0 {
-            tracing::info!(show_id = %sale.show_id, bookings, "a cancelled show is fully cancelled");
+            tracing::info!(show_id = %sale.show_id, bookings, "all bookings of a cancelled show have ended");
         }
         Ok(())
     }

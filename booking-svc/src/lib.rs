@@ -1,7 +1,8 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
 //! Imports point one way: `api → commands, cancelled_shows → payments, feed → sales,
-//! customer_resolver, allocator → catalog → store → domain`. ARCHITECTURE.md describes the life of a reserve call.
+//! customer_resolver, allocator → catalog → store → domain`. ARCHITECTURE.md describes the
+//! life of a reserve call.
 
 pub mod allocator;
 pub mod api;

@@ -128,7 +128,7 @@ async fn a_stop_in_the_middle_is_prompt_and_another_instance_goes_on() {
     assert_fully_cancelled(&system, &owner, &show).await;
 }
 
-const TOLD: &str = "interrupted; trying again task=\"cancelled shows\"";
+const INTERRUPTED: &str = "interrupted; trying again task=\"cancelled shows\"";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_database_in_the_middle_is_waited_out() {
@@ -140,15 +140,17 @@ async fn an_outage_of_the_database_in_the_middle_is_waited_out() {
     half_way(&system, &owner, &show).await;
     server.crash().await;
     drop((owner, hurdle));
-    eventually(FULLY_CANCELLED_MAX, "it is told", async || {
-        system.booking.log().contains(TOLD)
-    })
+    eventually(
+        FULLY_CANCELLED_MAX,
+        "the interruption is logged",
+        async || system.booking.log().contains(INTERRUPTED),
+    )
     .await;
     server.restart().await;
     let owner = system.database.owner().await;
     assert_fully_cancelled(&system, &owner, &show).await;
     assert_eq!(system.booking.ended(), None);
     let log = system.booking.log();
-    let told = log.matches(TOLD).count();
+    let told = log.matches(INTERRUPTED).count();
     assert_eq!(told, 1, "{log}");
 }

@@ -35,7 +35,7 @@ const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 const CHANGES_MAX: usize = 1_000;
 
 impl RevisionTracker {
-    /// Follows the database until it is told to stop.
+    /// Follows the database until `stop`.
     pub async fn follow(self, store: Arc<Store>, stop: CancellationToken) {
         let following = async { join!(self.catch_up(&store, &stop), self.listen(&store)) };
         stop.run_until_cancelled(following).await;
@@ -95,8 +95,8 @@ impl RevisionTracker {
         trouble.is_over();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
-                Ok(Ok(Some(told))) if told.channel() == followers::CHANNEL => {
-                    store.followers.told(told.payload());
+                Ok(Ok(Some(notification))) if notification.channel() == followers::CHANNEL => {
+                    store.followers.notified(notification.payload());
                 }
                 Ok(Ok(Some(notification))) => {
                     if let Ok(newest) = notification.payload().parse() {

@@ -59,8 +59,8 @@ impl Followers {
         });
     }
 
-    /// Notes what another instance tells of a follower.
-    pub(super) fn told(&self, payload: &str) {
+    /// Notes a follower that another instance has notified of.
+    pub(super) fn notified(&self, payload: &str) {
         let parts = payload.split_once(':');
         let parsed =
             parts.and_then(|(id, revision)| Some((id.parse().ok()?, revision.parse().ok()?)));
@@ -116,14 +116,14 @@ mod tests {
             id: one,
             revision: 5,
         });
-        followers.told(&format!("{two}:4"));
+        followers.notified(&format!("{two}:4"));
         assert_eq!(waits(&followers, 4).await, Duration::ZERO);
         assert!(waits(&followers, 5).await >= WAIT_MAX);
         let (waited, ()) = futures_util::join!(waits(&followers, 5), async {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            followers.told(&format!("{two}:6"));
-            followers.told(&format!("{two}:3"));
-            followers.told("nonsense");
+            followers.notified(&format!("{two}:6"));
+            followers.notified(&format!("{two}:3"));
+            followers.notified("nonsense");
         });
         assert!(waited < Duration::from_millis(30), "{waited:?}");
         tokio::time::advance(HEARD_FOR).await;

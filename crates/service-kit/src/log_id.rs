@@ -38,12 +38,16 @@ pub(crate) fn scope<F: Future>(
     id: Option<String>,
     work: F,
 ) -> TaskLocalFuture<OnceCell<String>, F> {
-    LOG_ID.scope(id.map_or_else(OnceCell::new, OnceCell::from), work)
+    LOG_ID.scope(cell(id), work)
 }
 
 /// The same for what is done at once.
 pub(crate) fn scope_of<T>(id: Option<String>, work: impl FnOnce() -> T) -> T {
-    LOG_ID.sync_scope(id.map_or_else(OnceCell::new, OnceCell::from), work)
+    LOG_ID.sync_scope(cell(id), work)
+}
+
+fn cell(id: Option<String>) -> OnceCell<String> {
+    id.map_or_else(OnceCell::new, OnceCell::from)
 }
 
 /// The caller's own id, if it may stand in a log.

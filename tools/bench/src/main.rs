@@ -82,7 +82,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs until it is told to end. The services that it has started end with what is dropped then.
+/// Runs until the end, or until SIGTERM or SIGINT: the services that it has started are dropped then,
+/// which ends them.
 async fn run_until_terminated(arguments: Arguments) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;

@@ -1,7 +1,7 @@
 //! `cargo xtask affected`: the tests of what a change touches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::build::cargo;
 use crate::root;
 use crate::say::say;
 
@@ -19,6 +20,14 @@ const SHARED: &[(&str, &[&str])] = &[
         "migrations/sql",
         &["migrations", "catalog-svc", "booking-svc", "expiry-worker"],
     ),
+];
+
+/// Files by which every package is built.
+const EVERYWHERE: [&str; 4] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    ".cargo/config.toml",
 ];
 
 /// Test the packages that a change touches: what differs from main, and what is not committed
@@ -64,7 +73,7 @@ struct Affected {
 
 pub(crate) fn affected(args: &AffectedArgs) -> Result<()> {
     let files = changed_files(&args.since)?;
-    let metadata = run("cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata = run(cargo(), &["metadata", "--no-deps", "--format-version", "1"])?;
     let metadata: Metadata = serde_json::from_str(&metadata).context("read cargo's metadata")?;
     let affected = of(&files, &metadata, root());
     say(format_args!(
@@ -122,17 +131,9 @@ fn changed_files(since: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-fn cargo() -> std::ffi::OsString {
-    env::var_os("CARGO").unwrap_or("cargo".into())
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let program = if program == "cargo" {
-        cargo()
-    } else {
-        program.into()
-    };
-    let mut command = Command::new(&program);
+fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<String> {
+    let program = program.as_ref();
+    let mut command = Command::new(program);
     let output = command.args(arguments).current_dir(root()).output();
     let output = output.with_context(|| format!("run {}", program.display()))?;
     if !output.status.success() {
@@ -151,6 +152,9 @@ fn of(files: &[String], metadata: &Metadata, root: &Path) -> Affected {
         })
         .collect();
     let mut changed = BTreeSet::new();
+    if files.iter().any(|file| EVERYWHERE.contains(&file.as_str())) {
+        changed.extend(folders.values().map(|name| (*name).to_owned()));
+    }
     for file in files {
         let shared = SHARED
             .iter()
@@ -212,6 +216,8 @@ mod tests {
             pair("booking-svc", "nothing")
         );
         assert_eq!(touched(&["docs/index.md"]), pair("nothing", "nothing"));
+        let all = "booking-svc, expiry-worker, kit, model";
+        assert_eq!(touched(&["Cargo.lock"]), pair(all, "nothing"));
         let (changed, _) = touched(&["migrations/sql/0001_schema.sql"]);
         assert_eq!(
             changed,

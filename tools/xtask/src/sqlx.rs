@@ -1,7 +1,6 @@
 //! `cargo xtask sqlx`: the cache of the queries that catalog-svc checks while it is compiled.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,6 +11,7 @@ use dev_postgres::{Cluster, ClusterOptions, Source, find_binaries};
 use migrations::Passwords;
 use tokio::process::Command;
 
+use crate::build::{cargo, run};
 use crate::say::say;
 use crate::{root, target};
 
@@ -64,21 +64,13 @@ async fn make(url: &str, folder: &Path) -> Result<()> {
     // Else nothing would be compiled, and nothing written.
     let source = root().join("catalog-svc/src/lib.rs");
     File::open(&source)?.set_modified(SystemTime::now())?;
-    let status = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["check", "--workspace", "--target-dir"])
-        .arg(target()?)
+    let mut command = Command::new(cargo());
+    command
+        .args(["check", "--workspace"])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", folder)
-        .env("DATABASE_URL", url)
-        .current_dir(root())
-        .kill_on_drop(true)
-        .status()
-        .await
-        .context("run cargo")?;
-    if !status.success() {
-        bail!("catalog-svc does not compile");
-    }
-    Ok(())
+        .env("DATABASE_URL", url);
+    run(command).await
 }
 
 /// The files of a cache, by name.

@@ -10,8 +10,7 @@ use uuid::Uuid;
 
 use super::{Batch, NotGranted, Outcome, refused};
 use crate::domain::booking::{Booking, BookingState, FailureReason, Verb};
-use crate::domain::order::Order;
-use crate::domain::order::{Reinstatement, Settlement};
+use crate::domain::order::{Order, Reinstatement, Settlement};
 use crate::domain::payment::{
     AttemptEnd, DeclineReason, NewAttempt, OwedRefund, Payment, PaymentState, SettledPayment,
     StartedPayment,

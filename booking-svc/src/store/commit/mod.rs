@@ -3,8 +3,8 @@
 //! An order waits in the `queue`. A commit `worker` takes a `batch` of them, locks what they touch,
 //! has the domain decide, writes and commits, in one transaction (`tx`) whose steps are in `steps`.
 //! If nothing speaks against it, it writes without having locked: `optimistic` makes a `plan`, `tx`
-//! carries it out. What cannot have
-//! its locks waits apart (`contention`); what failed comes again (`backlog`).
+//! carries it out. What cannot have its locks waits apart (`contention`); what failed comes again
+//! (`backlog`).
 
 mod backlog;
 mod batch;

@@ -63,7 +63,7 @@ struct Statements {
     nowait: AtOnceStatements,
     ended_holds: Statement,
     lock_holders: Statement,
-    capped_bookings: Statement,
+    quota_bookings: Statement,
     replays: Statement,
     rejections: Statement,
     store_rejections: Statement,
@@ -86,7 +86,7 @@ impl Statements {
             lock_holders: client
                 .prepare(include_str!("../sql/lock_holders.sql"))
                 .await?,
-            capped_bookings: client.prepare(rows::QUOTA_BOOKINGS).await?,
+            quota_bookings: client.prepare(rows::QUOTA_BOOKINGS).await?,
             replays: client.prepare(rows::REPLAYS).await?,
             rejections: client
                 .prepare(include_str!("../sql/rejections.sql"))

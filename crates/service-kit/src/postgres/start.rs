@@ -86,8 +86,8 @@ async fn check(database: &Database, needs: Needs, role: &str) -> Result<(), Obst
     }
     if !has_role(&client, role).await? {
         return Err(Obstacle::Lasting(format!(
-            "{place}: the role of DATABASE_URL is not {role}, nor a member of it: this service would \
-             lack privileges"
+            "{place}: the role of DATABASE_URL is not {role}, nor a member of it, and lacks \
+             privileges: name {role}, or grant it to that role"
         )));
     }
     if is_read_only(&client).await? {

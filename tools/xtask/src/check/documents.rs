@@ -8,8 +8,6 @@ use anyhow::{Context as _, Result};
 
 use super::Offence;
 
-/// Folders whose Markdown is checked, and below which nothing else is.
-const PLACES: [&str; 3] = ["", "docs", "deploy"];
 /// Folders that have no files of ours.
 const LEFT_OUT: [&str; 3] = ["target", ".git", "node_modules"];
 /// What a name of a file ends with.
@@ -31,12 +29,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
                 .map(str::to_owned),
         );
     }
-    let is_checked = |file: &&String| {
-        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        file.ends_with(".md") && PLACES.iter().any(|place| folder.starts_with(place))
-    };
     let mut offences = Vec::new();
-    for document in files.iter().filter(is_checked) {
+    for document in files.iter().filter(|file| file.ends_with(".md")) {
         let text = fs::read_to_string(root.join(document)).context(document.clone())?;
         for (index, line) in text.lines().enumerate() {
             for name in in_backticks(line) {

@@ -9,8 +9,7 @@ use uuid::Uuid;
 use super::world::{NOW, World, confirm};
 use crate::domain::booking::{BookingState, FailureReason, Transition, Verb};
 use crate::domain::decide::{NotGranted, Outcome, decide};
-use crate::domain::order::Command;
-use crate::domain::order::{Reinstatement, Settlement};
+use crate::domain::order::{Command, Reinstatement, Settlement};
 use crate::domain::payment::{
     AttemptEnd, DeclineReason, NewAttempt, Payment, PaymentState, PaymentWrites,
 };

@@ -37,7 +37,7 @@ impl Holders {
         self.0.values().flatten()
     }
 
-    /// Them as the columns that `capped_bookings.sql` takes.
+    /// Them as the columns that `quota_bookings.sql` takes.
     fn columns(&self) -> HolderColumns<'_> {
         let mut columns = HolderColumns::default();
         for (show_id, holder) in self.iter() {
@@ -109,7 +109,7 @@ pub(super) async fn bookings(
     let HolderColumns(shows, linked, ids, emails) = holders.columns();
     let rows = client
         .query(
-            &statements.capped_bookings,
+            &statements.quota_bookings,
             &[&shows, &linked, &ids, &emails],
         )
         .await?;
