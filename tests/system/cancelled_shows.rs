@@ -151,6 +151,6 @@ async fn an_outage_of_the_database_in_the_middle_is_waited_out() {
     assert_fully_cancelled(&system, &owner, &show).await;
     assert_eq!(system.booking.ended(), None);
     let log = system.booking.log();
-    let told = log.matches(INTERRUPTED).count();
-    assert_eq!(told, 1, "{log}");
+    let lines = log.matches(INTERRUPTED).count();
+    assert_eq!(lines, 1, "{log}");
 }

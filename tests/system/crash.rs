@@ -10,6 +10,7 @@ use test_harness::load::Load;
 use test_harness::postgres::OwnServer;
 use test_harness::system::System;
 use test_harness::{eventually, postgres};
+use tokio::time::timeout;
 
 /// Few enough that customers meet, many enough that the sale does not end first.
 const SEATS: usize = 4_000;
@@ -146,13 +147,17 @@ async fn a_service_refuses_the_role_of_another() {
     }
 }
 
+/// How long a service takes to find out that it cannot run.
+const REFUSES_MAX: Duration = Duration::from_secs(20);
+
 /// Asserts that a service does not start with this URL, and says why.
 async fn assert_refuses(name: &str, url: &str, why: &str) {
     let mut arguments = vec!["--database-url", url, "--listen", "127.0.0.1:0"];
     if name == "catalog-svc" {
         arguments.extend(["--internal-listen", "127.0.0.1:0"]);
     }
-    let output = test_harness::process::run(name, &arguments).await;
+    let ended = timeout(REFUSES_MAX, test_harness::process::run(name, &arguments)).await;
+    let output = ended.expect("it does not serve");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
     assert!(errors.contains(why), "{name}: {errors}");
