@@ -92,7 +92,7 @@ async fn a_peer_has_its_connections_and_no_more() {
     .await;
     let refused = sim
         .log()
-        .matches("a peer has all of its connections")
+        .matches("an address has --connections-per-peer-max connections")
         .count();
     assert_eq!(refused, 1, "one line, however many were refused");
 }

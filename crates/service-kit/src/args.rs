@@ -49,7 +49,7 @@ pub struct ServerArgs {
 
     /// The most connections at once from one address, or from one network of IPv6 (/64).
     /// A proxy counts as one address, with all clients behind it
-    #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER_MAX", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_peer_max: u32,
 
     /// The most MiB of requests that have not come whole; what is over it is refused with

@@ -8,9 +8,10 @@ use crate::server::{Charge, ConnectionBytes, Part, Rooms};
 
 /// What a connection costs: HTTP/2's buffers and tables.
 const CONNECTION_BYTES: usize = 16 * 1024;
-/// What HTTP/2 keeps until the connection ends for each stream that was open at once.
-const KEPT_BYTES: usize = 1024;
-/// What an open stream costs beside: its task, and its headers.
+/// What each stream that may be open at once can cost. Its HTTP/2 record stays until the
+/// connection ends, and there is an answer that nobody reads or a call that waits for the database.
+const KEPT_BYTES: usize = 8 * 1024;
+/// What an open stream costs before its request is looked at: its task, and its headers.
 pub(crate) const STREAM_BYTES: usize = 3 * 1024;
 /// The streams at once of a connection: the first of these that there is room for. A client with
 /// more calls waits, or opens another connection.
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_as_many_streams_as_there_is_room_for() {
-        let budget = Budget::new(1_000 * 1024);
+        let budget = Budget::new(8_000 * 1024);
         let mut kept = Vec::new();
         let mut most = || {
             let part = Part::new(&budget, 0..=usize::MAX, Arc::default());

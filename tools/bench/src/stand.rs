@@ -21,6 +21,8 @@ use crate::wire::Wire;
 
 /// There in every cluster.
 const DATABASE: &str = "postgres";
+/// Every client of the benchmark has a connection of its own, from one address.
+const CONNECTIONS_MAX: &str = "2000";
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const CREATES_AT_ONCE: usize = 8;
 /// Shows are spread over so many places.
@@ -309,6 +311,7 @@ impl Service {
         let log = std::fs::File::create(logs.join(format!("{name}.log")))?;
         let child = Command::new(profile()?.join(name))
             .args(["--listen", &address.to_string(), "--database-url", url])
+            .args(["--connections-per-peer-max", CONNECTIONS_MAX])
             .args(more)
             .stderr(log)
             .kill_on_drop(true)

@@ -21,8 +21,8 @@ use crate::clients::{booking, catalog, code_and_reason, concert, listed, section
 use crate::running::Running;
 use crate::say::say;
 
-/// A service takes few more from one address.
-const CONNECTIONS_MAX: usize = 200;
+/// A service takes 64 from one address by default, and others may run on this machine.
+const CONNECTIONS_MAX: usize = 50;
 
 /// Let many clients reserve the same seats at once, and see that one of them wins
 ///
@@ -30,7 +30,7 @@ const CONNECTIONS_MAX: usize = 200;
 /// exactly one winner.
 #[derive(Debug, Args)]
 pub(crate) struct RaceArgs {
-    /// How many clients: each on a connection of its own, but above 200 they share those
+    /// How many clients: each on a connection of its own, but above 50 they share those
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     clients: u16,
 

@@ -77,9 +77,14 @@ where
 
 fn warn_of(why: Refused, address: SocketAddr) {
     match why {
-        Refused::Full => tracing::warn!("all connections are taken; new ones are closed"),
+        Refused::Full => {
+            tracing::warn!("there are --connections-max connections; new ones are closed");
+        }
         Refused::Peer => {
-            tracing::warn!(%address, "a peer has all of its connections; new ones are closed");
+            tracing::warn!(
+                %address,
+                "an address has --connections-per-peer-max connections; new ones are closed"
+            );
         }
     }
 }

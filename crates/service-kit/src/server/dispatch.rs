@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::Either;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -25,11 +25,14 @@ const HEAD_FREE_BYTES: usize = 4 * 1024;
 /// What a header takes in memory beside its name and value.
 const HEADER_BYTES: usize = 192;
 
-/// What headers take in memory.
-fn head_bytes(headers: &HeaderMap) -> usize {
-    let each = headers.iter();
+/// What the path and the headers take in memory.
+fn head_bytes<T>(request: &Request<T>) -> usize {
+    let path = request.uri().path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    let each = request.headers().iter();
     each.map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len())
-        .sum()
+        .sum::<usize>()
+        + path
 }
 
 /// What answers calls: what tonic generates for a service.
@@ -98,7 +101,7 @@ impl<S: GrpcService + NamedService> hyper::service::Service<Request<Incoming>> f
         if let Some(refusal) = refusal(&request) {
             return self.answer(refusal);
         }
-        let head = head_bytes(request.headers());
+        let head = head_bytes(&request);
         if head > HEAD_FREE_BYTES {
             let Some(charge) = self.connection.requests().charge(head) else {
                 let full = ApiError::overloaded("there are too many bytes of headers");

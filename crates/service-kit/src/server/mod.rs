@@ -53,9 +53,9 @@ const CONNECTION_QUESTIONS_MIN: usize = 8 * 1024;
 const CONNECTION_QUESTIONS_MAX: usize = 256 * 1024;
 /// What all connections may send of those.
 const QUESTIONS_MAX: usize = 2 * 1024 * 1024;
-/// What connections may cost without an open stream, if each is to have more than the fewest
-/// streams at once.
-const KEPT_MAX: usize = 16 * 1024 * 1024;
+/// What connections and the streams that they may open can cost, if each is to have more than the
+/// fewest streams at once. One peer gets two thirds: 2,700 streams.
+const KEPT_MAX: usize = 32 * 1024 * 1024;
 /// The open streams for two calls under way: those whose requests have not come whole, those whose
 /// answers were not read, and those beside the calls.
 const STREAMS_FOR_TWO_CALLS: usize = 3;

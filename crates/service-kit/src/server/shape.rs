@@ -1,8 +1,7 @@
 //! How much memory a message takes once it is decoded, found before it is: four megabytes of
 //! empty messages, of two bytes each, would take hundreds.
 //!
-//! The contract's own descriptors say what each field is. Only large requests are looked at, so
-//! this is slow and plain.
+//! The contract's own descriptors say what each field is. Only large requests are looked at.
 
 use std::collections::HashMap;
 
@@ -26,74 +25,82 @@ const GROWTH: usize = 2;
 /// The messages of the contract, and those that methods take.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    messages: HashMap<String, Shape>,
+    messages: Vec<Shape>,
     /// The request's type of each method, by its path.
-    requests: HashMap<String, String>,
+    requests: HashMap<String, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Shape {
-    fields: HashMap<u64, Field>,
+    /// By their numbers, in order.
+    fields: Vec<(u64, Field)>,
     /// What one of them takes in a list, without what its lists and texts have.
     bytes: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Field {
     kind: Kind,
     is_list: bool,
 }
 
-#[derive(Debug, Clone)]
+/// A message is an index into [`Shapes::messages`]: names would take most of the time of a request
+/// with a hundred thousand empty messages.
+#[derive(Debug)]
 enum Kind {
     Scalar,
     Text,
-    Message(String),
+    Message(usize),
 }
 
 impl Shapes {
     /// The shapes of the whole contract.
     pub(crate) fn of_contract() -> Self {
-        let mut shapes = Self::default();
         // It was made with this code; without it, large messages would only be less bounded.
         let files = FileDescriptorSet::decode(proto::DESCRIPTOR_SET).unwrap_or_default();
-        let mut described = HashMap::new();
+        let mut described = Described::default();
         for file in &files.file {
             let package = format!(".{}", file.package());
             for message in &file.message_type {
-                describe(&package, message, &mut described);
-            }
-            for service in &file.service {
-                for method in &service.method {
-                    let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                    shapes.requests.insert(path, method.input_type().to_owned());
-                }
+                described.add(&package, message);
             }
         }
-        for (name, message) in &described {
+        let messages = described.messages.iter().map(|message| {
             let fields = message.field.iter().map(|field| {
                 let number = u64::try_from(field.number()).unwrap_or_default();
-                (number, Field::of(field))
+                (number, described.field(field))
             });
-            let shape = Shape {
-                fields: fields.collect(),
-                bytes: struct_bytes(message, &described, DEPTH_MAX),
-            };
-            shapes.messages.insert(name.clone(), shape);
+            let mut fields: Vec<_> = fields.collect();
+            fields.sort_by_key(|(number, _)| *number);
+            Shape {
+                fields,
+                bytes: described.struct_bytes(message, DEPTH_MAX),
+            }
+        });
+        let messages = messages.collect();
+        let methods = files.file.iter().flat_map(|file| {
+            let services = file.service.iter();
+            services.flat_map(move |service| {
+                service.method.iter().map(move |method| {
+                    let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    (path, method.input_type())
+                })
+            })
+        });
+        let requests = methods.filter_map(|(path, name)| Some((path, described.index_of(name)?)));
+        Self {
+            requests: requests.collect(),
+            messages,
         }
-        shapes
     }
 
     /// Whether a request of the method takes no more than [`DECODED_BYTES_MAX`]. What is no
     /// message is counted up to where it goes wrong, as a decoder does.
     pub(crate) fn allows(&self, path: &str, request: &[u8]) -> bool {
-        let Some(shape) = self
-            .requests
-            .get(path)
-            .and_then(|name| self.messages.get(name))
-        else {
+        let Some(request_type) = self.requests.get(path) else {
             return true;
         };
+        let shape = &self.messages[*request_type];
         self.count(shape, request, DECODED_BYTES_MAX, DEPTH_MAX)
             .is_some()
     }
@@ -103,7 +110,7 @@ impl Shapes {
         let mut left = left;
         while !rest.is_empty() {
             let Some(tag) = varint(&mut rest) else { break };
-            let field = shape.fields.get(&(tag >> 3));
+            let field = shape.field(tag >> 3);
             let payload = match tag & 7 {
                 0 => varint(&mut rest).map(|_| &[][..]),
                 1 => take(&mut rest, 8),
@@ -116,11 +123,10 @@ impl Shapes {
             let payload = payload.unwrap_or(rest);
             if let Some(field) = field {
                 left = left.checked_sub(self.bytes_of(field, payload))?;
-                if let Kind::Message(name) = &field.kind
-                    && let Some(nested) = self.messages.get(name)
+                if let Kind::Message(index) = field.kind
                     && depth > 0
                 {
-                    left = self.count(nested, payload, left, depth - 1)?;
+                    left = self.count(&self.messages[index], payload, left, depth - 1)?;
                 }
             }
             if is_cut_off {
@@ -135,7 +141,7 @@ impl Shapes {
             // Packed ones are a list in one payload, of a byte each or more.
             Kind::Scalar => SCALAR_BYTES * payload.len().max(1),
             Kind::Text => HEADER_BYTES,
-            Kind::Message(name) => self.messages.get(name).map_or(0, |shape| shape.bytes),
+            Kind::Message(index) => self.messages[*index].bytes,
         };
         let listed = if field.is_list { GROWTH * one } else { 0 };
         match field.kind {
@@ -145,61 +151,77 @@ impl Shapes {
     }
 }
 
-impl Field {
-    fn of(field: &FieldDescriptorProto) -> Self {
+impl Shape {
+    fn field(&self, number: u64) -> Option<&Field> {
+        let found = self
+            .fields
+            .binary_search_by_key(&number, |(number, _)| *number);
+        found.ok().map(|at| &self.fields[at].1)
+    }
+}
+
+/// The messages of the contract by their full names.
+#[derive(Default)]
+struct Described<'a> {
+    messages: Vec<&'a DescriptorProto>,
+    indices: HashMap<String, usize>,
+}
+
+impl<'a> Described<'a> {
+    fn add(&mut self, parent: &str, message: &'a DescriptorProto) {
+        let name = format!("{parent}.{}", message.name());
+        for nested in &message.nested_type {
+            self.add(&name, nested);
+        }
+        self.indices.insert(name, self.messages.len());
+        self.messages.push(message);
+    }
+
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.indices.get(name).copied()
+    }
+
+    fn field(&self, field: &FieldDescriptorProto) -> Field {
         let kind = match field.r#type() {
-            Type::Message => Kind::Message(field.type_name().to_owned()),
+            Type::Message => match self.index_of(field.type_name()) {
+                Some(index) => Kind::Message(index),
+                None => Kind::Scalar,
+            },
             Type::String | Type::Bytes => Kind::Text,
             _ => Kind::Scalar,
         };
-        Self {
+        Field {
             kind,
             is_list: field.label() == Label::Repeated,
         }
     }
-}
 
-fn describe<'a>(
-    parent: &str,
-    message: &'a DescriptorProto,
-    all: &mut HashMap<String, &'a DescriptorProto>,
-) {
-    let name = format!("{parent}.{}", message.name());
-    for nested in &message.nested_type {
-        describe(&name, nested, all);
-    }
-    all.insert(name, message);
-}
-
-/// What the structure of a message takes. Of the choices of a oneof the largest counts.
-fn struct_bytes(
-    message: &DescriptorProto,
-    all: &HashMap<String, &DescriptorProto>,
-    depth: u8,
-) -> usize {
-    let mut choices: HashMap<i32, usize> = HashMap::new();
-    let mut bytes = SCALAR_BYTES;
-    for field in &message.field {
-        let of_field = match Field::of(field) {
-            Field { is_list: true, .. } => HEADER_BYTES,
-            Field { kind, .. } => match kind {
-                Kind::Scalar => SCALAR_BYTES,
-                Kind::Text => HEADER_BYTES,
-                Kind::Message(name) => match all.get(&name) {
-                    Some(nested) if depth > 0 => struct_bytes(nested, all, depth - 1),
-                    _ => SCALAR_BYTES,
+    /// What the structure of a message takes. Of the choices of a oneof the largest counts.
+    fn struct_bytes(&self, message: &DescriptorProto, depth: u8) -> usize {
+        let mut choices: HashMap<i32, usize> = HashMap::new();
+        let mut bytes = SCALAR_BYTES;
+        for field in &message.field {
+            let of_field = match self.field(field) {
+                Field { is_list: true, .. } => HEADER_BYTES,
+                Field { kind, .. } => match kind {
+                    Kind::Scalar => SCALAR_BYTES,
+                    Kind::Text => HEADER_BYTES,
+                    Kind::Message(index) if depth > 0 => {
+                        self.struct_bytes(self.messages[index], depth - 1)
+                    }
+                    Kind::Message(_) => SCALAR_BYTES,
                 },
-            },
-        };
-        match field.oneof_index {
-            Some(index) => {
-                let largest = choices.entry(index).or_default();
-                *largest = of_field.max(*largest);
+            };
+            match field.oneof_index {
+                Some(index) => {
+                    let largest = choices.entry(index).or_default();
+                    *largest = of_field.max(*largest);
+                }
+                None => bytes += of_field,
             }
-            None => bytes += of_field,
         }
+        bytes + choices.values().sum::<usize>()
     }
-    bytes + choices.values().sum::<usize>()
 }
 
 fn varint(rest: &mut &[u8]) -> Option<u64> {
@@ -266,7 +288,7 @@ mod tests {
         let request = largest().encode_to_vec();
         assert!(request.len() > 1024 * 1024);
         let shapes = Shapes::of_contract();
-        let shape = &shapes.messages[&shapes.requests[CREATE]];
+        let shape = &shapes.messages[shapes.requests[CREATE]];
         let left = shapes.count(shape, &request, DECODED_BYTES_MAX, DEPTH_MAX);
         let taken = DECODED_BYTES_MAX - left.expect("it is allowed");
         assert!((8 << 20..20 << 20).contains(&taken), "{taken}");
@@ -300,8 +322,17 @@ mod tests {
 
     #[test]
     fn structures_take_what_is_counted_for_them() {
-        let shapes = Shapes::of_contract();
-        let counted = |name: &str| shapes.messages[&format!(".ticketing.catalog.v1.{name}")].bytes;
+        let files = FileDescriptorSet::decode(proto::DESCRIPTOR_SET).expect("it was made here");
+        let mut described = Described::default();
+        for file in &files.file {
+            for message in &file.message_type {
+                described.add(&format!(".{}", file.package()), message);
+            }
+        }
+        let counted = |name: &str| {
+            let index = described.indices[&format!(".ticketing.catalog.v1.{name}")];
+            described.struct_bytes(described.messages[index], DEPTH_MAX)
+        };
         for (name, bytes) in [
             ("Section", size_of::<Section>()),
             ("RowBlock", size_of::<RowBlock>()),
