@@ -4,18 +4,21 @@
 mod database;
 mod driver;
 mod failure;
+mod host;
 mod inspect;
+mod place;
 mod pool;
 mod readiness;
 mod start;
 mod url;
 
-pub use database::{Database, Place};
+pub use database::Database;
 pub use failure::{ConnectError, DbError};
 pub use inspect::{
     FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
     server_version,
 };
+pub use place::Place;
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
 pub use start::{Needs, check_at_start};

@@ -5,38 +5,27 @@
 //! host takes writes. A server that hangs still accepts connections, so a bound on TCP alone would
 //! never leave it.
 
-use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
-use std::os::unix::ffi::OsStrExt as _;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::{Host as Named, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Client, NoTls};
 
 use super::driver::{self, Loan};
 use super::failure::{ConnectError, Failed};
+use super::host::Host;
+use super::place::{Place, role};
 use super::url::DatabaseUrl;
 
 /// The longest that one attempt at one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The same for a host that gave no answer the last time, if there are others.
 const SILENT_HOST_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most addresses of one host's name that are tried.
-const ADDRESSES_MAX: usize = 4;
-
-/// A peer that vanished is noticed within 4 s: by keepalives while we wait for an answer, by
-/// the user timeout while we send.
-const KEEPALIVE: Duration = Duration::from_secs(1);
-const KEEPALIVE_RETRIES: u32 = 3;
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
-const PORT: u16 = 5432;
-
 /// A database, on whichever of its hosts it is. Clones share what is known of the hosts.
 #[derive(Debug, Clone)]
 pub struct Database(Arc<Shared>);
@@ -55,126 +44,11 @@ struct Shared {
     generation: AtomicU64,
 }
 
-/// A host that was connected to, and how it is reached.
-#[derive(Debug, Clone)]
-pub struct Place {
-    host: usize,
-    address: Option<IpAddr>,
-    name: String,
-    /// Names this host and address alone.
-    config: Config,
-    /// The database's generation when it was connected to.
-    generation: u64,
-}
-
-impl Place {
-    /// A URL that leads to it alone, for another driver. It has the password in it.
-    #[must_use]
-    pub fn url(&self) -> String {
-        let config = &self.config;
-        let mut url = "postgres://".to_owned();
-        if let Some(user) = config.get_user() {
-            url += &escape(user.as_bytes());
-        }
-        if let Some(password) = config.get_password() {
-            url += &format!(":{}", escape(password));
-        }
-        if config.get_user().is_some() {
-            url.push('@');
-        }
-        let host = match (self.address, config.get_hosts().first()) {
-            (Some(IpAddr::V6(address)), _) => format!("[{address}]"),
-            (Some(address), _) => address.to_string(),
-            (None, Some(Named::Unix(folder))) => escape(folder.as_os_str().as_bytes()),
-            (None, Some(Named::Tcp(name))) => name.clone(),
-            (None, None) => String::new(),
-        };
-        let ssl_mode = match config.get_ssl_mode() {
-            SslMode::Disable => "disable",
-            _ => "prefer",
-        };
-        let ports = config.get_ports();
-        let port = ports.first().copied().unwrap_or(PORT);
-        let name = escape(config.get_dbname().unwrap_or_default().as_bytes());
-        url += &format!("{host}:{port}/{name}?sslmode={ssl_mode}");
-        let address = self.address.map(|address| address.to_string());
-        for (parameter, value) in [
-            // Not every driver understands an IPv6 address as a host.
-            ("hostaddr", address.as_deref()),
-            ("application_name", config.get_application_name()),
-            ("options", config.get_options()),
-        ] {
-            if let Some(value) = value {
-                url += &format!("&{parameter}={}", escape(value.as_bytes()));
-            }
-        }
-        url
-    }
-
-    /// Why it could not be connected to by another driver.
-    #[must_use]
-    pub fn failed(&self, reason: &str) -> ConnectError {
-        let role = role(&self.config);
-        let failed = Failed {
-            reason: reason.to_owned(),
-            may_pass: true,
-        };
-        let database = self.config.get_dbname().unwrap_or(role);
-        ConnectError::new(database, role, vec![(self.name.clone(), failed)])
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        (self.host, self.address) == (other.host, other.address)
-    }
-}
-
-fn role(config: &Config) -> &str {
-    config.get_user().unwrap_or("the system's user")
-}
-
-/// Percent-encodes what may have a meaning in a URL.
-fn escape(bytes: &[u8]) -> String {
-    let mut escaped = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() {
-            escaped.push(char::from(*byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 /// A connection whose task runs.
 pub(super) struct Opened {
     pub(super) client: Client,
     pub(super) driver: JoinHandle<()>,
     pub(super) place: Place,
-}
-
-#[derive(Debug)]
-struct Host {
-    /// Names this host alone, and no address.
-    config: Config,
-    way: Way,
-    port: u16,
-    /// Whether the last attempt got no answer in time.
-    is_silent: AtomicBool,
-}
-
-#[derive(Debug, Clone)]
-enum Way {
-    Name(String),
-    Address(IpAddr),
-    /// In this folder.
-    Socket(String),
 }
 
 impl Database {
@@ -387,94 +261,5 @@ impl fmt::Display for Database {
             write!(f, "{comma}{}", host.name(None))?;
         }
         write!(f, " database {name} as {role}")
-    }
-}
-
-impl Host {
-    /// One of the hosts of a URL.
-    fn of(url: &Config, number: usize, application_name: &str) -> Self {
-        let mut config = Config::new();
-        config
-            .application_name(application_name)
-            .ssl_mode(url.get_ssl_mode())
-            .channel_binding(url.get_channel_binding())
-            .target_session_attrs(url.get_target_session_attrs())
-            .keepalives(true)
-            .keepalives_idle(KEEPALIVE)
-            .keepalives_interval(KEEPALIVE)
-            .keepalives_retries(KEEPALIVE_RETRIES)
-            .tcp_user_timeout(TCP_USER_TIMEOUT);
-        if let Some(user) = url.get_user() {
-            config.user(user);
-        }
-        if let Some(password) = url.get_password() {
-            config.password(password);
-        }
-        if let Some(name) = url.get_dbname() {
-            config.dbname(name);
-        }
-        if let Some(options) = url.get_options() {
-            config.options(options);
-        }
-        let ports = url.get_ports();
-        let port = ports.get(number).or(ports.first()).copied().unwrap_or(PORT);
-        config.port(port);
-        let way = match (url.get_hosts().get(number), url.get_hostaddrs().get(number)) {
-            (_, Some(address)) => Way::Address(*address),
-            (Some(Named::Unix(folder)), None) => {
-                config.host_path(folder);
-                Way::Socket(folder.display().to_string())
-            }
-            (Some(Named::Tcp(name)), None) => match name.parse() {
-                Ok(address) => Way::Address(address),
-                Err(_) => Way::Name(name.clone()),
-            },
-            // A URL that names neither was refused.
-            (None, None) => Way::Name(String::new()),
-        };
-        Self {
-            config,
-            way,
-            port,
-            is_silent: AtomicBool::new(false),
-        }
-    }
-
-    /// The addresses that its name has now; none for a socket in a folder.
-    async fn addresses(&self) -> Result<Vec<Option<IpAddr>>, Failed> {
-        match &self.way {
-            Way::Socket(_) => Ok(vec![None]),
-            Way::Address(address) => Ok(vec![Some(*address)]),
-            Way::Name(name) => {
-                let found = lookup_host((name.as_str(), self.port)).await;
-                let found = found.map_err(|error| Failed::passing(&error))?;
-                let mut addresses = Vec::new();
-                for address in found.map(|found| Some(found.ip())) {
-                    if !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
-                        addresses.push(address);
-                    }
-                }
-                Ok(addresses)
-            }
-        }
-    }
-
-    fn config_at(&self, address: Option<IpAddr>) -> Config {
-        let mut config = self.config.clone();
-        if let Some(address) = address {
-            config.hostaddr(address);
-        }
-        config
-    }
-
-    /// As errors name it.
-    fn name(&self, address: Option<IpAddr>) -> String {
-        let port = self.port;
-        match (&self.way, address) {
-            (Way::Socket(folder), _) => format!("{folder}:{port}"),
-            (Way::Address(address), _) => SocketAddr::new(*address, port).to_string(),
-            (Way::Name(name), None) => format!("{name}:{port}"),
-            (Way::Name(name), Some(address)) => format!("{name}:{port} ({address})"),
-        }
     }
 }

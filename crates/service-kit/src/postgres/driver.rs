@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Connection, Socket};
 
-use super::database::{Database, Place};
+use super::database::Database;
+use super::place::Place;
 
 /// The longest that anybody keeps a connection of the pool: a little more than the
 /// `statement_timeout` of the services' roles. A database that has not answered by then has
