@@ -6,10 +6,13 @@ mod driver;
 mod failure;
 mod host;
 mod inspect;
+mod parameters;
 mod place;
 mod pool;
 mod readiness;
+mod route;
 mod start;
+mod tls;
 mod url;
 
 pub use database::Database;
@@ -21,7 +24,9 @@ pub use inspect::{
 pub use place::Place;
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
+pub use route::Route;
 pub use start::{Needs, check_at_start};
+pub use tls::TlsMode;
 pub use url::DatabaseUrl;
 
 /// The schema version that this release of the services needs at least.

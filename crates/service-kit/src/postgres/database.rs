@@ -1,11 +1,12 @@
 //! Where PostgreSQL is, and the one way to connect to it.
 //!
 //! A URL may name several hosts, as a primary and its standbys. They are tried one after another,
-//! and each attempt is bounded as a whole: name, TCP, authentication and the question whether the
-//! host takes writes. A server that hangs still accepts connections, so a bound on TCP alone would
+//! and each attempt is bounded as a whole: name, TCP, TLS, authentication and the question whether
+//! the host takes writes. A server that hangs still accepts connections, so a bound on TCP alone would
 //! never leave it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,17 +14,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
+use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
 use super::driver::{self, Loan};
 use super::failure::{ConnectError, Failed};
-use super::host::Host;
+use super::host::{Connected, Host};
 use super::place::{Place, role};
 use super::url::DatabaseUrl;
 
 /// The longest that one attempt at one address may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The same for a host that gave no answer the last time, if there are others.
 const SILENT_HOST_TIMEOUT: Duration = Duration::from_secs(1);
 /// A database, on whichever of its hosts it is. Clones share what is known of the hosts.
@@ -55,9 +56,9 @@ impl Database {
     /// The database of a URL. Nothing is connected to yet.
     #[must_use]
     pub fn new(url: &DatabaseUrl, application_name: &str) -> Self {
-        let DatabaseUrl(config) = url;
+        let config = &url.config;
         let count = config.get_hosts().len().max(config.get_hostaddrs().len());
-        let hosts = (0..count).map(|number| Host::of(config, number, application_name));
+        let hosts = (0..count).map(|number| Host::of(url, number, application_name));
         let role = role(config);
         let name = config.get_dbname().unwrap_or(role).to_owned();
         Self::of(hosts.collect(), name, role.to_owned())
@@ -87,6 +88,8 @@ impl Database {
                 config,
                 way: host.way.clone(),
                 port: host.port,
+                server_name: host.server_name.clone(),
+                tls: host.tls.clone(),
                 is_silent: AtomicBool::new(false),
             };
             Self::of(vec![host], name.clone(), role.clone())
@@ -113,9 +116,34 @@ impl Database {
     ///
     /// If no host can be connected to; the error says why for each.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
-        self.open(&Loan::default())
-            .await
-            .map(|opened| opened.client)
+        self.connect_somewhere().await.map(|(client, _)| client)
+    }
+
+    /// The same, and where it leads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub async fn connect_somewhere(&self) -> Result<(Client, Place), ConnectError> {
+        let opened = self.open(&Loan::default()).await?;
+        Ok((opened.client, opened.place))
+    }
+
+    /// Whether sqlx can do what the URL asks for, which it has no part in reading.
+    ///
+    /// # Errors
+    ///
+    /// What the URL must not ask for, as the end of a sentence about it.
+    pub fn check_for_sqlx(&self) -> Result<(), String> {
+        let mut hosts = self.0.hosts.iter();
+        if hosts.any(|host| host.config.get_channel_binding() == ChannelBinding::Require) {
+            return Err(
+                "must not ask for channel_binding=require: sqlx, the driver of catalog-svc and \
+                 migrate, has none. sslmode=verify-full protects from the same"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// A host that can be connected to, for another driver.
@@ -161,27 +189,13 @@ impl Database {
         };
         let mut is_silent = false;
         for address in addresses {
-            let config = host.config_at(address);
-            let failed = match timeout(patience, config.connect(NoTls)).await {
-                Ok(Ok((client, connection))) => {
+            let failed = match timeout(patience, host.connect(address)).await {
+                Ok(Ok(connected)) => {
                     host.is_silent.store(false, Ordering::Relaxed);
                     self.0.last.store(number, Ordering::Relaxed);
-                    let place = Place {
-                        host: number,
-                        address,
-                        name: host.name(address),
-                        config,
-                        generation: self.0.generation.load(Ordering::Relaxed),
-                    };
-                    let (database, loan) = (self.clone(), loan.clone());
-                    let driving = driver::drive(connection, database, place.clone(), loan);
-                    return Some(Opened {
-                        client,
-                        driver: tokio::spawn(driving),
-                        place,
-                    });
+                    return Some(self.opened(number, address, connected, loan));
                 }
-                Ok(Err(error)) => Failed::of(&error),
+                Ok(Err(failed)) => failed,
                 Err(_) => {
                     is_silent = true;
                     Failed::no_answer(patience)
@@ -191,6 +205,32 @@ impl Database {
         }
         host.is_silent.store(is_silent, Ordering::Relaxed);
         None
+    }
+
+    /// Lets a task drive a connection.
+    fn opened(
+        &self,
+        number: usize,
+        address: Option<IpAddr>,
+        connected: Connected,
+        loan: &Loan,
+    ) -> Opened {
+        let place = Place {
+            host: number,
+            address,
+            name: self.0.hosts[number].name(address),
+            config: connected.config,
+            peer: connected.peer,
+            tls: connected.tls,
+            generation: self.0.generation.load(Ordering::Relaxed),
+        };
+        let (database, loan) = (self.clone(), loan.clone());
+        let driving = driver::drive(connected.connection, database, place.clone(), loan);
+        Opened {
+            client: connected.client,
+            driver: tokio::spawn(driving),
+            place,
+        }
     }
 
     /// The hosts as they are to be tried: the one that worked last first, and those that were
@@ -213,7 +253,10 @@ impl Database {
     /// Notes that the primary was found, and where.
     pub(super) fn primary_is_at(&self, place: &Place) {
         self.0.primary.send_if_modified(|known| {
-            let is_news = known.as_ref().is_none_or(|known| !known.is(place));
+            // Whoever connects there needs to know whether it has TLS, too.
+            let is_news = known
+                .as_ref()
+                .is_none_or(|known| !known.is(place) || known.tls != place.tls);
             if is_news {
                 *known = Some(place.clone());
             }

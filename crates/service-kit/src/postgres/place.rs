@@ -1,14 +1,16 @@
-//! A host that was connected to, and the way to it for another driver.
+//! A host that was connected to.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use rustls::ProtocolVersion;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host as Named, SslMode};
+use tokio_postgres::config::Host as Named;
 
 use super::failure::{ConnectError, Failed};
 use super::host::PORT;
+use super::tls::{Peer, TlsMode};
 
 /// A host that was connected to, and how it is reached.
 #[derive(Debug, Clone)]
@@ -18,14 +20,17 @@ pub struct Place {
     pub(super) name: String,
     /// Names this host and address alone.
     pub(super) config: Config,
+    /// What was asked of TLS.
+    pub(super) peer: Peer,
+    /// What TLS it came to, when it was connected to; none if the connection was plain.
+    pub(super) tls: Option<ProtocolVersion>,
     /// The database's generation when it was connected to.
     pub(super) generation: u64,
 }
 
 impl Place {
-    /// A URL that leads to it alone, for another driver. It has the password in it.
-    #[must_use]
-    pub fn url(&self) -> String {
+    /// A URL that leads to it alone, without TLS, for another driver. It has the password in it.
+    pub(super) fn url(&self) -> String {
         let config = &self.config;
         let mut url = "postgres://".to_owned();
         if let Some(user) = config.get_user() {
@@ -44,14 +49,8 @@ impl Place {
             (None, Some(Named::Tcp(name))) => name.clone(),
             (None, None) => String::new(),
         };
-        let ssl_mode = match config.get_ssl_mode() {
-            SslMode::Disable => "disable",
-            _ => "prefer",
-        };
-        let ports = config.get_ports();
-        let port = ports.first().copied().unwrap_or(PORT);
         let name = escape(config.get_dbname().unwrap_or_default().as_bytes());
-        url += &format!("{host}:{port}/{name}?sslmode={ssl_mode}");
+        url += &format!("{host}:{}/{name}?sslmode=disable", self.port());
         let address = self.address.map(|address| address.to_string());
         for (parameter, value) in [
             // Not every driver understands an IPv6 address as a host.
@@ -66,14 +65,42 @@ impl Place {
         url
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(PORT)
+    }
+
+    /// What TLS the connection to it had, as "TLSv1.3"; none if it was plain.
+    #[must_use]
+    pub fn tls_version(&self) -> Option<&'static str> {
+        self.tls.map(|version| match version {
+            ProtocolVersion::TLSv1_2 => "TLSv1.2",
+            ProtocolVersion::TLSv1_3 => "TLSv1.3",
+            // rustls has no others.
+            _ => "TLS",
+        })
+    }
+
+    /// What its URL asked of TLS there.
+    #[must_use]
+    pub fn tls_mode(&self) -> TlsMode {
+        self.peer.mode
+    }
+
+    /// Whether what is sent to it never leaves the machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.address
+            .is_none_or(|address| address.to_canonical().is_loopback())
+    }
+
     /// Why it could not be connected to by another driver.
     #[must_use]
     pub fn failed(&self, reason: &str) -> ConnectError {
+        self.failed_by(Failed::passing(reason))
+    }
+
+    pub(super) fn failed_by(&self, failed: Failed) -> ConnectError {
         let role = role(&self.config);
-        let failed = Failed {
-            reason: reason.to_owned(),
-            may_pass: true,
-        };
         let database = self.config.get_dbname().unwrap_or(role);
         ConnectError::new(database, role, vec![(self.name.clone(), failed)])
     }
