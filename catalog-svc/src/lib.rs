@@ -64,6 +64,13 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     let replica = config.read_database_url.as_ref();
     let replica = replica.map(|url| Database::new(url, NAME));
+    for (name, database) in [
+        ("DATABASE_URL", Some(&database)),
+        ("TICKETING_READ_DATABASE_URL", replica.as_ref()),
+    ] {
+        let checked = database.map_or(Ok(()), Database::check_for_sqlx);
+        checked.map_err(|why| anyhow::anyhow!("{name} {why}"))?;
+    }
     let store = Arc::new(Store::new(&database, &config.database, replica));
     postgres::check_at_start(&database, Needs::Sessions, ROLE, &shutdown)
         .await

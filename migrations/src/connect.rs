@@ -32,12 +32,14 @@ pub fn of_url(url: &DatabaseUrl) -> Database {
 
 /// One attempt.
 pub(crate) async fn once(database: &Database) -> Result<PgConnection> {
+    check(database)?;
     at(&database.find().await?).await
 }
 
 /// Tries until the database answers, for `wait` at most. What waiting cannot mend, as a wrong
 /// password, fails at once.
 pub(crate) async fn within(database: &Database, wait: Duration) -> Result<(PgConnection, Place)> {
+    check(database)?;
     let deadline = Instant::now() + wait;
     loop {
         match database.find().await {
@@ -53,18 +55,28 @@ pub(crate) async fn within(database: &Database, wait: Duration) -> Result<(PgCon
 }
 
 /// How to connect to a place.
-pub(crate) fn options(place: &Place) -> Result<PgConnectOptions, sqlx::Error> {
-    let options: PgConnectOptions = place.url().parse()?;
+pub(crate) async fn options(place: &Place) -> Result<PgConnectOptions> {
+    let route = place.route().await?;
+    let mut options: PgConnectOptions = route.url().parse()?;
+    if let Some(socket) = route.socket() {
+        options = options.socket(socket);
+    }
     // A pooler may refuse the parameter.
     Ok(options.extra_float_digits(None))
 }
 
+fn check(database: &Database) -> Result<()> {
+    let checked = database.check_for_sqlx();
+    checked.map_err(|why| anyhow!("the database's URL {why}"))
+}
+
 async fn at(place: &Place) -> Result<PgConnection> {
-    let options = options(place)?;
-    let connecting = timeout(CONNECT_MAX, PgConnection::connect_with(&options));
-    let connected = connecting
+    let connecting = async {
+        let options = options(place).await?;
+        anyhow::Ok(PgConnection::connect_with(&options).await?)
+    };
+    let connected = timeout(CONNECT_MAX, connecting)
         .await
-        .map_err(|_| anyhow!("no answer within {CONNECT_MAX:?}"));
-    let connected = connected.and_then(|connected| Ok(connected?));
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {CONNECT_MAX:?}")));
     connected.with_context(|| format!("connect to {place}"))
 }

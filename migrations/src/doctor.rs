@@ -5,6 +5,7 @@
 //! pooler.
 
 mod durability;
+mod encryption;
 mod hosts;
 mod pooler;
 mod roles;
@@ -57,14 +58,14 @@ impl fmt::Display for Finding {
 /// Examines a database with the eyes of the role that its URL names: the owner's see most.
 pub async fn doctor(database: &Database) -> Vec<Finding> {
     let mut findings = hosts::check(database).await;
-    let client = match database.connect().await {
-        Ok(client) => client,
+    let (client, place) = match database.connect_somewhere().await {
+        Ok(connected) => connected,
         Err(error) => {
             let todo = if error.may_pass() {
                 "check the host and the port, and that the server runs and can be reached from here"
             } else {
-                "correct the role, the password or the database in DATABASE_URL; `migrate up` as the \
-                 owner sets the services' passwords"
+                "correct DATABASE_URL: the role, the password, the database, or what is asked of \
+                 TLS; `migrate up` as the owner sets the services' passwords"
             };
             let words = format!("{error}: {todo}. Nothing else was checked");
             findings.fail("connection", words);
@@ -72,6 +73,7 @@ pub async fn doctor(database: &Database) -> Vec<Finding> {
         }
     };
     findings.ok("connection", database.to_string());
+    encryption::check(&place, &mut findings);
     pooler::check(database, &mut findings).await;
     let done = server::check(&client, &mut findings).await;
     findings.unless_done("server", done);

@@ -68,7 +68,8 @@ struct UpArgs {
 #[derive(Debug, Args)]
 struct DatabaseArgs {
     /// PostgreSQL, as postgres://owner:password@host:port/database. The role must own the
-    /// database and be able to create roles
+    /// database and be able to create roles. sslmode=verify-full and sslrootcert=FILE encrypt, and
+    /// verify the server
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = DatabaseUrl::parse)]
     database_url: DatabaseUrl,
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use service_kit::postgres::{Database, Place};
+use service_kit::postgres::Database;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 
@@ -40,7 +40,8 @@ pub async fn up(
             .into_iter()
             .filter(|migration| !migration.applied)
             .collect();
-        let outcome = attempt(&place, &mut connection, passwords).await;
+        let options = connect::options(&place).await?;
+        let outcome = attempt(options, &mut connection, passwords).await;
         let has = known(&mut connection).await?;
         connection.close().await?;
         applied.extend(has.into_iter().filter(|migration| {
@@ -60,14 +61,14 @@ pub async fn up(
 }
 
 async fn attempt(
-    place: &Place,
+    options: PgConnectOptions,
     connection: &mut PgConnection,
     passwords: &Passwords,
 ) -> Result<(), MigrateError> {
-    let migrator = Home::find(connection).await?.migrator();
     // The migrator's future over a borrowed connection is not `Send`; over a pool it is.
     let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect_with(connect::options(place)?).await?;
+    let pool = pool.connect_with(options).await?;
+    let migrator = Home::find(connection).await?.migrator();
     let done = migrator.run(&pool).await;
     // A run that failed holds the advisory lock until its connection ends.
     pool.close().await;

@@ -14,6 +14,7 @@ mod locked;
 mod logs;
 mod memory;
 mod payments;
+mod postgres_tls;
 mod secrets;
 mod stale;
 mod supervision;

@@ -85,8 +85,11 @@ impl RevisionTracker {
     ) -> Result<Infallible, StoreError> {
         let place = pool::place(&store.database).await?;
         let only = PgPoolOptions::new().max_connections(1);
-        let only = only.connect_lazy_with(pool::options(&place)?);
-        let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect_with(&only));
+        let connecting = async {
+            let only = only.connect_lazy_with(pool::options(&place).await?);
+            Ok::<_, StoreError>(PgListener::connect_with(&only).await?)
+        };
+        let connecting = timeout(CONNECT_TIME_MAX, Box::pin(connecting));
         let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
         // A lost connection is made anew by the loop around us, after its pause.
         listener.eager_reconnect(false);

@@ -52,9 +52,15 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Session, StoreError> {
         let place = place(&self.database).await?;
-        match timeout(CONNECT_TIME_MAX, options(&place)?.connect()).await {
+        // In a box, as above: it may include a TLS handshake.
+        let connecting = Box::pin(async {
+            let options = options(&place).await?;
+            let connected = options.connect().await;
+            connected.map_err(|error| place.failed(&sqlstate::in_words(&error)).into())
+        });
+        match timeout(CONNECT_TIME_MAX, connecting).await {
             Ok(Ok(connection)) => Ok(Session { connection, place }),
-            Ok(Err(error)) => Err(place.failed(&sqlstate::in_words(&error)).into()),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(place.failed("no answer in time").into()),
         }
     }
@@ -75,8 +81,12 @@ impl managed::Manager for Manager {
 
 /// How to connect to a place. Statement timeouts, keepalives and the like are settings of the
 /// database role, so that they hold behind a pooler too; what sqlx cannot bound is bounded here.
-pub(super) fn options(place: &Place) -> Result<PgConnectOptions, StoreError> {
-    let options: PgConnectOptions = place.url().parse()?;
+pub(super) async fn options(place: &Place) -> Result<PgConnectOptions, StoreError> {
+    let route = place.route().await?;
+    let mut options: PgConnectOptions = route.url().parse()?;
+    if let Some(socket) = route.socket() {
+        options = options.socket(socket);
+    }
     // Values travel in binary, and a pooler may refuse the parameter.
     let options = options.extra_float_digits(None);
     Ok(options.disable_statement_logging())

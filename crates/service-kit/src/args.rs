@@ -104,7 +104,8 @@ pub struct LogArgs {
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// PostgreSQL, as postgres://user:password@host:port/database. Several hosts can be named, as
-    /// host:port,host:port, with target_session_attrs=read-write to find the primary among them
+    /// host:port,host:port, with target_session_attrs=read-write to find the primary among them.
+    /// sslmode=verify-full and sslrootcert=FILE encrypt, and verify the server
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = DatabaseUrl::parse, required = true)]
     database_url: Option<DatabaseUrl>,
 

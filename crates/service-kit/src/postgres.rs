@@ -4,21 +4,29 @@
 mod database;
 mod driver;
 mod failure;
+mod host;
 mod inspect;
+mod parameters;
+mod place;
 mod pool;
 mod readiness;
+mod route;
 mod start;
+mod tls;
 mod url;
 
-pub use database::{Database, Place};
+pub use database::Database;
 pub use failure::{ConnectError, DbError};
 pub use inspect::{
     FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
     server_version,
 };
+pub use place::Place;
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
+pub use route::Route;
 pub use start::{Needs, check_at_start};
+pub use tls::TlsMode;
 pub use url::DatabaseUrl;
 
 /// The schema version that this release of the services needs at least.

@@ -5,6 +5,7 @@ use crate::{
     find::Binaries,
     guard::{Guard, StaleDirReaper},
     launch::{Attempt, Launch, READY_MAX},
+    tls::ServerTls,
     version::Version,
 };
 use anyhow::{Context, Result, bail};
@@ -44,6 +45,8 @@ pub struct ClusterOptions {
     pub ephemeral: bool,
     /// For a durable cluster: delete what an earlier one left in the folder.
     pub fresh: bool,
+    /// Take connections over TLS alone.
+    pub tls: Option<ServerTls>,
 }
 
 impl ClusterOptions {
@@ -57,6 +60,7 @@ impl ClusterOptions {
             settings: Vec::new(),
             ephemeral: true,
             fresh: false,
+            tls: None,
         }
     }
 
@@ -151,10 +155,12 @@ impl Cluster {
         copy_of: Option<&Path>,
     ) -> Result<(Self, Option<data_dir::Durable>)> {
         let data_dir = data_dir::locate(&options.data_dir, options.binaries.account())?;
+        let mut settings = options.settings;
+        settings.extend(options.tls.iter().flat_map(Launch::tls_settings));
         let launch = Launch {
             binaries: options.binaries,
             data_dir,
-            settings: options.settings,
+            settings,
             ephemeral: options.ephemeral,
         };
         let account = launch.binaries.account();
@@ -181,6 +187,9 @@ impl Cluster {
             )?;
             (None, Some(turn))
         };
+        if let Some(tls) = &options.tls {
+            launch.write_tls(tls)?;
+        }
         launch.open_log()?;
         let cluster = Self {
             launch: Arc::new(launch),
@@ -260,6 +269,16 @@ impl Cluster {
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         self.launch.log_path()
+    }
+
+    /// Gives a server that was started with TLS another certificate. It is used by connections that
+    /// are made after a reload (`SELECT pg_reload_conf()`).
+    ///
+    /// # Errors
+    /// When its files can't be written.
+    pub async fn replace_tls(&self, tls: ServerTls) -> Result<()> {
+        let launch = Arc::clone(&self.launch);
+        blocking(move || launch.write_tls(&tls)).await
     }
 
     /// Kills the postmaster as `kill -9` does, and returns once it is gone: no checkpoint, no

@@ -37,11 +37,13 @@ mod guard;
 mod launch;
 mod pidfile;
 mod source;
+mod tls;
 mod version;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use find::{Binaries, find_binaries};
 pub use source::{Source, external_url};
+pub use tls::ServerTls;
 pub use version::Version;
 
 use anyhow::Context;

@@ -7,23 +7,31 @@
 //! With `DATABASE_URL` set (a superuser's) the databases are made on that server instead, each
 //! migrated by itself and dropped with its value, so that nothing is left there; but the
 //! service roles, which belong to the whole server, get a password.
+//!
+//! With `TICKETING_POSTGRES_TLS=1` private clusters take connections over TLS alone, and the URLs
+//! of their databases ask for `sslmode=verify-full`.
 
 mod standby;
+mod tls;
 
 use std::cell::Cell;
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, fs, thread};
 
-use anyhow::{Context as _, Result};
-use dev_postgres::{Cluster, ClusterOptions, Source, external_url, find_binaries};
+use anyhow::{Context as _, Result, anyhow};
+use dev_postgres::{Cluster, ClusterOptions, ServerTls, Source, external_url, find_binaries};
 use migrations::Passwords;
 use rustix::process::{Pid, Signal, kill_process};
+use service_kit::postgres::{Database, DatabaseUrl};
 use tokio::sync::{Mutex, OnceCell};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 use url::Url;
 use uuid::Uuid;
 
 pub use self::standby::Standby;
+pub use self::tls::TlsServer;
+use self::tls::with_root;
+use crate::certificates::Authority;
 use crate::target;
 
 /// The owner of every database, a superuser.
@@ -57,7 +65,7 @@ async fn server() -> &'static Server {
         .get_or_init(async || {
             let started = match external_url() {
                 Some(url) => Server::external(&url).map(|server| (server, None)),
-                None => start_private(&[])
+                None => start_as_asked(&[])
                     .await
                     .map(|(server, own)| (server, Some(own))),
             };
@@ -95,7 +103,19 @@ impl OwnServer {
     ///
     /// If there is no PostgreSQL to be had, with what was tried.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let (server, cluster) = or_panic(start_private(settings).await);
+        Self::of(or_panic(start_as_asked(settings).await))
+    }
+
+    /// One that has no TLS, whatever the environment asks for.
+    ///
+    /// # Panics
+    ///
+    /// If there is no PostgreSQL to be had, with what was tried.
+    pub async fn start_plain() -> Self {
+        Self::of(or_panic(start_private(&[], None).await))
+    }
+
+    fn of((server, cluster): (Server, Cluster)) -> Self {
         Self {
             server,
             cluster,
@@ -142,6 +162,13 @@ impl OwnServer {
         self.is_frozen.set(false);
     }
 
+    /// Has it read its settings and certificates again, by SIGHUP.
+    fn reload(&self) {
+        let first = self.cluster.postmaster_pid().expect("it runs");
+        let first = i32::try_from(first).ok().and_then(Pid::from_raw);
+        kill_process(first.expect("a process id"), Signal::HUP).expect("it runs");
+    }
+
     fn signal(&self, signal: Signal) {
         let first = self.cluster.postmaster_pid().expect("it runs");
         // The first process makes the others, so it must be stopped before they are counted.
@@ -183,10 +210,10 @@ impl Drop for OwnServer {
 
 /// The processes that a process has begun.
 fn children(parent: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir("/proc").expect("Linux");
+    let tasks = fs::read_dir("/proc").expect("Linux");
     let pids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_child = |pid: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
         let line = format!("PPid:\t{parent}");
         status.is_ok_and(|status| status.lines().any(|found| found == line))
     };
@@ -333,8 +360,22 @@ impl Server {
     }
 }
 
-/// A private cluster with a migrated template in it.
-async fn start_private(settings: &[(&str, &str)]) -> Result<(Server, Cluster)> {
+/// A private cluster as the environment asks for it.
+async fn start_as_asked(settings: &[(&str, &str)]) -> Result<(Server, Cluster)> {
+    if !tls::is_asked_for() {
+        return start_private(settings, None).await;
+    }
+    let authority = Authority::new("Ticketing's tests");
+    let tls = (tls::server_of(&authority), &authority);
+    start_private(settings, Some(tls)).await
+}
+
+/// A private cluster with a migrated template in it. With TLS it takes no other connections, and
+/// its URLs verify it by the CA.
+async fn start_private(
+    settings: &[(&str, &str)],
+    tls: Option<(ServerTls, &Authority)>,
+) -> Result<(Server, Cluster)> {
     let binaries = find_binaries(Source::from_env()?, &target::folder().join("postgres")).await?;
     let folder = format!("ticketing-test-{}", Uuid::new_v4().simple());
     let mut options = ClusterOptions::ephemeral(binaries, env::temp_dir().join(folder));
@@ -345,10 +386,18 @@ async fn start_private(settings: &[(&str, &str)]) -> Result<(Server, Cluster)> {
     options.settings = all
         .map(|&(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    options.tls = tls.as_ref().map(|(tls, _)| tls.clone());
     let cluster = Cluster::start(options).await?;
+    let mut owner: Url = cluster.url(OWNER, "postgres").parse()?;
+    if let Some((_, authority)) = &tls {
+        // It goes with the cluster.
+        let root = cluster.data_dir().join("ca.pem");
+        fs::write(&root, authority.pem())?;
+        owner = with_root(&owner, &root);
+    }
     let mut server = Server {
         address: Address {
-            owner: cluster.url(OWNER, "postgres").parse()?,
+            owner,
             service_password: None,
         },
         // Until there is one, nothing but it can be made.
@@ -391,12 +440,9 @@ async fn execute(url: &str, statement: &str) -> Result<()> {
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .context("connect to the test's PostgreSQL")?;
-    // Its error reaches whoever uses the client.
-    tokio::spawn(connection);
-    Ok(client)
+    let url = DatabaseUrl::parse(url).map_err(|why| anyhow!("the URL {why}"))?;
+    let connecting = Database::new(&url, "test").connect().await;
+    connecting.context("connect to the test's PostgreSQL")
 }
 
 fn or_panic<T>(outcome: Result<T>) -> T {

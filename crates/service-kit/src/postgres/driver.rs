@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Connection, Socket};
 
-use super::database::{Database, Place};
+use super::database::Database;
+use super::place::Place;
+use super::tls::TlsStream;
 
 /// The longest that anybody keeps a connection of the pool: a little more than the
 /// `statement_timeout` of the services' roles. A database that has not answered by then has
@@ -44,7 +45,7 @@ impl Loan {
 /// Drives a connection to `place` until its end. Errors reach the client's user;
 /// once the connection is given up, that is an error that says it is closed.
 pub(super) async fn drive(
-    connection: Connection<Socket, NoTlsStream>,
+    connection: Connection<Socket, TlsStream>,
     database: Database,
     place: Place,
     loan: Loan,

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use deadpool::managed::PoolError;
 
+use tokio_postgres::error::SqlState;
+
+use super::tls::{Peer, TlsError, TlsMode};
 use crate::api_error::ApiError;
 use crate::background::StepError;
 use crate::cause;
@@ -101,6 +104,8 @@ pub(super) struct Failed {
     pub(super) reason: String,
     /// Whether waiting may mend it.
     pub(super) may_pass: bool,
+    /// Whether it may be for TLS alone, so that it is worth trying without where that will do.
+    pub(super) is_about_tls: bool,
 }
 
 impl ConnectError {
@@ -145,29 +150,79 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 impl Failed {
-    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+    /// What became of an attempt to connect, over TLS or not.
+    pub(super) fn of(error: &tokio_postgres::Error, peer: &Peer, is_encrypted: bool) -> Self {
+        let cause = error.source();
+        if let Some(tls) = cause.and_then(|cause| cause.downcast_ref::<TlsError>()) {
+            return Self::of_tls(tls);
+        }
+        if cause.is_some_and(|cause| cause.to_string() == DRIVER_HAS_NO_TLS) {
+            return Self::of_tls(&peer.has_no_tls());
+        }
+        if let Some(reason) = peer.refusal(error) {
+            return Self {
+                reason,
+                may_pass: false,
+                is_about_tls: true,
+            };
+        }
+        // The driver's own words add nothing to those of what caused it.
+        let mut reason = cause::chain(cause.unwrap_or(error));
+        let is_refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+        if is_refused && peer.mode == TlsMode::Disable && reason.contains(NO_ENCRYPTION) {
+            reason += ". If the server insists on TLS, add sslmode=verify-full to the URL, and the \
+                       file of its CA as sslrootcert";
+        }
         Self {
-            // The driver's own words add nothing to those of what caused it.
-            reason: cause::chain(error.source().unwrap_or(error)),
+            reason,
             may_pass: sqlstate::classify(error) == Failure::ConnectionLost,
+            is_about_tls: is_refused && is_encrypted,
+        }
+    }
+
+    pub(super) fn of_tls(error: &TlsError) -> Self {
+        Self {
+            reason: error.to_string(),
+            may_pass: error.may_pass,
+            is_about_tls: true,
+        }
+    }
+
+    /// Files that cannot be used: no server has been asked yet.
+    pub(super) fn of_files(error: &TlsError) -> Self {
+        Self {
+            is_about_tls: false,
+            ..Self::of_tls(error)
         }
     }
 
     /// An attempt that may succeed later.
-    pub(super) fn passing(error: &std::io::Error) -> Self {
+    pub(super) fn passing(reason: impl ToString) -> Self {
         Self {
-            reason: error.to_string(),
+            reason: reason.to_string(),
             may_pass: true,
+            is_about_tls: false,
         }
     }
 
     pub(super) fn no_answer(patience: Duration) -> Self {
+        Self::passing(format!("no answer within {patience:?}"))
+    }
+
+    /// What became of a second attempt, without TLS.
+    pub(super) fn and_without_tls(self, second: Self) -> Self {
         Self {
-            reason: format!("no answer within {patience:?}"),
-            may_pass: true,
+            reason: format!("{}; and without TLS: {}", self.reason, second.reason),
+            may_pass: self.may_pass || second.may_pass,
+            is_about_tls: true,
         }
     }
 }
+
+/// The driver's words for a server that has no TLS; it has no kind for it that we could ask for.
+const DRIVER_HAS_NO_TLS: &str = "server does not support TLS";
+/// The server's, in English, where `pg_hba.conf` has no line for a plain connection.
+const NO_ENCRYPTION: &str = "no encryption";
 
 #[cfg(test)]
 mod tests {

@@ -9,9 +9,10 @@ use deadpool_postgres::{ClientWrapper, Runtime};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::database::{Database, Place};
+use super::database::Database;
 use super::driver::Loan;
 use super::failure::{ConnectError, DbError};
+use super::place::Place;
 use crate::args::DatabaseArgs;
 
 /// A connection that answered so lately is lent without asking it first.

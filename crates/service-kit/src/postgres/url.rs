@@ -3,36 +3,35 @@
 use std::fmt;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+
+use super::parameters;
+use super::tls::TlsSettings;
 
 /// The most hosts of a URL.
 const HOSTS_MAX: usize = 8;
 const FORM: &str = "must be as postgres://user:password@host:port/database, with what has a \
                     meaning in a URL percent-encoded (as %40 for @)";
 
-const NO_TLS: &str = "connections to PostgreSQL have no TLS yet";
-
 /// A database's URL. It holds a password, so nothing prints it.
 #[derive(Clone)]
-pub struct DatabaseUrl(pub(super) Config);
+pub struct DatabaseUrl {
+    /// All but what is about TLS.
+    pub(super) config: Config,
+    pub(super) tls: TlsSettings,
+}
 
 impl DatabaseUrl {
-    /// Reads a URL.
+    /// Reads a URL, and the files for TLS that it names.
     ///
     /// # Errors
     ///
-    /// A text that says what it must be, and repeats nothing of the URL.
+    /// A text that says what it must be, and repeats nothing of the URL but the paths of files.
     pub fn parse(text: &str) -> Result<Self, String> {
         // With an @ in the password its rest would be read as a host's name, which errors tell.
         if text.contains("://") && text.matches('@').count() > 1 {
             return Err(FORM.to_owned());
         }
-        // The driver knows neither; no others of its errors are worth telling apart.
-        for mode in ["sslmode=verify-ca", "sslmode=verify-full"] {
-            if text.contains(mode) {
-                return Err(format!("must not ask for {mode}: {NO_TLS}"));
-            }
-        }
+        let (text, parameters) = parameters::take(text, FORM)?;
         // The driver's own words may quote a part of the password.
         let config: Config = text.parse().map_err(|_| FORM.to_owned())?;
         let (names, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
@@ -46,10 +45,8 @@ impl DatabaseUrl {
         if (addresses > 0 && names > 0 && addresses != names) || (ports > 1 && ports != hosts) {
             return Err("must have a port, and an address if any, for each host".to_owned());
         }
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(format!("must not ask for sslmode=require: {NO_TLS}"));
-        }
-        Ok(Self(config))
+        let tls = TlsSettings::new(parameters)?;
+        Ok(Self { config, tls })
     }
 }
 
@@ -92,15 +89,16 @@ mod tests {
             "postgres://svc:x@secret@host/ticketing",
             "postgres://svc:x@y/secret@host/ticketing",
             "postgres://svc:secret@host:port/ticketing",
-            "postgres://svc:secret@host/ticketing?sslmode=require",
-            "postgres://svc:secret@host/ticketing?sslmode=verify-full",
+            "postgres://svc:secret@host/ticketing?sslmode=allow",
+            "postgres://svc:secret@host/ticketing?sslmode=verify-ca",
+            "postgres://svc:secret@host/ticketing?sslmode=secret",
             "postgres://svc:secret@a,b,c,d,e,f,g,h,i/ticketing",
             "mysql://svc:secret@host/ticketing",
             "postgres://svc:secret@host/x postgres://svc:secret@host/x",
         ] {
             let why = DatabaseUrl::parse(text).expect_err(text);
             assert_eq!(
-                why.contains("TLS"),
+                why.contains("sslmode"),
                 text.contains("sslmode"),
                 "{text}: {why}"
             );

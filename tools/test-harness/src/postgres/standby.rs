@@ -4,6 +4,7 @@ use std::env;
 
 use dev_postgres::Cluster;
 use tokio_postgres::Client;
+use url::Url;
 use uuid::Uuid;
 
 use super::{Address, OWNER, OwnServer, TestDatabase, connect, or_panic};
@@ -26,9 +27,12 @@ impl OwnServer {
         let folder = format!("ticketing-standby-{}", Uuid::new_v4().simple());
         let cluster = self.cluster.start_standby(env::temp_dir().join(folder));
         let cluster = or_panic(cluster.await);
-        let owner = cluster.url(OWNER, "postgres").parse();
+        let owner: Result<Url, _> = cluster.url(OWNER, "postgres").parse();
+        let mut owner = owner.expect("a cluster's address is a URL");
+        // As its primary's: it is a copy.
+        owner.set_query(self.server.address.owner.query());
         let address = Address {
-            owner: owner.expect("a cluster's address is a URL"),
+            owner,
             service_password: None,
         };
         Standby { cluster, address }
