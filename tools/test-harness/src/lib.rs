@@ -4,6 +4,7 @@
 //! What must always hold: nothing here stands in for a part of the system, nothing sleeps and
 //! hopes, and nothing outlives the test process, however it ends.
 
+pub mod certificates;
 pub mod errors;
 pub mod invariants;
 pub mod lifeline;
