@@ -17,3 +17,4 @@ mod payments;
 mod secrets;
 mod stale;
 mod supervision;
+mod tls;
