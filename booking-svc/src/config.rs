@@ -1,5 +1,7 @@
 //! The command line.
 
+mod tls;
+
 use std::time::Duration;
 
 use clap::{Args, Parser};
@@ -7,6 +9,7 @@ use service_kit::args::{
     Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, ServiceUrl, duration_of,
 };
 
+pub use self::tls::{CatalogTlsArgs, PaymentProviderTlsArgs, Tls};
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::catalog::{CatalogUrls, StaleCatalog, StalenessTerms};
 use crate::commands::HoldTerms;
@@ -41,8 +44,9 @@ pub struct Config {
     )]
     pub listen: HostPort,
 
-    /// The internal service of the catalog-svc to learn of shows from, as http://host:port; or
-    /// several, with commas between them. Every address of every name is tried
+    /// The internal service of the catalog-svc to learn of shows from, as http://host:port, or
+    /// https://host:port by TLS; or several, with commas between them. Every address of every name
+    /// is tried
     #[arg(
         long,
         env = "TICKETING_CATALOG_URL",
@@ -78,8 +82,8 @@ pub struct Config {
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
 
-    /// The payment provider, as http://host:port, that takes the money of who confirms with a
-    /// payment token, and gives it back. Without it nothing is paid here
+    /// The payment provider, as http://host:port, or https://host:port by TLS, that takes the money
+    /// of who confirms with a payment token, and gives it back. Without it nothing is paid here
     #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
     pub payment_provider: Option<ServiceUrl>,
 
@@ -113,6 +117,14 @@ pub struct Config {
     /// How it serves.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// TLS to the catalog.
+    #[command(flatten)]
+    pub catalog_tls: CatalogTlsArgs,
+
+    /// TLS to the payment provider.
+    #[command(flatten)]
+    pub payment_provider_tls: PaymentProviderTlsArgs,
 
     /// How it reaches the database.
     #[command(flatten)]

@@ -22,7 +22,8 @@ use proto::booking::v1::booking_service_server::{self, BookingServiceServer};
 use proto::booking::v1::customer_service_server::{self, CustomerServiceServer};
 use service_kit::health::{Health, Need};
 use service_kit::postgres::{self, Needs};
-use service_kit::server::{self, MESSAGE_BYTES_MAX};
+use service_kit::server::{self, Listener, MESSAGE_BYTES_MAX};
+use service_kit::tls::Channels;
 use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -52,6 +53,7 @@ const SERVICES: &[&str] = &[
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tls = config.tls()?;
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     postgres::check_at_start(&database, Needs::Transactions, ROLE, &shutdown)
         .await
@@ -66,8 +68,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         move || postgres::follow_readiness(database.clone(), health.clone(), shutdown.clone())
     });
 
+    tls.certificates.watch(&mut tasks, &shutdown);
+
     let store = Store::new(database.pool(&config.database));
-    let catalog = Catalog::new(config.catalog_url.clone());
+    let catalog = Catalog::new(config.catalog_url.clone()).with_tls(tls.catalog);
     let freshness = Freshness::new(config.staleness_terms());
     let sales = Sales::new(store.clone(), catalog.clone(), freshness.clone());
     tasks.restart("staleness", {
@@ -101,8 +105,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         }
     });
     let payments = config.payment_provider.as_ref().map(|provider| {
+        let endpoint = payment_client::endpoint(provider.endpoint());
         Payments::new(
-            provider.uri().into(),
+            Channels::new(endpoint, tls.provider),
             sales.clone(),
             group_commit.clone(),
             config.payment_terms(),
@@ -139,6 +144,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     beside.add_service(
         CustomerServiceServer::new(customers).max_decoding_message_size(MESSAGE_BYTES_MAX),
     );
+    let listener = Listener {
+        tcp: listener,
+        tls: tls.server,
+    };
     // The commit workers end once the last handle to them is dropped: with the last handler, the
     // last payment and the cancelled-shows worker.
     let serving = server::serve_with(

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use model::{Amount, BookingId, ShowId};
 use payment_client::{Attempt, PaymentClient, PaymentKey};
+use service_kit::tls::Channels;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 use uuid::{Builder, Uuid};
 
 use crate::domain::{
@@ -121,17 +121,17 @@ impl From<OrderError> for PayError {
 }
 
 impl Payments {
-    /// Payments by the provider at `provider`.
+    /// Payments by the provider that `provider` leads to.
     #[must_use]
     pub fn new(
-        provider: Endpoint,
+        provider: Channels,
         sales: Sales,
         group_commit: GroupCommit,
         terms: PaymentTerms,
     ) -> Self {
         let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
         Self {
-            client: PaymentClient::new(provider, answer_max),
+            client: PaymentClient::new(move || provider.current(), answer_max),
             sales,
             group_commit,
             terms,

@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use service_kit::args::{Command, DatabaseArgs, HostPort, LogArgs, ServerArgs};
+use service_kit::args::{Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, file};
 use service_kit::postgres::DatabaseUrl;
 
 use crate::api::WatchLimits;
@@ -67,6 +68,10 @@ pub struct Config {
     /// How it serves.
     #[command(flatten)]
     pub server: ServerArgs,
+
+    /// The CAs of who may call the internal service, as PEM; if not said, those of --tls-client-ca
+    #[arg(long, env = "TICKETING_INTERNAL_TLS_CLIENT_CA", value_name = "FILE", value_parser = file, requires = "tls_cert", help_heading = "TLS")]
+    pub internal_tls_client_ca: Option<PathBuf>,
 
     /// How it reaches the database.
     #[command(flatten)]

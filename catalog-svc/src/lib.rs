@@ -15,7 +15,8 @@ use proto::catalog::internal::v1::catalog_feed_service_server::{self, CatalogFee
 use proto::catalog::v1::catalog_service_server::{self, CatalogServiceServer};
 use service_kit::health::Health;
 use service_kit::postgres::{self, Database, Needs};
-use service_kit::server::{self, MESSAGE_BYTES_MAX};
+use service_kit::server::{self, Listener, MESSAGE_BYTES_MAX};
+use service_kit::tls::Certificates;
 use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 
@@ -61,6 +62,15 @@ pub struct Listeners {
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut certificates = Certificates::default();
+    let tls = certificates.server(&config.server.tls)?;
+    let internal_tls = match &config.internal_tls_client_ca {
+        None => tls.clone(),
+        ca => {
+            let ca = ("--internal-tls-client-ca", ca);
+            certificates.server_for("internal server", &config.server.tls, ca)?
+        }
+    };
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     let replica = config.read_database_url.as_ref();
     let replica = replica.map(|url| Database::new(url, NAME));
@@ -78,7 +88,8 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
 
     let health = Health::new(SERVICES);
     let newest = store.newest().clone();
-    let tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
+    let mut tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
+    certificates.watch(&mut tasks, &shutdown);
 
     let (limits, stop) = (config.watch_limits(), &shutdown.soft);
     let api = CatalogApi::new(Arc::clone(&store), newest.clone(), limits, stop.clone());
@@ -91,9 +102,17 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
         .max_encoding_message_size(ANSWER_BYTES_MAX);
     let public = health.listing(&SERVICES[..1]);
     let internal = health.listing(&SERVICES[1..]);
-    let (args, listener) = (&config.server, listeners.public);
-    let public = server::serve(args, listener, service, LARGE_REQUESTS, &public, &shutdown);
-    let internal = server::serve(args, listeners.internal, feed, &[], &internal, &shutdown);
+    let args = &config.server;
+    let at = Listener {
+        tcp: listeners.public,
+        tls,
+    };
+    let public = server::serve(args, at, service, LARGE_REQUESTS, &public, &shutdown);
+    let at = Listener {
+        tcp: listeners.internal,
+        tls: internal_tls,
+    };
+    let internal = server::serve(args, at, feed, &[], &internal, &shutdown);
     // One that fails has the other stop too.
     let serving = async {
         let (public, internal) = join!(public, internal);

@@ -19,8 +19,8 @@ fn main() {
     };
     process.run(async |shutdown| {
         let listeners = Listeners {
-            public: process::listen(&config.listen).await?,
-            internal: process::listen(&config.internal_listen).await?,
+            public: process::listen(&config.listen, &config.server).await?,
+            internal: process::listen(&config.internal_listen, &config.server).await?,
         };
         catalog_svc::run(config, listeners, shutdown).await
     });

@@ -11,7 +11,8 @@ use std::time::Duration;
 use proto::expiry::v1::expiry_service_server::{ExpiryServiceServer, SERVICE_NAME};
 use service_kit::health::Health;
 use service_kit::postgres::{self, Database, Needs};
-use service_kit::server::{self, MESSAGE_BYTES_MAX};
+use service_kit::server::{self, Listener, MESSAGE_BYTES_MAX};
+use service_kit::tls::Certificates;
 use service_kit::{Shutdown, Supervisor, background};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -33,9 +34,12 @@ const SLEEP_MIN: Duration = Duration::from_millis(20);
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut certificates = Certificates::default();
+    let tls = certificates.server(&config.server.tls)?;
     let database = prepare(&config, &shutdown).await?;
     let health = Health::new(&[SERVICE_NAME]);
     let mut tasks = Supervisor::new(&health, &shutdown);
+    certificates.watch(&mut tasks, &shutdown);
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
         move || postgres::follow_readiness(database.clone(), health.clone(), shutdown.clone())
@@ -51,6 +55,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         shutdown: shutdown.clone(),
     };
     let service = ExpiryServiceServer::new(expiry).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let listener = Listener { tcp: listener, tls };
     let serving = server::serve(&config.server, listener, service, &[], &health, &shutdown);
     tasks.run(serving).await
 }

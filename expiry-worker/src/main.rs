@@ -24,7 +24,7 @@ fn main() {
             println!("{failed} stale bookings failed");
             return Ok(());
         }
-        let listener = process::listen(&config.listen).await?;
+        let listener = process::listen(&config.listen, &config.server).await?;
         expiry_worker::run(config, listener, shutdown).await
     });
 }

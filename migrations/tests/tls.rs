@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use test_harness::certificates::Authority;
+use test_harness::postgres::certificates::Authority;
 use test_harness::postgres::{OWNER, OwnServer, TestDatabase, TlsServer};
 
 fn migrate(arguments: &[&str], url: &str, system_roots: Option<&Path>) -> Output {

@@ -54,7 +54,6 @@ async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
 async fn a_services_url_is_obeyed_or_refused() {
     for flag in ["--catalog-url", "--payment-provider"] {
         for (url, why) in [
-            ("https://secret:50056", "there is no TLS yet"),
             ("secret:50056", "http://host:port"),
             ("http://user:secret@host:50056", "no password"),
             ("http://host:50056/secret", "no path"),

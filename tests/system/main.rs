@@ -18,3 +18,4 @@ mod postgres_tls;
 mod secrets;
 mod stale;
 mod supervision;
+mod tls;

@@ -1,7 +1,7 @@
 //! The whole system on a PostgreSQL that takes connections over TLS alone.
 
 use proto::booking::v1::{BookingState, SeatStatus};
-use test_harness::certificates::Authority;
+use test_harness::postgres::certificates::Authority;
 use test_harness::postgres::{OwnServer, TlsServer};
 use test_harness::process;
 use test_harness::system::{System, confirm, reserve};

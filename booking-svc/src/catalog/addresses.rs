@@ -53,6 +53,12 @@ impl From<ServiceUrl> for CatalogUrls {
 }
 
 impl CatalogUrls {
+    /// Whether any of them is reached by TLS.
+    #[must_use]
+    pub fn any_by_tls(&self) -> bool {
+        self.0.iter().any(ServiceUrl::is_tls)
+    }
+
     /// Every address, none twice, those behind `last` first: it is the one that was lost.
     pub(crate) async fn addresses(
         &self,
@@ -135,8 +141,11 @@ mod tests {
     fn urls_are_separated_by_commas_and_bounded() {
         let urls: CatalogUrls = "http://a:1,http://b:2".parse().expect("two URLs");
         assert_eq!(urls.0.len(), 2);
+        assert!(!urls.any_by_tls());
+        let mixed: CatalogUrls = "http://a:1,https://b:2".parse().expect("two URLs");
+        assert!(mixed.any_by_tls());
         let many = ["http://a:1"; URLS_MAX + 1].join(",");
-        for bad in ["", "http://a:1,", "http://a:1,https://b:2", &many] {
+        for bad in ["", "http://a:1,", "http://a:1,ftp://b:2", &many] {
             let error = bad.parse::<CatalogUrls>().expect_err(bad);
             assert!(error.starts_with("must "), "{bad}: {error}");
         }

@@ -3,6 +3,7 @@
 use service_kit::args::ServiceUrl;
 use service_kit::background::StepError;
 use service_kit::cause;
+use service_kit::tls::TlsError;
 use uuid::Uuid;
 
 use super::address::Address;
@@ -15,6 +16,12 @@ pub(crate) enum FollowError {
     NoAddress(ServiceUrl, String),
     #[error("{0}: {why}", why = cause::chain(.1))]
     NoConnection(Address, tonic::transport::Error),
+    #[error("{0} is https://, and there are no certificates for it")]
+    NoTls(Address),
+    #[error("{0}: its host {1}")]
+    BadName(Address, TlsError),
+    #[error("other certificates are in force")]
+    CertificatesChanged,
     #[error("{0} does not answer")]
     NoAnswer(Address),
     #[error("{0}: {code}: {message}", code = .1.code(), message = .1.message())]

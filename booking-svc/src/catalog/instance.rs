@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::catalog::internal::v1::{
     FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
 };
+use service_kit::tls::ClientTls;
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 use uuid::Uuid;
@@ -38,12 +39,10 @@ pub(crate) struct Asked {
 /// Asks an instance whether it can be followed, and begins to.
 pub(crate) async fn attempt(
     address: Address,
+    tls: Option<&ClientTls>,
     cursor: FeedCursor,
 ) -> Result<Following, FollowError> {
-    let mut client = match connect(&address).await {
-        Ok(client) => client,
-        Err(error) => return Err(FollowError::NoConnection(address, error)),
-    };
+    let mut client = connect(&address, tls).await?;
     let asked = ask(address.clone(), client.clone(), cursor.clone(), None).await?;
     check(&address, &cursor, &asked.answer)?;
     let after = Some(position(&cursor));

@@ -16,6 +16,7 @@ use model::ShowId;
 use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
 use proto::catalog::internal::v1::{AnswerProposalRequest, GetShowRequest};
 use service_kit::cause;
+use service_kit::tls::ClientTls;
 use tokio::sync::watch;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
@@ -42,6 +43,7 @@ type Client = CatalogFeedServiceClient<Channel>;
 #[derive(Debug, Clone)]
 pub struct Catalog {
     urls: CatalogUrls,
+    tls: Option<ClientTls>,
     connection: Arc<watch::Sender<Connection>>,
 }
 
@@ -90,8 +92,15 @@ impl Catalog {
         let connection = watch::Sender::new(Connection::Sought);
         Self {
             urls,
+            tls: None,
             connection: Arc::new(connection),
         }
+    }
+
+    /// The same with certificates for the URLs that are https://.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ClientTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// A show as it stands now; none if there is no such show.
@@ -150,6 +159,11 @@ impl Catalog {
         &self.urls
     }
 
+    /// The certificates for those that are reached by TLS.
+    pub(crate) fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
+    }
+
     /// Whether none of its instances can be followed.
     pub(crate) fn is_away(&self) -> bool {
         matches!(*self.connection.borrow(), Connection::Away(_))
@@ -172,14 +186,22 @@ impl Catalog {
 }
 
 /// Connects to an instance.
-async fn connect(to: &Address) -> Result<Client, tonic::transport::Error> {
-    let endpoint: Endpoint = Endpoint::from_shared(format!("http://{}", to.address))?;
-    let channel = endpoint
+async fn connect(to: &Address, tls: Option<&ClientTls>) -> Result<Client, FollowError> {
+    let failed = |error| FollowError::NoConnection(to.clone(), error);
+    let endpoint = Endpoint::from_shared(format!("http://{}", to.address)).map_err(failed)?;
+    let endpoint = endpoint
         // A proxy goes by the name.
         .origin(to.url.uri())
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await?;
-    Ok(CatalogFeedServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX))
+        .keep_alive_while_idle(true);
+    let channel = if to.url.is_tls() {
+        let connector = tls.map(|tls| tls.connector(to.url.host()));
+        let connector = connector.ok_or(FollowError::NoTls(to.clone()))?;
+        let connector = connector.map_err(|error| FollowError::BadName(to.clone(), error))?;
+        endpoint.connect_with_connector(connector).await
+    } else {
+        endpoint.connect().await
+    };
+    let client = CatalogFeedServiceClient::new(channel.map_err(failed)?);
+    Ok(client.max_decoding_message_size(SNAPSHOT_BYTES_MAX))
 }

@@ -16,6 +16,7 @@ use proto::catalog::internal::v1::{FeedPosition, FollowShowsResponse};
 use service_kit::Shutdown;
 use service_kit::background::Trouble;
 use service_kit::cause;
+use service_kit::tls::ClientTls;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
@@ -51,6 +52,7 @@ pub async fn follow(catalog: Catalog, sales: Sales, shutdown: Shutdown) {
         id: Uuid::new_v4(),
         cursor: None,
         last: None,
+        tls: None,
         again: None,
         tidied: 0,
     };
@@ -67,6 +69,8 @@ struct Follower {
     cursor: Option<FeedCursor>,
     /// The address that was followed last.
     last: Option<SocketAddr>,
+    /// The certificates that it was connected to with.
+    tls: Option<ClientTls>,
     /// The show that was tried again last.
     again: Option<ShowId>,
     /// The epoch whose catalog has every show that is on sale here.
@@ -85,6 +89,10 @@ impl Follower {
                     self.catalog.connection_is(to);
                     let error = self.go_on(following, &mut trouble).await;
                     self.catalog.connection_is(Connection::Sought);
+                    if matches!(error, FollowError::CertificatesChanged) {
+                        // Nothing is wrong: the next connection has them.
+                        continue;
+                    }
                     error
                 }
                 Err(error) => {
@@ -115,7 +123,10 @@ impl Follower {
         let mut cursor = self.cursor.take().unwrap_or(stored);
         self.cursor = Some(cursor.clone());
         let addresses = self.catalog.urls().addresses(self.last).await?;
-        let attempt = |address| attempt(address, cursor.clone());
+        // Before the connection is made: what changes meanwhile is then seen.
+        self.tls = self.catalog.tls().map(ClientTls::of_now);
+        let tls = self.tls.as_ref();
+        let attempt = |address| attempt(address, tls, cursor.clone());
         let found = match first_of(addresses, attempt).await {
             Ok(found) => found,
             Err(error) => return Err(self.store_rejection(error).await),
@@ -185,6 +196,7 @@ impl Follower {
         let mut again_at = Instant::now();
         let mut follower = None;
         let mut moved_at = Instant::now();
+        let mut tls = self.tls.clone();
         loop {
             if let Some((asked_at, revision)) = ahead
                 && cursor.place.revision >= revision
@@ -230,6 +242,7 @@ impl Follower {
                     again_at = Instant::now() + AGAIN_INTERVAL;
                     moved_at = Instant::now();
                 }
+                () = changed(&mut tls) => return Err(FollowError::CertificatesChanged),
                 () = sleep_until(stalls_at), if ahead.is_some() => return Err(FollowError::Stalled),
             }
         }
@@ -402,6 +415,14 @@ impl Follower {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits for other certificates; without TLS for ever.
+async fn changed(tls: &mut Option<ClientTls>) {
+    match tls {
+        Some(tls) => tls.changed().await,
+        None => std::future::pending().await,
     }
 }
 

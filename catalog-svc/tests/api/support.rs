@@ -53,7 +53,11 @@ impl Service {
     pub(crate) async fn on(url: &str, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(url);
         configure(&mut config);
-        let listen = async || process::listen(&config.listen).await.expect("a free port");
+        let listen = async || {
+            process::listen(&config.listen, &config.server)
+                .await
+                .expect("a free port")
+        };
         let listeners = Listeners {
             public: listen().await,
             internal: listen().await,

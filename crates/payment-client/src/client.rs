@@ -1,5 +1,7 @@
 //! The four verbs, and the question how a payment stands.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::Amount;
@@ -21,31 +23,43 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client of a payment provider. Connects when it is needed, and again when it has to.
+/// `endpoint`, with the time that a connection to a provider may take, and asked whether it is there.
+#[must_use]
+pub fn endpoint(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_while_idle(true)
+}
+
+/// A client of a payment provider.
 ///
 /// Each verb asks again, with the same key, after a call that brought no answer, with growing
 /// pauses up to `deadline`. What is not settled by then is unresolved.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PaymentClient {
-    client: PaymentProviderClient<Channel>,
+    channel: Arc<dyn Fn() -> Channel + Send + Sync>,
     answer_max: Duration,
 }
 
 impl PaymentClient {
-    /// A client of the provider at `endpoint`, which waits for one answer no longer than
-    /// `answer_max` before it asks again.
+    /// A client of the provider that `channel` leads to, which waits for one answer no longer than
+    /// `answer_max` before it asks again. The channel is asked for with each verb, so that it may be
+    /// another one by then, as with new certificates; it is one to an [`endpoint`], and lazy.
     #[must_use]
-    pub fn new(endpoint: Endpoint, answer_max: Duration) -> Self {
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client = PaymentProviderClient::new(channel);
+    pub fn new(
+        channel: impl Fn() -> Channel + Send + Sync + 'static,
+        answer_max: Duration,
+    ) -> Self {
         Self {
-            client: client.max_decoding_message_size(ANSWER_BYTES_MAX),
+            channel: Arc::new(channel),
             answer_max,
         }
+    }
+
+    fn provider(&self) -> PaymentProviderClient<Channel> {
+        let client = PaymentProviderClient::new((self.channel)());
+        client.max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Has the provider hold the money. Approved and Declined are what can come of a new
@@ -66,7 +80,7 @@ impl PaymentClient {
             amount: Some(money(attempt.amount)),
         };
         let call = |time| {
-            let (mut client, request) = (self.client.clone(), within(time, request.clone()));
+            let (mut client, request) = (self.provider(), within(time, request.clone()));
             async move { client.authorize(request).await }
         };
         let mut question = self.question("authorize", attempt, deadline);
@@ -93,7 +107,7 @@ impl PaymentClient {
             amount: Some(money(attempt.amount)),
         };
         let call = |time| {
-            let (mut client, request) = (self.client.clone(), within(time, request.clone()));
+            let (mut client, request) = (self.provider(), within(time, request.clone()));
             async move { client.capture(request).await }
         };
         self.question("capture", attempt, deadline)
@@ -118,7 +132,7 @@ impl PaymentClient {
             payment_key: attempt.key.to_string(),
         };
         let call = |time| {
-            let (mut client, request) = (self.client.clone(), within(time, request.clone()));
+            let (mut client, request) = (self.provider(), within(time, request.clone()));
             async move { client.void(request).await }
         };
         self.question("void", attempt, deadline)
@@ -146,7 +160,7 @@ impl PaymentClient {
             amount: Some(money(amount)),
         };
         let call = |time| {
-            let (mut client, request) = (self.client.clone(), within(time, request.clone()));
+            let (mut client, request) = (self.provider(), within(time, request.clone()));
             async move { client.refund(request).await }
         };
         self.question("refund", attempt, deadline)
@@ -171,7 +185,7 @@ impl PaymentClient {
             payment_key: attempt.key.to_string(),
         };
         let call = |time| {
-            let (mut client, request) = (self.client.clone(), within(time, request.clone()));
+            let (mut client, request) = (self.provider(), within(time, request.clone()));
             async move { client.get_payment(request).await }
         };
         let question = self.question("standing", attempt, deadline);
@@ -200,6 +214,14 @@ impl PaymentClient {
             answer_max: self.answer_max,
             deadline,
         }
+    }
+}
+
+impl fmt::Debug for PaymentClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentClient")
+            .field("answer_max", &self.answer_max)
+            .finish_non_exhaustive()
     }
 }
 

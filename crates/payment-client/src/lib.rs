@@ -10,7 +10,7 @@ mod client;
 mod read;
 mod values;
 
-pub use client::PaymentClient;
+pub use client::{PaymentClient, endpoint};
 pub use values::{
     Attempt, DeclineReason, PaymentKey, PaymentOutcome, PaymentToken, RefundKey, RefundOutcome,
     TOKEN_CHARS_MAX, TokenError, UnresolvedReason, Unsettled,

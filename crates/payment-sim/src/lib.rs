@@ -11,7 +11,9 @@ pub mod ledger_store;
 
 use proto::payment::v1::payment_provider_server::{PaymentProviderServer, SERVICE_NAME};
 use service_kit::health::Health;
-use service_kit::{Shutdown, Supervisor, server};
+use service_kit::server::{self, Listener};
+use service_kit::tls::Certificates;
+use service_kit::{Shutdown, Supervisor};
 use tokio::net::TcpListener;
 
 use crate::api::Provider;
@@ -28,10 +30,13 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// If the state file cannot be read, written or had alone, or serving fails. Once it could not be
 /// written nobody knows what it has: opening it again finds that out, so the process ends.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut certificates = Certificates::default();
+    let tls = certificates.server(&config.server.tls)?;
     let ledger_store = LedgerStore::open(config.state.as_deref(), config.payments_max)?;
     let health = Health::new(&[SERVICE_NAME]);
     health.set_ready(true);
     let mut tasks = Supervisor::new(&health, &shutdown);
+    certificates.watch(&mut tasks, &shutdown);
     tasks.essential("ledger", {
         let (ledger_store, stop) = (ledger_store.clone(), shutdown.soft.clone());
         async move {
@@ -42,6 +47,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
     let provider = Provider::new(ledger_store, shutdown.soft.clone());
     let service = PaymentProviderServer::new(provider).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let listener = Listener { tcp: listener, tls };
     let serving = server::serve(&config.server, listener, service, &[], &health, &shutdown);
     tasks.run(serving).await
 }

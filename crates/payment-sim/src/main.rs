@@ -17,7 +17,7 @@ fn main() {
         log: config.log.clone(),
     };
     process.run(async |shutdown| {
-        let listener = process::listen(&config.listen).await?;
+        let listener = process::listen(&config.listen, &config.server).await?;
         payment_sim::run(config, listener, shutdown).await
     });
 }

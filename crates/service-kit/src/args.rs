@@ -11,14 +11,17 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use http::Uri;
 use http::uri::Scheme;
+use tonic::transport::Endpoint;
 
 pub use self::host_port::HostPort;
 pub use self::line::{exit_with, file, no_url, parse_or_exit};
 use crate::postgres::{Database, DatabaseUrl};
 use crate::telemetry::LogFormat;
+use crate::tls::{HealthTlsArgs, ServerTlsArgs};
 
-/// The port of `http://` where a URL has none.
+/// The ports of `http://` and `https://` where a URL has none.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// What every gRPC server can be told.
 #[derive(Debug, Clone, Args)]
@@ -79,6 +82,10 @@ pub struct ServerArgs {
     /// How long calls under way may go on once no more are taken
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]
     pub shutdown_grace: Duration,
+
+    /// Its certificates.
+    #[command(flatten)]
+    pub tls: ServerTlsArgs,
 }
 
 /// How the process writes its log.
@@ -139,6 +146,10 @@ pub struct HealthArgs {
     /// How long to wait for the answer
     #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
     pub timeout: Duration,
+
+    /// How it is asked if it serves by TLS.
+    #[command(flatten)]
+    pub tls: HealthTlsArgs,
 }
 
 impl DatabaseArgs {
@@ -179,10 +190,11 @@ pub fn duration_of<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duratio
     }
 }
 
-/// Where a gRPC service is reached: `http://HOST:PORT`. It carries nothing else, so that nothing
-/// that somebody writes into a URL is left out without a word.
+/// Where a gRPC service is reached: `http://HOST:PORT`, or `https://HOST:PORT` by TLS. It carries
+/// nothing else, so that nothing that somebody writes into a URL is left out without a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceUrl {
+    is_tls: bool,
     host: String,
     port: u16,
 }
@@ -202,15 +214,40 @@ impl ServiceUrl {
         self.port
     }
 
-    /// The same as a URI.
+    /// Whether it is reached by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// The same as a URI, as a proxy goes by it.
     ///
     /// # Panics
     ///
     /// Never: it was parsed from one.
     #[must_use]
     pub fn uri(&self) -> Uri {
+        self.uri_with(self.scheme())
+    }
+
+    /// What its host is connected to by. TLS is the connector's ([`crate::tls::Connector`]): the
+    /// endpoint's own is another one, which reads its files once.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::from(self.uri_with(Scheme::HTTP)).origin(self.uri())
+    }
+
+    fn scheme(&self) -> Scheme {
+        if self.is_tls {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
+    }
+
+    fn uri_with(&self, scheme: Scheme) -> Uri {
         let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(scheme)
             .authority(format!("{}:{}", self.host, self.port))
             .path_and_query("/");
         uri.build().expect("its parts were a URI's")
@@ -219,7 +256,7 @@ impl ServiceUrl {
 
 impl std::fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme(), self.host, self.port)
     }
 }
 
@@ -228,19 +265,14 @@ impl FromStr for ServiceUrl {
 
     /// The error does not repeat the text, which may have a password in it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "must be a URL as http://host:port";
+        const FORM: &str = "must be a URL as http://host:port or https://host:port";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
         let authority = uri.authority().ok_or(FORM)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(
-                    "must begin with http://: there is no TLS yet, and https:// would be sent in \
-                     plain text",
-                );
-            }
+        let (is_tls, usual_port) = match uri.scheme_str() {
+            Some("http") => (false, HTTP_PORT),
+            Some("https") => (true, HTTPS_PORT),
             _ => return Err(FORM),
-        }
+        };
         if authority.as_str().contains('@') {
             return Err("must have no user name and no password");
         }
@@ -255,8 +287,9 @@ impl FromStr for ServiceUrl {
             Some(0) => Err("must have a port of 1 to 65535"),
             None if has_port => Err("must have a port of 1 to 65535"),
             port => Ok(Self {
+                is_tls,
                 host: host.to_owned(),
-                port: port.unwrap_or(HTTP_PORT),
+                port: port.unwrap_or(usual_port),
             }),
         }
     }
@@ -298,6 +331,7 @@ mod tests {
                 address: address.map(|address| address.parse().expect("an address")),
                 service: String::new(),
                 timeout: Duration::from_secs(2),
+                tls: HealthTlsArgs::default(),
             };
             let listen = "0.0.0.0:7".parse().expect("an address");
             args.address(&listen).to_string()
@@ -313,6 +347,7 @@ mod tests {
             "http://127.0.0.1:50051",
             "http://catalog-svc.ticketing:1",
             "http://[::1]:65535",
+            "https://catalog-svc.ticketing:1",
         ] {
             assert_eq!(parsed(whole).as_deref(), Ok(whole));
             assert_eq!(parsed(&format!("{whole}/")).as_deref(), Ok(whole));
@@ -321,6 +356,11 @@ mod tests {
         let url: ServiceUrl = "http://[::1]:7".parse().expect("a URL");
         assert_eq!((url.host(), url.port()), ("::1", 7));
         assert_eq!(url.uri().to_string(), "http://[::1]:7/");
+        let tls: ServiceUrl = "HTTPS://host".parse().expect("a URL");
+        assert!(tls.is_tls() && !url.is_tls());
+        assert_eq!(tls.uri().to_string(), "https://host:443/");
+        // By plain text only as far as the connector, which has TLS.
+        assert_eq!(tls.endpoint().uri().to_string(), "http://host:443/");
     }
 
     #[test]
@@ -330,8 +370,6 @@ mod tests {
             "127.0.0.1:50051",
             "catalog-svc",
             "/secret",
-            "https://secret:50051",
-            "HTTPS://secret:50051",
             "ftp://secret:50051",
             "http://",
             "http://:50051",
@@ -348,6 +386,8 @@ mod tests {
             "http://host:50051/#secret",
             " http://secret:50051",
             "http://a:1,http://b:2",
+            "https://user:secret@host:1",
+            "https://host:50051/secret",
         ] {
             let error = text.parse::<ServiceUrl>().expect_err(text);
             assert!(
@@ -355,7 +395,5 @@ mod tests {
                 "{error}"
             );
         }
-        let tls = "https://host:1".parse::<ServiceUrl>();
-        assert!(tls.is_err_and(|error| error.contains("TLS")));
     }
 }

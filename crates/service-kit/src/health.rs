@@ -12,11 +12,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
+use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::Health as HealthService;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::cause;
+use crate::tls::ClientTls;
 
 /// The name under which the process says that it lives.
 pub const LIVENESS: &str = "liveness";
@@ -162,19 +166,41 @@ fn answer(status: ServingStatus) -> HealthCheckResponse {
     }
 }
 
-/// Asks the instance at `address`, as the `health` subcommand does.
+/// Asks the instance at `address`, which serves in plain text.
 ///
 /// # Errors
 ///
 /// Why it cannot be said to serve, in one line.
 pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Result<(), String> {
+    ask_by(None, address, service, timeout).await
+}
+
+/// Asks the instance at `address`, by TLS if there is any, as the `health` subcommand does.
+///
+/// # Errors
+///
+/// Why it cannot be said to serve, in one line.
+pub async fn ask_by(
+    tls: Option<&ClientTls>,
+    address: SocketAddr,
+    service: &str,
+    timeout: Duration,
+) -> Result<(), String> {
     let asking = async {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| error.to_string())?;
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|_| "cannot connect".to_owned())?;
+        let channel = match tls {
+            None => endpoint.connect().await,
+            Some(tls) => {
+                let connector = tls.connector(&address.ip().to_string());
+                let connector = connector.map_err(|error| error.to_string())?;
+                endpoint.connect_with_connector(connector).await
+            }
+        };
+        let channel = channel.map_err(|error| match tls {
+            None => "cannot connect".to_owned(),
+            Some(_) => format!("cannot connect by TLS: {}", cause::chain(&error)),
+        })?;
         let request = HealthCheckRequest {
             service: service.to_owned(),
         };

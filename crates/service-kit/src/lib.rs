@@ -27,6 +27,7 @@ pub mod sqlstate;
 pub mod supervise;
 pub mod tally;
 pub mod telemetry;
+pub mod tls;
 
 pub use api_error::{ApiError, FieldViolations};
 pub use connection::Connection;

@@ -2,6 +2,7 @@
 //! told to stop.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::num::NonZeroU16;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::runtime::Builder;
 
 use crate::args::{Command, HealthArgs, HostPort, LogArgs, ServerArgs, exit_with};
 use crate::supervise::LostTask;
+use crate::tls::{ServerTlsArgs, check_exposure};
 use crate::{Shutdown, health, telemetry};
 
 /// The exit code of a process that could not start, or not go on.
@@ -64,7 +66,7 @@ impl Process {
         F: Future<Output = anyhow::Result<()>>,
     {
         if let Some(Command::Health(args)) = self.command {
-            return ask(&args, &self.listen).await;
+            return ask(&args, &self.listen, &self.server.tls).await;
         }
         telemetry::init(&self.log)?;
         let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
@@ -73,13 +75,14 @@ impl Process {
 }
 
 /// Asks for health at each address that the instance may have, until one serves.
-async fn ask(args: &HealthArgs, listen: &HostPort) -> anyhow::Result<()> {
+async fn ask(args: &HealthArgs, listen: &HostPort, own: &ServerTlsArgs) -> anyhow::Result<()> {
+    let tls = args.tls.client(own)?;
     let host = args.address(listen);
     let addresses = host.addresses().await;
     let addresses = addresses.with_context(|| format!("cannot look up {host}"))?;
     let mut last = anyhow!("{host} has no address");
     for address in addresses {
-        match health::ask(address, &args.service, args.timeout).await {
+        match health::ask_by(tls.as_ref(), address, &args.service, args.timeout).await {
             Ok(()) => return Ok(()),
             Err(why) => last = anyhow::Error::msg(why),
         }
@@ -96,14 +99,21 @@ fn without_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Listens at the first address of `host` that is to be had.
+/// Listens at the first address of `host` that is to be had, if calls there are protected as they
+/// must be ([`check_exposure`]).
 ///
 /// # Errors
 ///
-/// If none is; the error names the host.
-pub async fn listen(host: &HostPort) -> std::io::Result<TcpListener> {
-    let listening = async { TcpListener::bind(&*host.addresses().await?).await };
-    listening.await.map_err(|error| {
+/// If none is, or they are not; the error names the host.
+pub async fn listen(host: &HostPort, args: &ServerArgs) -> std::io::Result<TcpListener> {
+    let listening = async {
+        let listener = TcpListener::bind(&*host.addresses().await?).await?;
+        let ip = listener.local_addr()?.ip();
+        check_exposure(ip, args.tls.tls_cert.is_some(), args.tls.insecure)
+            .map_err(|why| std::io::Error::new(ErrorKind::PermissionDenied, why))?;
+        Ok(listener)
+    };
+    listening.await.map_err(|error: std::io::Error| {
         std::io::Error::new(error.kind(), format!("cannot listen on {host}: {error}"))
     })
 }

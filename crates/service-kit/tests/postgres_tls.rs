@@ -10,7 +10,7 @@ use std::{env, fs};
 
 use service_kit::postgres::{Database, DatabaseUrl};
 use tempfile::TempDir;
-use test_harness::certificates::{Authority, Pair, Valid, self_signed};
+use test_harness::postgres::certificates::{Authority, Pair, Valid, self_signed};
 use test_harness::eventually;
 use test_harness::postgres::{OwnServer, TestDatabase, TlsServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

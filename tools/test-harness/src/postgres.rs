@@ -11,6 +11,7 @@
 //! With `TICKETING_POSTGRES_TLS=1` private clusters take connections over TLS alone, and the URLs
 //! of their databases ask for `sslmode=verify-full`.
 
+pub mod certificates;
 mod standby;
 mod tls;
 
@@ -31,7 +32,7 @@ use uuid::Uuid;
 pub use self::standby::Standby;
 pub use self::tls::TlsServer;
 use self::tls::with_root;
-use crate::certificates::Authority;
+use crate::postgres::certificates::Authority;
 use crate::target;
 
 /// The owner of every database, a superuser.

@@ -11,9 +11,12 @@ use std::time::Duration;
 use std::{env, io, thread};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use service_kit::args::ServiceUrl;
 use service_kit::health;
+use service_kit::tls::{Channels, ClientTls};
 use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
+use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::lifeline::{Ending, Lifeline};
@@ -126,6 +129,8 @@ pub struct Process {
     address: SocketAddr,
     /// Where it serves other services, if it is a catalog-svc.
     internal: Option<SocketAddr>,
+    /// How it is asked for health, if it serves by TLS.
+    tls: Option<ClientTls>,
     /// None if nobody reads it.
     log: Option<NamedTempFile>,
     running: Option<Running>,
@@ -174,6 +179,19 @@ impl Process {
         process
     }
 
+    /// The same for a service that serves by TLS, as its arguments say; the client asks it for
+    /// health.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn start_by_tls(name: &str, arguments: &[&str], client: ClientTls) -> Self {
+        let mut process = Self::new(name, arguments).await;
+        process.tls = Some(client);
+        process.start_again().await;
+        process
+    }
+
     async fn new(name: &str, arguments: &[&str]) -> Self {
         Self {
             name: name.to_owned(),
@@ -182,6 +200,7 @@ impl Process {
             task_to_lose: None,
             address: free_address(),
             internal: (name == "catalog-svc").then(free_address),
+            tls: None,
             log: Some(NamedTempFile::new().expect("a file for the log")),
             running: None,
         }
@@ -194,11 +213,12 @@ impl Process {
     /// If it runs already, or does not serve.
     pub async fn start_again(&mut self) {
         self.spawn();
-        let (name, address) = (self.name.clone(), self.address);
+        let (name, address, tls) = (self.name.clone(), self.address, self.tls.clone());
         eventually(SERVING_MAX, &format!("{name} serves"), async || {
             let ended = self.ended();
             assert!(ended.is_none(), "{name} ended: {ended:?}");
-            health::ask(address, "", HEALTH_TIMEOUT).await.is_ok()
+            let asked = health::ask_by(tls.as_ref(), address, "", HEALTH_TIMEOUT).await;
+            asked.is_ok()
         })
         .await;
     }
@@ -249,7 +269,27 @@ impl Process {
     /// Where it listens, as a client takes it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme(), self.address)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.tls {
+            None => "http",
+            Some(_) => "https",
+        }
+    }
+
+    /// A channel to it on a connection of its own, which comes back after the service does.
+    ///
+    /// # Panics
+    ///
+    /// If the name that the client asks for is none.
+    #[must_use]
+    pub fn channel(&self, call_max: Duration) -> Channel {
+        let url: ServiceUrl = self.url().parse().expect("an address makes a URL");
+        let connector = self.tls.as_ref().map(|tls| tls.connector(url.host()));
+        let connector = connector.map(|connector| connector.expect("a name"));
+        Channels::new(url.endpoint().timeout(call_max), connector).current()
     }
 
     /// Where it serves other services, as these take it.
@@ -262,7 +302,7 @@ impl Process {
         let internal = self
             .internal
             .expect("catalog-svc alone has an internal service");
-        format!("http://{internal}")
+        format!("{}://{internal}", self.scheme())
     }
 
     /// Its process id.
@@ -296,6 +336,16 @@ impl Process {
         let child = &self.running().child;
         // It is ours and not waited for, so its id is not another's.
         kill_process(Pid::from_child(child), Signal::TERM).expect("our own child");
+    }
+
+    /// Has it read its certificates again, by SIGHUP, and returns at once.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn read_again(&self) {
+        let child = &self.running().child;
+        kill_process(Pid::from_child(child), Signal::HUP).expect("our own child");
     }
 
     /// Stops it where it is, by SIGSTOP, until [`Self::go_on`].

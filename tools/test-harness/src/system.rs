@@ -18,7 +18,7 @@ use proto::catalog::v1::{
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use proto::money::v1::Money;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::postgres::{self, TestDatabase};
@@ -204,8 +204,7 @@ pub fn catalog_client_of(process: &Process) -> CatalogServiceClient<Channel> {
 }
 
 fn channel(process: &Process) -> Channel {
-    let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
-    endpoint.timeout(CALL_MAX).connect_lazy()
+    process.channel(CALL_MAX)
 }
 
 /// What creates a show with the seats "A-1" to "A-{seats}", for 12.50 EUR each, tomorrow.

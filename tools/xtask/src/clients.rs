@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use prost_types::Timestamp;
 use proto::booking::v1::booking_service_client::BookingServiceClient;
 use proto::catalog::v1::catalog_service_client::CatalogServiceClient;
@@ -32,6 +32,10 @@ pub(crate) async fn booking(url: &str) -> Result<BookingServiceClient<Channel>> 
 }
 
 async fn connect(url: &str) -> Result<Channel> {
+    ensure!(
+        !url.starts_with("https://"),
+        "{url}: only http:// is spoken here"
+    );
     let endpoint = Endpoint::from_shared(url.to_owned()).context("not a URL")?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)

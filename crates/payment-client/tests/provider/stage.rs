@@ -8,6 +8,7 @@ use proto::payment::v1::payment_provider_client::PaymentProviderClient;
 use proto::payment::v1::{ListPaymentsRequest, Payment, PaymentState};
 use test_harness::process::Process;
 use tokio::time::Instant;
+use tonic::transport::Endpoint;
 use uuid::Uuid;
 
 /// Short, so that an answer that never comes costs little.
@@ -15,8 +16,9 @@ const ANSWER_MAX: Duration = Duration::from_millis(400);
 
 /// A client that waits for one answer no longer than a moment.
 pub(crate) fn client_of(provider: &Process) -> PaymentClient {
-    let endpoint = provider.url().parse().expect("a URL");
-    PaymentClient::new(endpoint, ANSWER_MAX)
+    let url = Endpoint::from_shared(provider.url()).expect("a URL");
+    let channel = payment_client::endpoint(url).connect_lazy();
+    PaymentClient::new(move || channel.clone(), ANSWER_MAX)
 }
 
 /// Time enough on a busy machine.

@@ -20,6 +20,7 @@ pub(crate) mod shape;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use futures_util::future::Either;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
@@ -40,6 +41,7 @@ use crate::call::Calls;
 use crate::connection::{Connection, STREAM_BYTES};
 use crate::health::Health;
 use crate::shutdown::Shutdown;
+use crate::tls::{Handshakes, ServerTls};
 
 /// The largest request that is decoded, in bytes: of a method that is named as one with large
 /// requests. Others take 64 KiB.
@@ -134,6 +136,21 @@ impl AllBytes {
     }
 }
 
+/// Where calls come in: in plain text, or by TLS.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where it listens.
+    pub tcp: TcpListener,
+    /// Its certificate; none: plain text.
+    pub tls: Option<ServerTls>,
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self { tcp, tls: None }
+    }
+}
+
 /// Serves `service`, with health and reflection beside it, until the shutdown. `large` are the
 /// paths of its methods whose requests may have [`MESSAGE_BYTES_MAX`].
 ///
@@ -146,7 +163,7 @@ impl AllBytes {
 /// then, so that whatever else the process does ends too.
 pub async fn serve<S>(
     args: &ServerArgs,
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     service: S,
     large: &'static [&'static str],
     health: &Health,
@@ -160,7 +177,7 @@ where
         routes: Routes::builder(),
         large,
     };
-    serve_all(args, listener, served, health, shutdown).await
+    serve_all(args, listener.into(), served, health, shutdown).await
 }
 
 /// [`serve`] with further services in `routes`. Their calls take the general way, which costs
@@ -171,7 +188,7 @@ where
 /// As [`serve`].
 pub async fn serve_with<S>(
     args: &ServerArgs,
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     service: S,
     routes: RoutesBuilder,
     health: &Health,
@@ -185,7 +202,7 @@ where
         routes,
         large: &[],
     };
-    serve_all(args, listener, served, health, shutdown).await
+    serve_all(args, listener.into(), served, health, shutdown).await
 }
 
 /// What calls are answered by.
@@ -197,7 +214,7 @@ struct Served<S> {
 
 async fn serve_all<S>(
     args: &ServerArgs,
-    listener: TcpListener,
+    listener: Listener,
     served: Served<S>,
     health: &Health,
     shutdown: &Shutdown,
@@ -221,7 +238,7 @@ where
 
 async fn serve_until_soft<S>(
     args: &ServerArgs,
-    listener: TcpListener,
+    listener: Listener,
     served: Served<S>,
     health: &Health,
     shutdown: &Shutdown,
@@ -229,7 +246,9 @@ async fn serve_until_soft<S>(
 where
     S: GrpcService + NamedService,
 {
-    let address = listener.local_addr()?;
+    let Listener { tcp, tls } = listener;
+    let address = tcp.local_addr()?;
+    let handshakes = tls.map(Handshakes::new);
     let services = Arc::new(Services {
         calls: Arc::new(Calls::new(
             DirectRoute::new(served.service, served.routes.routes().prepare()),
@@ -256,10 +275,20 @@ where
         let life = Life::new(terms, &places, place.spare, chance());
         let dispatch = Dispatch::new(Arc::clone(&connection), place.spare, Arc::clone(&services));
         let stop = shutdown.soft.clone();
-        life::serve(stream, place, connection, dispatch, life, stop)
+        match handshakes.clone() {
+            None => Either::Left(life::serve(stream, place, connection, dispatch, life, stop)),
+            // In a box, as it is larger: plain text is not to pay for it.
+            Some(handshakes) => Either::Right(Box::pin(async move {
+                let accepting = stop.run_until_cancelled(handshakes.accept(stream, peer));
+                if let Some(Some(stream)) = accepting.await {
+                    life::serve(stream, place, connection, dispatch, life, stop).await;
+                }
+            })),
+        }
     };
-    tracing::info!(%address, "serving");
-    let accepting = accept::run(listener, &places, &shutdown.soft, serve);
+    let tls = handshakes.is_some();
+    tracing::info!(%address, tls, "serving");
+    let accepting = accept::run(tcp, &places, &shutdown.soft, serve);
     let (accepted, ()) = futures_util::join!(accepting, leave(health, shutdown));
     accepted.map_err(|error| format!("the listener on {address} failed: {error}").into())
 }

@@ -7,7 +7,7 @@ use dev_postgres::ServerTls;
 use url::Url;
 
 use super::{OwnServer, or_panic, start_private};
-use crate::certificates::{Authority, Pair, Valid};
+use crate::postgres::certificates::{Authority, Pair, Valid};
 
 /// What a server of ours is reached by.
 pub(super) const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
