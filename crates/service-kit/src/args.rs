@@ -79,6 +79,16 @@ pub struct ServerArgs {
     /// How long calls under way may go on once no more are taken
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]
     pub shutdown_grace: Duration,
+
+    /// Where to serve metrics for Prometheus: GET /metrics, in plain HTTP. Not served if not said.
+    /// Whoever reaches it sees how much is sold, so let only Prometheus
+    #[arg(
+        long,
+        env = "TICKETING_METRICS_LISTEN",
+        value_name = "HOST:PORT",
+        help_heading = "Metrics"
+    )]
+    pub metrics_listen: Option<HostPort>,
 }
 
 /// How the process writes its log.

@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod log_id;
 mod log_limit;
+pub mod metrics;
 pub mod outcome;
 pub mod paging;
 pub mod postgres;

@@ -5,6 +5,7 @@ mod database;
 mod driver;
 mod failure;
 mod inspect;
+mod metrics;
 mod pool;
 mod readiness;
 mod start;
@@ -16,6 +17,8 @@ pub use inspect::{
     FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
     server_version,
 };
+pub(crate) use metrics::collect;
+pub use metrics::{PoolMetrics, connected};
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;
 pub use start::{Needs, check_at_start};

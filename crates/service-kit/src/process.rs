@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{Command, HealthArgs, HostPort, LogArgs, ServerArgs, exit_with};
 use crate::supervise::LostTask;
-use crate::{Shutdown, health, telemetry};
+use crate::{Shutdown, health, metrics, telemetry};
 
 /// The exit code of a process that could not start, or not go on.
 const EXIT_FAILED: i32 = 1;
@@ -67,9 +68,26 @@ impl Process {
             return ask(&args, &self.listen).await;
         }
         telemetry::init(&self.log)?;
+        // Until the very end: what goes on while the process stops is to be seen too.
+        let _metrics = serve_metrics(self.name, self.server.metrics_listen.as_ref()).await?;
         let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
         serve(Shutdown::on_signals(delay, grace)?).await
     }
+}
+
+/// Serves the metrics if somebody wants them, until the handle is dropped.
+async fn serve_metrics(
+    name: &'static str,
+    address: Option<&HostPort>,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = listen(address).await.context("--metrics-listen")?;
+    metrics::turn_on(name);
+    tracing::info!(address = %listener.local_addr()?, "serving metrics");
+    let serving = tokio::spawn(metrics::server::serve(listener));
+    Ok(Some(AbortOnDropHandle::new(serving)))
 }
 
 /// Asks for health at each address that the instance may have, until one serves.
