@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::catalog::{
     Asked, Catalog, Connection, FollowError, Following, Freshness, ask, attempt, check, first_of,
-    newest, snapshot,
+    metrics, newest, snapshot,
 };
 use crate::sales::Sales;
 use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
@@ -185,7 +185,9 @@ impl Follower {
         let mut again_at = Instant::now();
         let mut follower = None;
         let mut moved_at = Instant::now();
+        metrics::newest_is(newest(&asked.answer));
         loop {
+            metrics::applied_up_to(cursor.place.revision);
             if let Some((asked_at, revision)) = ahead
                 && cursor.place.revision >= revision
             {
@@ -214,6 +216,7 @@ impl Follower {
                     question = None;
                     let asked = asked?;
                     check(&address, &cursor, &asked.answer)?;
+                    metrics::newest_is(newest(&asked.answer));
                     if asked.applied == cursor.place.revision {
                         ask_at = asked.at + ASK_INTERVAL;
                     }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::iter;
 use std::mem::take;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use model::BookingId;
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lock_keys::LockKey;
+use super::metrics;
 use crate::domain::{Booking, Command, Order, Rejection};
 
 /// The most orders that one transaction decides.
@@ -87,6 +88,8 @@ pub(super) struct PendingOrder {
 #[derive(Debug)]
 pub(super) struct Responder {
     pub(super) deadline: Instant,
+    /// When it was queued; none for orders that the worker made itself, and if nobody wants to know.
+    pub(super) queued_at: Option<Moment>,
     /// How often the order has come before.
     pub(super) rounds: u8,
     /// Whether it may have been carried out by a COMMIT that got lost, in another batch.
@@ -113,6 +116,7 @@ impl PendingOrder {
     pub(super) fn new(order: Order, deadline: Instant, answer: oneshot::Sender<Answer>) -> Self {
         let responder = Responder {
             deadline,
+            queued_at: metrics::queued_at(),
             rounds: 0,
             in_doubt: false,
             answer: Some(answer),
@@ -131,6 +135,7 @@ impl PendingOrder {
         };
         let responder = Responder {
             deadline,
+            queued_at: None,
             rounds: 0,
             in_doubt: false,
             answer: None,
