@@ -71,6 +71,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
 
     let health = Health::new(SERVICES);
     let newest = store.newest().clone();
+    store.register_metrics();
     let tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
 
     let (limits, stop) = (config.watch_limits(), &shutdown.soft);
