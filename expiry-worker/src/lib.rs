@@ -4,6 +4,7 @@
 pub mod api;
 mod batch;
 pub mod config;
+mod metrics;
 pub mod sweep;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ const SLEEP_MIN: Duration = Duration::from_millis(20);
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let database = prepare(&config, &shutdown).await?;
     let health = Health::new(&[SERVICE_NAME]);
+    metrics::register();
     let mut tasks = Supervisor::new(&health, &shutdown);
     tasks.restart("readiness", {
         let (database, health, shutdown) = (database.clone(), health.clone(), shutdown.clone());
@@ -88,6 +90,9 @@ async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
             .await;
         if failed > 0 {
             tracing::debug!(failed, "failed stale bookings");
+        }
+        if swept.is_ok() {
+            metrics::looked();
         }
         swept.map(|()| poll_interval.max(SLEEP_MIN))
     })
