@@ -2,11 +2,12 @@
 //! contract's reasons.
 //!
 //! Every label is one of the contract's: methods of its descriptors, codes of gRPC, reasons of its
-//! enum. Whatever a stranger calls beside that is `_OTHER`.
+//! enum. Whatever a stranger calls beside what is served here is `_OTHER`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -23,7 +24,7 @@ use super::page::Page;
 use super::value::{Counter, Histogram};
 use super::{LATENCY, now};
 
-/// A method that is not the contract's.
+/// A method that is not the contract's, or not served here.
 const OTHER: &str = "_OTHER";
 /// The codes of gRPC, as it numbers them.
 const CODES: [&str; 17] = [
@@ -64,6 +65,7 @@ struct Contract {
 struct Method {
     name: String,
     is_streaming: bool,
+    is_served: AtomicBool,
     by_code: [OnceLock<Box<Histogram>>; CODES.len()],
 }
 
@@ -104,13 +106,16 @@ impl Method {
         Self {
             name,
             is_streaming,
+            is_served: AtomicBool::new(false),
             by_code: [const { OnceLock::new() }; CODES.len()],
         }
     }
 
     fn of(path: &str) -> &'static Self {
         let contract = &*CONTRACT;
-        contract.methods.get(path).unwrap_or(&contract.other)
+        let served = contract.methods.get(path);
+        let served = served.filter(|method| method.is_served.load(Ordering::Relaxed));
+        served.unwrap_or(&contract.other)
     }
 }
 
@@ -223,6 +228,16 @@ impl http_body::Body for Measured {
     }
 }
 
+/// Has the methods of these services measured by their names.
+pub(crate) fn serve(services: &[&str]) {
+    for method in CONTRACT.methods.values() {
+        let service = method.name.split('/').next().unwrap_or_default();
+        if services.contains(&service) {
+            method.is_served.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Counts an error of the contract.
 pub(crate) fn refused(reason: &str) {
     if super::is_on()
@@ -301,6 +316,7 @@ mod tests {
 
     #[test]
     fn only_the_contracts_methods_and_reasons_have_series() {
+        serve_all();
         assert_eq!(Method::of(RESERVE).name, RESERVE[1..]);
         assert!(Method::of(WATCH).is_streaming && !Method::of(RESERVE).is_streaming);
         let known = CONTRACT.methods.len();
@@ -313,12 +329,22 @@ mod tests {
             assert_eq!(Method::of(path).name, OTHER, "{path}");
         }
         assert_eq!(CONTRACT.methods.len(), known);
+        let elsewhere = "/ticketing.expiry.v1.ExpiryService/RunOnce";
+        assert!(CONTRACT.methods.contains_key(elsewhere));
+        assert_eq!(Method::of(elsewhere).name, OTHER, "it is not served here");
         assert!(
             CONTRACT.reasons.contains_key("SEATS_UNAVAILABLE"),
             "{:?}",
             CONTRACT.reasons
         );
         assert!(!CONTRACT.reasons.contains_key(""));
+    }
+
+    fn serve_all() {
+        serve(&[
+            "ticketing.booking.v1.BookingService",
+            "ticketing.catalog.v1.CatalogService",
+        ]);
     }
 
     fn call(path: &str) -> Call {
@@ -335,6 +361,7 @@ mod tests {
     async fn a_call_counts_once_under_how_it_ended_and_a_stream_at_its_end() {
         use http_body_util::BodyExt as _;
 
+        serve_all();
         let counts =
             || [Code::Ok, Code::Cancelled, Code::NotFound].map(|code| count(RESERVE, code));
         drop(call(RESERVE).follow(Response::new(Body::empty())));

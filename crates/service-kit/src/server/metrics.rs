@@ -19,6 +19,10 @@ pub(super) fn register<S: Send + Sync + 'static>(
 ) where
     DirectRoute<S>: crate::call::Inner,
 {
+    if !metrics::is_on() {
+        return;
+    }
+    metrics::rpc::serve(health.services());
     let listener = health.services().first().copied().unwrap_or_default();
     // The handlers are behind the calls: what they hold is waited for at the end, so not here.
     let (places, calls, bytes) = (places.clone(), Arc::downgrade(calls), bytes.clone());
