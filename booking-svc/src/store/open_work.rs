@@ -69,7 +69,7 @@ fn collect(page: &mut Page) {
     );
     page.known(
         "ticketing_payments_in_doubt",
-        "Those whose deadline has passed: nobody knows whether the money was taken",
+        "Attempts to pay whose deadline has passed: nobody knows whether the money was taken",
         &DOUBTFUL_PAYMENTS,
     );
     page.known(
@@ -79,7 +79,7 @@ fn collect(page: &mut Page) {
     );
     page.known(
         "ticketing_refund_oldest_seconds",
-        "For how long the oldest of them has been owed; 0 if there is none",
+        "For how long the oldest refund has been owed; 0 if none is",
         &OLDEST_REFUND,
     );
     page.known(

@@ -7,15 +7,15 @@ use std::fmt::Display;
 use std::iter;
 use std::mem::take;
 use std::sync::Arc;
-use std::time::{Duration, Instant as Moment};
+use std::time::Duration;
 
 use model::BookingId;
+use service_kit::metrics;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lock_keys::LockKey;
-use super::metrics;
 use crate::domain::{Booking, Command, Order, Rejection};
 
 /// The most orders that one transaction decides.
@@ -89,7 +89,7 @@ pub(super) struct PendingOrder {
 pub(super) struct Responder {
     pub(super) deadline: Instant,
     /// When it was queued; none for orders that the worker made itself, and if nobody wants to know.
-    pub(super) queued_at: Option<Moment>,
+    pub(super) queued_at: Option<std::time::Instant>,
     /// How often the order has come before.
     pub(super) rounds: u8,
     /// Whether it may have been carried out by a COMMIT that got lost, in another batch.
@@ -116,7 +116,7 @@ impl PendingOrder {
     pub(super) fn new(order: Order, deadline: Instant, answer: oneshot::Sender<Answer>) -> Self {
         let responder = Responder {
             deadline,
-            queued_at: metrics::queued_at(),
+            queued_at: metrics::now(),
             rounds: 0,
             in_doubt: false,
             answer: Some(answer),

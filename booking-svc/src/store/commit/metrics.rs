@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use service_kit::metrics::{self, Counter, CounterBy, Histogram, LATENCY, Page, SIZES};
 
@@ -144,11 +143,6 @@ pub(super) fn shed() {
 /// Notes that an order waits for a lock that somebody else has.
 pub(super) fn blocked() {
     BLOCKED.increment();
-}
-
-/// When an order was queued, if that is wanted.
-pub(super) fn queued_at() -> Option<Instant> {
-    metrics::now()
 }
 
 const CAUSES: [&str; 7] = [
