@@ -62,17 +62,18 @@ async fn exported(system: &Metered) -> BTreeMap<String, Family> {
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let text = read("docs/metrics.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let labels = cells[2]
-            .split(',')
-            .map(|label| label.trim().trim_matches('`'));
-        let labels = labels.filter(|label| !["", "–"].contains(label));
-        let name = cells[0].trim_end_matches('`').to_owned();
-        (
-            name,
-            (cells[1].to_owned(), labels.map(str::to_owned).collect()),
-        )
+    let rows = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    // Another table has fewer columns.
+    rows.filter_map(|cells| match cells[..] {
+        [name, kind, labels, _, ""] => {
+            let labels = labels
+                .split(',')
+                .map(|label| label.trim().trim_matches('`'));
+            let labels = labels.filter(|label| *label != "–").map(str::to_owned);
+            let name = name.trim_end_matches('`').to_owned();
+            Some((name, (kind.to_owned(), labels.collect())))
+        }
+        _ => None,
     })
     .collect()
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::postgres::{self, TestDatabase};
 use crate::process::{Process, free_address};
+use crate::raw::Raw;
 use crate::system::{
     booking_client_of, cancel, catalog_client_of, confirm, get, reserve, show, start_worker_with,
 };
@@ -81,7 +82,8 @@ impl Metered {
     }
 
     /// Sells a few seats: reserves, confirms, payments that are taken, declined and given back, a
-    /// cancellation, a refusal, and a hold that nobody confirms. Returns when all has come to its end.
+    /// cancellation, a refusal, a method that is not there, and a hold that nobody confirms. Returns
+    /// when all has come to its end.
     ///
     /// # Panics
     ///
@@ -93,6 +95,14 @@ impl Metered {
         let created = created.expect("a show").into_inner().show;
         let show = created.expect("the answer has the show").show_id;
         let mut client = booking_client_of(&self.booking);
+
+        // An error by the conventions, and a call that its caller has spoiled.
+        let raw = Raw::connect(self.catalog.address()).await;
+        let raw = raw.expect("a connection");
+        let unknown = raw
+            .call("/ticketing.catalog.v1.CatalogService/Nothing", b"")
+            .await;
+        unknown.expect("an answer");
 
         let lapses = reserve(&mut client, &show, &["A-1", "A-2"], "late").await;
         let lapses = lapses.expect("free seats").booking_id;
