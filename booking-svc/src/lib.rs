@@ -24,7 +24,7 @@ use service_kit::health::{Health, Need};
 use service_kit::postgres::{self, Needs};
 use service_kit::server::{self, Listener, MESSAGE_BYTES_MAX};
 use service_kit::tls::Channels;
-use service_kit::{Shutdown, Supervisor};
+use service_kit::{Shutdown, Supervisor, metrics};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -93,6 +93,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         let (store, stop) = (store.clone(), shutdown.soft.clone());
         move || store.clone().sweep_requests(stop.clone())
     });
+    if metrics::is_on() {
+        store::register_open_work();
+        let (store, stop) = (store.clone(), shutdown.soft.clone());
+        tasks.restart("open work", move || {
+            store.clone().count_open_work(stop.clone())
+        });
+    }
     let (group_commit, worker_tasks) = GroupCommit::new(config.group_commit_config(), &database);
     for (name, worker) in worker_tasks {
         tasks.essential(name, worker.map(Ok));

@@ -7,6 +7,7 @@
 //! Several at once do no harm.
 
 mod attempt;
+mod metrics;
 mod reconciler;
 
 use std::sync::Arc;
@@ -129,6 +130,7 @@ impl Payments {
         group_commit: GroupCommit,
         terms: PaymentTerms,
     ) -> Self {
+        metrics::register();
         let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
         Self {
             client: PaymentClient::new(move || provider.current(), answer_max),
@@ -176,7 +178,10 @@ impl Payments {
             };
             let deadline = Instant::now() + ORDER_WAIT_MAX;
             match self.group_commit.decide(order, deadline).await {
-                Ok(Ok(_)) => return Ok(()),
+                Ok(Ok(_)) => {
+                    metrics::settled(ending);
+                    return Ok(());
+                }
                 Ok(Err(rejection)) => return Err(PayError::Rejected(rejection)),
                 Err(OrderError::SaleChanged) => {
                     let sale = self.sales.refresh(show_id).await?;

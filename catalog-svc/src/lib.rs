@@ -88,6 +88,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
 
     let health = Health::new(SERVICES);
     let newest = store.newest().clone();
+    store.register_metrics();
     let mut tasks = start_tasks(&store, &database, &newest, &health, &shutdown);
     certificates.watch(&mut tasks, &shutdown);
 

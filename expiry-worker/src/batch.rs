@@ -16,6 +16,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
+use crate::metrics;
+
 /// How long it waits for an area or a seat: a batch of booking-svc takes far less.
 const LOCK_WAIT: Duration = Duration::from_millis(25);
 
@@ -114,7 +116,10 @@ pub(crate) async fn run(
             return client.batch_execute("ROLLBACK").await;
         }
     }
-    write(client, &statements, &Stale::from_rows(&rows)?).await
+    write(client, &statements, &Stale::from_rows(&rows)?).await?;
+    let late: Vec<f64> = rows.iter().map(|row| row.get(6)).collect();
+    metrics::expired(&late);
+    Ok(())
 }
 
 /// Locks what is free of the areas and seats of bookings; which of those lack something.

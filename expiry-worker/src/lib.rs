@@ -4,6 +4,7 @@
 pub mod api;
 mod batch;
 pub mod config;
+mod metrics;
 pub mod sweep;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let tls = certificates.server(&config.server.tls)?;
     let database = prepare(&config, &shutdown).await?;
     let health = Health::new(&[SERVICE_NAME]);
+    metrics::register();
     let mut tasks = Supervisor::new(&health, &shutdown);
     certificates.watch(&mut tasks, &shutdown);
     tasks.restart("readiness", {
@@ -93,6 +95,9 @@ async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
             .await;
         if failed > 0 {
             tracing::debug!(failed, "failed stale bookings");
+        }
+        if swept.is_ok() {
+            metrics::looked();
         }
         swept.map(|()| poll_interval.max(SLEEP_MIN))
     })

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::batch::{self, Batch, LockMode, Wanted};
+use crate::metrics;
 
 /// How often a batch is tried again that met other transactions.
 const ATTEMPTS_MAX: u32 = 5;
@@ -271,6 +272,7 @@ impl Sweeper {
             };
             // A transaction may be open on it.
             client.close();
+            metrics::batch_failed();
             let contention = matches!(classify(&error), Failure::Contention | Failure::Duplicate);
             if contention && attempt < ATTEMPTS_MAX {
                 mode = LockMode::AtOnce;
@@ -283,6 +285,7 @@ impl Sweeper {
             if let [booking_id] = bookings[..] {
                 let error = cause::chain(&error);
                 tracing::error!(%booking_id, error, "a stale booking cannot be failed");
+                metrics::booking_failed();
                 self.skipped.add(booking_id);
                 let (bookings, is_full) = (0, true);
                 return Ok(Some(Batch {

@@ -13,6 +13,7 @@ mod hung;
 mod locked;
 mod logs;
 mod memory;
+mod metrics;
 mod payments;
 mod postgres_tls;
 mod secrets;

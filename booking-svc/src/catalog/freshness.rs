@@ -15,6 +15,7 @@ use service_kit::Shutdown;
 use service_kit::health::{Health, Need};
 use tokio::time::{Instant, sleep};
 
+use super::metrics;
 use crate::store::FeedPlace;
 
 /// How often readiness and the log follow the age.
@@ -86,13 +87,15 @@ impl Freshness {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(terms: StalenessTerms) -> Self {
-        Self(Arc::new(Inner {
+        let freshness = Self(Arc::new(Inner {
             terms,
             began_at: Instant::now(),
             known_at_ms: AtomicU64::new(0),
             waiting_count: AtomicUsize::new(0),
             waiting: Mutex::default(),
-        }))
+        }));
+        metrics::register(&freshness);
+        freshness
     }
 
     /// Until when a show can be sold on what is known of it.
@@ -121,6 +124,17 @@ impl Freshness {
         // 0 is never; a process does not live for 2^64 ms.
         let ms = u64::try_from(since).unwrap_or(u64::MAX).max(1);
         self.0.known_at_ms.fetch_max(ms, Ordering::Release);
+    }
+
+    /// How old what is known is; none if the catalog was never heard.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let until = self.fresh_until()?;
+        Some((Instant::now() + self.0.terms.max).saturating_duration_since(until))
+    }
+
+    /// How old it may be.
+    pub(super) fn age_max(&self) -> Duration {
+        self.0.terms.max
     }
 
     /// Whether the catalog was ever heard.

@@ -8,6 +8,7 @@ mod follow_error;
 mod freshness;
 mod instance;
 mod layout;
+pub(crate) mod metrics;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::catalog::{
     Asked, Catalog, Connection, FollowError, Following, Freshness, ask, attempt, check, first_of,
-    newest, snapshot,
+    metrics, newest, snapshot,
 };
 use crate::sales::Sales;
 use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
@@ -197,7 +197,9 @@ impl Follower {
         let mut follower = None;
         let mut moved_at = Instant::now();
         let mut tls = self.tls.clone();
+        metrics::newest_is(newest(&asked.answer));
         loop {
+            metrics::applied_up_to(cursor.place.revision);
             if let Some((asked_at, revision)) = ahead
                 && cursor.place.revision >= revision
             {
@@ -226,6 +228,7 @@ impl Follower {
                     question = None;
                     let asked = asked?;
                     check(&address, &cursor, &asked.answer)?;
+                    metrics::newest_is(newest(&asked.answer));
                     if asked.applied == cursor.place.revision {
                         ask_at = asked.at + ASK_INTERVAL;
                     }

@@ -7,7 +7,7 @@ use payment_client::{Attempt, PaymentOutcome, PaymentToken, Unsettled};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{PayError, Payments, attempt_of, payment_key};
+use super::{PayError, Payments, attempt_of, metrics, payment_key};
 use crate::domain::{
     AttemptEnd, Booking, BookingState, DeclineReason, FailureReason, Order, PaymentRecord,
     PaymentState, Rejection,
@@ -61,7 +61,9 @@ impl Payments {
     ) -> Result<Booking, PayError> {
         if record.state == PaymentState::Started {
             let deadline = Instant::now() + record.time_left;
+            let began = service_kit::metrics::now();
             let ending = self.ask(&attempt_of(record)?, token, deadline).await;
+            metrics::asked(began, ending.is_some());
             let ending = ending.ok_or(unsettled(record))?;
             match self.settle(record, ending).await {
                 // Not as if nothing had been changed: the money may have been taken.

@@ -13,7 +13,7 @@ use service_kit::{Shutdown, background};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{PayError, Payments, attempt_of};
+use super::{PayError, Payments, attempt_of, metrics};
 use crate::domain::{DueRefund, PaymentRecord, RefundState};
 use crate::store::StoreError;
 
@@ -113,10 +113,12 @@ impl Payments {
                 RefundState::Declined
             }
             Err(error) => {
+                metrics::refunded(None);
                 tracing::debug!(%key, %error, "a refund is not made yet");
                 return;
             }
         };
+        metrics::refunded(Some(state));
         if let Err(error) = self.sales.store().settle_refund(refund, state).await {
             tracing::warn!(%key, %error, "what became of a refund is not noted yet");
         }

@@ -109,6 +109,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "lock_sales",
         "lock_seats",
         "note_deleted",
+        "open_work",
         "rejections",
         "store_rejections",
         "due_payments",
@@ -164,6 +165,10 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("lock_payments", &["bookings_pkey", "payments_pkey"]),
         ("lock_sales", &["sales_pkey"]),
         ("note_deleted", &["sales_pkey"]),
+        (
+            "open_work",
+            &["bookings_by_expiry", "payments_to_settle", "refunds_to_pay"],
+        ),
         ("lock_seats", &["show_seats_pkey", "bookings_pkey"]),
         (
             "quota_bookings",
@@ -256,7 +261,9 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
                 by_show || ["list_areas", "lock_show_areas", "offer_areas"].contains(&name);
             let by_customer = name.contains("customer");
             // What is due, whatever its show.
-            let by_time = |line: &str| line.contains("(look_at <= now())");
+            let by_time = |line: &str| {
+                line.contains("(look_at <= now())") || line.contains("(expires_at > now())")
+            };
             // A show has one sale.
             let by_sale = |line: &str| {
                 ["ARRAY[expected.show_id]", "$1"]

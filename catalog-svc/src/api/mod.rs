@@ -18,6 +18,7 @@ mod lifecycle;
 mod list_seat_layouts;
 mod list_shows;
 mod mask;
+mod metrics;
 mod parse;
 mod prices;
 mod proposal;
@@ -61,6 +62,7 @@ impl CatalogApi {
         stop: CancellationToken,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(limits.streams_max.into()));
+        metrics::register_streams("WatchShows", &streams, limits.streams_max);
         Self {
             store,
             newest,

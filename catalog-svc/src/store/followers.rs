@@ -33,7 +33,7 @@ pub struct Follower {
 }
 
 /// What was heard of followers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Followers(watch::Sender<HashMap<Uuid, Heard>>);
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +67,13 @@ impl Followers {
         if let Some((id, revision)) = parsed {
             self.heard(Follower { id, revision });
         }
+    }
+
+    /// How many were heard lately.
+    pub(super) fn count(&self) -> usize {
+        let known = self.0.borrow();
+        let lately = |heard: &&Heard| heard.at.elapsed() < HEARD_FOR;
+        known.values().filter(lately).count()
     }
 
     /// Waits until every follower has applied a revision, for a while at most.

@@ -20,6 +20,7 @@ mod followers;
 mod get_show;
 mod layouts;
 mod list_shows;
+mod metrics;
 mod mutation;
 mod outcome;
 mod pool;
@@ -120,11 +121,24 @@ impl Store {
         let calls_max = args.database_connections_max;
         let loans = TaskTracker::new();
         Self {
-            calls: pool(database, calls_max, args.database_wait_max),
-            background: pool(database, BACKGROUND_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
-            services: pool(database, SERVICE_CONNECTIONS_MAX, BACKGROUND_WAIT_MAX),
+            calls: pool("calls", database, calls_max, args.database_wait_max),
+            background: pool(
+                "background",
+                database,
+                BACKGROUND_CONNECTIONS_MAX,
+                BACKGROUND_WAIT_MAX,
+            ),
+            services: pool(
+                "services",
+                database,
+                SERVICE_CONNECTIONS_MAX,
+                BACKGROUND_WAIT_MAX,
+            ),
             replica: replica.map(|replica| {
-                Replica::new(pool(&replica, calls_max, REPLICA_WAIT_MAX), loans.clone())
+                Replica::new(
+                    pool("replica", &replica, calls_max, REPLICA_WAIT_MAX),
+                    loans.clone(),
+                )
             }),
             database: database.clone(),
             loans,
@@ -202,6 +216,11 @@ impl Store {
     fn wrote(&self, id: ShowId, revision: i64) {
         self.cache.wrote(id, revision);
         self.newest.raise(revision);
+    }
+
+    /// Has the metrics show what is written, and who follows it.
+    pub fn register_metrics(&self) {
+        metrics::register(&self.newest, &self.followers);
     }
 
     /// Gives up all connections, once what is under way on them is done.

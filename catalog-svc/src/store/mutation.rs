@@ -8,6 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::Store;
 use super::error::StoreError;
+use super::metrics;
 use super::requests::{self, Outcome, RequestKey};
 use super::sqlstate;
 
@@ -63,6 +64,7 @@ impl Store {
                     tries += 1;
                 }
                 result => {
+                    metrics::mutated(M::VERB, result.is_ok());
                     let outcome = result?;
                     if let Some((id, revision)) = outcome.wrote() {
                         self.wrote(id, revision);

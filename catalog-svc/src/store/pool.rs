@@ -12,7 +12,8 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::BoxFuture;
-use service_kit::postgres::{Database, Place};
+use service_kit::metrics;
+use service_kit::postgres::{self, Database, Place, PoolMetrics};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::sync::oneshot;
@@ -37,6 +38,7 @@ pub(super) struct Manager {
     database: Database,
     /// How often a connection was lent again, having answered since.
     lent: AtomicU64,
+    metrics: PoolMetrics,
 }
 
 /// A connection, and where it leads.
@@ -58,7 +60,9 @@ impl managed::Manager for Manager {
             let connected = options.connect().await;
             connected.map_err(|error| place.failed(&sqlstate::in_words(&error)).into())
         });
-        match timeout(CONNECT_TIME_MAX, connecting).await {
+        let connected = timeout(CONNECT_TIME_MAX, connecting).await;
+        postgres::connected(matches!(connected, Ok(Ok(_))));
+        match connected {
             Ok(Ok(connection)) => Ok(Session { connection, place }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(place.failed("no answer in time").into()),
@@ -107,18 +111,30 @@ async fn answers(connection: &mut PgConnection) -> bool {
     matches!(timeout(PING_TIME_MAX, connection.ping()).await, Ok(Ok(())))
 }
 
-/// A pool of so many connections, for one of which nobody waits longer.
-pub(super) fn pool(database: &Database, connections_max: u16, wait_max: Duration) -> Pool {
+/// A pool of so many connections, for one of which nobody waits longer. The metrics know it by its
+/// name.
+pub(super) fn pool(
+    name: &'static str,
+    database: &Database,
+    connections_max: u16,
+    wait_max: Duration,
+) -> Pool {
     let manager = Manager {
         database: database.clone(),
         lent: AtomicU64::new(0),
+        metrics: PoolMetrics::default(),
     };
     let pool = Pool::builder(manager)
         .max_size(connections_max.into())
         .wait_timeout(Some(wait_max))
         .runtime(Runtime::Tokio1)
         .build();
-    pool.expect("there is a runtime for its timeouts")
+    let pool = pool.expect("there is a runtime for its timeouts");
+    let shown = pool.clone();
+    metrics::register(move |page| {
+        shown.manager().metrics.collect(name, &shown.status(), page);
+    });
+    pool
 }
 
 impl Manager {
@@ -131,7 +147,7 @@ impl Manager {
 async fn get(pool: &Pool) -> Result<Object<Manager>, StoreError> {
     let lent = &pool.manager().lent;
     let before = lent.load(Ordering::Relaxed);
-    match pool.get().await {
+    match pool.manager().metrics.wait(pool.get()).await {
         // Others gave theirs back meanwhile, so it is not the database that is away.
         Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
             Err(StoreError::PoolBusy)

@@ -86,6 +86,15 @@ pub struct ServerArgs {
     /// Its certificates.
     #[command(flatten)]
     pub tls: ServerTlsArgs,
+    /// Where to serve metrics for Prometheus: GET /metrics, in plain HTTP. Not served if not said.
+    /// Whoever reaches it sees how much is sold, so let only Prometheus
+    #[arg(
+        long,
+        env = "TICKETING_METRICS_LISTEN",
+        value_name = "HOST:PORT",
+        help_heading = "Metrics"
+    )]
+    pub metrics_listen: Option<HostPort>,
 }
 
 /// How the process writes its log.

@@ -21,7 +21,7 @@ use crate::api_error::ApiError;
 use crate::connection::Connection;
 use crate::server::shape::Shapes;
 use crate::server::{Answer, Answering, MESSAGE_BYTES_MAX, request as body_of};
-use crate::{log_id, outcome, tally};
+use crate::{log_id, metrics, outcome, tally};
 
 /// What of a caller's deadline is kept for the answer's way back: nothing is begun that the
 /// caller would not hear of.
@@ -97,6 +97,7 @@ pub(crate) trait Inner: Send + Sync + 'static {
 pub(crate) struct Calls<S> {
     inner: S,
     under_way: Semaphore,
+    calls_max: u32,
     /// Turns of calls with large requests.
     large: Arc<Semaphore>,
     timeout: Duration,
@@ -121,6 +122,7 @@ impl<S: Inner> Calls<S> {
         Self {
             inner,
             under_way: Semaphore::new(calls_max as usize),
+            calls_max,
             large: Arc::new(Semaphore::new(LARGE_CALLS_MAX)),
             timeout,
             large_methods,
@@ -132,6 +134,12 @@ impl<S: Inner> Calls<S> {
         }
     }
 
+    /// How many calls are under way, and the most.
+    pub(crate) fn under_way_of_max(&self) -> (usize, usize) {
+        let most = self.calls_max as usize;
+        (most - self.under_way.available_permits(), most)
+    }
+
     pub(crate) fn call(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -141,6 +149,7 @@ impl<S: Inner> Calls<S> {
         // Shares the request's own bytes.
         let method = request.uri().path_and_query().cloned();
         let id = log_id::of_caller(request.headers());
+        let measured = metrics::rpc::Call::begin(path);
         let span = tracing::debug_span!("call", method = path, log_id = id.as_deref());
         let callers = caller_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(WAY_BACK))
@@ -155,6 +164,7 @@ impl<S: Inner> Calls<S> {
             let response = answered.unwrap_or_else(refusal);
             let method = method.as_ref().map_or("", |method| method.path());
             let response = outcome::finish(response, method, callers.is_some());
+            let response = metrics::rpc::Call::answered(measured, response);
             Ok(Answer::new(response, &connection))
         });
         Box::pin(log_id::scope(id, answering).instrument(span))
@@ -246,9 +256,11 @@ impl Drop for Unanswered {
 /// An error as the whole answer to a call that does not begin.
 pub(crate) fn refused<T>(request: &Request<T>, error: ApiError) -> Response<Body> {
     let id = log_id::of_caller(request.headers());
-    log_id::scope_of(id, || {
+    let measured = metrics::rpc::Call::begin(request.uri().path());
+    let response = log_id::scope_of(id, || {
         outcome::finish(refusal(error), request.uri().path(), false)
-    })
+    });
+    metrics::rpc::Call::answered(measured, response)
 }
 
 /// An error as the whole answer.

@@ -1,4 +1,4 @@
-//! What every service would otherwise copy: arguments, logs, health, the layer around each
+//! What every service would otherwise copy: arguments, logs, metrics, health, the layer around each
 //! call, errors as the contract has them, the tasks beside the calls, stopping, and how PostgreSQL is
 //! reached.
 //!
@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod log_id;
 mod log_limit;
+pub mod metrics;
 pub mod outcome;
 pub mod paging;
 pub mod postgres;

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::api_error::{ApiError, Origin};
-use crate::{log_id, tally};
+use crate::{log_id, metrics, tally};
 
 /// What gRPC's specification of compression has a server say with UNIMPLEMENTED.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
@@ -45,6 +45,7 @@ pub(crate) fn finish(
 ) -> Response<Body> {
     let made = response.extensions().get::<Status>();
     if let Some(status) = made.filter(|status| origin(status).is_some()) {
+        count(status);
         log(method, status, has_own_deadline);
         return response;
     }
@@ -60,6 +61,7 @@ pub(crate) fn finish(
         Status::from(of_tonic(&status, is_encoded)),
     );
     let reason = origin(&status).map_or("", |origin| origin.reason);
+    count(&status);
     tally::count(reason);
     tracing::debug!(code = ?status.code(), reason, why, "a call that cannot be read");
     let mut response = status.into_http();
@@ -72,7 +74,12 @@ pub(crate) fn finish(
 
 /// Logs the error that ends a stream; the call itself was answered when it began.
 pub fn log_end_of_stream(method: &str, status: &Status) {
+    count(status);
     log(method, status, false);
+}
+
+fn count(status: &Status) {
+    metrics::rpc::refused(origin(status).map_or("", |origin| origin.reason));
 }
 
 fn origin(status: &Status) -> Option<&Origin> {

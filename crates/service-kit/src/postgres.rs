@@ -6,6 +6,7 @@ mod driver;
 mod failure;
 mod host;
 mod inspect;
+mod metrics;
 mod parameters;
 mod place;
 mod pool;
@@ -21,6 +22,8 @@ pub use inspect::{
     FIND_VERSIONS, Pooling, SERVER_VERSION_MIN, first_value, is_read_only, pooling, schema_version,
     server_version,
 };
+pub(crate) use metrics::collect;
+pub use metrics::{PoolMetrics, connected};
 pub use place::Place;
 pub use pool::{Lent, Pool, get};
 pub use readiness::follow_readiness;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{Command, HealthArgs, HostPort, LogArgs, ServerArgs, exit_with};
 use crate::supervise::LostTask;
 use crate::tls::{ServerTlsArgs, check_exposure};
-use crate::{Shutdown, health, telemetry};
+use crate::{Shutdown, health, metrics, telemetry};
 
 /// The exit code of a process that could not start, or not go on.
 const EXIT_FAILED: i32 = 1;
@@ -69,9 +70,26 @@ impl Process {
             return ask(&args, &self.listen, &self.server.tls).await;
         }
         telemetry::init(&self.log)?;
+        // Until the very end: what goes on while the process stops is to be seen too.
+        let _metrics = serve_metrics(self.name, &self.server).await?;
         let (delay, grace) = (self.server.shutdown_delay, self.server.shutdown_grace);
         serve(Shutdown::on_signals(delay, grace)?).await
     }
+}
+
+/// Serves the metrics if somebody wants them, until the handle is dropped.
+async fn serve_metrics(
+    name: &'static str,
+    args: &ServerArgs,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some(address) = &args.metrics_listen else {
+        return Ok(None);
+    };
+    let listener = listen(address, args).await.context("--metrics-listen")?;
+    metrics::turn_on(name);
+    tracing::info!(address = %listener.local_addr()?, "serving metrics");
+    let serving = tokio::spawn(metrics::server::serve(listener));
+    Ok(Some(AbortOnDropHandle::new(serving)))
 }
 
 /// Asks for health at each address that the instance may have, until one serves.

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::Shutdown;
 use crate::background::Backoff;
 use crate::health::Health;
+use crate::metrics::{CounterBy, Page};
 
 /// How long to wait before a lost task is begun again, at first.
 const RESTART_MIN: Duration = Duration::from_millis(100);
@@ -28,6 +29,18 @@ const STEADY: Duration = Duration::from_secs(60);
 const RESTARTABLE_END_MAX: Duration = Duration::from_secs(1);
 /// How long calls and tasks have to finish once the process ends because of a fault.
 const FAULT_GRACE: Duration = Duration::from_secs(5);
+
+static RESTARTS: CounterBy<1> = CounterBy::new();
+
+/// Writes how often tasks were lost and begun again.
+pub(crate) fn collect(page: &mut Page) {
+    page.counter_by(
+        "ticketing_task_restarts_total",
+        "Background tasks that were lost and begun again: each is a fault of Ticketing",
+        ["task"],
+        &RESTARTS,
+    );
+}
 
 /// Why the process ends: it lost a task that it cannot do without.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -63,6 +76,7 @@ impl Supervisor {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        RESTARTS.add([name], 0);
         let stop = self.shutdown.soft.clone();
         self.tasks.spawn(async move {
             let mut backoff = Backoff::new(RESTART_MIN, RESTART_MAX);
@@ -80,6 +94,7 @@ impl Supervisor {
                     Ok(()) => "it ended".to_owned(),
                     Err(why) => why,
                 };
+                RESTARTS.add([name], 1);
                 tracing::error!(task = name, why, "lost a task; beginning it again");
                 if began.elapsed() > STEADY {
                     backoff.reset();

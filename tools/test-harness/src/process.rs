@@ -508,7 +508,9 @@ impl Drop for Process {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// An address of this machine at which nobody listens now.
+#[must_use]
+pub fn free_address() -> SocketAddr {
     loop {
         let [high, low, ..] = *Uuid::new_v4().as_bytes();
         let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);

@@ -185,7 +185,7 @@ async fn start_booking_with(
     Process::start("booking-svc", &[&all, arguments].concat()).await
 }
 
-async fn start_worker_with(database: &TestDatabase, arguments: &[&str]) -> Process {
+pub(crate) async fn start_worker_with(database: &TestDatabase, arguments: &[&str]) -> Process {
     let url = database.url("expiry_worker");
     let all = ["--database-url", &url];
     Process::start("expiry-worker", &[&all, arguments].concat()).await

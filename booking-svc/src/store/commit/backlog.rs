@@ -16,6 +16,7 @@ use super::batch::{
     BATCH_ORDERS_MAX, BATCH_SEATS_MAX, Batch, BatchError, OrderError, PendingOrder,
 };
 use super::contention::ContentionQueue;
+use super::metrics;
 use super::queue::{Permit, Queue};
 use crate::domain::{NotGranted, Outcome};
 
@@ -134,6 +135,7 @@ impl Backlog {
     /// Takes a batch back that met trouble: it is tried again, in halves if it is at fault
     /// itself, or is given up. One that met a lock goes where such orders wait.
     pub(super) fn requeue(&mut self, mut batch: Batch, batch_error: BatchError) {
+        metrics::failed(&batch_error);
         let tried = &mut batch.tried;
         let mut nowait = false;
         let error = match batch_error {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::BookingId;
+use service_kit::metrics;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -87,6 +88,8 @@ pub(super) struct PendingOrder {
 #[derive(Debug)]
 pub(super) struct Responder {
     pub(super) deadline: Instant,
+    /// When it was queued; none for orders that the worker made itself, and if nobody wants to know.
+    pub(super) queued_at: Option<std::time::Instant>,
     /// How often the order has come before.
     pub(super) rounds: u8,
     /// Whether it may have been carried out by a COMMIT that got lost, in another batch.
@@ -113,6 +116,7 @@ impl PendingOrder {
     pub(super) fn new(order: Order, deadline: Instant, answer: oneshot::Sender<Answer>) -> Self {
         let responder = Responder {
             deadline,
+            queued_at: metrics::now(),
             rounds: 0,
             in_doubt: false,
             answer: Some(answer),
@@ -131,6 +135,7 @@ impl PendingOrder {
         };
         let responder = Responder {
             deadline,
+            queued_at: None,
             rounds: 0,
             in_doubt: false,
             answer: None,

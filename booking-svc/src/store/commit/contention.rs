@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::batch::{BATCH_ORDERS_MAX, BATCH_SEATS_MAX, Batch, PendingOrder};
 use super::lock_keys::LockKey;
+use super::metrics;
 use super::tx::Blocked;
 use crate::domain::{Command, Order};
 
@@ -110,6 +111,11 @@ impl ContentionQueue {
         } else {
             max
         }
+    }
+
+    /// How many orders wait.
+    pub(super) fn len(&self) -> usize {
+        self.state().waiting.len()
     }
 
     fn is_active(&self) -> bool {
@@ -265,6 +271,9 @@ impl ContentionQueue {
             _ => WAIT_MAX,
         };
         let give_up_at = give_up_at(waiting.responder.deadline, wait_max);
+        if waiting.contended().is_none() {
+            metrics::blocked();
+        }
         let contended = waiting.contend(give_up_at);
         contended.waits_for = waits_for;
         contended.batch_max = contended.batch_max.min(batch_max);

@@ -10,6 +10,7 @@ mod backlog;
 mod batch;
 mod contention;
 mod lock_keys;
+mod metrics;
 mod optimistic;
 mod plan;
 mod queue;

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// The most entries of a queue.
-const WAITING_MAX: usize = 10_000;
+pub(super) const WAITING_MAX: usize = 10_000;
 /// A second worker begins when so many entries wait. A transaction has a fixed cost, so a few
 /// orders do better to wait for the next one than to have one of their own.
 const CROWD: usize = 64;
@@ -35,6 +35,15 @@ struct State<T> {
     open: bool,
     /// How many workers there are.
     workers: usize,
+}
+
+/// What a queue and its workers have to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    pub(super) waiting: usize,
+    /// Transactions that are under way.
+    pub(super) busy: usize,
+    pub(super) workers: usize,
 }
 
 /// Why the queue takes no entry.
@@ -133,6 +142,16 @@ impl<T> Queue<T> {
     /// How many entries it has.
     pub(super) fn len(&self) -> usize {
         self.state().waiting.len()
+    }
+
+    /// What it and its workers have to do.
+    pub(super) fn load(&self) -> Load {
+        let state = self.state();
+        Load {
+            waiting: state.waiting.len(),
+            busy: state.busy,
+            workers: state.workers,
+        }
     }
 
     /// A permit at once, for a worker that has work of its own, or whose last transaction is all

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::backlog::Backlog;
 use super::batch::{Batch, BatchError};
 use super::contention::ContentionQueue;
+use super::metrics::{self, BatchPath};
 use super::optimistic::OptimisticCache;
 use super::rejection_budget::RejectionBudget;
 use super::tx::{CommitHandle, Connection, LockMode, TxError, WriteTerms};
@@ -132,10 +133,12 @@ pub(super) fn settle(
     shared: &Shared,
     batch: Batch,
     done: Result<Vec<Outcome>, BatchError>,
+    path: BatchPath,
     backlog: &mut Backlog,
 ) -> ConnectionState {
     match done {
         Ok(outcomes) => {
+            metrics::committed(&batch, &outcomes, path);
             shared.optimistic.settled(&outcomes);
             backlog.settle(batch, outcomes);
             ConnectionState::Idle
@@ -173,7 +176,8 @@ pub(super) async fn run_nowait(
         Err(batch_error) => Err(batch_error),
     };
     let progress = done.is_ok() && !batch.is_empty();
-    (progress, settle(shared, batch, done, backlog))
+    let path = BatchPath::Contended;
+    (progress, settle(shared, batch, done, path, backlog))
 }
 
 /// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the step

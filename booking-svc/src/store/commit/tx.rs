@@ -33,6 +33,7 @@ use self::nowait::AtOnceStatements;
 pub(super) use self::nowait::Blocked;
 use self::write::{write, write_core};
 use self::write_statements::WriteStatements;
+use super::metrics::Changes;
 use super::plan::{ExpectedSales, OptimisticPlan, WriteTimes};
 use super::rejection_budget::RejectionBudget;
 use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Replay, decide};
@@ -130,16 +131,18 @@ pub(super) struct WriteTerms<'a> {
     pub(super) rejections: Option<&'a RejectionBudget>,
 }
 
-/// The end of a transaction, which is on its way, or over already.
-pub(super) struct CommitHandle(Option<SimpleQueryStream>);
+/// The end of a transaction, which is on its way, or over already; and what it changes.
+pub(super) struct CommitHandle(Option<SimpleQueryStream>, Changes);
 
 impl CommitHandle {
     /// Waits until it is acknowledged: what was written is durable.
     pub(super) async fn acknowledged(self) -> Result<(), tokio_postgres::Error> {
-        match self.0 {
-            Some(answer) => answer.try_for_each(async |_| Ok(())).await,
-            None => Ok(()),
+        let Self(answer, changes) = self;
+        if let Some(answer) = answer {
+            answer.try_for_each(async |_| Ok(())).await?;
         }
+        changes.committed();
+        Ok(())
     }
 }
 
@@ -200,6 +203,7 @@ impl Connection {
         if let Some(budget) = rejections {
             budget.apply(orders, &mut writes.rejections);
         }
+        let changes = Changes::of(orders, &outcomes, &writes);
         let mut doubtful = RowKeys::default();
         if !expects_replays {
             let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Rejected(_)));
@@ -225,7 +229,7 @@ impl Connection {
         };
         // In the order in which they were sent: what fails first fails the rest.
         let copies = copies?;
-        let commit = CommitHandle(Some(commit?));
+        let commit = CommitHandle(Some(commit?), changes);
         for (order, outcome) in iter::zip(orders, &mut outcomes) {
             if let (Err(NotGranted::Rejected(_)), Some(copy)) = (&outcome, copies.get(&order.key()))
             {
@@ -256,6 +260,7 @@ impl Connection {
             made: expected.now,
             clock: expected.now,
         };
+        let changes = Changes::of(orders, &expected.outcomes, &expected.writes);
         // A batch has a COMMIT of its own so that the next can gather until it is on its way. Nobody
         // gathers behind one order: its statement commits by itself, which saves two answers.
         if orders.len() == 1 && expected.writes.is_plain() {
@@ -266,7 +271,10 @@ impl Connection {
                 &unlocked,
                 (expected.now, lock_wait),
             );
-            return Ok((written.await?.unwrap_or(unknown), CommitHandle(None)));
+            return Ok((
+                written.await?.unwrap_or(unknown),
+                CommitHandle(None, changes),
+            ));
         }
         let (in_flight, written) = join!(
             client.batch_execute("BEGIN"),
@@ -280,7 +288,10 @@ impl Connection {
         );
         in_flight?;
         let (commit, written) = written?;
-        Ok((written.unwrap_or(unknown), CommitHandle(Some(commit))))
+        Ok((
+            written.unwrap_or(unknown),
+            CommitHandle(Some(commit), changes),
+        ))
     }
 }
 

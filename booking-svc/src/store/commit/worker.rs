@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::backlog::Backlog;
 use super::batch::{Answer, Batch, BatchError, OrderError, PendingOrder};
 use super::contention::ContentionQueue;
+use super::metrics::{self, BatchPath};
 use super::optimistic::OptimisticCache;
 use super::queue::{NotQueued, Permit, Queue, Serving};
 use super::rejection_budget::{RejectionBudget, RejectionLimits};
@@ -83,6 +84,7 @@ impl GroupCommit {
     ) -> (Self, Vec<(&'static str, BoxFuture<'static, ()>)>) {
         let queue = Arc::new(Queue::new());
         let contention = Arc::<ContentionQueue>::default();
+        metrics::register(&queue, &contention);
         let shared = Arc::new(Shared {
             optimistic: OptimisticCache::default(),
             contention: Arc::clone(&contention),
@@ -124,7 +126,10 @@ impl GroupCommit {
         let waiting = PendingOrder::new(order, deadline, answer);
         match self.entrance.queue.push(waiting) {
             Ok(()) => answered.await.unwrap_or(Err(OrderError::OutcomeUnknown)),
-            Err(NotQueued::Full) => Err(OrderError::Overloaded),
+            Err(NotQueued::Full) => {
+                metrics::shed();
+                Err(OrderError::Overloaded)
+            }
             Err(NotQueued::Closed) => Err(OrderError::ShuttingDown),
         }
     }
@@ -262,16 +267,20 @@ async fn run_from<'a>(
     let (_, shared) = table;
     let mut in_flight = begin(table, &batch).await;
     loop {
+        let path = match &in_flight {
+            Ok(InFlight::Committing(..)) => BatchPath::Optimistic,
+            _ => BatchPath::Locked,
+        };
         let (outcomes, commit) = match write(table, &batch, in_flight).await {
             Ok(written) => written,
-            Err(batch_error) => return settle(shared, batch, Err(batch_error), backlog),
+            Err(batch_error) => return settle(shared, batch, Err(batch_error), path, backlog),
         };
         // The database has the COMMIT to do, and nothing else before it.
         let behind = backlog.behind(&batch, queue);
         let settling = async {
             let ended = step(commit.acknowledged(), true).await;
             drop(permit);
-            settle(shared, batch, ended.map(|()| outcomes), backlog)
+            settle(shared, batch, ended.map(|()| outcomes), path, backlog)
         };
         let beginning = async {
             match &behind {

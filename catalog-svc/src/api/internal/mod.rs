@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::metrics;
 use super::watch_shows::Entries;
 use super::watcher::WatchLimits;
 use crate::domain::{Cursor, FeedPosition};
@@ -44,11 +45,13 @@ impl FeedApi {
         limits: WatchLimits,
         stop: CancellationToken,
     ) -> Self {
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX.into()));
+        metrics::register_streams("FollowShows", &streams, STREAMS_MAX);
         Self {
             store,
             newest,
             limits,
-            streams: Arc::new(Semaphore::new(STREAMS_MAX.into())),
+            streams,
             stop,
         }
     }

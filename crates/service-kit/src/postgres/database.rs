@@ -21,6 +21,7 @@ use super::driver::{self, Loan};
 use super::failure::{ConnectError, Failed};
 use super::host::{Connected, Host};
 use super::place::{Place, role};
+use super::metrics::connected;
 use super::url::DatabaseUrl;
 
 /// The longest that one attempt at one address may take.
@@ -165,9 +166,11 @@ impl Database {
         let mut tried = Vec::new();
         for number in self.order() {
             if let Some(opened) = self.open_host(number, loan, &mut tried).await {
+                connected(true);
                 return Ok(opened);
             }
         }
+        connected(false);
         Err(ConnectError::new(&self.0.name, &self.0.role, tried))
     }
 

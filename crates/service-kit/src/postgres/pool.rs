@@ -12,8 +12,10 @@ use tokio::time::timeout;
 use super::database::Database;
 use super::driver::Loan;
 use super::failure::{ConnectError, DbError};
+use super::metrics::PoolMetrics;
 use super::place::Place;
 use crate::args::DatabaseArgs;
+use crate::metrics;
 
 /// A connection that answered so lately is lent without asking it first.
 const SURE_FOR: Duration = Duration::from_millis(500);
@@ -30,6 +32,7 @@ pub struct Manager {
     database: Database,
     /// How often a connection was lent again, having answered since.
     lent: AtomicU64,
+    metrics: PoolMetrics,
 }
 
 /// A connection of the pool.
@@ -58,13 +61,22 @@ impl Database {
         let manager = Manager {
             database: self.clone(),
             lent: AtomicU64::new(0),
+            metrics: PoolMetrics::default(),
         };
         let pool = Pool::builder(manager)
             .max_size(args.database_connections_max.into())
             .wait_timeout(Some(args.database_wait_max))
             .runtime(Runtime::Tokio1)
             .build();
-        pool.expect("there is a runtime for its timeouts")
+        let pool = pool.expect("there is a runtime for its timeouts");
+        let shown = pool.clone();
+        metrics::register(move |page| {
+            shown
+                .manager()
+                .metrics
+                .collect("calls", &shown.status(), page);
+        });
+        pool
     }
 }
 
@@ -77,7 +89,7 @@ impl Database {
 pub async fn get(pool: &Pool) -> Result<Lent, DbError> {
     let lent = &pool.manager().lent;
     let before = lent.load(Ordering::Relaxed);
-    match pool.get().await {
+    match pool.manager().metrics.wait(pool.get()).await {
         // Others gave theirs back meanwhile, so it is not the database that is away.
         Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
             Err(DbError::PoolBusy)

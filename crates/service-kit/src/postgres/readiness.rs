@@ -9,8 +9,10 @@ use tokio::time::{sleep, timeout};
 use super::database::{Database, Opened};
 use super::driver::Loan;
 use super::inspect::is_read_only;
+use super::metrics::{answered, found};
 use crate::cause;
 use crate::health::Health;
+use crate::metrics;
 use crate::shutdown::Shutdown;
 
 /// Between two questions.
@@ -39,6 +41,10 @@ pub async fn follow_readiness(database: Database, health: Health, shutdown: Shut
             let state = look(&database, &mut session).await;
             tracing::debug!(?state, "the database");
             let is_news = known.as_ref().map(discriminant) != Some(discriminant(&state));
+            found(
+                !matches!(state, State::Away(_)),
+                matches!(state, State::Writable),
+            );
             if is_news {
                 if matches!((&known, &state), (Some(State::ReadOnly), State::Writable)) {
                     database.takes_writes_again();
@@ -110,7 +116,10 @@ enum Silence {
 }
 
 async fn ask(Opened { client, place, .. }: &Opened) -> Result<State, Silence> {
-    match timeout(ANSWER_MAX, is_read_only(client)).await {
+    let asked = metrics::now();
+    let answer = timeout(ANSWER_MAX, is_read_only(client)).await;
+    answered(asked);
+    match answer {
         Ok(Ok(true)) => Ok(State::ReadOnly),
         Ok(Ok(false)) => Ok(State::Writable),
         Ok(Err(error)) => Err(Silence::Broken(format!(

@@ -55,6 +55,11 @@ impl Budget {
             held: AtomicUsize::new(0),
         })
     }
+
+    /// What is held of it, and the most.
+    pub(super) fn held_of_max(&self) -> (usize, usize) {
+        (self.held.load(Ordering::Relaxed), self.bytes_max)
+    }
 }
 
 impl Part {

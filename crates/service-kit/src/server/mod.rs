@@ -12,6 +12,7 @@ mod budget;
 mod dispatch;
 mod http;
 mod life;
+mod metrics;
 mod places;
 pub(crate) mod request;
 mod room;
@@ -69,8 +70,8 @@ const QUESTION_BYTES_MAX: usize = 4 * 1024;
 /// Why serving ended before the shutdown, or did not begin.
 pub type ServeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What all connections may have the process hold.
-#[derive(Debug)]
+/// What all connections may have the process hold. Clones share it.
+#[derive(Debug, Clone)]
 struct AllBytes {
     kept: Arc<Budget>,
     streams: Arc<Budget>,
@@ -261,6 +262,7 @@ where
     let connections_max = places::connections_allowed(args.connections_max);
     let places = Places::new(connections_max, args.connections_per_peer_max as usize);
     let bytes = AllBytes::new(args);
+    metrics::register(health, &places, &services.calls, &bytes);
     let terms = Terms {
         idle_max: args.connection_idle_max,
         age_max: args.connection_age_max,

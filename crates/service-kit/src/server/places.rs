@@ -98,6 +98,11 @@ impl Places {
         })
     }
 
+    /// How many are taken, and the most but for the spare ones.
+    pub(super) fn taken_of_max(&self) -> (usize, usize) {
+        (self.inner.taken().all, self.inner.all_max)
+    }
+
     /// Whether connections without a call should make room.
     pub(super) fn are_crowded(&self) -> bool {
         self.inner.taken().all >= self.inner.all_max * CROWDED_TENTHS / 10

@@ -49,6 +49,12 @@ impl Rooms {
         }
     }
 
+    /// The bytes that are taken of all rooms, and the most.
+    pub(super) fn held_of_max(&self) -> (usize, usize) {
+        let taken = self.all_units_max - self.all.available_permits();
+        (taken * UNIT_BYTES, self.all_units_max * UNIT_BYTES)
+    }
+
     /// The part of another connection.
     pub(crate) fn of_another(&self) -> Self {
         Self {

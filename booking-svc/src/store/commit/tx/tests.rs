@@ -58,7 +58,7 @@ async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
         let written = write(client, statements, &writes, &unlocked, how).await;
         assert_eq!(written.is_ok(), encoded);
         if let Ok((commit, _)) = written {
-            CommitHandle(Some(commit))
+            CommitHandle(Some(commit), Changes::default())
                 .acknowledged()
                 .await
                 .expect("it commits");
