@@ -14,6 +14,7 @@ use http::uri::Scheme;
 
 pub use self::host_port::HostPort;
 pub use self::line::{exit_with, file, no_url, parse_or_exit};
+use crate::auth::AuthArgs;
 use crate::postgres::{Database, DatabaseUrl};
 use crate::telemetry::LogFormat;
 
@@ -79,6 +80,10 @@ pub struct ServerArgs {
     /// How long calls under way may go on once no more are taken
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<0, 3600>)]
     pub shutdown_grace: Duration,
+
+    /// Whether callers are asked for a token.
+    #[command(flatten)]
+    pub auth: AuthArgs,
 }
 
 /// How the process writes its log.

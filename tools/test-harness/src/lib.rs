@@ -6,6 +6,7 @@
 
 pub mod errors;
 pub mod invariants;
+pub mod issuer;
 pub mod lifeline;
 pub mod load;
 pub mod machine;
