@@ -52,6 +52,8 @@ const SERVICES: &[&str] = &[
 ///
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let catalog_bearer = config.catalog_bearer().map_err(anyhow::Error::msg)?;
+    let payment_bearer = config.payment_bearer().map_err(anyhow::Error::msg)?;
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     postgres::check_at_start(&database, Needs::Transactions, ROLE, &shutdown)
         .await
@@ -67,7 +69,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     });
 
     let store = Store::new(database.pool(&config.database));
-    let catalog = Catalog::new(config.catalog_url.clone());
+    let catalog = Catalog::new(config.catalog_url.clone(), catalog_bearer);
     let freshness = Freshness::new(config.staleness_terms());
     let sales = Sales::new(store.clone(), catalog.clone(), freshness.clone());
     tasks.restart("staleness", {
@@ -103,6 +105,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     let payments = config.payment_provider.as_ref().map(|provider| {
         Payments::new(
             provider.uri().into(),
+            payment_bearer,
             sales.clone(),
             group_commit.clone(),
             config.payment_terms(),

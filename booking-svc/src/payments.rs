@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use model::{Amount, BookingId, ShowId};
 use payment_client::{Attempt, PaymentClient, PaymentKey};
+use service_kit::auth::Bearer;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -121,17 +122,18 @@ impl From<OrderError> for PayError {
 }
 
 impl Payments {
-    /// Payments by the provider at `provider`.
+    /// Payments by the provider at `provider`, which is shown the token of `bearer`.
     #[must_use]
     pub fn new(
         provider: Endpoint,
+        bearer: Bearer,
         sales: Sales,
         group_commit: GroupCommit,
         terms: PaymentTerms,
     ) -> Self {
         let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
         Self {
-            client: PaymentClient::new(provider, answer_max),
+            client: PaymentClient::new(provider, bearer, answer_max),
             sales,
             group_commit,
             terms,

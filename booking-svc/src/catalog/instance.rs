@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::catalog::internal::v1::{
     FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
 };
+use service_kit::auth::Bearer;
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 use uuid::Uuid;
@@ -38,9 +39,10 @@ pub(crate) struct Asked {
 /// Asks an instance whether it can be followed, and begins to.
 pub(crate) async fn attempt(
     address: Address,
+    bearer: Bearer,
     cursor: FeedCursor,
 ) -> Result<Following, FollowError> {
-    let mut client = match connect(&address).await {
+    let mut client = match connect(&address, bearer).await {
         Ok(client) => client,
         Err(error) => return Err(FollowError::NoConnection(address, error)),
     };

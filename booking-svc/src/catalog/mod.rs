@@ -15,9 +15,11 @@ use std::time::Duration;
 use model::ShowId;
 use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
 use proto::catalog::internal::v1::{AnswerProposalRequest, GetShowRequest};
+use service_kit::auth::Bearer;
 use service_kit::cause;
 use tokio::sync::watch;
 use tonic::Code;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 pub use addresses::CatalogUrls;
@@ -36,12 +38,14 @@ const SNAPSHOT_BYTES_MAX: usize = 24 * 1024 * 1024;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-type Client = CatalogFeedServiceClient<Channel>;
+type Client = CatalogFeedServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// A client of whichever instance of the catalog is followed.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     urls: CatalogUrls,
+    /// What it shows the catalog.
+    bearer: Bearer,
     connection: Arc<watch::Sender<Connection>>,
 }
 
@@ -84,12 +88,14 @@ impl CatalogError {
 }
 
 impl Catalog {
-    /// A client of the catalog's internal service at any of the URLs. The feed connects it.
+    /// A client of the catalog's internal service at any of the URLs, which shows it the token of
+    /// `bearer`. The feed connects it.
     #[must_use]
-    pub fn new(urls: CatalogUrls) -> Self {
+    pub fn new(urls: CatalogUrls, bearer: Bearer) -> Self {
         let connection = watch::Sender::new(Connection::Sought);
         Self {
             urls,
+            bearer,
             connection: Arc::new(connection),
         }
     }
@@ -145,6 +151,11 @@ impl Catalog {
         self.connection.send_replace(connection);
     }
 
+    /// What it shows the catalog.
+    pub(crate) fn bearer(&self) -> &Bearer {
+        &self.bearer
+    }
+
     /// Where its instances are.
     pub(crate) fn urls(&self) -> &CatalogUrls {
         &self.urls
@@ -172,7 +183,7 @@ impl Catalog {
 }
 
 /// Connects to an instance.
-async fn connect(to: &Address) -> Result<Client, tonic::transport::Error> {
+async fn connect(to: &Address, bearer: Bearer) -> Result<Client, tonic::transport::Error> {
     let endpoint: Endpoint = Endpoint::from_shared(format!("http://{}", to.address))?;
     let channel = endpoint
         // A proxy goes by the name.
@@ -181,5 +192,6 @@ async fn connect(to: &Address) -> Result<Client, tonic::transport::Error> {
         .keep_alive_while_idle(true)
         .connect()
         .await?;
-    Ok(CatalogFeedServiceClient::new(channel).max_decoding_message_size(SNAPSHOT_BYTES_MAX))
+    let client = CatalogFeedServiceClient::with_interceptor(channel, bearer);
+    Ok(client.max_decoding_message_size(SNAPSHOT_BYTES_MAX))
 }

@@ -115,7 +115,8 @@ impl Follower {
         let mut cursor = self.cursor.take().unwrap_or(stored);
         self.cursor = Some(cursor.clone());
         let addresses = self.catalog.urls().addresses(self.last).await?;
-        let attempt = |address| attempt(address, cursor.clone());
+        let bearer = self.catalog.bearer();
+        let attempt = |address| attempt(address, bearer.clone(), cursor.clone());
         let found = match first_of(addresses, attempt).await {
             Ok(found) => found,
             Err(error) => return Err(self.store_rejection(error).await),

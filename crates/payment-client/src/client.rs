@@ -6,7 +6,9 @@ use model::Amount;
 use proto::money::v1::Money;
 use proto::payment::v1 as pb;
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
+use service_kit::auth::Bearer;
 use tokio::time::Instant;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
@@ -27,21 +29,21 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// pauses up to `deadline`. What is not settled by then is unresolved.
 #[derive(Debug, Clone)]
 pub struct PaymentClient {
-    client: PaymentProviderClient<Channel>,
+    client: PaymentProviderClient<InterceptedService<Channel, Bearer>>,
     answer_max: Duration,
 }
 
 impl PaymentClient {
-    /// A client of the provider at `endpoint`, which waits for one answer no longer than
-    /// `answer_max` before it asks again.
+    /// A client of the provider at `endpoint`, which shows it the token of `bearer`, and waits for
+    /// one answer no longer than `answer_max` before it asks again.
     #[must_use]
-    pub fn new(endpoint: Endpoint, answer_max: Duration) -> Self {
+    pub fn new(endpoint: Endpoint, bearer: Bearer, answer_max: Duration) -> Self {
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        let client = PaymentProviderClient::new(channel);
+        let client = PaymentProviderClient::with_interceptor(channel, bearer);
         Self {
             client: client.max_decoding_message_size(ANSWER_BYTES_MAX),
             answer_max,

@@ -6,6 +6,7 @@ use model::Amount;
 use payment_client::{Attempt, PaymentClient, PaymentKey, PaymentToken};
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
 use proto::payment::v1::{ListPaymentsRequest, Payment, PaymentState};
+use service_kit::auth::Bearer;
 use test_harness::process::Process;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(400);
 /// A client that waits for one answer no longer than a moment.
 pub(crate) fn client_of(provider: &Process) -> PaymentClient {
     let endpoint = provider.url().parse().expect("a URL");
-    PaymentClient::new(endpoint, ANSWER_MAX)
+    PaymentClient::new(endpoint, Bearer::default(), ANSWER_MAX)
 }
 
 /// Time enough on a busy machine.
