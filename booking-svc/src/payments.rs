@@ -168,6 +168,7 @@ impl Payments {
                 request_id: record.key,
                 repeatable: true,
                 fingerprint: 0,
+                buyer: None,
                 command: Command::Settle(Settlement {
                     booking_id,
                     key: record.key,

@@ -210,6 +210,7 @@ fn change(booking_id: BookingId) -> Change {
         version: None,
         request_id: None,
         fingerprint: 7,
+        buyer: None,
     }
 }
 
