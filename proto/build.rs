@@ -3,10 +3,9 @@
 
 use std::path::PathBuf;
 
-use prost::Message;
-
 /// The contract, relative to this crate.
-const CONTRACT: [&str; 11] = [
+const CONTRACT: [&str; 12] = [
+    "ticketing/auth/v1/access.proto",
     "ticketing/booking/v1/booking.proto",
     "ticketing/booking/v1/customer.proto",
     "ticketing/catalog/internal/v1/feed.proto",
@@ -36,8 +35,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let contract = protox::compile(CONTRACT, INCLUDES)?;
     tonic_prost_build::configure().compile_fds(contract)?;
 
-    let everything = protox::compile(CONTRACT.iter().chain(&VENDORED), INCLUDES)?;
+    let mut everything = protox::Compiler::new(INCLUDES)?;
+    everything
+        .include_imports(true)
+        .open_files(CONTRACT.iter().chain(&VENDORED))?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    std::fs::write(out.join("ticketing.binpb"), everything.encode_to_vec())?;
+    // prost's own descriptors would lose the options that are ours.
+    let everything = everything.encode_file_descriptor_set();
+    std::fs::write(out.join("ticketing.binpb"), everything)?;
     Ok(())
 }

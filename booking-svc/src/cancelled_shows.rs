@@ -200,6 +200,7 @@ fn void(booking_id: BookingId) -> Order {
         request_id: Uuid::now_v7(),
         repeatable: false,
         fingerprint: 0,
+        buyer: None,
         command: Command::Void { booking_id },
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::allocator::{PickError, SeatAllocator};
 use crate::customer_resolver::CustomerResolver;
 use crate::domain::{
-    Booking, BookingState, Command, Misnamed, Order, OrphanRule, Places, Rejection, Sale,
+    Booking, BookingState, Buyer, Command, Misnamed, Order, OrphanRule, Places, Rejection, Sale,
     Surroundings,
 };
 use crate::payments::{PayError, Payments};
@@ -78,6 +78,8 @@ pub struct Change {
     pub request_id: Option<Uuid>,
     /// A hash of the request.
     pub fingerprint: i64,
+    /// The customer whose own the booking must be; none if the caller may change any.
+    pub buyer: Option<Arc<Buyer>>,
 }
 
 /// A booking, and the sale that names its seats.
@@ -170,6 +172,7 @@ impl BookingCommands {
             request_id: change.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: change.request_id.is_some(),
             fingerprint: change.fingerprint,
+            buyer: change.buyer.clone(),
             command,
         };
         // A booking has a sale: it is looked up first, so that what is written can be told.
@@ -213,6 +216,19 @@ impl BookingCommands {
                 Rejection::BookingNotFound(booking_id),
             )),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the caller may change the booking, where no transaction is going to look.
+    async fn check_own(&self, change: &Change) -> Result<(), CommandError> {
+        let Some(buyer) = &change.buyer else {
+            return Ok(());
+        };
+        let id = change.booking_id;
+        let found = self.sales.store().booking(id).await;
+        match found.map_err(SalesError::from)? {
+            Some(record) if buyer.owns(&record.booking) => Ok(()),
+            _ => Err(CommandError::Rejected(Rejection::BookingNotFound(id))),
         }
     }
 

@@ -2,12 +2,14 @@
 
 mod tls;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser};
 use service_kit::args::{
-    Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, ServiceUrl, duration_of,
+    Command, DatabaseArgs, HostPort, LogArgs, ServerArgs, ServiceUrl, duration_of, file,
 };
+use service_kit::auth::Bearer;
 
 pub use self::tls::{CatalogTlsArgs, PaymentProviderTlsArgs, Tls};
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
@@ -55,6 +57,11 @@ pub struct Config {
     )]
     pub catalog_url: CatalogUrls,
 
+    /// A file with the token that is shown to that service, if it asks for one; it is read again
+    /// every few seconds
+    #[arg(long, env = "TICKETING_CATALOG_TOKEN_FILE", value_name = "FILE", value_parser = file)]
+    pub catalog_token_file: Option<PathBuf>,
+
     /// How old what is known of the catalog may be: 3 s to 1 h. A show that was cancelled, or has
     /// other prices, is not sold as it was for longer than that
     #[arg(long, env = "TICKETING_CATALOG_STALENESS_MAX", default_value = "10s", value_name = "DURATION", value_parser = duration_of::<3, 3600>)]
@@ -86,6 +93,17 @@ pub struct Config {
     /// of who confirms with a payment token, and gives it back. Without it nothing is paid here
     #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
     pub payment_provider: Option<ServiceUrl>,
+
+    /// A file with the token that is shown to the payment provider, if it asks for one; it is read
+    /// again every few seconds
+    #[arg(
+        long,
+        env = "TICKETING_PAYMENT_PROVIDER_TOKEN_FILE",
+        value_name = "FILE",
+        value_parser = file,
+        requires = "payment_provider"
+    )]
+    pub payment_provider_token_file: Option<PathBuf>,
 
     /// How long a payment may take: 1 s to 10 min. It is called off then, and the hold goes on
     /// for what was left of it
@@ -161,6 +179,25 @@ impl Config {
             timeout: self.payment_timeout,
             lifetime_max: self.hold_lifetime_max,
         }
+    }
+
+    /// What is shown to the catalog.
+    ///
+    /// # Errors
+    ///
+    /// If the file has no token.
+    pub fn catalog_bearer(&self) -> Result<Bearer, String> {
+        Bearer::from_file("--catalog-token-file", self.catalog_token_file.as_deref())
+    }
+
+    /// What is shown to the payment provider.
+    ///
+    /// # Errors
+    ///
+    /// If the file has no token.
+    pub fn payment_bearer(&self) -> Result<Bearer, String> {
+        let file = self.payment_provider_token_file.as_deref();
+        Bearer::from_file("--payment-provider-token-file", file)
     }
 
     /// How the commit workers work.

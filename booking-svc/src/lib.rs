@@ -54,6 +54,8 @@ const SERVICES: &[&str] = &[
 /// If the database's schema is older than this release, or serving fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let tls = config.tls()?;
+    let catalog_bearer = config.catalog_bearer().map_err(anyhow::Error::msg)?;
+    let payment_bearer = config.payment_bearer().map_err(anyhow::Error::msg)?;
     let database = config.database.database(NAME).map_err(anyhow::Error::msg)?;
     postgres::check_at_start(&database, Needs::Transactions, ROLE, &shutdown)
         .await
@@ -71,7 +73,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
     tls.certificates.watch(&mut tasks, &shutdown);
 
     let store = Store::new(database.pool(&config.database));
-    let catalog = Catalog::new(config.catalog_url.clone()).with_tls(tls.catalog);
+    let catalog = Catalog::new(config.catalog_url.clone(), catalog_bearer).with_tls(tls.catalog);
     let freshness = Freshness::new(config.staleness_terms());
     let sales = Sales::new(store.clone(), catalog.clone(), freshness.clone());
     tasks.restart("staleness", {
@@ -115,6 +117,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         let endpoint = payment_client::endpoint(provider.endpoint());
         Payments::new(
             Channels::new(endpoint, tls.provider),
+            payment_bearer,
             sales.clone(),
             group_commit.clone(),
             config.payment_terms(),

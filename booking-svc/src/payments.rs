@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use model::{Amount, BookingId, ShowId};
 use payment_client::{Attempt, PaymentClient, PaymentKey};
+use service_kit::auth::Bearer;
 use service_kit::tls::Channels;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -122,10 +123,11 @@ impl From<OrderError> for PayError {
 }
 
 impl Payments {
-    /// Payments by the provider that `provider` leads to.
+    /// Payments by the provider that `provider` leads to, which is shown the token of `bearer`.
     #[must_use]
     pub fn new(
         provider: Channels,
+        bearer: Bearer,
         sales: Sales,
         group_commit: GroupCommit,
         terms: PaymentTerms,
@@ -133,7 +135,7 @@ impl Payments {
         metrics::register();
         let answer_max = ANSWER_MAX.min(terms.timeout / ANSWERS_MIN);
         Self {
-            client: PaymentClient::new(move || provider.current(), answer_max),
+            client: PaymentClient::new(move || provider.current(), bearer, answer_max),
             sales,
             group_commit,
             terms,
@@ -168,6 +170,7 @@ impl Payments {
                 request_id: record.key,
                 repeatable: true,
                 fingerprint: 0,
+                buyer: None,
                 command: Command::Settle(Settlement {
                     booking_id,
                     key: record.key,

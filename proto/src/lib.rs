@@ -5,6 +5,15 @@
 /// `google/rpc` beside it so that clients can decode error details.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ticketing.binpb"));
 
+/// Package `ticketing.auth`.
+pub mod auth {
+    /// Package `ticketing.auth.v1`.
+    #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("ticketing.auth.v1");
+    }
+}
+
 /// Package `ticketing.booking`.
 pub mod booking {
     /// Package `ticketing.booking.v1`.

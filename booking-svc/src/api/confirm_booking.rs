@@ -1,11 +1,13 @@
 //! ConfirmBooking.
 
+use std::sync::Arc;
+
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, parse, payment};
+use super::{Bookings, buyer, parse, payment};
 use crate::commands::{Change, Paid};
 
 impl Bookings {
@@ -14,7 +16,9 @@ impl Bookings {
         request: Request<pb::ConfirmBookingRequest>,
     ) -> Result<pb::ConfirmBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, paid) = parse(request.into_inner())?;
+        let buyer = buyer::of(&request);
+        let (mut change, paid) = parse(request.into_inner())?;
+        change.buyer = buyer.map(Arc::new);
         let booked = self.commands.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
             booking: Some(self.tell(booked).await?),

@@ -1,5 +1,6 @@
 //! ExtendHold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::booking::v1 as pb;
@@ -7,7 +8,7 @@ use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, parse};
+use super::{Bookings, buyer, parse};
 use crate::commands::Change;
 
 impl Bookings {
@@ -16,7 +17,9 @@ impl Bookings {
         request: Request<pb::ExtendHoldRequest>,
     ) -> Result<pb::ExtendHoldResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let (change, hold) = parse(&request.into_inner())?;
+        let buyer = buyer::of(&request);
+        let (mut change, hold) = parse(&request.into_inner())?;
+        change.buyer = buyer.map(Arc::new);
         let booked = self.commands.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
             booking: Some(self.tell(booked).await?),

@@ -2,23 +2,26 @@
 
 use proto::booking::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
+use tonic::Request;
 
-use super::{Bookings, parse};
+use super::{Bookings, buyer, parse};
 use crate::domain::Rejection;
 
 impl Bookings {
     pub(super) async fn handle_get_booking(
         &self,
-        request: pb::GetBookingRequest,
+        request: Request<pb::GetBookingRequest>,
     ) -> Result<pb::GetBookingResponse, ApiError> {
+        let buyer = buyer::of(&request);
         let mut violations = FieldViolations::default();
-        let Some(id) = parse::booking_id(&request.booking_id, &mut violations) else {
+        let Some(id) = parse::booking_id(&request.get_ref().booking_id, &mut violations) else {
             return Err(violations.into_error());
         };
         let record = self
             .store
             .booking(id)
             .await?
+            .filter(|found| buyer.is_none_or(|buyer| buyer.owns(&found.booking)))
             .ok_or(Rejection::BookingNotFound(id))?;
         Ok(pb::GetBookingResponse {
             booking: Some(self.tell_record(record).await?),

@@ -4,21 +4,27 @@ use proto::booking::v1 as pb;
 use proto::booking::v1::list_booking_events_request::Of;
 use service_kit::fingerprint::fingerprint;
 use service_kit::{ApiError, FieldViolations, paging, proto_convert};
+use tonic::Request;
 
-use super::{Bookings, convert, parse};
-use crate::domain::{Event, Rejection, Verb};
+use super::{Bookings, buyer, convert, parse};
+use crate::domain::{Buyer, Event, Rejection, Verb};
 use crate::store::{EventPlace, EventsOf};
 
 impl Bookings {
     pub(super) async fn handle_list_booking_events(
         &self,
-        request: pb::ListBookingEventsRequest,
+        request: Request<pb::ListBookingEventsRequest>,
     ) -> Result<pb::ListBookingEventsResponse, ApiError> {
+        let buyer = buyer::of(&request);
+        let request = request.into_inner();
         let page_size = paging::page_size(request.page_size)?;
         let of = parse_of(request.of)?;
         let query = fingerprint_of(of);
         let after = paging::cursor(query, &request.page_token, parse_place)?;
 
+        if let Some(buyer) = buyer {
+            self.check_own(&buyer, of).await?;
+        }
         if let EventsOf::Show(show_id) = of {
             self.sales.get(show_id).await?;
         }
@@ -40,6 +46,17 @@ impl Bookings {
             events: page.items.into_iter().map(Into::into).collect(),
             next_page_token: next_page_token.unwrap_or_default(),
         })
+    }
+
+    /// Whether what happened is the customer's own to see: to one of its bookings, not to a show.
+    async fn check_own(&self, buyer: &Buyer, of: EventsOf) -> Result<(), ApiError> {
+        let EventsOf::Booking(id) = of else {
+            return Err(buyer::other_customer("show_id"));
+        };
+        match self.store.booking(id).await? {
+            Some(found) if buyer.owns(&found.booking) => Ok(()),
+            _ => Err(Rejection::BookingNotFound(id).into()),
+        }
     }
 }
 

@@ -6,19 +6,28 @@ use proto::booking::v1::list_bookings_request::Customer as PbCustomer;
 use service_kit::fingerprint::fingerprint;
 use service_kit::paging::PAGE_BYTES_MAX;
 use service_kit::{ApiError, FieldViolations, paging};
+use tonic::Request;
 
-use super::{Bookings, convert, parse};
+use super::{Bookings, buyer, convert, parse};
 use crate::domain::Customer;
-use crate::store::BookingFilter;
+use crate::store::{BookingFilter, BookingRecord};
 
 impl Bookings {
     pub(super) async fn handle_list_bookings(
         &self,
-        request: pb::ListBookingsRequest,
+        request: Request<pb::ListBookingsRequest>,
     ) -> Result<pb::ListBookingsResponse, ApiError> {
+        let buyer = buyer::of(&request);
+        let request = request.into_inner();
         let page_size = paging::page_size(request.page_size)?;
         let token = request.page_token.clone();
-        let filter = parse_filter(request)?;
+        let mut filter = parse_filter(request)?;
+        if let Some(buyer) = &buyer {
+            let customer = filter.customer.take().or_else(|| buyer.customer());
+            let customer = customer.ok_or_else(|| buyer::other_customer("customer"))?;
+            buyer::check(Some(buyer), &customer)?;
+            filter.customer = Some(customer);
+        }
         let query = fingerprint_of(&filter);
         let after = paging::cursor(query, &token, |text| text.parse().ok())?;
 
@@ -26,7 +35,12 @@ impl Bookings {
 
         let (mut bookings, mut bytes) = (Vec::with_capacity(page.items.len()), 0);
         let (mut last, mut next) = (None, page.next);
-        for record in page.items {
+        // The filter finds a customer's bookings by whatever they were made, a token only its own.
+        let is_own = |record: &BookingRecord| {
+            let buyer = buyer.as_ref();
+            buyer.is_none_or(|buyer| buyer.owns(&record.booking))
+        };
+        for record in page.items.into_iter().filter(is_own) {
             let id = record.booking.booking_id;
             let booking = self.tell_record(record).await?;
             bytes += booking.encoded_len();

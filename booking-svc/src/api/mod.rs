@@ -1,6 +1,7 @@
 //! BookingService, and CustomerService beside it: each handler parses, acts and replies.
 //! Protobuf stays in here.
 
+mod buyer;
 mod cancel_booking;
 mod choices;
 mod confirm_booking;
@@ -98,18 +99,14 @@ impl BookingService for Bookings {
         &self,
         request: Request<pb::GetBookingRequest>,
     ) -> Result<Response<pb::GetBookingResponse>, Status> {
-        Ok(Response::new(
-            self.handle_get_booking(request.into_inner()).await?,
-        ))
+        Ok(Response::new(self.handle_get_booking(request).await?))
     }
 
     async fn list_bookings(
         &self,
         request: Request<pb::ListBookingsRequest>,
     ) -> Result<Response<pb::ListBookingsResponse>, Status> {
-        Ok(Response::new(
-            self.handle_list_bookings(request.into_inner()).await?,
-        ))
+        Ok(Response::new(self.handle_list_bookings(request).await?))
     }
 
     async fn list_booking_events(
@@ -117,8 +114,7 @@ impl BookingService for Bookings {
         request: Request<pb::ListBookingEventsRequest>,
     ) -> Result<Response<pb::ListBookingEventsResponse>, Status> {
         Ok(Response::new(
-            self.handle_list_booking_events(request.into_inner())
-                .await?,
+            self.handle_list_booking_events(request).await?,
         ))
     }
 

@@ -89,6 +89,7 @@ pub(super) fn change(
         version,
         request_id,
         fingerprint: fingerprint(verb, [booking_id.uuid().as_bytes().as_slice(), &body]),
+        buyer: None,
     })
 }
 

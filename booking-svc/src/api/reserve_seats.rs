@@ -9,7 +9,7 @@ use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, Limits, choices, parse};
+use super::{Bookings, Limits, buyer, choices, parse};
 use crate::commands::Reserve;
 use crate::domain::Customer;
 
@@ -19,7 +19,9 @@ impl Bookings {
         request: Request<pb::ReserveSeatsRequest>,
     ) -> Result<pb::ReserveSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
+        let buyer = buyer::of(&request);
         let wanted = parse(request.into_inner(), self.limits)?;
+        buyer::check(buyer.as_ref(), &wanted.customer)?;
         let booked = self.commands.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
             booking: Some(self.tell(booked).await?),

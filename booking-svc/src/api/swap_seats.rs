@@ -1,12 +1,14 @@
 //! SwapSeats.
 
+use std::sync::Arc;
+
 use model::normalize;
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, SEATS_PER_BOOKING_MAX, parse};
+use super::{Bookings, SEATS_PER_BOOKING_MAX, buyer, parse};
 use crate::commands::Change;
 
 /// What to swap: the labels of the seats to give, and of those to take.
@@ -23,7 +25,13 @@ impl Bookings {
         request: Request<pb::SwapSeatsRequest>,
     ) -> Result<pb::SwapSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let Swap { change, from, to } = parse(request.into_inner())?;
+        let buyer = buyer::of(&request);
+        let Swap {
+            mut change,
+            from,
+            to,
+        } = parse(request.into_inner())?;
+        change.buyer = buyer.map(Arc::new);
         let booked = self.commands.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
             booking: Some(self.tell(booked).await?),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::catalog::internal::v1::{
     FeedPosition, FollowShowsRequest, FollowShowsResponse, GetFeedRequest, GetFeedResponse,
 };
+use service_kit::auth::Bearer;
 use service_kit::tls::ClientTls;
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
@@ -40,9 +41,10 @@ pub(crate) struct Asked {
 pub(crate) async fn attempt(
     address: Address,
     tls: Option<&ClientTls>,
+    bearer: Bearer,
     cursor: FeedCursor,
 ) -> Result<Following, FollowError> {
-    let mut client = connect(&address, tls).await?;
+    let mut client = connect(&address, tls, bearer).await?;
     let asked = ask(address.clone(), client.clone(), cursor.clone(), None).await?;
     check(&address, &cursor, &asked.answer)?;
     let after = Some(position(&cursor));

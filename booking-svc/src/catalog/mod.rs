@@ -16,10 +16,12 @@ use std::time::Duration;
 use model::ShowId;
 use proto::catalog::internal::v1::catalog_feed_service_client::CatalogFeedServiceClient;
 use proto::catalog::internal::v1::{AnswerProposalRequest, GetShowRequest};
+use service_kit::auth::Bearer;
 use service_kit::cause;
 use service_kit::tls::ClientTls;
 use tokio::sync::watch;
 use tonic::Code;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 pub use addresses::CatalogUrls;
@@ -38,13 +40,15 @@ const SNAPSHOT_BYTES_MAX: usize = 24 * 1024 * 1024;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-type Client = CatalogFeedServiceClient<Channel>;
+type Client = CatalogFeedServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// A client of whichever instance of the catalog is followed.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     urls: CatalogUrls,
     tls: Option<ClientTls>,
+    /// What it shows the catalog.
+    bearer: Bearer,
     connection: Arc<watch::Sender<Connection>>,
 }
 
@@ -87,12 +91,14 @@ impl CatalogError {
 }
 
 impl Catalog {
-    /// A client of the catalog's internal service at any of the URLs. The feed connects it.
+    /// A client of the catalog's internal service at any of the URLs, which shows it the token of
+    /// `bearer`. The feed connects it.
     #[must_use]
-    pub fn new(urls: CatalogUrls) -> Self {
+    pub fn new(urls: CatalogUrls, bearer: Bearer) -> Self {
         let connection = watch::Sender::new(Connection::Sought);
         Self {
             urls,
+            bearer,
             tls: None,
             connection: Arc::new(connection),
         }
@@ -155,6 +161,11 @@ impl Catalog {
         self.connection.send_replace(connection);
     }
 
+    /// What it shows the catalog.
+    pub(crate) fn bearer(&self) -> &Bearer {
+        &self.bearer
+    }
+
     /// Where its instances are.
     pub(crate) fn urls(&self) -> &CatalogUrls {
         &self.urls
@@ -187,7 +198,11 @@ impl Catalog {
 }
 
 /// Connects to an instance.
-async fn connect(to: &Address, tls: Option<&ClientTls>) -> Result<Client, FollowError> {
+async fn connect(
+    to: &Address,
+    tls: Option<&ClientTls>,
+    bearer: Bearer,
+) -> Result<Client, FollowError> {
     let failed = |error| FollowError::NoConnection(to.clone(), error);
     let endpoint = Endpoint::from_shared(format!("http://{}", to.address)).map_err(failed)?;
     let endpoint = endpoint
@@ -203,6 +218,7 @@ async fn connect(to: &Address, tls: Option<&ClientTls>) -> Result<Client, Follow
     } else {
         endpoint.connect().await
     };
-    let client = CatalogFeedServiceClient::new(channel.map_err(failed)?);
+    let channel = channel.map_err(failed)?;
+    let client = CatalogFeedServiceClient::with_interceptor(channel, bearer);
     Ok(client.max_decoding_message_size(SNAPSHOT_BYTES_MAX))
 }

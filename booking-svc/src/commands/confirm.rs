@@ -79,6 +79,7 @@ impl BookingCommands {
             request_id,
             repeatable: change.request_id.is_some(),
             fingerprint: change.fingerprint,
+            buyer: change.buyer.clone(),
             command: Command::Pay {
                 booking_id: change.booking_id,
                 version: change.version,

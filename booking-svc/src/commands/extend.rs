@@ -35,6 +35,7 @@ impl BookingCommands {
             match self.sales.reload_if_changed(&sale).await? {
                 Some(reload_if_changed) => sale = reload_if_changed,
                 None => {
+                    self.check_own(&change).await?;
                     let (id, fingerprint) = (change.request_id, change.fingerprint);
                     return self.first_result(sale, id, fingerprint, too_long).await;
                 }

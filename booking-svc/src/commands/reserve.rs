@@ -183,6 +183,8 @@ impl BookingCommands {
             request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: wanted.request_id.is_some(),
             fingerprint: wanted.fingerprint,
+            // The customer that it is for was compared when the call was read.
+            buyer: None,
             command: Command::Reserve(Reservation {
                 ordinals,
                 places,

@@ -37,6 +37,7 @@ impl BookingCommands {
                         continue;
                     }
                     None => {
+                        self.check_own(&change).await?;
                         let (id, fingerprint) = (change.request_id, change.fingerprint);
                         return self.first_result(sale, id, fingerprint, unknown).await;
                     }

@@ -213,6 +213,7 @@ struct Batch {
 
 impl Batch {
     fn decide(&mut self, order: &Order) -> Outcome {
+        self.check_own(order)?;
         if let Some(replay) = self.locked.replays.get(&order.key()) {
             return replay.answer(order.fingerprint).map_err(refused);
         }
@@ -224,6 +225,18 @@ impl Batch {
             self.store_rejection(order, rejection.clone());
         }
         outcome
+    }
+
+    /// Before everything else: of another's booking it is not even said what was done with it.
+    fn check_own(&self, order: &Order) -> Result<(), NotGranted> {
+        let (Some(buyer), Some(id)) = (&order.buyer, order.command.booking_id()) else {
+            return Ok(());
+        };
+        if buyer.owns(&self.booking(id)?) {
+            Ok(())
+        } else {
+            Err(refused(Rejection::BookingNotFound(id)))
+        }
     }
 
     fn carry_out(&mut self, order: &Order) -> Outcome {

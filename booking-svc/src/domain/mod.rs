@@ -2,6 +2,7 @@
 //! of its own.
 
 mod booking;
+mod buyer;
 mod choice;
 pub mod choose;
 mod customer;
@@ -20,6 +21,7 @@ pub use booking::{
     Booking, BookingState, CancelReason, Customer, FailureReason, HeldSeat, Prior, Transition,
     Verb, next_state,
 };
+pub use buyer::Buyer;
 pub use choice::{Choice, Misnamed, Picks, Surroundings};
 pub use customer::{
     CustomerId, CustomerPatch, CustomerProblem, CustomerRecord, CustomerRefusal, CustomerUpdate,

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::Customer;
+use super::buyer::Buyer;
 use super::choice::{Picks, Surroundings};
 use super::customer::CustomerId;
 use super::payment::{AttemptEnd, NewAttempt};
@@ -26,6 +27,8 @@ pub struct Order {
     pub repeatable: bool,
     /// A hash of the command and the body.
     pub fingerprint: i64,
+    /// The customer whose own the booking must be; none if the caller may change any.
+    pub buyer: Option<Arc<Buyer>>,
     /// What to do.
     pub command: Command,
 }

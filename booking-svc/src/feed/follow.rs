@@ -125,8 +125,8 @@ impl Follower {
         let addresses = self.catalog.urls().addresses(self.last).await?;
         // Before the connection is made: what changes meanwhile is then seen.
         self.tls = self.catalog.tls().map(ClientTls::of_now);
-        let tls = self.tls.as_ref();
-        let attempt = |address| attempt(address, tls, cursor.clone());
+        let (tls, bearer) = (self.tls.as_ref(), self.catalog.bearer());
+        let attempt = |address| attempt(address, tls, bearer.clone(), cursor.clone());
         let found = match first_of(addresses, attempt).await {
             Ok(found) => found,
             Err(error) => return Err(self.store_rejection(error).await),

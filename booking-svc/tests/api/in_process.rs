@@ -20,6 +20,7 @@ use model::{
     BookingId, LayoutDescription, PriceDescription, PriceList, RowBlock, SeatLayout, Section,
     Series, ShowId,
 };
+use service_kit::auth::Bearer;
 use test_harness::postgres::{self, TestDatabase};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -148,7 +149,10 @@ fn replica(database: &TestDatabase, rejections: RejectionLimits) -> (Store, Book
     let database = cli.config.database.database("test").expect("a URL");
     let store = Store::new(database.pool(&cli.config.database));
     // Nothing listens there.
-    let catalog = Catalog::new("http://127.0.0.1:1".parse().expect("a URL"));
+    let catalog = Catalog::new(
+        "http://127.0.0.1:1".parse().expect("a URL"),
+        Bearer::default(),
+    );
     let freshness = Freshness::new(StalenessTerms {
         beyond: StaleCatalog::Sell,
         ..cli.config.staleness_terms()
@@ -206,6 +210,7 @@ fn change(booking_id: BookingId) -> Change {
         version: None,
         request_id: None,
         fingerprint: 7,
+        buyer: None,
     }
 }
 

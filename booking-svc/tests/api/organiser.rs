@@ -15,6 +15,7 @@ use proto::catalog::v1::{
 };
 use proto::money::v1::Money;
 use service_kit::Shutdown;
+use service_kit::auth::Bearer;
 use test_harness::errors::{assert_error, describe, metadata, quota_subjects, subjects};
 use test_harness::system::{self, confirm, get, layout, reserve, show};
 use test_harness::{eventually, eventually_some, machine};
@@ -380,7 +381,10 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
 
     // All that the service did before it died: the answer is there, and nobody has told it.
     let store = store_of(&stage);
-    let catalog = Catalog::new(stage.system.catalog.internal_url().parse().expect("a URL"));
+    let catalog = Catalog::new(
+        stage.system.catalog.internal_url().parse().expect("a URL"),
+        Bearer::default(),
+    );
     let terms = StalenessTerms {
         max: ANSWER_MAX,
         beyond: StaleCatalog::Refuse,

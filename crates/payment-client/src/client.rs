@@ -8,7 +8,9 @@ use model::Amount;
 use proto::money::v1::Money;
 use proto::payment::v1 as pb;
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
+use service_kit::auth::Bearer;
 use tokio::time::Instant;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
@@ -39,26 +41,31 @@ pub fn endpoint(endpoint: Endpoint) -> Endpoint {
 #[derive(Clone)]
 pub struct PaymentClient {
     channel: Arc<dyn Fn() -> Channel + Send + Sync>,
+    bearer: Bearer,
     answer_max: Duration,
 }
 
 impl PaymentClient {
-    /// A client of the provider that `channel` leads to, which waits for one answer no longer than
-    /// `answer_max` before it asks again. The channel is asked for with each verb, so that it may be
-    /// another one by then, as with new certificates; it is one to an [`endpoint`], and lazy.
+    /// A client of the provider that `channel` leads to, which shows it the token of `bearer`, and
+    /// waits for one answer no longer than `answer_max` before it asks again. The channel is asked
+    /// for with each verb, so that it may be another one by then, as with new certificates; it is
+    /// one to an [`endpoint`], and lazy.
     #[must_use]
     pub fn new(
         channel: impl Fn() -> Channel + Send + Sync + 'static,
+        bearer: Bearer,
         answer_max: Duration,
     ) -> Self {
         Self {
             channel: Arc::new(channel),
+            bearer,
             answer_max,
         }
     }
 
-    fn provider(&self) -> PaymentProviderClient<Channel> {
-        let client = PaymentProviderClient::new((self.channel)());
+    fn provider(&self) -> PaymentProviderClient<InterceptedService<Channel, Bearer>> {
+        let bearer = self.bearer.clone();
+        let client = PaymentProviderClient::with_interceptor((self.channel)(), bearer);
         client.max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 

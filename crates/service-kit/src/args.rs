@@ -15,6 +15,7 @@ use tonic::transport::Endpoint;
 
 pub use self::host_port::HostPort;
 pub use self::line::{exit_with, file, no_url, parse_or_exit};
+use crate::auth::AuthArgs;
 use crate::postgres::{Database, DatabaseUrl};
 use crate::telemetry::LogFormat;
 use crate::tls::{HealthTlsArgs, ServerTlsArgs};
@@ -95,6 +96,9 @@ pub struct ServerArgs {
         help_heading = "Metrics"
     )]
     pub metrics_listen: Option<HostPort>,
+    /// Whether callers are asked for a token.
+    #[command(flatten)]
+    pub auth: AuthArgs,
 }
 
 /// How the process writes its log.

@@ -18,6 +18,7 @@ use tonic::body::Body;
 use tracing::Instrument as _;
 
 use crate::api_error::ApiError;
+use crate::auth::Auth;
 use crate::connection::Connection;
 use crate::server::shape::Shapes;
 use crate::server::{Answer, Answering, MESSAGE_BYTES_MAX, request as body_of};
@@ -103,6 +104,8 @@ pub(crate) struct Calls<S> {
     timeout: Duration,
     large_methods: &'static [&'static str],
     shapes: Shapes,
+    /// None if callers are not asked for a token.
+    auth: Option<Auth>,
 }
 
 /// Whether a request is a call of the contract; what is not belongs to gRPC itself.
@@ -118,6 +121,7 @@ impl<S: Inner> Calls<S> {
         calls_max: u32,
         timeout: Duration,
         large_methods: &'static [&'static str],
+        auth: Option<Auth>,
     ) -> Self {
         Self {
             inner,
@@ -131,6 +135,7 @@ impl<S: Inner> Calls<S> {
             } else {
                 Shapes::of_contract()
             },
+            auth,
         }
     }
 
@@ -185,6 +190,10 @@ impl<S: Inner> Calls<S> {
         async move {
             if deadline <= Instant::now() {
                 return Err(ApiError::deadline_exceeded());
+            }
+            if let Some(auth) = &self.auth {
+                // In a box, so that calls that nobody asks for a token do not carry it.
+                Box::pin(auth.admit(&mut head, deadline)).await?;
             }
             let answers = connection.answers();
             if answers.is_crowded()

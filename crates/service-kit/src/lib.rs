@@ -1,11 +1,13 @@
 //! What every service would otherwise copy: arguments, logs, metrics, health, the layer around each
-//! call, errors as the contract has them, the tasks beside the calls, stopping, and how PostgreSQL is
+//! call, who may make it, errors as the contract has them, the tasks beside the calls, stopping, and
+//! how PostgreSQL is
 //! reached.
 //!
 //! No domain logic: nothing here knows what a show or a booking is.
 
 pub mod api_error;
 pub mod args;
+pub mod auth;
 pub mod background;
 pub mod call;
 pub mod cause;

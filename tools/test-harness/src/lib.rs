@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod errors;
 pub mod invariants;
+pub mod issuer;
 pub mod lifeline;
 pub mod load;
 pub mod machine;

@@ -13,22 +13,31 @@ use proto::catalog::v1::{
     ShowType,
 };
 use proto::money::v1::Money;
+use service_kit::auth::Bearer;
 use tonic::Status;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt as _;
+
+use crate::dev_issuer::own_token;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A connection on which the tools show their token, if they have one.
+pub(crate) type Connection = InterceptedService<Channel, Bearer>;
+
 /// A client of catalog-svc.
-pub(crate) async fn catalog(url: &str) -> Result<CatalogServiceClient<Channel>> {
-    Ok(CatalogServiceClient::new(connect(url).await?))
+pub(crate) async fn catalog(url: &str) -> Result<CatalogServiceClient<Connection>> {
+    let (channel, bearer) = (connect(url).await?, own_token()?);
+    Ok(CatalogServiceClient::with_interceptor(channel, bearer))
 }
 
 /// A client of booking-svc on a connection of its own.
-pub(crate) async fn booking(url: &str) -> Result<BookingServiceClient<Channel>> {
-    Ok(BookingServiceClient::new(connect(url).await?))
+pub(crate) async fn booking(url: &str) -> Result<BookingServiceClient<Connection>> {
+    let (channel, bearer) = (connect(url).await?, own_token()?);
+    Ok(BookingServiceClient::with_interceptor(channel, bearer))
 }
 
 async fn connect(url: &str) -> Result<Channel> {

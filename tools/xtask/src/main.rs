@@ -1,10 +1,11 @@
-//! The repository's own tools: `cargo xtask up`, `race`, `check`, `affected`, `sqlx` and `bench`.
+//! The repository's own tools: `cargo xtask up`, `token`, `race`, `check`, `affected`, `sqlx` and `bench`.
 
 mod affected;
 mod bench;
 mod build;
 mod check;
 mod clients;
+mod dev_issuer;
 mod race;
 mod running;
 mod say;
@@ -29,6 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Up(up::UpArgs),
+    Token(dev_issuer::TokenArgs),
     Race(race::RaceArgs),
     /// Check who may import or query what, unused dependencies, and that documents name what exists
     Check,
@@ -42,6 +44,7 @@ async fn main() -> ExitCode {
     let arguments: Arguments = parse_or_exit();
     let done = match arguments.verb {
         Verb::Up(args) => up::up(args).await,
+        Verb::Token(args) => dev_issuer::token(&args),
         Verb::Race(args) => race::race(args).await,
         Verb::Check => check::check(root()),
         Verb::Affected(args) => affected::affected(&args),

@@ -15,9 +15,8 @@ use service_kit::args::{ServiceUrl, no_url};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tonic::Status;
-use tonic::transport::Channel;
 
-use crate::clients::{booking, catalog, code_and_reason, concert, listed, section};
+use crate::clients::{Connection, booking, catalog, code_and_reason, concert, listed, section};
 use crate::running::Running;
 use crate::say::say;
 
@@ -62,7 +61,7 @@ pub(crate) struct RaceArgs {
 /// How far ahead a race's own show starts: behind what else is listed by its start.
 const DAYS_AHEAD: u32 = 365;
 
-type Client = BookingServiceClient<Channel>;
+type Client = BookingServiceClient<Connection>;
 
 /// What came of one client's call.
 type Outcome = Result<Booking, Status>;
@@ -111,7 +110,10 @@ async fn run_and_judge(clients: Vec<Client>, show_id: &str, seats: &[String]) ->
     judge(&outcomes)
 }
 
-async fn new_show(catalog: &mut CatalogServiceClient<Channel>, seats: &[String]) -> Result<String> {
+async fn new_show(
+    catalog: &mut CatalogServiceClient<Connection>,
+    seats: &[String],
+) -> Result<String> {
     let stalls = section("Stalls", &[], listed(seats));
     let request = concert("A race", DAYS_AHEAD, vec![(stalls, 1250)]);
     let created = catalog.create_show(request).await;

@@ -7,6 +7,7 @@ mod change;
 mod choices;
 mod late;
 mod on_sale;
+mod own;
 mod pay;
 mod quota;
 mod rejections;

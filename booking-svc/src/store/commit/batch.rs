@@ -131,6 +131,7 @@ impl PendingOrder {
             request_id: Uuid::now_v7(),
             repeatable: false,
             fingerprint: 0,
+            buyer: None,
             command: Command::Expire { booking_id },
         };
         let responder = Responder {

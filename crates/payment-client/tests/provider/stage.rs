@@ -6,6 +6,7 @@ use model::Amount;
 use payment_client::{Attempt, PaymentClient, PaymentKey, PaymentToken};
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
 use proto::payment::v1::{ListPaymentsRequest, Payment, PaymentState};
+use service_kit::auth::Bearer;
 use test_harness::process::Process;
 use tokio::time::Instant;
 use tonic::transport::Endpoint;
@@ -18,7 +19,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(400);
 pub(crate) fn client_of(provider: &Process) -> PaymentClient {
     let url = Endpoint::from_shared(provider.url()).expect("a URL");
     let channel = payment_client::endpoint(url).connect_lazy();
-    PaymentClient::new(move || channel.clone(), ANSWER_MAX)
+    PaymentClient::new(move || channel.clone(), Bearer::default(), ANSWER_MAX)
 }
 
 /// Time enough on a busy machine.

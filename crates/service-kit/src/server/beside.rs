@@ -23,6 +23,7 @@ use tower::Service as _;
 use super::answer::{Answer, Answering};
 use super::{QUESTION_BYTES_MAX, request as body_of};
 use crate::api_error::ApiError;
+use crate::auth::Auth;
 use crate::connection::Connection;
 use crate::{call, log_id, outcome};
 
@@ -49,15 +50,18 @@ pub(super) struct Beside {
     stop: CancellationToken,
     health: Arc<Semaphore>,
     reflection: Arc<Semaphore>,
+    /// Asks who wants reflection for a token.
+    auth: Option<Auth>,
 }
 
 impl Beside {
-    pub(super) fn new(routes: Routes, stop: CancellationToken) -> Self {
+    pub(super) fn new(routes: Routes, stop: CancellationToken, auth: Option<Auth>) -> Self {
         Self {
             routes,
             stop,
             health: Arc::new(Semaphore::new(HEALTH_STREAMS_MAX)),
             reflection: Arc::new(Semaphore::new(REFLECTION_STREAMS_MAX)),
+            auth,
         }
     }
 
@@ -87,11 +91,17 @@ impl Beside {
         let mut place = Some(place);
         let (mut routes, stop) = (self.routes.clone(), self.stop.clone());
         let connection = Arc::clone(connection);
+        let auth = self.auth.clone().filter(|_| reflects);
         let id = log_id::of_caller(request.headers());
         let streams_id = id.clone();
         let answering = async move {
             let deadline = Instant::now() + ANSWER_MAX;
             let (head, body) = request.into_parts();
+            if let Some(auth) = auth
+                && let Err(refused) = auth.identify(&head.headers, deadline).await
+            {
+                return Ok(Answer::new(call::refusal(refused), &connection));
+            }
             let body = if reflects {
                 Ok(Body::new(Questions::new(body, place.take(), stop.clone())))
             } else {

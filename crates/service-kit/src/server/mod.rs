@@ -38,6 +38,7 @@ use self::life::{Life, Terms};
 use self::places::Places;
 pub use self::room::{Room, Rooms};
 use crate::args::ServerArgs;
+use crate::auth::Auth;
 use crate::call::Calls;
 use crate::connection::{Connection, STREAM_BYTES};
 use crate::health::Health;
@@ -250,14 +251,20 @@ where
     let Listener { tcp, tls } = listener;
     let address = tcp.local_addr()?;
     let handshakes = tls.map(Handshakes::new);
+    let auth = Auth::new(&args.auth)?;
     let services = Arc::new(Services {
         calls: Arc::new(Calls::new(
             DirectRoute::new(served.service, served.routes.routes().prepare()),
             args.calls_max,
             args.call_timeout,
             served.large,
+            auth.clone(),
         )),
-        beside: Beside::new(health_and_reflection(args, health)?, shutdown.soft.clone()),
+        beside: Beside::new(
+            health_and_reflection(args, health)?,
+            shutdown.soft.clone(),
+            auth.clone(),
+        ),
     });
     let connections_max = places::connections_allowed(args.connections_max);
     let places = Places::new(connections_max, args.connections_per_peer_max as usize);
@@ -291,7 +298,12 @@ where
     let tls = handshakes.is_some();
     tracing::info!(%address, tls, "serving");
     let accepting = accept::run(tcp, &places, &shutdown.soft, serve);
-    let (accepted, ()) = futures_util::join!(accepting, leave(health, shutdown));
+    let keeping_keys = async {
+        if let Some(auth) = &auth {
+            auth.keep_keys(&shutdown.soft).await;
+        }
+    };
+    let (accepted, (), ()) = futures_util::join!(accepting, leave(health, shutdown), keeping_keys);
     accepted.map_err(|error| format!("the listener on {address} failed: {error}").into())
 }
 

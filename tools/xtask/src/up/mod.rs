@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::build::{SERVICES, build};
+use crate::dev_issuer::DevIssuer;
 use crate::running::{Announced, Running};
 use crate::say::say;
 use crate::target;
@@ -58,6 +59,11 @@ pub(crate) struct UpArgs {
     /// Build the services with optimisations
     #[arg(long)]
     release: bool,
+
+    /// Have the services ask callers for tokens, by keys that are made under target/.
+    /// `cargo xtask token` prints one
+    #[arg(long)]
+    auth: bool,
 
     #[command(flatten)]
     ports: Ports,
@@ -101,6 +107,21 @@ pub(crate) async fn up(args: UpArgs) -> Result<()> {
     }
 }
 
+/// The flags that have every service ask for tokens, and those by which booking-svc shows its own.
+fn tokens(auth: bool) -> Result<(Vec<String>, Vec<String>)> {
+    if !auth {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let issuer = DevIssuer::find_or_create()?;
+    issuer.write_own_token()?;
+    let token = issuer.service_token()?;
+    let flags = ["--catalog-token-file", "--payment-provider-token-file"];
+    let shown = flags
+        .into_iter()
+        .flat_map(|flag| [flag.to_owned(), token.clone()]);
+    Ok((issuer.flags()?, shown.collect()))
+}
+
 /// What runs. The services come first, so that they go before their database.
 struct System {
     services: Vec<Service>,
@@ -123,22 +144,22 @@ impl System {
         if args.fresh && ledger.exists() {
             std::fs::remove_file(&ledger).with_context(|| ledger.display().to_string())?;
         }
-        system
-            .start_services(&programs, &args.ports, &ledger)
-            .await?;
+        system.start_services(&programs, args, &ledger).await?;
         let demo_show = demo::find_or_create(&args.ports).await?;
         let (catalog_url, booking_url) = (args.ports.catalog_url(), args.ports.booking_url());
         system.announced = Some(Running::announce(catalog_url, booking_url)?);
-        say(tour::text(&args.ports, &system.database, &demo_show));
+        say(tour::text(args, &system.database, &demo_show));
         Ok(system)
     }
 
     async fn start_services(
         &mut self,
         programs: &Path,
-        ports: &Ports,
+        args: &UpArgs,
         ledger: &Path,
     ) -> Result<()> {
+        let ports = &args.ports;
+        let (auth, shown) = tokens(args.auth)?;
         let internal = ports.catalog_internal();
         let (catalog_url, payment_url) = (format!("http://{internal}"), ports.payment_url());
         let ledger = ledger
@@ -164,12 +185,16 @@ impl System {
                     // Who only wants to look need not pay.
                     "--confirm-unpaid",
                     "true",
-                ],
+                ]
+                .into_iter()
+                .chain(shown.iter().map(String::as_str))
+                .collect(),
             ),
             ("expiry-worker", Some("expiry_worker"), ports.expiry, vec![]),
         ] {
             let url = role.map(|role| self.database.url(role)).transpose()?;
             let program = programs.join(name);
+            let more: Vec<&str> = auth.iter().map(String::as_str).chain(more).collect();
             let mut service = Service::start(name, &program, port, url.as_deref(), &more)?;
             let served = service.serves().await;
             self.services.push(service);

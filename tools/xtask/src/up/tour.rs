@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::clients::in_days;
+use crate::up::UpArgs;
 use crate::up::database::Database;
 use crate::up::ports::Ports;
 
 /// The whole text.
-pub(crate) fn text(ports: &Ports, database: &Database, demo_show: &str) -> String {
+pub(crate) fn text(args: &UpArgs, database: &Database, demo_show: &str) -> String {
+    let ports = &args.ports;
     let mut text = String::from("\nTicketing is up.\n\n");
     for (name, port) in [
         ("catalog-svc", ports.catalog),
@@ -29,7 +31,13 @@ pub(crate) fn text(ports: &Ports, database: &Database, demo_show: &str) -> Strin
         "\nPaste these into another terminal: make a show; reserve seats of it; confirm the \
          booking;\nlook at it; list the customer's bookings; cancel it.\n\n",
     );
-    for line in lines(ports) {
+    if args.auth {
+        let _ = writeln!(
+            text,
+            "TOKEN=$(cargo --quiet xtask token --role staff --sub ann)\n"
+        );
+    }
+    for line in lines(ports, args.auth) {
         let _ = writeln!(text, "{line}\n");
     }
     text.push_str(
@@ -42,18 +50,23 @@ pub(crate) fn text(ports: &Ports, database: &Database, demo_show: &str) -> Strin
 }
 
 /// The lines work in this order; the shell variables SHOW and BOOKING go from one to the next.
-fn lines(ports: &Ports) -> [String; 6] {
+fn lines(ports: &Ports, auth: bool) -> [String; 6] {
+    let grpcurl = if auth {
+        r#"grpcurl -plaintext -H "authorization: Bearer $TOKEN""#
+    } else {
+        "grpcurl -plaintext"
+    };
     let catalog = |verb: &str, body: &str| {
         let service = "ticketing.catalog.v1.CatalogService";
         format!(
-            "grpcurl -plaintext -d {body} 127.0.0.1:{} {service}/{verb}",
+            "{grpcurl} -d {body} 127.0.0.1:{} {service}/{verb}",
             ports.catalog
         )
     };
     let booking = |verb: &str, body: &str| {
         let service = "ticketing.booking.v1.BookingService";
         format!(
-            "grpcurl -plaintext -d {body} 127.0.0.1:{} {service}/{verb}",
+            "{grpcurl} -d {body} 127.0.0.1:{} {service}/{verb}",
             ports.booking
         )
     };
@@ -96,7 +109,10 @@ mod tests {
             payment: 5,
             catalog_internal: 6,
         };
-        for line in lines(&ports) {
+        for line in [false, true]
+            .into_iter()
+            .flat_map(|auth| lines(&ports, auth))
+        {
             assert_eq!(line.lines().count(), 1, "{line}");
             let parsed = std::process::Command::new("sh")
                 .args(["-n", "-c", &line])

@@ -302,6 +302,7 @@ impl World {
             request_id: Uuid::from_u128(request_id),
             repeatable: true,
             fingerprint,
+            buyer: None,
             command,
         }
     }

@@ -28,6 +28,7 @@ fn order_about(id: BookingId, time: Duration) -> (PendingOrder, Call) {
         request_id: Uuid::now_v7(),
         repeatable: true,
         fingerprint: 0,
+        buyer: None,
         command: Command::Cancel {
             booking_id: id,
             version: None,

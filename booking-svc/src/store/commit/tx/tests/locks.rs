@@ -158,6 +158,7 @@ impl Hall {
             request_id: Uuid::new_v4(),
             repeatable: true,
             fingerprint: 0,
+            buyer: None,
             command,
         }
     }
