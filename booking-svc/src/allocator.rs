@@ -26,7 +26,7 @@ pub use self::show::SoftClaim;
 
 /// How old a read of what is free may be; older ones are read again before somebody picks.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// How often a pick waits for others to be decided that have what it needs.
+/// The most times that a pick waits for the decision of others that hold the seats it needs.
 const WAITS_MAX: u32 = 16;
 /// The most bytes of halls in memory, with what is free in them.
 const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;

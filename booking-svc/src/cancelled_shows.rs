@@ -1,7 +1,7 @@
-//! The cancelled-shows worker: each booking of a cancelled show is ended, and its customer
-//! owed what was paid.
+//! The cancelled-shows worker: ends each booking of a cancelled show, and records the refund that
+//! is due to its customer.
 //!
-//! A booking is ended by an order of its own, decided under the locks like a caller's and
+//! Each booking is ended by its own order, decided under the locks like a caller's and
 //! behind those that came before it. So a crash leaves less to do, and nothing half done, and
 //! several replicas at once end each booking once.
 //!
@@ -23,7 +23,7 @@ use crate::domain::{Command, Order, Rejection};
 use crate::sales::Sales;
 use crate::store::{BadRow, CancelledSale, GroupCommit, OrderError, StoreError};
 
-/// How often it looks for what is left, whether or not the feed has told of anything.
+/// How often it looks for bookings to end, whether or not the feed has reported a cancelled show.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it rests if a booking cannot be ended that is at fault itself, or a sale is locked.
 const FAULT_INTERVAL: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ enum CancelledShowError {
 }
 
 impl CancelledShowError {
-    /// Whether it is about one booking or sale, so that the others can go on.
+    /// Whether it is about one booking or sale, so that the others can continue.
     fn is_local(&self) -> bool {
         match self {
             Self::Undecided(_, error) => error.is_local(),
@@ -66,7 +66,7 @@ impl StepError for CancelledShowError {
 }
 
 /// Winds up cancelled shows until the shutdown: what is left when it starts, and each as soon
-/// as the feed tells of it. What fails is tried again.
+/// as the feed reports it. Failures are retried.
 pub async fn cancelled_shows(sales: Sales, group_commit: GroupCommit, shutdown: Shutdown) {
     let stop = &shutdown.soft;
     let work = WindingUp {

@@ -109,8 +109,8 @@ pub enum CommandError {
     /// A hold is asked for that is longer than the show's holds, which last for this long.
     #[error("a hold may last for {0:?}")]
     HoldTooLong(Duration),
-    /// Choices, by their places, name what the show does not have.
-    #[error("choices of what there is not: {0:?}")]
+    /// Choices, by their index, name things that the show does not have.
+    #[error("choices name what the show does not have: {0:?}")]
     Misnamed(Vec<(usize, Misnamed)>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
@@ -172,7 +172,7 @@ impl BookingCommands {
             fingerprint: change.fingerprint,
             command,
         };
-        // A booking has a sale: it is looked up first, so that what is written can be told.
+        // The sale is looked up before the write, so that the reply cannot fail after it.
         let sale = self.sale_of(change.booking_id).await?;
         let answer = self.group_commit.decide(order, deadline).await;
         if let Ok(Ok(booking)) = &answer

@@ -83,18 +83,18 @@ pub struct Config {
     #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
     pub payment_provider: Option<ServiceUrl>,
 
-    /// How long a payment may take: 1 s to 10 min. It is called off then, and the hold goes on
-    /// for what was left of it
+    /// How long a payment may take: 1 s to 10 min. After that it is voided, and the hold continues
+    /// for the time that it had left
     #[arg(long, env = "TICKETING_PAYMENT_TIMEOUT", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<1, 600>)]
     pub payment_timeout: Duration,
 
-    /// Whether a booking that costs something can be confirmed without being paid here, because
-    /// the money is taken elsewhere; if not said, only while there is no payment provider
+    /// Allow confirming a priced booking without a payment here, because the money is taken
+    /// elsewhere. Default: true only without a payment provider
     #[arg(long, env = "TICKETING_CONFIRM_UNPAID", value_name = "BOOL")]
     pub confirm_unpaid: Option<bool>,
 
-    /// The most transactions at once, each on a connection of its own. Requests that wait for
-    /// one are committed together; a further one begins only when many wait. There is one more
+    /// The most concurrent transactions, each on its own connection. Requests that wait for one are
+    /// committed together; another transaction begins only when many wait. There is one more
     /// connection, for requests that wait for a lock
     #[arg(long, env = "TICKETING_COMMIT_WORKERS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub commit_workers: u16,
@@ -169,7 +169,7 @@ impl Config {
             .unwrap_or(self.payment_provider.is_none())
     }
 
-    /// What it says about bookings.
+    /// The settings of bookings.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {

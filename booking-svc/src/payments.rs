@@ -1,10 +1,10 @@
-//! Paying: has the provider take the money for a booking, and give it back.
+//! Payments: the provider takes the money for a booking, and refunds it.
 //!
-//! An attempt is written down before the provider is asked, and what came of it is decided under
-//! the booking's lock like any other order; in between no transaction is open. Whoever finds an
-//! attempt on record can bring it to its end, as every question to the provider can be repeated:
-//! the call that began it, a copy of that call, or [`reconcile`] once its deadline has passed.
-//! Several at once do no harm.
+//! An attempt is written before the provider is called, and its outcome is decided under the
+//! booking's lock like any other order; no transaction is open in between. Every call to the
+//! provider can be repeated, so a recorded attempt can be finished by the call that began it, by a
+//! repeat of that call, or by [`reconcile`] once its deadline has passed. Several at once do no
+//! harm.
 
 mod attempt;
 mod reconciler;
@@ -73,7 +73,7 @@ pub enum PayError {
     /// The booking, its sale or the attempt could not be found out.
     #[error(transparent)]
     Sales(#[from] SalesError),
-    /// No money was taken, and the hold goes on.
+    /// No money was taken, and the seats stay held.
     #[error("declined: {reason:?}")]
     Declined {
         /// The booking.
@@ -153,8 +153,8 @@ impl Payments {
         }
     }
 
-    /// Writes down what came of an attempt, unless somebody has. The booking is confirmed or
-    /// reinstated, or owes the money, or waits for another attempt.
+    /// Records the outcome of an attempt, unless that was done. The booking is confirmed or
+    /// reinstated, or a refund becomes due, or it waits for another attempt.
     async fn settle(&self, record: &PaymentRecord, ending: AttemptEnd) -> Result<(), PayError> {
         let booking_id = record.booking_id;
         let show_id = booking_id.show();
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_have_one_key_and_no_other_call_has_it() {
+    fn a_replay_has_the_same_key_and_no_other_call_has_it() {
         let [show, other_show] = [ShowId::generate(), ShowId::generate()];
         let [request, other_request] = [Uuid::now_v7(), Uuid::now_v7()];
         let key = payment_key(show, request);

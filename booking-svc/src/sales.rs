@@ -160,12 +160,12 @@ impl Sales {
         lock_wait: Duration,
     ) -> Result<Applied, StoreError> {
         let applied = self.keep(snapshot, cursor, Some(lock_wait)).await?;
-        // Whoever asks next reads what is stored, which may be newer than this.
+        // The next lookup reads the stored sale, which may be newer than this.
         self.cache.remove(&snapshot.show_id);
         Ok(applied)
     }
 
-    /// Waits until there is an answer that the catalog has not heard.
+    /// Waits until there is an answer that the catalog does not have.
     pub(crate) async fn answered(&self) {
         self.answered.notified().await;
     }
@@ -197,7 +197,7 @@ impl Sales {
         &self.freshness
     }
 
-    /// Waits until the catalog has told of a cancelled show since the last time.
+    /// Waits until the catalog reports another cancelled show.
     pub(crate) async fn cancellation(&self) {
         self.cancelled.notified().await;
     }

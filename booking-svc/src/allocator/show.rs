@@ -51,7 +51,7 @@ struct Memory {
     read_at: Option<Instant>,
     /// When the next may begin.
     rested_at: Instant,
-    /// What has changed hands since the read began that is under way.
+    /// Seats that have changed hands since the current read began.
     taken_since: FreeSeats,
     freed_since: FreeSeats,
 }

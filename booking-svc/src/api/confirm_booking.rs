@@ -17,7 +17,7 @@ impl Bookings {
         let (change, paid) = parse(request.into_inner())?;
         let booked = self.commands.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

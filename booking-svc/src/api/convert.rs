@@ -65,7 +65,7 @@ impl From<BookingView> for pb::Booking {
             cancel_reason: cancel_reason(booking.cancel_reason).into(),
             payment_reference: booking.payment_reference.unwrap_or_default(),
             orphan_seat_labels,
-            // Told by whoever looks it up.
+            // Filled in by `with_payment`.
             payment: None,
             customer_id: match (booking.linked_customer, &booking.customer) {
                 (Some(id), _) => id.to_string(),

@@ -17,7 +17,7 @@ use crate::domain::{CustomerRefusal, FailureReason, Rejection, Taken};
 use crate::sales::SalesError;
 use crate::store::{CustomerError, OrderError, StoreError};
 
-/// A label of the caller's can be of any length; its place in the request tells it as well.
+/// A label of the caller's can be of any length; its index in the request identifies it as well.
 const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
 
 impl From<Rejection> for ApiError {
@@ -374,7 +374,7 @@ impl From<SalesError> for ApiError {
                 .because_of(&error)
             }
             SalesError::Stale(stale) => {
-                catalog_unavailable("booking-svc has not heard from the catalog lately and sells nothing until it does; retry")
+                catalog_unavailable("booking-svc has no recent data from the catalog and sells nothing until it has; retry")
                     .because_of(&stale)
             }
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),

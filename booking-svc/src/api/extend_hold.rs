@@ -19,7 +19,7 @@ impl Bookings {
         let (change, hold) = parse(&request.into_inner())?;
         let booked = self.commands.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

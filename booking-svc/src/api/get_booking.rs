@@ -21,7 +21,7 @@ impl Bookings {
             .await?
             .ok_or(Rejection::BookingNotFound(id))?;
         Ok(pb::GetBookingResponse {
-            booking: Some(self.tell_record(record).await?),
+            booking: Some(self.reply_record(record).await?),
         })
     }
 }

@@ -28,7 +28,7 @@ impl Bookings {
         let (mut last, mut next) = (None, page.next);
         for record in page.items {
             let id = record.booking.booking_id;
-            let booking = self.tell_record(record).await?;
+            let booking = self.reply_record(record).await?;
             bytes += booking.encoded_len();
             if bytes > PAGE_BYTES_MAX && last.is_some() {
                 next = last;

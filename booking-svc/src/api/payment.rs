@@ -16,9 +16,9 @@ use crate::payments::{PayError, PaymentToken, TOKEN_CHARS_MAX};
 use crate::store::BookingRecord;
 
 impl Bookings {
-    /// What a command has made of a booking, with its payment as it stands now, which is looked up
-    /// if there is one.
-    pub(super) async fn tell(&self, booked: BookingView) -> Result<pb::Booking, ApiError> {
+    /// The booking that a command returned, with the current state of its payment, read only if
+    /// there is one.
+    pub(super) async fn reply(&self, booked: BookingView) -> Result<pb::Booking, ApiError> {
         let record = match booked.booking.payment {
             Some(payment) => {
                 let show_id = booked.booking.booking_id.show();
@@ -30,8 +30,11 @@ impl Bookings {
         Ok(with_payment(booked, record.as_ref()))
     }
 
-    /// A booking as it stands.
-    pub(super) async fn tell_record(&self, record: BookingRecord) -> Result<pb::Booking, ApiError> {
+    /// The reply for a stored booking.
+    pub(super) async fn reply_record(
+        &self,
+        record: BookingRecord,
+    ) -> Result<pb::Booking, ApiError> {
         let BookingRecord { booking, payment } = record;
         let sale = self.sales.of(&booking).await?;
         Ok(with_payment(
@@ -92,7 +95,7 @@ pub(super) fn token(text: String, violations: &mut FieldViolations) -> Option<Pa
     )
 }
 
-/// An attempt of another call is under way.
+/// Another call is paying for the booking.
 pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentPending,

@@ -22,7 +22,7 @@ impl Bookings {
         let wanted = parse(request.into_inner(), self.limits)?;
         let booked = self.commands.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

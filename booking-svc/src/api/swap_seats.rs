@@ -26,7 +26,7 @@ impl Bookings {
         let Swap { change, from, to } = parse(request.into_inner())?;
         let booked = self.commands.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

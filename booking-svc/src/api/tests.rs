@@ -23,7 +23,7 @@ impl Seen {
         assert_eq!(*known, meaning, "one fingerprint");
     }
 
-    /// Every meaning had a fingerprint of its own.
+    /// Asserts that every meaning had its own fingerprint.
     #[track_caller]
     fn check(self, at_least: usize) {
         let mut meanings: Vec<_> = self.0.into_values().collect();

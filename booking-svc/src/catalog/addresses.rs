@@ -1,4 +1,4 @@
-//! Where instances of the catalog may be: every address of every name, asked anew each time.
+//! The addresses of the catalog's instances: every address of every name, resolved again each time.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_one_that_was_lost_comes_last() {
+    async fn the_lost_address_is_tried_last() {
         let urls: CatalogUrls = "http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:2"
             .parse()
             .expect("URLs");

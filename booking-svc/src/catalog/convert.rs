@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::layout::{layout, prices};
 use crate::domain::{OrphanRule, Proposal, ProposedChange, SaleState, Snapshot, Terms};
 
-/// A show as it stands at a revision. The catalog has checked it; what does not fit is told in
+/// A show as it stands at a revision. The catalog has checked it; what does not fit is described in
 /// words for the log.
 pub(crate) fn snapshot(show: pb::Show) -> Result<Snapshot, String> {
     let id = show.show_id.clone();

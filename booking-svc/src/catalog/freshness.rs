@@ -19,10 +19,10 @@ use crate::store::FeedPlace;
 
 /// How often readiness and the log follow the age.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How long an order may wait whose terms do not depend on the age.
+/// How long an order may wait if its terms do not depend on the age.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
-/// The most shows that wait to be applied at once. They are asked for again one by one, so more
-/// would take longer than the feed from its start.
+/// The most shows that wait to be applied at once. They are fetched one by one, so more would take
+/// longer than the feed from its start.
 const WAITING_MAX: usize = 1_000;
 
 /// What becomes of sales while the catalog is not known well enough.
@@ -46,11 +46,11 @@ pub struct StalenessTerms {
 /// Why nothing can be sold now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stale {
-    /// The catalog was not heard since this process began.
-    #[error("nothing was heard from the catalog yet")]
-    Unheard,
-    /// It was heard too long ago.
-    #[error("the catalog was last heard {} s ago", .0.as_secs())]
+    /// No message from the catalog since this process started.
+    #[error("no message from the catalog yet")]
+    NoContact,
+    /// The last message from the catalog is too old.
+    #[error("the last message from the catalog is {} s old", .0.as_secs())]
     For(Duration),
     /// It has changed the show, which could not be copied yet.
     #[error("a change of the show waits to be applied")]
@@ -105,7 +105,7 @@ impl Freshness {
         if self.0.terms.beyond == StaleCatalog::Sell {
             return Ok(now + FOR_EVER);
         }
-        let until = self.fresh_until().ok_or(Stale::Unheard)?;
+        let until = self.fresh_until().ok_or(Stale::NoContact)?;
         if until <= now {
             return Err(Stale::For(now - until + self.0.terms.max));
         }
@@ -123,8 +123,8 @@ impl Freshness {
         self.0.known_at_ms.fetch_max(ms, Ordering::Release);
     }
 
-    /// Whether the catalog was ever heard.
-    fn is_heard(&self) -> bool {
+    /// Whether the catalog has sent anything since this process started.
+    fn had_contact(&self) -> bool {
         self.fresh_until().is_some()
     }
 
@@ -210,8 +210,8 @@ impl Freshness {
     }
 }
 
-/// Keeps the health of the `service` that sells in step with the age until the shutdown, and tells
-/// when sales stop or rest on old knowledge, and when that ends.
+/// Keeps the health of the selling `service` in step with the age until the shutdown, and logs
+/// when sales stop or rest on old data, and when that ends.
 pub async fn watch_staleness(
     freshness: Freshness,
     health: Health,
@@ -241,7 +241,7 @@ pub async fn watch_staleness(
                 was_fresh = Some(is_fresh);
             }
             if refuses {
-                let need = match (is_fresh, freshness.is_heard()) {
+                let need = match (is_fresh, freshness.had_contact()) {
                     (true, _) => Need::Met,
                     (false, true) => Need::Lost,
                     (false, false) => Need::Awaited,
@@ -273,16 +273,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_sold_beyond_the_age_nor_before_the_catalog_was_heard() {
+    async fn nothing_is_sold_without_fresh_catalog_data() {
         let (fresh, show) = (freshness(StaleCatalog::Refuse), ShowId::generate());
         let sells = freshness(StaleCatalog::Sell);
-        assert_eq!(fresh.sellable_until(show), Err(Stale::Unheard));
+        assert_eq!(fresh.sellable_until(show), Err(Stale::NoContact));
         assert!(sells.sellable_until(show).is_ok());
         let asked_at = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         fresh.known_at(asked_at);
         // To the millisecond.
-        let until = fresh.sellable_until(show).expect("it was heard");
+        let until = fresh.sellable_until(show).expect("there was contact");
         assert!(
             until - asked_at <= MAX + Duration::from_millis(1),
             "{until:?}"

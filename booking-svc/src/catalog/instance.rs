@@ -1,4 +1,4 @@
-//! One instance of the catalog: whether its feed can be followed, and what it answers when it is asked.
+//! One instance of the catalog: whether its feed can be followed, and its answers to calls.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Following {
     pub(crate) address: Address,
     pub(crate) client: Client,
     pub(crate) feed: Streaming<FollowShowsResponse>,
-    /// What it said when it was asked first.
+    /// Its first answer.
     pub(crate) asked: Asked,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Following {
 pub(crate) struct Asked {
     /// When it was asked.
     pub(crate) at: Instant,
-    /// The revision that it was told is applied here.
+    /// The revision that this instance last reported as applied.
     pub(crate) applied: i64,
     pub(crate) answer: GetFeedResponse,
 }

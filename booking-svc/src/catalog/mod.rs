@@ -64,7 +64,7 @@ pub enum CatalogError {
     /// The catalog does not answer.
     #[error("the catalog does not answer: {}", cause::chain(.0))]
     Unavailable(#[from] Box<tonic::Status>),
-    /// What it sent is no show that could be sold.
+    /// It sent a show that cannot be sold.
     #[error("the catalog sent a show that cannot be: {0}")]
     Malformed(String),
 }
@@ -119,11 +119,11 @@ impl Catalog {
         }
     }
 
-    /// Tells an answer. A show that is gone waits for none.
+    /// Sends an answer. A deleted show needs none.
     ///
     /// # Errors
     ///
-    /// If the catalog has not heard it.
+    /// If the catalog did not accept it.
     pub async fn answer(&self, answer: &ProposalAnswer) -> Result<(), CatalogError> {
         let (mut client, _) = self.client().await?;
         let mut request = tonic::Request::new(AnswerProposalRequest {

@@ -70,7 +70,7 @@ impl BookingCommands {
     ) -> Result<BookingView, CommandError> {
         let payments = self.paying.payments.as_ref();
         let payments = payments.ok_or(CommandError::PaymentNotOffered)?;
-        // A booking has a sale: it is looked up first, so that what is written can be told.
+        // The sale is looked up before the write, so that the reply cannot fail after it.
         self.sale_of(change.booking_id).await?;
         let request_id = change.request_id.unwrap_or_else(Uuid::now_v7);
         let show_id = change.booking_id.show();

@@ -38,8 +38,8 @@ pub struct Booking {
     /// The price of what was given back after it was confirmed, in minor units, if something
     /// was. With `total`, what was paid for it.
     pub released: Option<i64>,
-    /// What is owed to the customer, in minor units: `released`, and `total` too once it is
-    /// cancelled; none if nothing is.
+    /// The refund due to the customer, in minor units: `released`, and `total` too once it is
+    /// cancelled; none if nothing is due.
     pub refund_due: Option<i64>,
     /// What the money is known by elsewhere, if it was taken elsewhere.
     pub payment_reference: Option<String>,
@@ -106,7 +106,7 @@ pub enum BookingState {
     Pending,
     /// Has its seats.
     Confirmed,
-    /// Was given up.
+    /// Ended by its customer, its seller or its show.
     Cancelled,
     /// Came to nothing.
     Failed,
@@ -149,7 +149,7 @@ pub enum Verb {
     Sell,
     /// Has its hold end later.
     Extend,
-    /// Gives other seats for some of its own.
+    /// Exchanges some of its seats for others.
     Swap,
     /// Gives a part of it up.
     Release,
@@ -159,7 +159,7 @@ pub enum Verb {
     Decline,
     /// Sells it after its hold has ended, because its money was taken late.
     Reinstate,
-    /// Owes the money that was taken too late.
+    /// Records the refund of money that was taken too late.
     Repay,
 }
 
@@ -180,13 +180,13 @@ pub struct Transition {
     pub request_id: Uuid,
     /// A hash of the command and the body of the request.
     pub fingerprint: i64,
-    /// What it has replaced, if more than the state.
+    /// The values that it replaced, if more than the state.
     pub prior: Option<Prior>,
 }
 
-/// Where `verb` leads a booking that is in `state`; none if it may not. A booking that does
-/// not exist yet has no state. While an attempt to pay a PENDING one is under way
-/// ([`Booking::is_being_paid`]) nothing but the attempt's end, its hold's or its show's moves it.
+/// Where `verb` leads a booking that is in `state`; none if it is not allowed. A booking that does
+/// not exist yet has no state. While a PENDING booking is being paid
+/// ([`Booking::is_being_paid`]) only the end of the attempt, the hold or the show changes it.
 #[must_use]
 pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingState> {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
@@ -233,7 +233,7 @@ impl Booking {
         self.seats.len() + in_areas.sum::<usize>()
     }
 
-    /// Whether an attempt to pay it is under way.
+    /// Whether an attempt to pay it is in progress.
     #[must_use]
     pub fn is_being_paid(&self) -> bool {
         self.payment
@@ -252,7 +252,7 @@ impl Booking {
         since.unwrap_or(self.created_at)
     }
 
-    /// What is owed for it when it is cancelled: all that was paid, and nothing for a hold.
+    /// The refund due when it is cancelled: all that was paid, and nothing for a hold.
     #[must_use]
     pub fn refund(&self) -> Option<i64> {
         let paid = self.total + self.released.unwrap_or(0);
@@ -286,9 +286,9 @@ impl Booking {
         self.total = seats + self.places.iter().map(HeldPlaces::total).sum::<i64>();
     }
 
-    /// The booking as a transition left it, before whatever came after: what the call that
-    /// made the transition returned. `replaced` is what the first of the later ones that
-    /// replaced more than the state has replaced. Its payment is told as it stands.
+    /// The booking as a transition left it, before later ones: what the call that made the
+    /// transition returned. `replaced` is what the first of the later ones that replaced more
+    /// than the state has replaced. Its payment keeps its current state.
     #[must_use]
     pub fn as_of(mut self, version: i32, state: BookingState, replaced: Option<Prior>) -> Self {
         self.version = version;

@@ -93,8 +93,8 @@ pub struct Picks {
     pub unmet: Option<Unmet>,
 }
 
-/// What must be known to tell which orphans a choice by label leaves. Only for shows whose
-/// orphan rule asks.
+/// What is needed to determine which orphans a choice by label leaves. Only for shows with an
+/// orphan rule.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     hall: Arc<Hall>,

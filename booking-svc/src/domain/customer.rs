@@ -208,7 +208,7 @@ impl<const CHARS_MAX: usize> FromStr for Line<CHARS_MAX> {
     }
 }
 
-/// The text of each, for whoever stores or compares it.
+/// Access to the text, to store or compare it.
 macro_rules! text {
     ($($type:ty $(, const $length:ident)?;)*) => {
         $(impl$(<const $length: usize>)? $type {
@@ -227,7 +227,7 @@ text! {
 }
 
 impl CustomerPatch {
-    /// What `customer` becomes by this patch. Its version and time are for whoever writes it.
+    /// `customer` with this patch applied. The writer sets its version and time.
     #[must_use]
     pub fn apply(&self, customer: CustomerRecord) -> CustomerRecord {
         let or = |new: Option<&str>, old: String| new.map_or(old, ToOwned::to_owned);

@@ -68,7 +68,7 @@ pub struct SaleRow {
     pub state: SaleState,
 }
 
-/// What a seat's row tells of its owner.
+/// What a seat's row says about its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The owner's state.

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_surely_none_is_refused() {
+    fn an_invalid_address_is_refused() {
         for wrong in [
             "",
             "@",

@@ -31,7 +31,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// What tells it from every other: request ids are unique within a show.
+    /// What identifies it: request ids are unique within a show.
     #[must_use]
     pub fn key(&self) -> (ShowId, Uuid) {
         (self.show_id, self.request_id)
@@ -67,9 +67,9 @@ pub enum Command {
         version: Option<i32>,
         /// The show, which names the booking's seats.
         sale: Arc<Sale>,
-        /// The labels of the seats to give up, none twice.
+        /// The labels of the seats to return, none twice.
         labels: Vec<String>,
-        /// The places to give up, no area twice.
+        /// The places to return, no area twice.
         places: Vec<Places>,
     },
     /// Have a hold end later.
@@ -78,9 +78,9 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
-        /// How long from now it goes on, unless it does for longer already.
+        /// How long from now it lasts, unless it already lasts longer.
         hold: Duration,
-        /// The longest that it may go on since the booking was made.
+        /// The longest that it may last since the booking was made.
         lifetime_max: Duration,
     },
     /// Give other seats for some of a booking's own.
@@ -91,7 +91,7 @@ pub enum Command {
         version: Option<i32>,
         /// The show, as the seats and prices were looked up in it.
         sale: Arc<Sale>,
-        /// The labels of the seats to give up, none twice.
+        /// The labels of the seats to return, none twice.
         labels: Vec<String>,
         /// The ordinals of as many seats to take, ascending, none twice, all of them in the
         /// sale's layout.
@@ -267,7 +267,7 @@ pub struct Settlement {
     pub deadline_at: OffsetDateTime,
     /// What came of it.
     pub ending: AttemptEnd,
-    /// What it takes to give a booking its seats back whose hold has ended.
+    /// What is needed to give an expired booking its seats back.
     pub reinstatement: Option<Reinstatement>,
 }
 

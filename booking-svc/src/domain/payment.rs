@@ -31,7 +31,7 @@ pub enum PaymentState {
 /// Why no money was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeclineReason {
-    /// For a reason that the provider does not tell.
+    /// For a reason that the provider does not name.
     Other,
     /// The payer has too little.
     InsufficientFunds,

@@ -8,7 +8,7 @@ use super::customer::CustomerId;
 pub enum QuotaHolder {
     /// A customer of `CustomerService`, by its id or its e-mail address.
     Linked(CustomerId),
-    /// Whoever the caller has an id of its own for.
+    /// A customer under the caller's own id.
     Own(Customer),
 }
 

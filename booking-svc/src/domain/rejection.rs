@@ -19,8 +19,8 @@ use super::sale::{Sale, SaleState};
 pub enum Rejection {
     /// There is no such show.
     ShowNotFound(ShowId),
-    /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
-    /// by itself, if that lies ahead.
+    /// The show is not on sale, by its state at this moment; with the time when it goes on sale
+    /// automatically, if that is in the future.
     ShowNotOnSale(
         ShowId,
         SaleState,
@@ -61,15 +61,15 @@ pub enum Rejection {
     VersionMismatch(BookingId, i32),
     /// The booking does not have these seats.
     NotInBooking(BookingId, Vec<String>),
-    /// The booking does not have so many places of these areas, but this many.
+    /// The booking does not have that many places of these areas, but this many.
     PlacesNotInBooking(BookingId, Vec<(String, u32)>),
-    /// These areas do not have so many places left, but this many.
+    /// These areas do not have that many places left, but this many.
     AreasFull(ShowId, Vec<(String, u32)>),
-    /// The hold would go on for too long since the booking was made.
+    /// The hold would last too long since the booking was made.
     LifetimeExceeded {
         /// The booking.
         booking_id: BookingId,
-        /// The longest from now that it may go on.
+        /// The longest from now that it may last.
         left: Duration,
     },
     /// The seats to take cost more than those to give, and the booking is paid.
@@ -83,7 +83,7 @@ pub enum Rejection {
     },
     /// The request id was used for another body.
     RequestIdReused,
-    /// An attempt to pay the booking is under way, by this key.
+    /// The booking is being paid, under this key.
     PaymentPending(BookingId, Uuid),
     /// What costs something has to be paid here; the booking, if there is one.
     PaymentRequired(Option<BookingId>),

@@ -25,7 +25,7 @@ pub struct Sale {
     pub seats: ShowSeats,
     /// Their prices.
     pub prices: PriceList,
-    /// What is off sale because of a change that is under way.
+    /// What is off sale because of a pending change.
     pub withdrawn: Withdrawn,
 }
 
@@ -53,7 +53,7 @@ pub struct Terms {
     pub state: SaleState,
     /// When it starts.
     pub start_at: OffsetDateTime,
-    /// When a DRAFT goes on sale by itself.
+    /// When a DRAFT goes on sale automatically.
     pub sales_open_at: Option<OffsetDateTime>,
     /// When the sale ends by itself; none: when the show starts.
     pub sales_close_at: Option<OffsetDateTime>,
@@ -80,7 +80,7 @@ pub struct Withdrawn {
 /// A change that must not hurt a booking: the catalog makes it once it is accepted here.
 #[derive(Debug, Clone)]
 pub struct Proposal {
-    /// The revision that made it, which tells it from others of its show.
+    /// The catalog revision that it copies; distinguishes it from other sales of its show.
     pub revision: i64,
     /// What is to change.
     pub change: ProposedChange,
@@ -102,7 +102,7 @@ pub struct ProposalAnswer {
     pub show_id: ShowId,
     /// The proposal's revision.
     pub proposal: i64,
-    /// Whether the change may be made: what it takes away is off sale by now.
+    /// Whether the change may be made: what it removes is off sale by now.
     pub accepted: bool,
     /// If not, for a layout: the labels of seats with live bookings, and the names of areas of
     /// which live bookings have more places than it leaves; up to [`BOOKED_SEATS_MAX`] in all.
@@ -127,14 +127,14 @@ pub enum SaleState {
     Cancelled,
 }
 
-/// What happens to a choice of seats that leaves an orphan.
+/// What to do with a choice of seats that leaves an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanRule {
-    /// Nothing.
+    /// Accept it.
     Off,
-    /// It is told.
+    /// Accept it, and name the orphans in the reply.
     Warn,
-    /// It is refused.
+    /// Reject it.
     Strict,
 }
 
@@ -171,7 +171,7 @@ impl Sale {
             || self.withdrawn.seats.binary_search(&ordinal).is_ok()
     }
 
-    /// Whether it can name every seat that a booking tells of: the catalog may have added seats since this
+    /// Whether it can name every seat of a booking: the catalog may have added seats since this
     /// was looked up.
     #[must_use]
     pub fn can_name(&self, booking: &Booking) -> bool {
@@ -207,7 +207,7 @@ impl Proposal {
 }
 
 impl Terms {
-    /// The state at `now`: the scheduled times count, whether or not the catalog has come by.
+    /// The state at `now`: scheduled times count even before the catalog has applied them.
     #[must_use]
     pub fn state_at(&self, now: OffsetDateTime) -> SaleState {
         let has_come = |at: Option<OffsetDateTime>| at.is_some_and(|at| at <= now);

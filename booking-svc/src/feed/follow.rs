@@ -35,11 +35,11 @@ const STALL_MAX: Duration = Duration::from_secs(3);
 const STEADY: Duration = Duration::from_secs(1);
 /// How long a change waits for the locks of its show before it is set aside.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
-/// The same for a change that was set aside: meanwhile the feed stands still.
+/// The same for a change that was set aside: the feed stops for that time.
 const AGAIN_LOCK_WAIT: Duration = Duration::from_millis(50);
 /// How often changes that were set aside are tried again.
 const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
-/// The most of them that may fail in a row: then the feed goes on.
+/// The most of them that may fail in a row; then the feed continues.
 const AGAIN_FAILURES_MAX: u32 = 4;
 
 /// Follows the feed until the shutdown, at whichever address of the catalog answers.
@@ -207,7 +207,7 @@ impl Follower {
                     let entry = entry.ok_or(FollowError::Ended)?;
                     self.apply(entry, &mut cursor).await?;
                     moved_at = Instant::now();
-                    // The catalog waits to hear of it.
+                    // The catalog waits for this report.
                     ask_at = moved_at;
                 }
                 asked = async { question.as_mut().expect("it is set").await }, if question.is_some() => {
@@ -244,7 +244,7 @@ impl Follower {
     ) -> Result<(), FollowError> {
         let before = cursor.place;
         let at = place(entry.position, before.epoch);
-        // What waits must be sent again to whoever goes on from what is stored.
+        // A consumer that resumes from the stored cursor must get the waiting changes again.
         let stored = self.freshness.gap_after().unwrap_or(at);
         let store = self.sales.store();
         let (show_id, applied) = match entry.change {
@@ -380,7 +380,7 @@ impl Follower {
                     );
                     closed.await.map(|applied| (applied, waiting.revision))
                 }
-                // The questions find out, if it is away.
+                // If the catalog is down, the polls detect it.
                 Err(error) => {
                     tracing::debug!(%show_id, %error, "a show that waits cannot be asked for");
                     failures += 1;

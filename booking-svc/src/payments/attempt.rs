@@ -19,11 +19,11 @@ use crate::store::OrderError;
 const VOID_MAX: Duration = Duration::from_secs(2);
 
 impl Payments {
-    /// Has a booking paid and confirmed, under the ids of `order`. A copy of an earlier call
-    /// goes on where that stands, and comes to the same end.
+    /// Takes the payment for a booking and confirms it, under the ids of `order`. A repeat of an
+    /// earlier call continues that attempt, and comes to the same outcome.
     ///
-    /// Once the provider is asked it goes on without its caller. If the caller is gone before
-    /// that, the attempt is called off at its deadline.
+    /// Once the provider is called the attempt continues without its caller. If the caller leaves
+    /// before that, the attempt is voided at its deadline.
     ///
     /// # Errors
     ///
@@ -161,41 +161,42 @@ fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
 }
 
 fn why(reason: payment_client::DeclineReason) -> DeclineReason {
-    use payment_client::DeclineReason as Told;
+    use payment_client::DeclineReason as Reported;
     match reason {
-        Told::Other => DeclineReason::Other,
-        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
-        Told::Expired => DeclineReason::Expired,
-        Told::Incorrect => DeclineReason::Incorrect,
-        Told::OverLimit => DeclineReason::OverLimit,
-        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
-        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
-        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+        Reported::Other => DeclineReason::Other,
+        Reported::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Reported::Expired => DeclineReason::Expired,
+        Reported::Incorrect => DeclineReason::Incorrect,
+        Reported::OverLimit => DeclineReason::OverLimit,
+        Reported::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Reported::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Reported::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use payment_client::DeclineReason as Told;
+    use payment_client::DeclineReason as Reported;
 
     use super::*;
 
     #[test]
     fn a_decline_keeps_its_reason() {
-        for told in [
-            Told::Other,
-            Told::InsufficientFunds,
-            Told::Expired,
-            Told::Incorrect,
-            Told::OverLimit,
-            Told::AuthenticationRequired,
-            Told::SuspectedFraud,
-            Told::CurrencyNotSupported,
+        for reported in [
+            Reported::Other,
+            Reported::InsufficientFunds,
+            Reported::Expired,
+            Reported::Incorrect,
+            Reported::OverLimit,
+            Reported::AuthenticationRequired,
+            Reported::SuspectedFraud,
+            Reported::CurrencyNotSupported,
         ] {
-            let Some(AttemptEnd::NotTaken(reason)) = ending(PaymentOutcome::Declined(told)) else {
-                panic!("{told:?} is an end without money");
+            let Some(AttemptEnd::NotTaken(reason)) = ending(PaymentOutcome::Declined(reported))
+            else {
+                panic!("{reported:?} is an end without money");
             };
-            assert_eq!(format!("{reason:?}"), format!("{told:?}"));
+            assert_eq!(format!("{reason:?}"), format!("{reported:?}"));
         }
     }
 }

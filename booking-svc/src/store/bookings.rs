@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::{CustomerKey, Store, StoreError, payments, rejections, rows};
 use crate::domain::{Booking, BookingState, Customer, PaymentRecord, Replay};
 
-/// The most bookings that one page looks at; a page that finds few among them is short.
+/// The most bookings that one page reads; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = rows::booking_columns!();
 
-/// Each booking's newest payment, behind [`COLUMNS`], out of the same snapshot: read by itself
-/// it could tell of a later moment than the booking.
+/// Each booking's newest payment, after [`COLUMNS`], from the same snapshot: a separate read
+/// could see a later moment than the booking.
 const PAYMENT: &str = concat!(
     "LEFT JOIN LATERAL (",
     include_str!("sql/payment.sql"),

@@ -10,9 +10,9 @@ use super::{Store, StoreError};
 
 /// The most sales on a page.
 const SALES_MAX: i64 = 100;
-/// The most bookings that a page looks at, and so the most that it has.
+/// The most bookings that a page reads, and so the most that it has.
 const BOOKINGS_MAX: i64 = 256;
-/// A page ends when its bookings have so many seats.
+/// A page ends when its bookings have this many seats.
 const SEATS_MAX: i64 = 1_000;
 
 /// The sale of a cancelled show whose bookings have yet to be ended.

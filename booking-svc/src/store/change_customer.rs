@@ -1,9 +1,9 @@
 //! The one place that changes customers: a transaction for each change, with the request id
 //! that makes it safe to repeat, and again if others were in its way.
 //!
-//! Locks are taken in one order: the request's row, the e-mail address, the customer. Somebody may
-//! keep one of them for long, as a console that was left open. So a transaction waits for a lock for
-//! [`LOCK_WAIT`] only, and then begins anew, without a connection meanwhile.
+//! Locks are taken in one order: the request's row, the e-mail address, the customer. Another
+//! session may keep one of them for long, such as a console that was left open. So a transaction
+//! waits for a lock for [`LOCK_WAIT`] only, then gives its connection back and starts again.
 //!
 //! Invariant: changes that wait for locks have a part of the pool's connections only
 //! ([`Places`]); those that have met a lock have places of their own, so that they do not hold up
@@ -66,8 +66,8 @@ enum Again {
 }
 
 impl CustomerError {
-    /// Whether the same may go well in a further transaction. One whose commit may have been
-    /// done is repeated under a request id only, whose row tells what became of it.
+    /// Whether a further transaction may succeed. If the commit may have happened, repeat only
+    /// with a request id, whose row records the outcome.
     fn again(&self, has_request_id: bool) -> Again {
         let Self::Store(StoreError::Db(DbError::Statement(error))) = self else {
             return Again::Never;
@@ -84,7 +84,7 @@ impl CustomerError {
 
 impl Store {
     /// Makes a change, once for each request id. It is answered before its caller's `deadline`, and
-    /// in 5 s if somebody has what it needs locked.
+    /// in 5 s if another session holds a lock that it needs.
     ///
     /// # Errors
     ///

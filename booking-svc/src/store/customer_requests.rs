@@ -15,7 +15,7 @@ use crate::domain::CustomerRefusal;
 /// How often a call tries to take its row, or to read the first's.
 const CLAIM_TRIES_MAX: u32 = 3;
 
-/// A caller's request id, and a hash of what it asked for.
+/// A caller's request id, and a hash of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id.
@@ -42,7 +42,7 @@ pub(super) async fn claim(
         if taken == 1 {
             return Ok(None);
         }
-        // The insert has waited for the row's transaction; a new statement sees what it left.
+        // The insert waited for the row's transaction; a new statement sees its result.
         if let Some(first) = transaction.query_opt(&read, &[&request.id]).await? {
             if first.get::<_, i64>(9) != request.fingerprint {
                 return Err(CustomerError::Rejected(CustomerRefusal::RequestIdReused));

@@ -43,8 +43,8 @@ pub enum CustomerError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Rejected(CustomerRefusal),
-    /// Somebody else has what it needs locked.
-    #[error("somebody else has a lock that it needs")]
+    /// Another session holds a lock that it needs.
+    #[error("another session holds a lock that it needs")]
     Contention,
     /// The database did not do it.
     #[error(transparent)]
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_could_be_a_customer_is_looked_up() {
+    fn only_possible_customer_ids_are_looked_up() {
         let id = |text: &str| CustomerKey::of(&Customer::Id(text.to_owned()));
         let made = CustomerId::generate();
         assert_eq!(id(&made.to_string()), Some(CustomerKey::Id(made)));

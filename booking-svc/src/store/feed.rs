@@ -75,7 +75,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes a catalog that is not followed, for whoever decides on it.
+    /// Records a catalog that is not followed, so that an operator can decide on it.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ pub enum StoreError {
     /// A row was read that cannot be.
     #[error(transparent)]
     BadRow(#[from] BadRow),
-    /// A show from the catalog has had more seats in its life than can be told apart.
+    /// A show from the catalog has had more seats in its life than there are ordinals.
     #[error(transparent)]
     TooManySeats(#[from] NumberingError),
     /// The feed's cursor is of another epoch: what was read is not the catalog's to say any more.
@@ -64,7 +64,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether somebody else has a lock that it needs; nothing was done.
+    /// Whether another session holds a lock that it needs; nothing was done.
     fn is_contention(&self) -> bool {
         matches!(self, Self::Db(error) if error.is_contention())
     }

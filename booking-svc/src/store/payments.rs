@@ -39,28 +39,28 @@ impl Store {
         Ok(found.first().map(|row| record(row, 0)).transpose()?)
     }
 
-    /// Takes up attempts whose deadline has passed, at most 32: they are nobody else's for a
-    /// while, and then are due again. Those that cannot be read are left out.
+    /// Claims attempts whose deadline has passed, at most 32: other replicas skip them for a
+    /// while, and then they are due again. Unreadable ones are left out.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn due_payments(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        let due = self.take_up(include_str!("sql/due_payments.sql")).await?;
+        let due = self.claim(include_str!("sql/due_payments.sql")).await?;
         self.payments_of(&due).await
     }
 
-    /// Takes up refunds that have yet to be made, at most 32, in the same way.
+    /// Claims refunds that have yet to be made, at most 32, in the same way.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn due_refunds(&self) -> Result<Vec<DueRefund>, StoreError> {
-        let due = self.take_up(include_str!("sql/due_refunds.sql")).await?;
+        let due = self.claim(include_str!("sql/due_refunds.sql")).await?;
         let payments = self.payments_of(&due).await?;
         let payments: HashMap<_, _> = payments.into_iter().map(|it| (it.key, it)).collect();
         let refunds = due.iter().filter_map(|row| {
-            // It is there, unless it cannot be read: the refund refers to it.
+            // Only missing if it is unreadable: the refund refers to it.
             let payment = payments.get(&row.get(1))?.clone();
             Some(DueRefund {
                 key: row.get(2),
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Takes rows up; each begins with its show and the key of its payment.
-    async fn take_up(&self, due: &str) -> Result<Vec<Row>, StoreError> {
+    async fn claim(&self, due: &str) -> Result<Vec<Row>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client.prepare_cached(due).await?;
         let due = client.query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX]);

@@ -15,7 +15,7 @@ pub(super) fn to_json(rejection: &Rejection) -> Option<String> {
     rejection.is_stored().then(json).flatten()
 }
 
-/// Reads a row of `rejections.sql`: the request, and what it is answered.
+/// Reads a row of `rejections.sql`: the request, and its stored rejection.
 pub(super) fn refused(row: &Row) -> Result<((ShowId, Uuid), Replay), BadRow> {
     let (show_id, request_id) = (rows::show_id(row.get(0))?, row.get(1));
     let rejection = serde_json::from_str(row.get(3));

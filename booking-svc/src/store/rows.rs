@@ -178,7 +178,7 @@ fn payment(row: &Row) -> Result<Option<Payment>, &'static str> {
     Ok(Some(Payment { key, state }))
 }
 
-/// Reads a row of `replays.sql`: the request, and what it did.
+/// Reads a row of `replays.sql`: the request, and its result.
 pub(super) fn replay(row: &Row) -> Result<((ShowId, Uuid), Replay), BadRow> {
     const AT: usize = BOOKING_COLUMNS;
     let booking = booking(row)?;

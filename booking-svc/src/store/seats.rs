@@ -8,7 +8,7 @@ use super::bookings::Page;
 use super::{Store, StoreError, rows};
 use crate::domain::Sale;
 
-/// The most seats that one statement looks at.
+/// The most seats that one statement reads.
 const SCANNED_MAX: u32 = 10_000;
 
 /// Whether a seat can be had.
@@ -25,7 +25,7 @@ pub enum SeatStatus {
 }
 
 impl SeatStatus {
-    /// What its rows tell: whether a seat is for sale does not stand there.
+    /// The status in its rows; they do not say whether a seat is for sale.
     fn in_rows(self) -> &'static str {
         match self {
             Self::Available | Self::Blocked => "AVAILABLE",
@@ -87,8 +87,8 @@ impl Store {
         Ok(page)
     }
 
-    /// The status of the seats in `positions`; those that the rows tell apart from `wanted` may
-    /// be left out.
+    /// The status of the seats in `positions`. Seats whose rows already show another status than
+    /// `wanted` may be left out.
     async fn statuses(
         &self,
         sale: &Sale,

@@ -43,7 +43,7 @@ async fn begin(seats: i32) -> (Stage, String, Client) {
 }
 
 #[tokio::test]
-async fn an_operator_can_have_everything_locked_first() {
+async fn optimistic_writes_can_be_turned_off() {
     let mut stage = Stage::with(&["--lock-wait-max", "5s", "--optimistic-writes", "false"]).await;
     let show = stage.a_show(4).await;
     let first = stage.reserve(&show, &["A-1"]).await;
@@ -93,7 +93,7 @@ async fn reserve_while(
 }
 
 #[tokio::test]
-async fn what_seems_free_is_taken_without_having_been_locked() {
+async fn seats_that_seem_free_are_sold_without_locking_first() {
     let (mut stage, show, holder) = begin(4).await;
     let seat = "SELECT FROM booking.show_seats WHERE ordinal = 1 FOR UPDATE";
     let taken = reserve_while(&stage, (&show, "A-2"), &holder, (seat, "SELECT")).await;
@@ -115,7 +115,7 @@ async fn what_seems_free_is_taken_without_having_been_locked() {
 }
 
 #[tokio::test]
-async fn a_sale_that_changes_meanwhile_is_looked_up_again() {
+async fn a_sale_that_changes_during_the_call_is_looked_up_again() {
     let (mut stage, show, holder) = begin(6).await;
     let sale = "SELECT FROM booking.sales FOR UPDATE";
     let dearer = "UPDATE booking.sales SET revision = revision + 1, \
@@ -230,7 +230,7 @@ async fn begin_with_floor(capacity: i32) -> (Stage, String, Client) {
 }
 
 /// Reserves 3 places while somebody has their counter, who does `meanwhile` with it and lets it go;
-/// tells whether the booking was made before that.
+/// returns whether the booking was made before that.
 async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> (Booking, bool) {
     let holder = stage.system.database.owner().await;
     run(&holder, "BEGIN; SELECT FROM booking.show_areas FOR UPDATE").await;
@@ -241,7 +241,7 @@ async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> 
         run(&holder, &format!("{meanwhile}; {released}; COMMIT")).await;
     };
     let (held, ()) = join!(reserve_places(&mut client, of_floor(show, 3)), release);
-    let held = held.expect("so many are left");
+    let held = held.expect("enough are left");
     assert_eq!(stage.get(&held.booking_id).await, held);
     let id = &held.booking_id;
     let before = format!(
@@ -262,7 +262,7 @@ async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> 
 #[tokio::test]
 async fn places_are_counted_without_having_been_locked() {
     let (mut stage, show, _) = begin_with_floor(10).await;
-    // Whoever waits for the counter has made the booking by then.
+    // An order that waits for the counter has made its booking by then.
     let (held, before) = made_before_release(&mut stage, &show, "SELECT").await;
     assert!(before);
     assert_eq!(stage.counts(&show).await, [(5, 5, 0)]);
@@ -282,7 +282,7 @@ async fn places_are_counted_without_having_been_locked() {
 }
 
 #[tokio::test]
-async fn what_has_places_is_not_made_before_they_were_given_back() {
+async fn bookings_with_places_are_not_made_before_the_places_are_given_back() {
     let (mut stage, show, _) = begin_with_floor(20).await;
     let given_back = "UPDATE booking.show_areas SET taken = taken + 5;
                       UPDATE booking.show_areas SET taken = taken - 5";
@@ -295,7 +295,7 @@ async fn what_has_places_is_not_made_before_they_were_given_back() {
     // that nothing is made before it is certain that none was.
     for _ in 0..2 {
         let held = reserve_places(&mut stage.client(), of_floor(&show, 1)).await;
-        held.expect("so many are left");
+        held.expect("enough are left");
     }
     let (_, before) = made_before_release(&mut stage, &show, "SELECT").await;
     assert!(!before);
@@ -311,7 +311,7 @@ async fn places_that_another_replica_gave_are_not_given_again() {
     while left > 0 {
         let quantity = left.min(3);
         let theirs = reserve_places(&mut other, of_floor(&show, quantity)).await;
-        theirs.expect("so many are left");
+        theirs.expect("enough are left");
         left -= quantity;
         // The first does not know yet.
         let status = reserve_places(&mut stage.client(), of_floor(&show, left + 1)).await;

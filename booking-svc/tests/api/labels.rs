@@ -55,7 +55,7 @@ fn subjects(status: &Status) -> Vec<String> {
     failure.violations.into_iter().map(|v| v.subject).collect()
 }
 
-/// Asserts that an error has the first of what it lists, fits, and counts the others.
+/// Asserts that an error fits, has the first items of the list, and counts the omitted ones.
 fn assert_first_of(status: &Status, listed: &[String]) {
     let answer = status.clone().into_http::<()>();
     let bytes = |name: &str| answer.headers()[name].len();
@@ -65,18 +65,18 @@ fn assert_first_of(status: &Status, listed: &[String]) {
         "{header} bytes: {}",
         describe(status)
     );
-    let told = subjects(status);
+    let named = subjects(status);
     assert!(
-        (5..listed.len()).contains(&told.len()),
+        (5..listed.len()).contains(&named.len()),
         "{} of them",
-        told.len()
+        named.len()
     );
-    assert_eq!(told, listed[..told.len()]);
+    assert_eq!(named, listed[..named.len()]);
     let counts = metadata(status);
     assert_eq!(counts["total_count"], listed.len().to_string());
     assert_eq!(
         counts["omitted_count"],
-        (listed.len() - told.len()).to_string()
+        (listed.len() - named.len()).to_string()
     );
     assert!(
         status.message().contains(&listed[0]),
@@ -149,17 +149,17 @@ async fn unknown_labels_are_named_by_their_places() {
     let refused = reserve(&mut client, &show, &texts(&long_labels(100)), "bob").await;
     let status = refused.expect_err("there are no such seats");
     assert_error(&status, Code::InvalidArgument, "UNKNOWN_SEATS");
-    let told = status
+    let named = status
         .get_details_bad_request()
         .expect("fields")
         .field_violations;
-    for (place, field) in told.iter().enumerate() {
+    for (place, field) in named.iter().enumerate() {
         assert_eq!(field.field, format!("seat_labels[{place}]"));
     }
     assert_eq!(metadata(&status)["total_count"], "100");
     assert_eq!(
         metadata(&status)["omitted_count"],
-        (100 - told.len()).to_string()
+        (100 - named.len()).to_string()
     );
     assert!(status.details().len() < 2_868);
 

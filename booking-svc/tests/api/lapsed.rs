@@ -1,5 +1,5 @@
-//! Holds that have ended, with no worker to notice: whoever looks sees them as FAILED, and
-//! whoever wants their seats gets them.
+//! Holds that have ended, without a worker to fail them: reads show them as FAILED, and other
+//! customers get their seats.
 
 use std::time::Duration;
 

@@ -148,8 +148,8 @@ fn places(bytes: &[u8], text: &'static [u8]) -> impl Iterator<Item = usize> {
 }
 
 impl Faults {
-    /// Whether the answer to a COMMIT that was the so many-th end is to be lost, or that to a write
-    /// without one.
+    /// Whether to lose the answer to the `nth` COMMIT, or to the write of a transaction without
+    /// one.
     async fn lose_one(&self, begun: &mut watch::Receiver<usize>, ended: Option<usize>) -> bool {
         let order = Ordering::SeqCst;
         if self.lost.load(order) == 0 {
@@ -256,7 +256,7 @@ fn under_an_id(show: &str, seat: &str) -> ReserveSeatsRequest {
 
 /// Under a caller's request id a lone order goes ahead, in a statement that commits by itself.
 #[tokio::test]
-async fn what_committed_by_itself_is_answered_and_done_once() {
+async fn an_order_that_commits_by_itself_is_answered_and_done_once() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let (mut process, mut client, line) = knowing(&stage, &show).await;
@@ -294,7 +294,7 @@ async fn what_committed_by_itself_is_answered_and_done_once() {
 /// More orders than one transaction decides.
 const ORDERS: i32 = 600;
 
-/// So many orders at once, of whose COMMITs some are lost; how many still were to be.
+/// Sends orders at once and loses some of their COMMITs; returns how many losses were left over.
 async fn many_at_once(losses: usize, with_next: bool) -> usize {
     let mut stage = Stage::start().await;
     let show = stage.a_show(ORDERS + 1).await;
@@ -304,7 +304,7 @@ async fn many_at_once(losses: usize, with_next: bool) -> usize {
         .expect("a free seat");
     line.faults.with_next.store(with_next, Ordering::SeqCst);
     line.lose(losses);
-    // More than one connection has under way.
+    // More than one connection can have in progress.
     let clients = [(); 4].map(|()| booking_client_of(&process));
     let orders = (1..=ORDERS).zip(clients.iter().cycle()).map(|(n, client)| {
         let (mut client, show) = (client.clone(), show.clone());

@@ -83,7 +83,7 @@ async fn a_message_over_the_limit_is_refused_and_one_below_is_read() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_over_is_told_as_such_and_the_server_goes_on() {
+async fn an_expired_deadline_is_deadline_exceeded_and_the_server_keeps_serving() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let mut client = stage.client();

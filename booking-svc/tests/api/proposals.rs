@@ -56,13 +56,13 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         accepted: false,
         booked_seats: vec!["B".to_owned(), "D".to_owned()],
     };
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert_eq!(unheard, [refused]);
+    assert_eq!(undelivered, [refused]);
     // Nothing was taken off sale: what is free sells.
     in_process.hold(show, &["A", "E"]).await;
 
@@ -72,20 +72,23 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
     let keeps_what_is_held = ProposedChange::Layout(row_of(&["E", "A", "X"]));
     let again = proposing(&next(&asked), keeps_what_is_held);
     in_process.apply(&again).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert_eq!(unheard.len(), 1, "{unheard:?}");
-    assert!(unheard[0].accepted && unheard[0].booked_seats.is_empty());
-    assert_eq!(unheard[0].proposal, again.revision, "the older one is over");
+    assert_eq!(undelivered.len(), 1, "{undelivered:?}");
+    assert!(undelivered[0].accepted && undelivered[0].booked_seats.is_empty());
+    assert_eq!(
+        undelivered[0].proposal, again.revision,
+        "the older one is over"
+    );
     invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
-async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
+async fn seats_dropped_by_an_accepted_layout_are_off_sale_until_it_is_decided() {
     let in_process = InProcess::open().await;
     let (_, other) = in_process.another();
     let first = a_show(&["A", "B", "C"], 1250);
@@ -128,7 +131,7 @@ async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
     assert_eq!(
         in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items,
@@ -210,13 +213,13 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     unknown(in_process.reserve(show, &["X"]).await);
     let asked = proposing(&first, ProposedChange::Deletion);
     in_process.apply(&asked).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert!(unheard[0].accepted, "{unheard:?}");
+    assert!(undelivered[0].accepted, "{undelivered:?}");
     let closed = Rejection::ShowNotOnSale(show, SaleState::Closed, None);
     assert_eq!(rejection(in_process.reserve(show, &["A"]).await), closed);
 
@@ -228,7 +231,7 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     assert_eq!(
         in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items,
@@ -242,19 +245,19 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     in_process.cancel(booking.booking_id).await;
     let asked = proposing(&other, ProposedChange::Deletion);
     in_process.apply(&asked).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert!(!unheard[0].accepted && unheard[0].booked_seats.is_empty());
+    assert!(!undelivered[0].accepted && undelivered[0].booked_seats.is_empty());
     in_process.hold(other.show_id, &["A"]).await;
     invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
-async fn replicas_answer_a_proposal_once_whoever_comes_first() {
+async fn replicas_answer_a_proposal_once() {
     let in_process = InProcess::open().await;
     let (store, commands) = in_process.another();
     for _ in 0..20 {
@@ -269,19 +272,19 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         );
         let applied = [one.expect("a database"), two.expect("a database")];
         assert!(applied.contains(&Applied::SaleAndAnswer) && applied.contains(&Applied::Nothing));
-        let unheard = in_process
+        let undelivered = in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items;
-        let answer = unheard.iter().find(|answer| answer.show_id == show);
+        let answer = undelivered.iter().find(|answer| answer.show_id == show);
         let answer = answer.expect("it was answered");
         assert_eq!(answer.accepted, held.is_err(), "{answer:?} {held:?}");
         assert_eq!(answer.booked_seats.is_empty(), answer.accepted);
         in_process
             .store
-            .answer_heard(answer)
+            .answer_delivered(answer)
             .await
             .expect("a database");
     }

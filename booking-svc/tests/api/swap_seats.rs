@@ -133,7 +133,7 @@ async fn a_paid_booking_gets_the_difference_back_but_does_not_cost_more() {
             Ok(difference) => {
                 let swapped = call.await.expect("cheaper");
                 let total = swapped.total.expect("set").minor_units;
-                let refund = swapped.refund_due.expect("owed").minor_units;
+                let refund = swapped.refund_due.expect("due").minor_units;
                 assert_eq!((total, refund), (1_250, difference));
                 let back = swap(&stage, request(&bought.booking_id, &["A-3"], &["A-2"])).await;
                 back.expect("as dear");

@@ -147,7 +147,7 @@ fn candidates(
     candidates
 }
 
-/// Leaves so many of each size and number of accessible seats. With as many of a kind as there
+/// Keeps `groups_max` of each size and number of accessible seats. With as many of a kind as there
 /// are groups, one is in a stretch that no other group needs: a dearer one is never picked.
 fn keep_best(candidates: &mut Vec<Candidate>, groups_max: u32) {
     candidates

@@ -10,7 +10,7 @@ use super::{Party, Seating};
 /// How far away a companion is near, in hundredths of a seat's width: across an aisle, or in the
 /// row in front.
 const NEAR: u64 = 400;
-/// How many times its distance a row in front or behind is away: beside is better.
+/// The factor for the distance to a row in front or behind: beside is better.
 const ROWS_APART: u64 = 3;
 /// How many places before and behind a seat are looked at for one that is near: a few rows.
 const LOOKED_AT: u32 = 256;

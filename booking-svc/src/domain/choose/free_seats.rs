@@ -26,7 +26,7 @@ impl FreeSeats {
         }
     }
 
-    /// Takes a seat out, if it is there.
+    /// Removes a seat, if it is in the set.
     pub fn remove(&mut self, ordinal: u32) {
         if let Some(word) = self.0.get_mut(ordinal as usize / 64) {
             *word &= !(1 << (ordinal % 64));
@@ -40,7 +40,7 @@ impl FreeSeats {
         }
     }
 
-    /// Adds all seats of another, but those above what it was made for.
+    /// Adds all seats of another set, except those above this one's capacity.
     pub fn insert_all(&mut self, others: &Self) {
         for (word, others) in self.0.iter_mut().zip(&others.0) {
             *word |= others;

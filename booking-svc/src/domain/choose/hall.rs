@@ -63,8 +63,8 @@ pub(super) struct Run {
 }
 
 impl Hall {
-    /// The hall of a show. What is withdrawn counts as blocked, so it is to be made anew when
-    /// that, the layout or the prices change.
+    /// The hall of a show. Withdrawn seats count as blocked, so make a new one when the withdrawn
+    /// seats, the layout or the prices change.
     #[must_use]
     pub fn of(seats: &ShowSeats, prices: &PriceList, withdrawn: &Withdrawn) -> Self {
         let layout = seats.layout();

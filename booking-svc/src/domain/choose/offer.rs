@@ -79,7 +79,7 @@ impl<'a> Offer<'a> {
             .flat_map(|run| self.stretches_of(run))
     }
 
-    /// Every way to seat so many people next to each other within a stretch.
+    /// Every way to seat this many people next to each other within a stretch.
     pub(super) fn blocks<'b>(
         &'b self,
         stretch: &'b Stretch,

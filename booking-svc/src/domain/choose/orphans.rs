@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::hall::Kind;
 use super::{FreeSeats, Hall};
 
-/// Which places can be had, whoever wants them.
+/// The positions that anybody can take.
 #[derive(Clone, Copy)]
 pub(super) struct Vacancy<'a> {
     pub(super) hall: &'a Hall,

@@ -157,7 +157,7 @@ impl Drawn {
     }
 }
 
-/// Who takes what there is.
+/// A party of this size that takes any seats.
 fn party(count: u8) -> Wish {
     Wish {
         count: count.try_into().expect("not 0"),

@@ -12,8 +12,8 @@ use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
-/// The most ended holds of a show that are known to a batch. No order wants more places than
-/// this, so that it gets what it wants in the next one if so many were enough.
+/// The most ended holds of a show that one batch knows. No order wants more places than this, so an
+/// order that needed more of them gets its places in the next batch.
 pub const ENDED_HOLDS_MAX: usize = 256;
 
 /// An area of a show, by its name.
@@ -33,7 +33,7 @@ pub struct AreaRow {
 pub struct EndedHold {
     /// The booking.
     pub booking_id: BookingId,
-    /// What it has of which areas.
+    /// Its places, by area.
     pub places: Vec<HeldPlaces>,
 }
 
@@ -279,7 +279,7 @@ pub(super) fn priced_places(sale: &Sale, wanted: &[Places]) -> Result<Vec<HeldPl
     wanted.iter().map(line).collect()
 }
 
-/// The places of a booking that are given up, and those that it keeps.
+/// The places that a booking returns, and those that it keeps.
 pub(super) fn parted_places(
     booking: &Booking,
     given_up: &[Places],

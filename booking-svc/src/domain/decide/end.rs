@@ -17,7 +17,7 @@ impl Batch {
         self.transition(order, Verb::Cancel, Some(booking.state), booking, None)
     }
 
-    /// Not a caller's order: if the hold goes on, or was ended by somebody else, all is well.
+    /// Not a caller's order: a hold that was extended or has already ended is no error.
     pub(super) fn expire(&mut self, order: &Order, id: BookingId) -> Outcome {
         let mut booking = self.booking(id)?;
         if !booking.lapsed(self.now) {

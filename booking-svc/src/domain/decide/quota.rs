@@ -16,7 +16,7 @@ use crate::domain::sale::Sale;
 const LAPSED_MAX: usize = 100;
 
 impl Batch {
-    /// Whether the customer may have so many more places.
+    /// Checks that the customer may have this many more places.
     pub(super) fn check_quota(
         &self,
         order: &Order,

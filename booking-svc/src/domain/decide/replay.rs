@@ -13,7 +13,7 @@ use crate::domain::rejection::Rejection;
 pub struct Replay {
     /// The hash of its command and body.
     pub fingerprint: i64,
-    /// What it was answered.
+    /// Its result.
     pub result: Result<Booking, Rejection>,
 }
 

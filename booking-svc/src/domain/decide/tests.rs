@@ -145,7 +145,7 @@ fn a_version_that_is_not_the_present_one_is_refused() {
 }
 
 #[test]
-fn every_pair_of_state_and_verb_is_decided_by_the_table() {
+fn every_pair_of_state_and_command_is_decided_by_the_table() {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
     use Verb::{
         Cancel, Confirm, Decline, Expire, Extend, Pay, Reinstate, Release, Repay, Reserve, Sell,

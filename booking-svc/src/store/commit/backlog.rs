@@ -131,8 +131,8 @@ impl Backlog {
         take(&mut self.again)
     }
 
-    /// Takes a batch back that met trouble: it is tried again, in halves if it is at fault
-    /// itself, or is given up. One that met a lock goes where such orders wait.
+    /// Takes back a batch that failed: it is retried, in halves if the batch itself is at fault, or
+    /// answered with the error. A batch that met a lock goes to the contention queue.
     pub(super) fn requeue(&mut self, mut batch: Batch, batch_error: BatchError) {
         let tried = &mut batch.tried;
         let mut nowait = false;

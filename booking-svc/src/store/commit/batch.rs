@@ -1,4 +1,4 @@
-//! Orders that one transaction decides, and who waits for them.
+//! Orders that one transaction decides, and the callers that wait for them.
 //!
 //! Invariant: an order is answered once.
 
@@ -31,7 +31,7 @@ pub enum OrderError {
     DeadlineExceeded,
     /// The database cannot be reached. Safe to repeat under the same request id.
     DatabaseUnavailable,
-    /// Every attempt met other transactions, or somebody else has a lock that it needs.
+    /// Every attempt met other transactions, or another session holds a lock that it needs.
     Contention,
     /// The sale was looked up at an older revision.
     SaleChanged,
@@ -42,7 +42,7 @@ pub enum OrderError {
     /// The task that had the order was lost: whether it was carried out is not known. Safe to
     /// repeat under the same request id.
     OutcomeUnknown,
-    /// A fault of ours. Whoever answers the call logs it, under the call's own id.
+    /// A fault of ours. It is logged where the call is answered, under the call's log id.
     Fault(Fault),
 }
 
@@ -83,7 +83,7 @@ pub(super) struct PendingOrder {
     pub(super) responder: Responder,
 }
 
-/// Who waits for an order.
+/// The caller that waits for an order.
 #[derive(Debug)]
 pub(super) struct Responder {
     pub(super) deadline: Instant,
@@ -184,13 +184,13 @@ impl PendingOrder {
 
 impl Responder {
     pub(super) fn answer(self, answer: Answer) {
-        // Whoever went away is not told.
-        let unheard = match self.answer {
+        // The caller may have left; a fault is then logged, since nobody else reports it.
+        let undelivered = match self.answer {
             Some(sender) => sender.send(answer).err(),
             None => Some(answer),
         };
-        if let Some(Err(OrderError::Fault(fault))) = unheard {
-            tracing::error!(%fault, "an order was given up that nobody waits for");
+        if let Some(Err(OrderError::Fault(fault))) = undelivered {
+            tracing::error!(%fault, "an order failed after its caller had left");
         }
     }
 }
@@ -199,7 +199,7 @@ impl Responder {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) orders: Vec<Order>,
-    /// Who waits for each.
+    /// The caller of each.
     pub(super) responders: Vec<Responder>,
     pub(super) tried: Attempt,
 }
@@ -326,7 +326,7 @@ impl Batch {
 pub(super) enum BatchError {
     /// No connection can be had.
     NoConnection,
-    /// The connection broke, or was given up.
+    /// The connection broke, or was closed.
     ConnectionLost {
         /// Whether a COMMIT was on its way.
         committing: bool,

@@ -1,11 +1,11 @@
-//! Orders that wait for a lock that somebody outside of this process's batches has, and may keep
-//! for long: a console, a report, another service. A batch that runs into such a lock is handed
-//! over to here, and one worker with a connection of its own goes on with it: it takes only locks that
-//! are free, so it waits for nothing. What can be had is decided at once; the other
-//! orders stay here, and are tried again and again.
+//! Orders that wait for a lock that a session outside of this process's batches holds, perhaps for
+//! long: a console, a report, another service. A batch that meets such a lock is handed over to
+//! here, and one worker with its own connection retries it: it takes only locks that are free, so
+//! it never waits. Orders that get their locks are decided at once; the others stay here and are
+//! tried again.
 //!
-//! Which locks were not free is known here as long as an order waits. Other orders that need them
-//! come here straight away, so that the commit workers do not run into the same lock again.
+//! The locks that were not free are remembered while an order waits. Other orders that need them
+//! come here directly, so that the commit workers do not meet the same lock again.
 //!
 //! Invariants: an order stays here for [`WAIT_MAX`] at most, and is answered before its caller's
 //! deadline; an order that needs no such lock is never held up by one that does; while nobody
@@ -42,7 +42,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// The most orders that are tried at a time of those that wait for the same lock.
 const PROBES_MAX: usize = 32;
-/// The most locks that are known to be taken; then all are forgotten, and found out anew.
+/// The most locks that are remembered as taken; beyond it all are forgotten.
 const TAKEN_MAX: usize = 65_536;
 /// The longest that a commit worker waits for a lock while orders wait here: where one row is
 /// locked others may be, and each costs a batch that wait once.

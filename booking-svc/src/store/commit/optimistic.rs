@@ -25,17 +25,17 @@ use crate::domain::{
 
 /// The most holds that are remembered; the half of them that are older are forgotten at once.
 const HOLDS_MAX: usize = 32_768;
-/// The most seats that are told apart, in words of 64; then all are forgotten.
+/// The most seats that are remembered, in words of 64 bits; beyond it all are forgotten.
 const SEAT_WORDS_MAX: usize = 1 << 18;
 /// The most areas that are remembered; then all are forgotten.
 const AREAS_MAX: usize = 10_000;
 /// How long after places of an area were given back its places are not counted last: more may be
 /// given back, each of which would break a batch.
 const GIVEN_BACK_REST: Duration = Duration::from_secs(10);
-/// How long a look at the database's clock serves.
+/// How long one reading of the database's clock is used.
 const CLOCK_MAX: Duration = Duration::from_secs(60);
-/// How much of the time since then is left out, one part of so many: clocks drift apart by less,
-/// so that the database's is never ahead of what is told here for it.
+/// One part in this many of the time since the reading is left out: clocks drift apart by less,
+/// so the estimate is never ahead of the database's clock.
 const DRIFT: u32 = 1_000;
 /// The most batches that are not tried this way after one that was in vain.
 const REST_MAX: u32 = 64;
@@ -254,7 +254,7 @@ fn is_plain(wanted: &Reservation) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct ExpectedArea {
     row: AreaRow,
-    /// When places of it were given back last, as far as that was noticed.
+    /// When places of it were last seen to be given back.
     given_back_at: Option<Instant>,
 }
 
@@ -278,7 +278,7 @@ impl ExpectedArea {
     }
 }
 
-/// The database's clock, by the last look at it.
+/// An estimate of the database's clock, from its last reading.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     time: OffsetDateTime,
@@ -291,8 +291,8 @@ impl Clock {
         Self { time, at }
     }
 
-    /// What it is now or was a little ago, to the microsecond as the database has it; none if the
-    /// look was too long ago.
+    /// The current time or a little earlier, to the microsecond as the database has it; none if the
+    /// reading is too old.
     fn now(self) -> Option<OffsetDateTime> {
         let passed = self.at.elapsed();
         let least = (passed - passed / DRIFT).as_micros();

@@ -1,5 +1,5 @@
-//! What the optimistic cache hands to a transaction, and what it gets back: a batch that can be
-//! written without having been locked, and when that happened.
+//! What the optimistic cache hands to a transaction, and what it gets back: a batch to be written
+//! without locking it first, and the time of the write.
 
 use std::collections::BTreeMap;
 use std::iter;

@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 /// The most entries of a queue.
 const WAITING_MAX: usize = 10_000;
-/// A second worker begins when so many entries wait. A transaction has a fixed cost, so a few
-/// orders do better to wait for the next one than to have one of their own.
+/// A second worker begins when this many entries wait. A transaction has a fixed cost, so for a few
+/// orders it is better to wait for the next one than to start another.
 const CROWD: usize = 64;
-/// How long fewer entries than that wait behind a busy worker, in case it hangs.
+/// How long fewer entries than that wait for a busy worker, in case it hangs.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A queue that several workers serve.
@@ -28,7 +28,7 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
-    /// Transactions that are under way.
+    /// Transactions in progress.
     busy: usize,
     /// When the last one began.
     taken_at: Instant,
@@ -135,7 +135,7 @@ impl<T> Queue<T> {
         self.state().waiting.len()
     }
 
-    /// A permit at once, for a worker that has work of its own, or whose last transaction is all
+    /// A permit at once, for a worker that has a backlog, or whose last transaction is all
     /// but done.
     pub(super) fn acquire(&self) -> Permit<'_, T> {
         self.begin(&mut self.state())
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_serves_at_once_if_none_is_busy_and_first_come_first() {
+    async fn a_worker_serves_at_once_if_none_is_busy_and_first_come_first() {
         let queue = queue(2);
         let permit = queue.permit().now_or_never().flatten().expect("a permit");
         assert_eq!(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_last_lane_the_queue_is_closed_and_what_waits_is_dropped() {
+    fn the_last_worker_closes_the_queue_and_drops_waiting_orders() {
         let waits = Arc::new(());
         let queue = Arc::new(Queue::new());
         let (one, other) = (queue.serve(), queue.serve());

@@ -2,7 +2,7 @@
 //! each of these calls may have a request id: stored without a bound, the rows would cost most just
 //! when there is least time, and fill the disk.
 //!
-//! A rejection beyond the bound is answered all the same. A copy of its call is decided anew.
+//! A rejection beyond the bound is still answered. A replay of its call is decided again.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -116,7 +116,7 @@ impl RejectionBudget {
         tracing::warn!(left_out, "there are more rejections than are stored");
     }
 
-    /// Takes up to so many tokens; how many.
+    /// Takes up to `wanted` tokens; returns how many it took.
     fn take(&self, wanted: usize) -> usize {
         let now = Instant::now();
         // Nobody can leave it half changed.
@@ -141,7 +141,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_stored_and_then_so_many_a_second() {
+    async fn a_burst_is_stored_and_then_a_fixed_rate() {
         let budget = RejectionBudget::new(LIMITS);
         assert_eq!(budget.take(60), 60);
         assert_eq!(budget.take(60), 40);

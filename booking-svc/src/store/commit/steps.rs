@@ -19,9 +19,8 @@ use super::rejection_budget::RejectionBudget;
 use super::tx::{CommitHandle, Connection, LockMode, TxError, WriteTerms};
 use crate::domain::{Locked, Outcome};
 
-/// The longest that one step of a transaction may take, its locks or its writes or its
-/// COMMIT, before its connection is given up; longer than the server's own timeouts, which
-/// end what hangs there.
+/// The longest that one step of a transaction may take (its locks, its writes or its COMMIT) before
+/// its connection is closed; longer than the server's own timeouts, which end most hangs.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// What all commit workers share.
@@ -41,7 +40,7 @@ impl Shared {
 
 /// A transaction after its first round trip.
 pub(super) enum InFlight {
-    /// What it touches is locked.
+    /// Its rows are locked.
     Locked(Box<Locked>),
     /// It is written, and its COMMIT on the way.
     Committing(Vec<Outcome>, CommitHandle),
@@ -49,7 +48,7 @@ pub(super) enum InFlight {
 
 /// How a run of transactions leaves its connection.
 pub(super) enum ConnectionState {
-    /// Nothing is under way on it.
+    /// No transaction is open on it.
     Idle,
     /// A transaction is open that must be rolled back.
     Open,
@@ -176,8 +175,8 @@ pub(super) async fn run_nowait(
     (progress, settle(shared, batch, done, backlog))
 }
 
-/// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the step
-/// has only looked at the batch, and its connection is given up, whatever was left under way on it.
+/// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the
+/// step only reads the batch, and its connection is closed, whatever was in progress on it.
 pub(super) async fn step<T, E: Into<TxError>>(
     work: impl Future<Output = Result<T, E>>,
     committing: bool,
@@ -202,7 +201,7 @@ fn batch_error(error: &TxError, committing: bool) -> BatchError {
         Failure::ConnectionLost => {
             tracing::warn!(
                 error = cause::chain(error),
-                "a commit worker gives up its connection"
+                "a commit worker closes its connection"
             );
             BatchError::ConnectionLost { committing }
         }

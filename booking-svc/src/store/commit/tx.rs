@@ -119,7 +119,7 @@ struct OptimisticChecks {
     counted_last: bool,
 }
 
-/// How a transaction writes what it has decided.
+/// How a transaction writes its decisions.
 #[derive(Clone, Copy)]
 pub(super) struct WriteTerms<'a> {
     /// Whether it has been looked up which of its orders have been carried out before.
@@ -235,9 +235,9 @@ impl Connection {
         Ok((outcomes, commit))
     }
 
-    /// Begins a transaction, writes what is expected to be granted and sends the COMMIT, all of it
-    /// behind whatever was sent before; then tells when it happened. If something is not as expected
-    /// nothing is written, and the transaction has ended. That of a single order has in any case.
+    /// Sends BEGIN, the expected writes and the COMMIT, behind whatever was sent before; returns
+    /// the time of the write. If an expectation fails, nothing is written and the transaction has
+    /// ended. A transaction with a single order always ends.
     pub(super) async fn write_expected(
         &self,
         orders: &[Order],
@@ -256,8 +256,8 @@ impl Connection {
             made: expected.now,
             clock: expected.now,
         };
-        // A batch has a COMMIT of its own so that the next can gather until it is on its way. Nobody
-        // gathers behind one order: its statement commits by itself, which saves two answers.
+        // A batch has a separate COMMIT so that the next batch can gather until it is sent. With
+        // one order nothing gathers: its statement commits by itself, which saves two answers.
         if orders.len() == 1 && expected.writes.is_plain() {
             let written = write_core(
                 client,

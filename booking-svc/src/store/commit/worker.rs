@@ -1,4 +1,4 @@
-//! Commit workers. Each has a connection of its own and runs one transaction after another on it.
+//! Commit workers. Each has its own connection and runs one transaction after another on it.
 //! Orders that arrive while the workers are busy wait in one queue, and the next transaction decides
 //! them together. If no worker is busy, an order waits for nobody.
 //!
@@ -32,7 +32,7 @@ use super::steps::{
 use super::tx::Connection;
 use crate::domain::Order;
 
-/// How long workers go on once nobody waits for an answer, and nobody can ask for one. Their
+/// How long workers continue once no caller is left, and none can come. Their
 /// transactions take milliseconds, unless the database hangs.
 const DESERTED_MAX: Duration = Duration::from_secs(1);
 
@@ -130,8 +130,8 @@ impl GroupCommit {
     }
 }
 
-/// Runs a worker until its queue is empty. Once nobody can submit orders nobody waits for an answer,
-/// and to cut off what it is at is as safe as a crash is.
+/// Runs a worker until its queue is empty. Once no caller is left and none can come, cutting it off
+/// is as safe as a crash.
 async fn while_wanted(work: impl Future<Output = ()>, deserted: CancellationToken) {
     let over = async {
         deserted.cancelled().await;
@@ -139,11 +139,11 @@ async fn while_wanted(work: impl Future<Output = ()>, deserted: CancellationToke
     };
     tokio::select! {
         () = work => {}
-        () = over => tracing::warn!("the database hangs; a transaction that nobody waits for is given up"),
+        () = over => tracing::warn!("the database hangs; abandoning a transaction without callers"),
     }
 }
 
-/// A connection of its own, and what is to be done on it.
+/// One connection and its backlog.
 struct CommitWorker {
     database: Database,
     connection: Option<Connection>,
@@ -179,8 +179,8 @@ impl CommitWorker {
         }
     }
 
-    /// Goes on with what the others find locked: takes only locks that are free, so that it waits for
-    /// nothing, and puts back what cannot have all of its own.
+    /// Retries orders that met a lock: takes only locks that are free, so that it never waits, and
+    /// puts back orders that cannot get all of their locks.
     async fn retry_contended(mut self) {
         // The first that need it would wait for it.
         self.connect().await;

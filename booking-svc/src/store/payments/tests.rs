@@ -79,7 +79,7 @@ impl Books {
     /// What was given back of the captured payment, is due and was declined.
     async fn back(&self) -> (i64, i64, i64) {
         let record = self.store.payment(self.show_id, self.captured).await;
-        let record = record.expect("an answer").expect("it is there");
+        let record = record.expect("an answer").expect("a payment");
         (record.refunded, record.refund_due, record.refund_declined)
     }
 
@@ -125,7 +125,7 @@ async fn a_refund_is_settled_once_and_no_other_of_its_payment() {
     let untouched = books.owner.query_one(untouched, &[]).await;
     assert_eq!(untouched.expect("a count").get::<_, i64>(0), 2);
     let other = books.store.payment(books.show_id, books.started).await;
-    let other = other.expect("an answer").expect("it is there");
+    let other = other.expect("an answer").expect("a payment");
     assert_eq!((other.refunded, other.refund_due), (0, 0));
     let left = other.time_left;
     assert!(

@@ -62,14 +62,14 @@ impl InProcess {
     }
 
     async fn the_answer(&self) -> ProposalAnswer {
-        let mut unheard = self
+        let mut undelivered = self
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items;
-        assert_eq!(unheard.len(), 1, "{unheard:?}");
-        unheard.remove(0)
+        assert_eq!(undelivered.len(), 1, "{undelivered:?}");
+        undelivered.remove(0)
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_layout_that_takes_places_of_live_bookings_is_refused_and_names_their_
 }
 
 #[tokio::test]
-async fn what_an_accepted_layout_takes_is_off_sale_and_what_it_adds_is_not_on_sale_yet() {
+async fn an_accepted_layouts_dropped_places_are_off_sale_and_its_new_ones_not_yet_on_sale() {
     let in_process = InProcess::open().await;
     let first = with_areas(a_show(&["A"], 1_250), &[("Floor", 10), ("Pit", 4)]);
     let show = first.show_id;

@@ -1,4 +1,4 @@
-//! Areas without seats: so many places of each, and never more.
+//! Areas without seats: never more places sold than an area has.
 
 mod ended_holds;
 mod give_back;
@@ -20,7 +20,7 @@ use tonic::Status;
 pub(crate) use self::ended_holds::END_ALL;
 use crate::stage::{Bookings, Stage};
 
-/// A layout with the seats "A-1" to "A-{seats}", none if 0, and areas of so many places.
+/// A layout with the seats "A-1" to "A-{seats}", none if 0, and areas of these capacities.
 fn layout_of(seats: i32, areas: &[(&str, i32)]) -> SeatLayout {
     let mut layout = system::layout(seats.max(1));
     if seats == 0 {
@@ -72,12 +72,12 @@ async fn cancel(client: &mut Bookings, request: CancelBookingRequest) -> Result<
     Ok(response.booking.expect("the answer has the booking"))
 }
 
-/// What gives up a part of a booking.
-fn part(booking: &Booking, labels: &[&str], given_up: &[(&str, i32)]) -> CancelBookingRequest {
+/// The request that returns a part of a booking.
+fn part(booking: &Booking, labels: &[&str], returned: &[(&str, i32)]) -> CancelBookingRequest {
     CancelBookingRequest {
         booking_id: booking.booking_id.clone(),
         seat_labels: labels.iter().map(ToString::to_string).collect(),
-        places: places(given_up),
+        places: places(returned),
         ..Default::default()
     }
 }

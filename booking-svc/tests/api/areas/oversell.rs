@@ -28,7 +28,7 @@ async fn buy(mut client: Bookings, carts: Vec<ReserveSeatsRequest>) -> (i32, usi
 }
 
 #[tokio::test]
-async fn a_crowd_gets_every_place_there_is_and_none_more() {
+async fn a_crowd_gets_every_place_and_no_more() {
     let mut stage = Stage::start().await;
     let (mut process, other) = stage.another().await;
     let show = stage.create(show_of(0, &[("Floor", 100)])).await;
@@ -83,7 +83,7 @@ async fn carts_that_name_the_same_areas_in_other_orders_are_all_answered() {
                         continue;
                     }
                 };
-                // Some go on, some come back.
+                // Some are kept, some are returned.
                 if n % 3 == 0 {
                     super::cancel(&mut client, super::part(&booking, &[], &[]))
                         .await

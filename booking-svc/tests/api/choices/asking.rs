@@ -76,7 +76,7 @@ async fn section_tiers_and_ceiling_bound_the_choice() {
 }
 
 #[tokio::test]
-async fn the_largest_party_is_told_by_how_it_wants_to_sit() {
+async fn the_largest_party_depends_on_the_seating() {
     let mut stage = Stage::start().await;
     let request = show_of(vec![section("Stalls", &["A", "B"], 6)]);
     let show = stage.create(request).await;
@@ -132,7 +132,7 @@ async fn the_best_seats_are_where_the_layout_says() {
 }
 
 #[tokio::test]
-async fn accessible_seats_go_to_who_asks() {
+async fn accessible_seats_go_to_parties_that_ask() {
     let mut stage = Stage::start().await;
     let mut request = show_of(vec![section("Stalls", &["A"], 6)]);
     if let Some(Seats::Layout(layout)) = &mut request.seats {

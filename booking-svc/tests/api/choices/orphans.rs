@@ -12,7 +12,7 @@ use crate::stage::{Stage, assert_quiet};
 
 const ROUNDS: usize = 100;
 
-/// A show under a rule, of rows with so many seats.
+/// A show under a rule, with rows of this many seats.
 async fn show_under(stage: &Stage, rule: OrphanRule, rows: usize, seats: i32) -> String {
     let names: Vec<String> = (1..=rows).map(|row| format!("R{row}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -22,7 +22,7 @@ async fn show_under(stage: &Stage, rule: OrphanRule, rows: usize, seats: i32) ->
 }
 
 #[tokio::test]
-async fn strict_refuses_an_avoidable_orphan() {
+async fn strict_rejects_an_avoidable_orphan() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Strict, 2, 6).await;
     let leaves = |labels: &'static [&'static str], left: &'static [&'static str]| {
@@ -74,7 +74,7 @@ async fn warn_marks_the_booking_until_it_is_swapped() {
 }
 
 #[tokio::test]
-async fn off_tells_nothing() {
+async fn orphan_rule_off_reports_no_orphans() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Off, 1, 4).await;
     let held = stage.reserve(&show, &["R1-2"]).await;
@@ -101,7 +101,7 @@ async fn a_swap_obeys_the_rule() {
             .await;
         assert_eq!(subjects(&status), [left]);
     }
-    // What it gives keeps what it leaves company.
+    // The returned seat is next to the one that it leaves, so there is no orphan.
     let swapped = client.swap_seats(swap("R1-2", "R1-4")).await.expect("free");
     let swapped = swapped.into_inner().booking.expect("set");
     assert_eq!(swapped.orphan_seat_labels, [""; 0]);
@@ -152,7 +152,7 @@ async fn neighbours_at_once_see_each_other() {
             Ok(booking) => booking.orphan_seat_labels,
             Err(status) => panic!("{}", describe(&status)),
         });
-        assert_eq!(marks.concat(), [seat(7)], "the second tells");
+        assert_eq!(marks.concat(), [seat(7)], "the second booking names it");
     }
     assert!(first.iter().all(|wins| *wins > 0), "{first:?}");
     assert_quiet(&mut process);

@@ -12,7 +12,7 @@ use super::{CUSTOMERS, ann, by, client_of, create, get, new};
 use crate::stage::{Stage, assert_quiet};
 
 #[tokio::test]
-async fn an_address_has_one_customer_and_the_first_call_makes_it() {
+async fn an_address_has_one_customer_created_by_the_first_call() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let made = new(&mut client, ann()).await;

@@ -27,7 +27,7 @@ pub(crate) const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
 
 pub(crate) type Customers = CustomerServiceClient<Channel>;
 
-/// A client on a connection of its own.
+/// A client on its own connection.
 pub(crate) fn client_of(process: &Process) -> Customers {
     let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
     CustomerServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())

@@ -1,4 +1,4 @@
-//! What the service does by itself: it leaves what is locked, goes on with the rest, and comes back.
+//! Background tasks: they skip locked rows, continue with the rest, and come back.
 
 use proto::booking::v1::{BookingState, PaymentState};
 use proto::catalog::v1::DeleteShowRequest;
@@ -11,7 +11,7 @@ use crate::payments::till::Till;
 /// How long what waits for nobody may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// So many shows of ten seats, by their ids in ascending order, as they are worked off.
+/// The ids of `count` shows of ten seats, ascending, as the worker takes them.
 async fn shows(stage: &Stage, count: usize) -> Vec<String> {
     let mut shows = Vec::new();
     for _ in 0..count {
@@ -116,7 +116,7 @@ async fn stored_rejections_that_are_old() {
 }
 
 #[tokio::test]
-async fn answers_that_the_catalog_has_heard() {
+async fn delivered_answers() {
     let mut stage = Stage::start().await;
     let all = shows(&stage, 2).await;
     // Nobody asked for it any more.
@@ -131,7 +131,7 @@ async fn answers_that_the_catalog_has_heard() {
         ..Default::default()
     };
     let answered = stage.system.catalog_client().delete_show(request).await;
-    answered.expect("the catalog has heard the answer");
+    answered.expect("the catalog has the answer");
     holder.release().await;
     stage.settle().await;
     stage.assert_sound().await;

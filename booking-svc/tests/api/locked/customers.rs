@@ -37,7 +37,7 @@ async fn goes_on(stage: &Stage, show: &str, released: &Cell<bool>) -> Duration {
     longest
 }
 
-/// Has `call` sent by many at once while `holder` has what it needs.
+/// Sends `call` many times at once while `holder` holds a lock that it needs.
 async fn assert_apart(
     stage: &mut Stage,
     (holder, what): (Holder, &str),

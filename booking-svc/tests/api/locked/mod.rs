@@ -55,8 +55,9 @@ impl Holder {
     }
 }
 
-/// Has `call` sent again and again while `holder` has what it needs, and once by somebody who waits
-/// until that is let go; meanwhile others reserve seats of `shows`. The call is a new one each time.
+/// Sends `call` again and again while `holder` holds a lock that it needs, and once from a caller
+/// that waits until the lock is released; meanwhile others reserve seats of `shows`. The call is a
+/// new one each time.
 async fn assert_isolated(
     client: &Bookings,
     (holder, what): (Holder, &str),

@@ -55,7 +55,7 @@ async fn a_seat() {
     stage.assert_sound().await;
 }
 
-/// Each that is asked for is found locked anew.
+/// Each request finds the row locked again.
 #[tokio::test]
 async fn all_seats_of_a_show() {
     let (mut stage, show, other) = begin().await;

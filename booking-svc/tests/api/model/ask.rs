@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{
-    Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, PlaceRequest,
-    ReserveSeatsRequest, SwapSeatsRequest,
+    Booking as BookingReply, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest,
+    PlaceRequest, ReserveSeatsRequest, SwapSeatsRequest,
 };
 use test_harness::system::reservation;
 use tonic::Status;
@@ -74,16 +74,16 @@ impl Reserve {
 }
 
 impl Ask {
-    /// The same with the seats by label that were chosen, as somebody was told of them; none if
+    /// The same with the seats by label that were chosen, as a reply named them; none if
     /// they are not what was asked for.
-    pub(super) fn with_chosen(&self, told: &Told) -> Option<Self> {
+    pub(super) fn with_chosen(&self, reply: &BookingReply) -> Option<Self> {
         let Self::Reserve(asked) = self else {
             return Some(self.clone());
         };
         let mut named = asked.clone();
         let choices = std::mem::take(&mut named.choices);
         if !choices.is_empty() {
-            let all = Lot::of(told).seats;
+            let all = Lot::of(reply).seats;
             if !choice::are_met(&choices, &(&all - &named.wanted.seats)) {
                 return None;
             }
@@ -103,7 +103,7 @@ impl Ask {
         }
     }
 
-    /// What it is paid with here.
+    /// Its payment token.
     pub(super) fn token(&self) -> Option<&'static str> {
         match self {
             Self::Confirm {
@@ -114,7 +114,7 @@ impl Ask {
         }
     }
 
-    /// What it is refused for whatever the show is like, where one pays or where one does not.
+    /// Why it is refused whatever the state of the show, with payments (`pays`) or without.
     pub(super) fn refused_at(&self, pays: bool) -> Option<Rejection> {
         let unpaid = match self {
             Self::Reserve(asked) => asked.confirm,
@@ -146,11 +146,11 @@ impl Ask {
         client: &mut Bookings,
         show_id: &str,
         request_id: Option<Uuid>,
-    ) -> Result<Told, Status> {
+    ) -> Result<BookingReply, Status> {
         let request_id = request_id.map_or(String::new(), |id| id.to_string());
         let list = |labels: &BTreeSet<String>| labels.iter().cloned().collect();
         let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
-        let told = match self.clone() {
+        let reply = match self.clone() {
             Self::Reserve(asked) => {
                 let labels: Vec<&str> = asked.wanted.seats.iter().map(String::as_str).collect();
                 let request = ReserveSeatsRequest {
@@ -225,7 +225,7 @@ impl Ask {
                 client.swap_seats(request).await?.into_inner().booking
             }
         };
-        Ok(told.expect("every answer has the booking"))
+        Ok(reply.expect("every answer has the booking"))
     }
 }
 

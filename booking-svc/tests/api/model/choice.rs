@@ -1,5 +1,5 @@
 //! Choices of who names no seats: what they ask for, and what may come of them. Which seats are
-//! chosen nobody can foretell here; but whatever is chosen must be what was asked for.
+//! chosen cannot be predicted here; but whatever is chosen must be what was asked for.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +79,7 @@ pub(super) fn are_met(choices: &[Choice], seats: &BTreeSet<String>) -> bool {
         .any(|part| choice.is_met_by(part) && are_met(others, &(seats - part)))
 }
 
-/// Every way to take so many of these.
+/// Every way to take `count` of these.
 fn parts(of: &BTreeSet<String>, count: usize) -> Vec<BTreeSet<String>> {
     let mut all = vec![BTreeSet::new()];
     for _ in 0..count {
@@ -93,9 +93,9 @@ fn parts(of: &BTreeSet<String>, count: usize) -> Vec<BTreeSet<String>> {
     all
 }
 
-/// Whether a choice can have been found to be met for so many at the most. What is free is not
+/// Whether a choice can have had this largest party. Free seats are not
 /// read under a lock: each seat counts as it was at some moment of the call. What the other
-/// choices of the call are given first, nobody can foretell.
+/// choices of the call are given first, cannot be predicted.
 pub(super) fn was_unavailable(
     asked: &Reserve,
     at: usize,

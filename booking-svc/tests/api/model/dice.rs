@@ -26,7 +26,7 @@ impl Dice {
         usize::try_from(self.throw() % end).expect("it is below a usize")
     }
 
-    /// Whether something happens that does so in so many of a hundred cases.
+    /// True in `percent` of a hundred cases.
     pub(super) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -43,7 +43,7 @@ impl Dice {
         (!recent.is_empty()).then(|| self.pick(recent).clone())
     }
 
-    /// So many different ones of these, or all.
+    /// `count` different ones of these, or all.
     pub(super) fn some<T: Clone>(&mut self, of: &[T], count: usize) -> Vec<T> {
         let mut left = of.to_vec();
         let count = count.min(left.len());

@@ -1,6 +1,6 @@
 //! The model: a show as the contract describes it, in words as plain as they get. It knows
 //! nothing of rows, locks, batches or owners of seats, and shares no code with the service: a
-//! seat is free if no live booking lists it, and that is looked up anew each time.
+//! seat is free if no live booking lists it, and that is computed each time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Hall {
     }
 
     /// Every reason there is at this moment to refuse what is asked, where one pays or not. The contract does not say
-    /// which of several is told.
+    /// which of several is reported.
     pub(super) fn objections(&self, ask: &Ask, pays: bool, now: Instant) -> Vec<Rejection> {
         let mut objections = Vec::new();
         if let Some(wanted) = ask.wanted() {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::Booking as BookingReply;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -60,15 +60,15 @@ pub(super) struct Call {
     pub(super) pays: bool,
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) outcome: Result<Told, Rejection>,
+    pub(super) outcome: Result<BookingReply, Rejection>,
 }
 
-/// A read, and what it saw.
+/// A read, and its result.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) seen: Told,
+    pub(super) seen: BookingReply,
 }
 
 /// A hold whose times were moved, as no customer can.
@@ -117,7 +117,7 @@ pub(super) struct History {
     /// In the order in which they were made.
     pub(super) log: Vec<Entry>,
     pub(super) payments: Vec<Paid>,
-    /// How much the provider must have kept of each attempt, by its key, once all that is owed
+    /// How much the provider must have kept of each attempt, by its key, once all that is refund
     /// has been given back.
     pub(super) money: Vec<(Uuid, i64)>,
     /// When the booking service took the show off sale for good.
@@ -195,7 +195,7 @@ impl fmt::Display for History {
                 .map_or("none".to_owned(), |id| id.to_string());
             let _ = write!(line, " under {id}: ");
             let _ = match &call.outcome {
-                Ok(told) => write!(line, "{}", brief(told)),
+                Ok(reply) => write!(line, "{}", brief(reply)),
                 Err(rejection) => write!(line, "{rejection:?}"),
             };
             lines.push((call.began, line));
@@ -236,19 +236,19 @@ impl fmt::Display for History {
     }
 }
 
-fn brief(told: &Told) -> String {
-    let Lot { seats, places } = Lot::of(told);
+fn brief(reply: &BookingReply) -> String {
+    let Lot { seats, places } = Lot::of(reply);
     let seats: Vec<_> = seats.into_iter().collect();
-    let Told {
+    let BookingReply {
         booking_id, etag, ..
-    } = told;
-    let owed = told.refund_due.as_ref().map(|money| money.minor_units);
-    let state = told
+    } = reply;
+    let refund = reply.refund_due.as_ref().map(|money| money.minor_units);
+    let state = reply
         .state()
         .as_str_name()
         .trim_start_matches("BOOKING_STATE_");
     format!(
-        "{booking_id} {etag} {state} {} and {places} places, owed {owed:?}",
+        "{booking_id} {etag} {state} {} and {places} places, refund {refund:?}",
         seats.join(",")
     )
 }

@@ -4,7 +4,7 @@
 //! Eight customers reserve, sell, confirm, cancel, give back, extend and swap seats of one small
 //! show at random, through two replicas; they repeat each other's calls, let holds lapse and
 //! have the worker sweep. Then each entry of the log must be legal for the model when its turn
-//! comes, and all that anybody was told must be what the model says.
+//! comes, and every reply must be what the model says.
 //!
 //! `TICKETING_MODEL_RUNS` says how many shows, `TICKETING_MODEL_SEED` with which seed the first
 //! of them; the next has the next one. A seed repeats what the customers try, not who of them

@@ -76,8 +76,8 @@ impl Hall {
     }
 }
 
-/// Whether a person can have been found to have so many. Their bookings are not locked: each is
-/// counted as it was at some moment of the call, while others give up what they have.
+/// Whether a person can have been counted with this many. Their bookings are not locked: each is
+/// counted as it was at some moment of the call, while others return theirs.
 pub(super) fn was_counted(asked: &Reserve, taken: i32, met: &[(&Moment, Vec<Instant>)]) -> bool {
     let Some(name) = &asked.customer else {
         return false;

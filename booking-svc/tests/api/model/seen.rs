@@ -40,7 +40,7 @@ impl Seen {
             .filter_map(|call| call.outcome.as_ref().ok());
         let versions: BTreeSet<_> = granted
             .clone()
-            .map(|told| (&told.booking_id, &told.etag))
+            .map(|reply| (&reply.booking_id, &reply.etag))
             .collect();
         let copies = granted.count() - versions.len();
         *self.kinds.entry("copies".to_owned()).or_default() += copies;

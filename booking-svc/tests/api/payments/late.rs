@@ -2,7 +2,7 @@
 
 use proto::booking::v1::{BookingState, BookingVerb, FailureReason, PaymentState};
 use proto::catalog::v1::CreateShowRequest;
-use proto::payment::v1::PaymentState as Told;
+use proto::payment::v1::PaymentState as ProviderState;
 use test_harness::errors::{assert_refused, metadata};
 use tonic::{Code, Status};
 
@@ -76,7 +76,7 @@ async fn money_for_seats_that_are_gone_is_given_back() {
     assert_eq!(now.refund_due, now.total);
     let log = till.commands(&held.booking_id).await;
     assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Repay]);
-    assert_eq!(till.only().await, (Told::Captured, 0));
+    assert_eq!(till.only().await, (ProviderState::Captured, 0));
     till.assert_sound().await;
 }
 
@@ -96,7 +96,7 @@ async fn money_for_more_than_a_customer_may_have_by_then_is_given_back() {
     assert_eq!(metadata(&status)["failure_reason"], "EXPIRED");
     till.settled(&held.booking_id, PaymentState::Refunded).await;
 
-    // With less of its own the same customer gets them back.
+    // With fewer other seats the same customer gets them back.
     let held = till.stage.reserve(&show, &["A-1"]).await;
     let paid = granted(pay_late(&till, &held.booking_id, async {}).await);
     assert_eq!(paid.state(), BookingState::Confirmed);
@@ -137,7 +137,7 @@ async fn a_decline_after_the_hold_has_ended_does_not_bring_it_back() {
     let now = till.stage.get(&held.booking_id).await;
     assert_eq!(now.state(), BookingState::Failed);
     assert_eq!(state(&now), PaymentState::Declined);
-    assert_eq!(till.only().await, (Told::Voided, 0));
+    assert_eq!(till.only().await, (ProviderState::Voided, 0));
     till.stage.reserve(&show, &["A-1"]).await;
     till.assert_sound().await;
 }

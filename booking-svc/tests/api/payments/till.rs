@@ -48,7 +48,7 @@ impl Till {
         Self::on(Stage::start().await, arguments).await
     }
 
-    /// The same with what there is beside it.
+    /// The same on a stage that already runs.
     pub(crate) async fn on(stage: Stage, arguments: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a folder");
         let file = state.path().join("ledger");
@@ -99,10 +99,10 @@ impl Till {
         events.iter().map(|event| event.verb()).collect()
     }
 
-    /// Waits until an attempt is on record as under way.
+    /// Waits until an attempt is recorded as started.
     pub(crate) async fn started(&self) {
         let started = "SELECT count(*) FROM booking.payments WHERE state = 'STARTED'";
-        test_harness::eventually(SETTLED_MAX, "a payment is under way", async || {
+        test_harness::eventually(SETTLED_MAX, "a payment has started", async || {
             self.stage.count(started).await > 0
         })
         .await;
@@ -128,7 +128,7 @@ impl Till {
     }
 }
 
-/// What confirms with a token, under an id of its own.
+/// The request that confirms with a token, under a new id.
 pub(crate) fn paying(booking: &str, token: &str) -> ConfirmBookingRequest {
     ConfirmBookingRequest {
         booking_id: booking.to_owned(),

@@ -19,7 +19,7 @@ const SEATS: usize = 4;
 /// Two bodies that are about a booking which was cancelled, or about seats.
 type Bodies = fn(&Booking, [&str; SEATS]) -> [Ask; 2];
 
-/// Two calls: what they are about, their bodies, and what each is told if it is the first.
+/// Two calls: what they are about, their bodies, and what each returns if it is the first.
 type Pair = ([&'static str; 2], Bodies, [Option<&'static str>; 2]);
 
 const PAIRS: [Pair; 4] = [
@@ -49,7 +49,7 @@ const PAIRS: [Pair; 4] = [
 ];
 
 /// What an answer comes to: granted, or why not.
-fn told(answer: &Result<Booking, Status>) -> Option<String> {
+fn outcome(answer: &Result<Booking, Status>) -> Option<String> {
     answer.as_ref().err().map(reason)
 }
 
@@ -78,7 +78,7 @@ async fn round(
     let results = [first, second];
     let winner = match results
         .each_ref()
-        .map(told)
+        .map(outcome)
         .each_ref()
         .map(Option::as_deref)
     {
@@ -94,7 +94,10 @@ async fn round(
         one.send(there, show, id).await,
         two.send(here, show, id).await,
     ];
-    assert_eq!(again.each_ref().map(told), results.each_ref().map(told));
+    assert_eq!(
+        again.each_ref().map(outcome),
+        results.each_ref().map(outcome)
+    );
     if let Ok(booking) = &results[winner] {
         assert_eq!(granted(get(there, &booking.booking_id).await), *booking);
     }
@@ -102,7 +105,7 @@ async fn round(
 }
 
 #[tokio::test]
-async fn another_body_of_which_one_is_refused_or_both() {
+async fn two_bodies_under_one_request_id_of_which_one_or_both_are_rejected() {
     let mut stage = Stage::start().await;
     let (mut process, other) = stage.another().await;
     let seats = i32::try_from(SEATS * ROUNDS).expect("small");

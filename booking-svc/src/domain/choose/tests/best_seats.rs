@@ -31,7 +31,7 @@ fn before_a_screen_the_best_are_in_the_middle_towards_the_back() {
 }
 
 #[test]
-fn the_middle_is_straight_back_from_the_screen_where_that_is_told() {
+fn the_middle_is_straight_back_from_the_screen_if_the_layout_has_one() {
     let plain = drawn_with(&HALL, BestSeats::Middle);
     let mut described = plain.layout.description().clone();
     // The first seat of each row is drawn at -300, in the middle of the row is 0.

@@ -1,4 +1,4 @@
-//! Whoever needs an accessible seat has company.
+//! A companion sits next to an accessible seat.
 
 use proptest::prelude::*;
 
@@ -127,7 +127,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_companion_is_sent_away_from_a_seat_that_is_near(
+    fn a_companion_gets_the_nearest_seat(
         rows in halls(SEATS_MAX),
         (count, accessible) in (2..=8_u8).prop_flat_map(|count| (Just(count), 1..count.min(4))),
         anywhere in any::<bool>(),

@@ -148,7 +148,7 @@ fn a_party_over_the_limit_is_never_seated() {
 }
 
 #[test]
-fn seats_are_told_by_the_ordinals_that_they_keep() {
+fn seats_are_named_by_their_stable_ordinals() {
     let old = drawn(&["...", "..."]);
     let new = drawn(&["....", "x.."]);
     let seats = ShowSeats::new(old.layout);

@@ -42,7 +42,7 @@ fn orphans(outcome: &Outcome) -> &[u32] {
 }
 
 #[test]
-fn picks_that_are_taken_are_no_refusal_but_seats_that_are_named_are() {
+fn taken_picks_are_no_rejection_but_taken_named_seats_are() {
     let mut world = World::new();
     world.with_booking(&[0, 1], 60, false);
     world.with_booking(&[5], -1, false);
@@ -85,7 +85,7 @@ fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
 }
 
 #[test]
-fn strict_refuses_what_need_not_be_and_warn_marks_it() {
+fn strict_rejects_avoidable_orphans_and_warn_marks_them() {
     let mut world = World::under(OrphanRule::Strict);
     let avoidable = Rejection::OrphanSeats(world.sale.show_id, vec!["A-1".to_owned()]);
     let outcomes = world.decide(&[

@@ -188,7 +188,7 @@ impl World {
             let before = self
                 .bookings
                 .insert(id, booking)
-                .expect("updated, so it is there");
+                .expect("an update has a row");
             assert_eq!(before.version, prior_version, "the prior state is stated");
         }
         for seat in writes.seats {
@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    /// The sale, as whoever looks it up finds it.
+    /// The sale, as a command looks it up.
     pub(super) fn on_sale(&self) -> Arc<Sale> {
         let mut sale = Arc::clone(&self.sale);
         Arc::make_mut(&mut sale).terms.state = self.state;

@@ -77,7 +77,7 @@ async fn one_blocked() -> (ContentionQueue, Call) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_known_while_nobody_waits() {
+async fn no_lock_is_remembered_while_no_order_waits() {
     let queue = ContentionQueue::default();
     let max = Duration::from_secs(1);
     assert_eq!(queue.lock_wait(max), max);
@@ -103,7 +103,7 @@ async fn what_a_lane_gave_up_is_tried_at_once_and_without_waiting_for_locks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_had_stays_and_the_others_do_not_wait_for_it() {
+async fn locked_orders_stay_and_hold_up_no_others() {
     let queue = ContentionQueue::default();
     let (waiting, calls) = orders(3);
     queue.take_over(batch_of(waiting), false);
@@ -135,7 +135,7 @@ async fn a_lock_that_was_free_is_not_taken_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pause_grows_while_all_is_in_vain_but_not_for_what_is_new() {
+async fn the_pause_grows_with_failed_rounds_but_not_for_new_orders() {
     let (queue, call) = one_blocked().await;
     let mut pauses = Vec::new();
     for _ in 0..6 {
@@ -208,7 +208,7 @@ async fn whoever_waits_is_answered_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_went_away_is_not_waited_for() {
+async fn an_order_without_its_caller_is_dropped() {
     let (queue, call) = one_blocked().await;
     drop(call);
     let gone = futures_util::future::select(

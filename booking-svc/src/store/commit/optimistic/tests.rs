@@ -6,7 +6,7 @@ use super::*;
 const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_is_never_ahead_and_is_not_told_after_a_minute() {
+async fn the_clock_estimate_is_never_ahead_and_ends_after_a_minute() {
     let clock = Clock::at(NOW);
     assert_eq!(clock.now(), Some(NOW));
     advance(Duration::from_secs(10)).await;
@@ -20,7 +20,7 @@ async fn the_clock_is_never_ahead_and_is_not_told_after_a_minute() {
 }
 
 #[test]
-fn what_was_in_vain_is_not_tried_again_at_once() {
+fn after_a_miss_the_optimistic_path_is_skipped() {
     let optimistic = OptimisticCache::default();
     let rests = |optimistic: &OptimisticCache| optimistic.state().rest;
     for rest in [2, 4, 8, 16, 32, 64, 64] {

@@ -49,7 +49,7 @@ impl LockStatements {
         Self::prepare(client, "SKIP LOCKED").await
     }
 
-    /// Each statement ends in its locking clause, which `how` goes on with.
+    /// Each statement ends in its locking clause, to which `how` is appended.
     async fn prepare(client: &Client, how: &str) -> Result<Self, tokio_postgres::Error> {
         let prepare = async |text: &str| client.prepare(&format!("{text}{how}")).await;
         Ok(Self {

@@ -1,7 +1,7 @@
-//! Which orders of a batch could not have all of their locks at once.
+//! Finds the orders of a batch that could not get all of their locks at once.
 //!
-//! A statement with SKIP LOCKED leaves out a row that somebody else has locked, as if there were
-//! none. So what is missing is looked for once more, without locking it: what there is is locked.
+//! SKIP LOCKED leaves out a row that another session has locked, as if it did not exist. So missing
+//! rows are looked for once more, without locking: those that exist are locked by another session.
 
 use std::collections::HashSet;
 
@@ -63,8 +63,8 @@ pub(super) struct FreeLocks {
     bookings: HashSet<BookingId>,
 }
 
-/// Tries the advisory locks, locks the payments that will be written, and looks for what there is.
-/// Behind the locks of rows, and before what they guard is read.
+/// Tries the advisory locks, locks the payments that will be written, and looks for missing rows.
+/// Runs after the row locks, and before what they guard is read.
 pub(super) async fn try_locks(
     client: &Client,
     statements: &AtOnceStatements,

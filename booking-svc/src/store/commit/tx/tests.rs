@@ -29,7 +29,7 @@ fn a_transition() -> Transition {
 }
 
 #[tokio::test]
-async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
+async fn an_unencodable_value_is_not_followed_by_a_commit() {
     let database = postgres::database().await;
     let owner = database.owner().await;
     let table = "CREATE TABLE trace (); GRANT INSERT ON trace TO booking_svc";

@@ -18,8 +18,8 @@ use crate::store::rows::column;
 use crate::store::{area_lines, rejections, rows};
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
-/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, if
-/// anything was granted.
+/// locked or expected: if one did not, it fails, and so does the COMMIT. Returns the time of the
+/// write, if anything was granted.
 pub(super) async fn write(
     client: &Client,
     statements: &Statements,
@@ -27,7 +27,7 @@ pub(super) async fn write(
     unlocked: &OptimisticChecks,
     (now, lock_wait): (OffsetDateTime, Duration),
 ) -> Result<(SimpleQueryStream, Option<WriteTimes>), tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit nothing and tell of
+    // A value that cannot be encoded is never sent, so the server would commit nothing and report
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
     let failed = AtomicBool::new(false);
     let count = noted(&failed, count(client, statements, &writes.areas));

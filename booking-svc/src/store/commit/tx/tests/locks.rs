@@ -104,7 +104,7 @@ impl Hall {
                 .await
                 .expect("a new show");
             let sale = store.sale(snapshot.show_id).await.expect("a database");
-            sales.push(Arc::new(sale.expect("it is there")));
+            sales.push(Arc::new(sale.expect("the sale exists")));
         }
         sales.sort_unstable_by_key(|sale| sale.show_id);
         let pid = connection.client.query_one("SELECT pg_backend_pid()", &[]);
@@ -310,7 +310,7 @@ fn in_order(hall: &Hall, orders: &[Order], cancelled: BookingId) -> Vec<Lock> {
 }
 
 #[tokio::test]
-async fn whoever_locks_first_locks_in_one_order() {
+async fn every_locking_transaction_uses_one_order() {
     let hall = Hall::open(true).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     // Not in the order in which they are locked.
@@ -333,7 +333,7 @@ async fn whoever_locks_first_locks_in_one_order() {
 }
 
 #[tokio::test]
-async fn what_is_written_without_having_been_locked_locks_in_the_same_order() {
+async fn optimistic_writes_lock_in_the_same_order() {
     let hall = Hall::open(false).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     let orders = [hall.reserve(1, &[1, 3]), hall.cancel(0, held)];
@@ -432,7 +432,7 @@ fn write_expected(
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_at_once_is_told_by_its_name() {
+async fn a_lock_that_is_not_free_at_once_is_named() {
     let hall = Hall::open(true).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     let [show, other_show] = [0, 1].map(|show: usize| hall.sales[show].show_id);
