@@ -8,9 +8,9 @@ use service_kit::postgres::DatabaseUrl;
 
 use crate::api::WatchLimits;
 
-/// A stream that has nothing to tell says so within 15 s, on its way included.
+/// An idle stream sends a bookmark within 15 s, time on the network included.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(14);
-/// A reader that takes nothing for so long is dropped.
+/// A reader that takes nothing for this long is dropped.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps the catalog: shows, their seat layouts and prices, and the feed of their revisions.
@@ -41,8 +41,8 @@ pub struct Config {
     )]
     pub listen: HostPort,
 
-    /// Where to serve the internal gRPC service, which booking-svc follows the catalog by. Whoever
-    /// reaches it is believed, so let nobody else
+    /// Where to serve the internal gRPC service, through which booking-svc follows the catalog. Its
+    /// callers are trusted, so let nobody else reach it
     #[arg(
         long,
         env = "TICKETING_INTERNAL_LISTEN",

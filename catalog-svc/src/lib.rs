@@ -40,7 +40,7 @@ const LARGE_REQUESTS: &[&str] = &[
     "/ticketing.catalog.v1.CatalogService/UpdateShow",
 ];
 
-/// What it serves, by full name: to anybody, and to other services of the installation.
+/// The services that it serves, by full name: public, and internal.
 const SERVICES: &[&str] = &[
     catalog_service_server::SERVICE_NAME,
     catalog_feed_service_server::SERVICE_NAME,
@@ -55,7 +55,7 @@ pub struct Listeners {
     pub internal: TcpListener,
 }
 
-/// Serves on `listeners` until the shutdown; then finishes what is under way.
+/// Serves on `listeners` until the shutdown; then finishes the calls in progress.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     served
 }
 
-/// Starts what goes on beside the calls; all of it ends at the soft stop.
+/// Starts the background tasks; all of them end at the soft stop.
 fn start_tasks(
     store: &Arc<Store>,
     database: &Database,

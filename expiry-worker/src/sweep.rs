@@ -23,7 +23,7 @@ use crate::batch::{self, Batch, LockMode, Wanted};
 /// How often a batch is tried again that met other transactions.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// How many batches are under way at once when there is more than one to do. With two of them the
+/// How many batches run at once when there is more than one to do. With two of them the
 /// database still waits now and then, for its disk or for the worker.
 const BATCHES_AT_ONCE: usize = 3;
 
@@ -37,7 +37,7 @@ const STEP_BOOKINGS: i64 = 20_000;
 /// How far a look goes back behind the one before. A hold is at least 10 s long, so this
 /// finds it unless its transaction took more than 12 s; a whole sweep finds it even then.
 const OVERLAP: Duration = Duration::from_secs(2);
-/// A whole sweep may take one part in so many of the time.
+/// A whole sweep may take one part in this many of the time.
 const WHOLE_SWEEP_SHARE: u32 = 50;
 
 /// Fails stale bookings.
@@ -139,7 +139,7 @@ impl Sweeper {
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<OffsetDateTime, DbError> {
-        // The first tells whether there are more.
+        // The first batch shows whether there are more.
         let mut at_once = 1;
         while !stop.is_cancelled() {
             let (now, step_end) = self.step(from).await?;
@@ -165,8 +165,8 @@ impl Sweeper {
                 };
                 at_once = BATCHES_AT_ONCE.min(self.pool.status().max_size);
                 if done.has_buyers {
-                    // They go first: who wants the seats of what is stale has them without this, and
-                    // who reads it is told what it is.
+                    // Buyers go first: expired seats can be taken without this sweep, and
+                    // reads already show expired holds as FAILED.
                     at_once = 1;
                     let rest = (began.elapsed() * RESTS).min(REST_MAX);
                     stop.run_until_cancelled(tokio::time::sleep(rest)).await;
@@ -193,8 +193,8 @@ impl Sweeper {
         Ok((row.get(0), row.get(1)))
     }
 
-    /// So many batches at once, each of what the others have not locked. If all were full, so that there
-    /// may be more, what came of them.
+    /// Runs this many batches at once, each over rows that the others have not locked. Returns their
+    /// results if all were full, so that there may be more.
     async fn batches(
         &self,
         at_once: usize,
@@ -230,7 +230,7 @@ impl Sweeper {
         all
     }
 
-    /// In a task of its own: a caller that goes away must not leave a transaction half done on
+    /// In its own task: a caller that leaves must not leave a transaction half done on
     /// a connection that goes back to the pool.
     async fn batch_on_its_own(
         &self,

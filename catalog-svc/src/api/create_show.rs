@@ -26,7 +26,7 @@ pub(super) async fn handle(
     })
 }
 
-/// What is wrong with a request, and what of it only the database can tell.
+/// The violations of a request, and the parts that only the database can check.
 #[derive(Default)]
 struct Wrong {
     violations: FieldViolations,
@@ -49,7 +49,7 @@ impl Wrong {
                 Err(StoreError::Rejected(Rejection::LayoutNotFound(_))) => {
                     self.violations.add("layout_id", error::NO_LAYOUT);
                 }
-                // What is known to be wrong is told all the same.
+                // The violations already found are returned anyway.
                 Err(_) => {}
             }
         }

@@ -11,7 +11,7 @@ use crate::store::{Cancel, ChangeState, Close, LifeVerb, Pause, Publish, Request
 pub(super) trait Request: Message {
     /// The verb that it asks for.
     type Verb: LifeVerb;
-    /// What it is answered.
+    /// The RPC's response.
     type Response;
 
     fn request_id(&mut self) -> String;

@@ -57,8 +57,8 @@ pub(super) fn min_revision(violations: &mut FieldViolations, revision: i64) -> O
     (revision >= 0).then_some(revision)
 }
 
-/// A text that a list is searched for, of so many characters, in the form that names have; none if
-/// it is empty.
+/// A text to search names for, within this many characters, folded like the names; none if it is
+/// empty.
 pub(super) fn sought(
     violations: &mut FieldViolations,
     path: &str,

@@ -1,5 +1,5 @@
-//! WatchShows, and what it shares with FollowShows: the stream that a reader reads, and its
-//! admission.
+//! WatchShows, and the part that it shares with FollowShows: the stream that a reader reads, and
+//! its admission.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -27,8 +27,8 @@ const ENTRIES_WAITING_MAX: usize = 1;
 
 /// The entries of one stream, and the status that ends it.
 ///
-/// The end is told at once: entries that still wait for the reader are dropped, since it will
-/// resume from the last one that it has.
+/// The final status is sent at once: entries that still wait for the reader are dropped, since it
+/// will resume from the last one that it has.
 #[derive(Debug)]
 pub struct Entries<M> {
     entries: mpsc::Receiver<Sent>,
@@ -52,7 +52,7 @@ impl<M> Entries<M> {
 pub(super) struct Opening {
     pub(super) store: Arc<Store>,
     pub(super) reader: Reader,
-    /// For what it holds of large shows.
+    /// Its share of the memory for large shows.
     pub(super) rooms: Rooms,
     pub(super) newest: watch::Receiver<i64>,
     pub(super) limits: WatchLimits,

@@ -1,8 +1,8 @@
 //! The task behind a stream of the feed: reads it page by page, and waits for more.
 //!
 //! Invariants: `cursor` is always a revision up to which the reader was given everything, so an end
-//! at any moment leaves no gap: the reader resumes from what it has. A bookmark is sent only after
-//! the primary database was asked. What is sent goes on from what was sent before, in one history.
+//! at any moment leaves no gap: the reader resumes from it. A bookmark is sent only after the primary
+//! database was asked. Everything sent continues what was sent before, in one history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,9 +113,9 @@ impl Watcher {
             let room = room.map(Arc::new);
             let FeedPosition { revision, timeline } = page.newest;
             if timeline != self.timeline {
-                self.go_on_on(timeline, cursor).await?;
+                self.switch_timeline(timeline, cursor).await?;
             }
-            // An entry is given up as it is sent, so that the page is in memory once.
+            // An entry is moved out as it is sent, so that the page is in memory once.
             for entry in page.entries {
                 cursor = entry.revision();
                 self.send(cursor, Some(entry), room.clone()).await?;
@@ -130,8 +130,8 @@ impl Watcher {
         }
     }
 
-    /// Takes to another timeline, if that goes on from what the reader has.
-    async fn go_on_on(&mut self, timeline: Uuid, cursor: i64) -> Result<(), StoreError> {
+    /// Switches to another timeline, if it continues what the reader has.
+    async fn switch_timeline(&mut self, timeline: Uuid, cursor: i64) -> Result<(), StoreError> {
         let cursor = Cursor {
             revision: cursor,
             timeline: Some(self.timeline),

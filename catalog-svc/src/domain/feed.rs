@@ -71,7 +71,7 @@ impl Entry {
 pub struct Page {
     /// In the order of their revisions.
     pub entries: Vec<Entry>,
-    /// Whoever has these has everything up to here.
+    /// The revision up to which these entries are complete.
     pub up_to: i64,
     /// Where the feed ends.
     pub newest: FeedPosition,

@@ -19,8 +19,8 @@ pub fn folded(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character is of a script in which two make a usual word. Each is written twice: the
-/// index knows no texts of less than three characters. What is in a name is in it as before.
+/// Whether a character is of a script in which two make a usual word. Each is written twice, because
+/// the index has no texts of fewer than three characters. Substrings of a name stay substrings.
 fn is_of_short_words(char: char) -> bool {
     matches!(
         char,
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_name_of_short_words_is_in_its_form() {
+    fn a_folded_name_keeps_the_substrings_of_short_words() {
         let letters = ["座", "人", "a", "가"];
         let texts = (0..4_usize.pow(5)).map(|n| {
             let at = |place: u32| letters[n / 4_usize.pow(place) % 4];

@@ -131,7 +131,7 @@ mod tests {
 
     /// Every pair of a state and a verb, as the contract's picture has them.
     #[test]
-    fn the_table_is_the_contracts() {
+    fn the_state_table_matches_the_contract() {
         let table = [
             "DRAFT: ON_SALE - - - CANCELLED ON_SALE -",
             "ON_SALE: - PAUSED - CLOSED CANCELLED - CLOSED",
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_tells_where_it_may_lead() {
+    fn a_state_lists_its_allowed_transitions() {
         let next = |state| {
             let names: Vec<_> = next_states(state).map(ShowState::as_str).collect();
             names.join(",")

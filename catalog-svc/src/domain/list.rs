@@ -36,6 +36,6 @@ pub struct After {
 pub struct ListPage<T, P> {
     /// What stands on it, and can be read.
     pub items: Vec<T>,
-    /// The place behind it, if the list goes on.
+    /// The position after it, if there is more.
     pub next: Option<P>,
 }

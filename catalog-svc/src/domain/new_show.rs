@@ -58,7 +58,7 @@ pub enum TextProblem {
     Shape,
 }
 
-/// The text in one form, if it may be a name of so many characters.
+/// The normalised text, if its length in characters is allowed for a name.
 fn check_text(mut text: String, min: usize, max: usize) -> Result<String, TextProblem> {
     normalize(&mut text);
     let chars = text.chars().count();

@@ -227,7 +227,7 @@ mod tests {
             sales_open_at: Some(None),
             ..ShowPatch::default()
         };
-        // Who was told of it may not have heard yet that it is gone.
+        // A feed consumer that knows the time may not know yet that it was cleared.
         let withdrawn = withdrawn.apply(offered, NOW).expect("an update");
         assert_eq!((withdrawn.sales_open_at, withdrawn.offered), (None, true));
         assert!(

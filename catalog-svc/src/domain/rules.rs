@@ -72,7 +72,7 @@ pub struct Limit<const MAX: u32>(u32);
 pub struct InvalidLimit(u32);
 
 impl<const MAX: u32> Limit<MAX> {
-    /// The limit that a number stands for; 0 stands for none.
+    /// The limit in a request's number; 0 means none.
     ///
     /// # Errors
     ///

@@ -74,8 +74,8 @@ pub struct ShowInfo {
     pub place_count: u32,
     /// The rules of its sale.
     pub rules: SaleRules,
-    /// Whether the booking service was ever told that, or from when on, it may sell: until then
-    /// nothing that is changed can hurt a booking.
+    /// Whether booking-svc may ever have seen that the show is or will be on sale. Until then no
+    /// change can hurt a booking.
     pub offered: bool,
     /// The revision and the state of the proposal that it has.
     pub proposal: Option<(i64, ProposalState)>,

@@ -28,7 +28,7 @@ pub(super) struct ShowCache {
 /// The shows that were written after a revision.
 #[derive(Debug)]
 pub(super) struct Changes {
-    /// Which; none if they are too many to be told one by one.
+    /// Their ids; `None` if there are too many to list.
     pub(super) shows: Option<Vec<ShowId>>,
     /// The newest revision: there is no other change up to it.
     pub(super) newest: i64,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_show_is_as_new_as_what_was_caught_up_with() {
+    fn a_cached_show_is_as_new_as_the_caught_up_revision() {
         let (cache, id) = at_5();
         assert!(cache.get(id, 5).is_some());
         assert!(cache.get(id, 6).is_none());

@@ -1,4 +1,4 @@
-//! Why the store did not do what it was asked.
+//! Errors of the store.
 
 use deadpool::managed::PoolError;
 use model::ShowId;
@@ -9,7 +9,7 @@ use service_kit::sqlstate::Failure;
 use super::sqlstate;
 use crate::domain::Rejection;
 
-/// Why the store did not do what it was asked.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The show does not allow it.
@@ -81,8 +81,8 @@ impl StoreError {
         }
     }
 
-    /// Whether the same transaction may be tried again: it is certainly aborted, by another
-    /// one that was in the way; or it may be done, which a request id can tell.
+    /// Whether to try the same transaction again: either it is certainly aborted, by another one
+    /// that was in the way; or it may have committed, which a request id can find out.
     pub(super) fn is_worth_another_try(&self, has_request_id: bool) -> bool {
         match self {
             Self::Database(error) => sqlstate::is_conflict(error),

@@ -35,10 +35,10 @@ impl Store {
     ///
     /// If the database fails.
     pub async fn feed_for(&self, follower: Follower, cursor: Cursor) -> Result<Feed, StoreError> {
-        self.followers.heard(follower);
+        self.followers.report(follower);
         self.with_connection_for(Reader::Service, "feed_for", move |connection| {
             Box::pin(async move {
-                followers::tell(connection, follower).await?;
+                followers::notify(connection, follower).await?;
                 feed(connection, cursor).await
             })
         })

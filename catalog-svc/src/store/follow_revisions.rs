@@ -29,7 +29,7 @@ use super::revision_tracker::RevisionTracker;
 const CHANNEL: &str = "catalog_feed";
 /// How often the revision is asked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a connection that listens and hears nothing is asked whether it is still there.
+/// How often an idle listening connection is checked.
 const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// The most changed shows that are read at once; if there are more, the cache is emptied.
 const CHANGES_MAX: usize = 1_000;
@@ -60,7 +60,7 @@ impl RevisionTracker {
             }
             store.cache.catch_up(&changes);
             self.raise(changes.newest);
-            self.hearing().asked_at = Some(asked_at);
+            self.listen_state().asked_at = Some(asked_at);
             Ok::<_, StoreError>(POLL_INTERVAL)
         })
         .await;
@@ -73,7 +73,7 @@ impl RevisionTracker {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
-            self.hearing().listening_since = None;
+            self.listen_state().listening_since = None;
             sleep(trouble.go_on(&error)).await;
         }
     }
@@ -88,10 +88,10 @@ impl RevisionTracker {
         let only = only.connect_lazy_with(pool::options(&place)?);
         let connecting = timeout(CONNECT_TIME_MAX, PgListener::connect_with(&only));
         let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
-        // A lost connection is made anew by the loop around us, after its pause.
+        // A lost connection is replaced by the loop around us, after its pause.
         listener.eager_reconnect(false);
         listener.listen_all([CHANNEL, followers::CHANNEL]).await?;
-        self.hearing().listening_since = Some(Instant::now());
+        self.listen_state().listening_since = Some(Instant::now());
         trouble.is_over();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
@@ -105,7 +105,7 @@ impl RevisionTracker {
                 }
                 Ok(Ok(None)) => return Err(sqlx::Error::Io(ErrorKind::UnexpectedEof.into()).into()),
                 Ok(Err(error)) => return Err(error.into()),
-                // It may be that there is nothing to hear, or that the database has vanished.
+                // Either nothing was sent, or the database is gone.
                 Err(_) => {
                     let asked = timeout(PING_TIME_MAX, listener.execute("")).await;
                     asked.map_err(|_| StoreError::NoAnswer)??;

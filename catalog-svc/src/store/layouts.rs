@@ -199,7 +199,7 @@ impl Mutation for DeleteSeatLayout {
         if deleted.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Err(Rejection::LayoutNotFound(id).into());
         }
-        // Whoever was about to use it has committed: the update has waited for them.
+        // Transactions that were about to use it have committed: the update waited for them.
         let user = sqlx::query_scalar!(
             r#"SELECT show_id AS "show_id!" FROM (
                    SELECT show_id FROM catalog.shows
@@ -264,7 +264,7 @@ async fn read_page(
 ) -> Result<LayoutPage, StoreError> {
     let (name, id) = list.after.unzip();
     let id = id.map(|id| id.0);
-    // One more than the page holds, to see whether the list goes on.
+    // One more than the page holds, to see whether there is more.
     let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
     // Two statements, so that each has its index, whatever the planner knows of the arguments.
     let mut rows = match list.derived_from {

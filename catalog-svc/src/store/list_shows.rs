@@ -8,12 +8,12 @@ use super::rows::{ShowRow, select_shows};
 use super::unreadable::Unreadable;
 use crate::domain::{After, ListPage, ShowFilter, ShowInfo};
 
-/// How many shows a search for a text looks at in the list's order, besides a page of them,
+/// How many shows a search for a text reads in the list's order, besides a page of them,
 /// before it turns to the index. The more names have the text, the sooner the page is full, and
 /// the fewer have it, the less is there to collect by the index: about the root of what a page
 /// holds times the shows in the catalog serves both, here for ten thousand.
 const LOOKED_AT_MAX: i64 = 700;
-/// How many of those it looks at to tell whether the page would be full by the last of them. Most
+/// How many of those it reads to predict whether the page would be full by the last of them. Most
 /// texts that are asked for are in few names.
 const BEGINNING: i64 = 100;
 /// The most characters of each end of a text that the index is asked for: each costs as much as
@@ -57,7 +57,7 @@ async fn read(
     list: ListShows,
     unreadable: Unreadable,
 ) -> Result<ListPage<ShowInfo, After>, StoreError> {
-    // One more than the page holds, to see whether the list goes on.
+    // One more than the page holds, to see whether there is more.
     let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
     let mut rows = match list.filter.name_contains.clone() {
         Some(text) => named(connection, list, &text, rows_max).await?,
@@ -184,8 +184,8 @@ async fn named(
     rows.fetch_all(connection).await
 }
 
-/// How many shows to look at before it is decided whether to go on. Those of one place or before
-/// some time are often few, and then all are looked at: many others may have the text.
+/// How many shows to read before it is decided whether to continue. Those of one place or before
+/// some time are often few, and then all are read: many others may have the text.
 fn beginning(filter: &ShowFilter, looked_at_max: i64) -> i64 {
     if filter.venue.is_some() || filter.start_before.is_some() {
         looked_at_max

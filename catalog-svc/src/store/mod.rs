@@ -1,8 +1,8 @@
 //! Shows in PostgreSQL, in schema `catalog`. A verb is a file, with its SQL.
 //!
 //! Every write of a show takes the feed's next revision by updating the one row of
-//! `catalog.feed`, in the statement that writes the show: whoever updates that row waits for
-//! the transaction that did so before, so the order of revisions is the order of commits.
+//! `catalog.feed`, in the statement that writes the show. An update of that row waits for the
+//! transaction that updated it before, so the order of revisions is the order of commits.
 //! Locks are taken in one order: the request's row, the show's, its layout's, the feed's.
 
 mod batch_get_shows;
@@ -85,7 +85,7 @@ const FEED_READS_MAX: usize = 2;
 /// others answer at once.
 const SERVICE_CONNECTIONS_MAX: u16 = 4;
 
-/// Who reads: each kind has connections of its own, so that none is in the other's way.
+/// The kind of reader: each kind has its own connections, so that none blocks the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// Anybody.
@@ -101,7 +101,7 @@ pub struct Store {
     calls: Pool,
     background: Pool,
     services: Pool,
-    /// What is under way on connections.
+    /// The work in progress on connections.
     loans: TaskTracker,
     replica: Option<Replica>,
     cache: ShowCache,
@@ -137,8 +137,8 @@ impl Store {
         }
     }
 
-    /// Does `work` for a call, on a connection of the calls' pool. A caller that goes away
-    /// stops waiting for a connection, but not what is under way on one.
+    /// Does `work` for a call, on a connection of the calls' pool. If the caller leaves, it
+    /// stops waiting for a connection; work that has begun on one is finished.
     async fn with_connection<T, W>(&self, verb: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -204,7 +204,7 @@ impl Store {
         self.newest.raise(revision);
     }
 
-    /// Gives up all connections, once what is under way on them is done.
+    /// Closes all connections, once the work on them is done.
     pub async fn close(&self) {
         self.loans.close();
         if timeout(CLOSE_TIME_MAX, self.loans.wait()).await.is_err() {

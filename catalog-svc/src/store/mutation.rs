@@ -54,7 +54,7 @@ impl Store {
                 Box::pin(async move { run(connection, &*mutation, request).await })
             });
             match made.await {
-                // A commit whose outcome is unknown is asked for again: the request's row
+                // A commit whose outcome is unknown is repeated: the request's row
                 // makes the second transaction wait for the first, if it still runs.
                 Err(error)
                     if tries < TRIES_MAX && error.is_worth_another_try(request.is_some()) =>

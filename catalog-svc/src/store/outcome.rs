@@ -44,7 +44,7 @@ pub enum StoredDecision<T> {
     Now(T),
 }
 
-/// That a show was written, which the caller is told nothing else of.
+/// A show that was written, without its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrittenShow {
     /// The show.

@@ -1,9 +1,9 @@
 //! How connections are had, and given back in a known state.
 //!
-//! A caller may go away while its statement runs, which would leave a connection with whatever
-//! was under way on it, an open transaction included. So what is begun on a connection is
-//! finished in a task of its own, whoever waits for it; and a connection whose state is not known
-//! is closed. No wait for the database is without a limit: one that hangs keeps its connections
+//! A caller may leave while its statement runs, which would leave a connection with unfinished
+//! work on it, perhaps an open transaction. So work that has begun on a connection is
+//! finished in its own task, even without its caller; and a connection in an unknown state
+//! is closed. Every wait for the database has a limit: one that hangs keeps its connections
 //! open and says nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +97,7 @@ async fn answers(connection: &mut PgConnection) -> bool {
     matches!(timeout(PING_TIME_MAX, connection.ping()).await, Ok(Ok(())))
 }
 
-/// A pool of so many connections, for one of which nobody waits longer.
+/// A pool with these limits: connections, and the wait for one.
 pub(super) fn pool(database: &Database, connections_max: u16, wait_max: Duration) -> Pool {
     let manager = Manager {
         database: database.clone(),
@@ -122,7 +122,7 @@ async fn get(pool: &Pool) -> Result<Object<Manager>, StoreError> {
     let lent = &pool.manager().lent;
     let before = lent.load(Ordering::Relaxed);
     match pool.get().await {
-        // Others gave theirs back meanwhile, so it is not the database that is away.
+        // Other connections came back meanwhile, so the database is not down.
         Err(PoolError::Timeout(_)) if lent.load(Ordering::Relaxed) > before => {
             Err(StoreError::PoolBusy)
         }

@@ -85,7 +85,7 @@ pub(super) async fn drop_layout_change(
 pub struct AnswerProposal {
     /// Which one.
     pub proposed: Proposed,
-    /// What it says.
+    /// The answer itself.
     pub answer: Answer,
 }
 

@@ -3,8 +3,8 @@
 //!
 //! What must always hold: a read is as new as the newest revision that this process knew when
 //! the read began, and as the revision that its caller asked for. A database's newest revision
-//! is asked for before what it stands for is read, so the read can only be newer. And no
-//! replica's word is taken for it that something does not exist.
+//! is read before its data, so the data can only be newer. A replica is never trusted that
+//! something does not exist.
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;

@@ -1,7 +1,7 @@
-//! The replica: whether it is asked, and whether what it says is new enough.
+//! The replica: whether to use it, and whether its data is new enough.
 //!
-//! A replica's newest revision is asked for before what it stands for is read, so the read can only be
-//! newer. Its word is not taken for it that something does not exist.
+//! A replica's newest revision is read before its data, so the data can only be newer. It is not
+//! trusted that something does not exist.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -126,7 +126,7 @@ impl Replica {
     }
 }
 
-/// Does `work`, of which `revision` is what it is at least as new as.
+/// Does `work`, whose data is at least as new as `revision`.
 pub(super) async fn read<T, W>(
     connection: &mut PgConnection,
     revision: i64,

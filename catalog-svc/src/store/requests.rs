@@ -27,7 +27,7 @@ const SWEEP_ROWS_MAX: i64 = 500;
 /// The pause between sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A caller's request id, and a hash of what it asked for.
+/// A caller's request id, and a hash of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id.
@@ -69,7 +69,7 @@ pub(super) async fn claim<T: Outcome>(
         if insert(transaction, request).await? {
             return Ok(None);
         }
-        // The insert has waited for the row's transaction; a new statement sees what it left.
+        // The insert waited for the row's transaction; a new statement sees its result.
         if let Some(stored) = first_result(transaction, request).await? {
             let stored = serde_json::from_value(stored).map_err(StoreError::fault)?;
             return T::restore(stored, transaction).await.map(Some);

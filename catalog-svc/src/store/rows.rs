@@ -183,7 +183,7 @@ impl ShowRow {
         Ok((self.try_into()?, prices.read("prices")?))
     }
 
-    /// Its place in a list; none if it has no start that can be told.
+    /// Its position in a list; none if its start cannot be represented.
     pub(super) fn place(&self) -> Option<After> {
         Some(After {
             start_at: self.start_at.read("start_at").ok()?,

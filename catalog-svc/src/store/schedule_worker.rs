@@ -1,7 +1,7 @@
-//! Writes what the shows' own times have made of them, so that the feed tells of it.
+//! Writes the state changes that shows' own times make due, so that they enter the feed.
 //!
-//! Any number of replicas do so at once: each takes the shows that are due and that nobody
-//! else has locked. Who locks one for a verb of its own sees to its times itself.
+//! Any number of replicas run it at once: each takes the shows that are due and that nobody else
+//! has locked. A command that locks a show applies its times itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +46,8 @@ struct Due {
 }
 
 impl Store {
-    /// Keeps the shows' times until it is told to stop. A show that cannot be read or written is
-    /// left alone for a minute, and holds up none of the others.
+    /// Applies the shows' times until `stop`. A show that cannot be read or written is skipped for
+    /// a minute, and holds up none of the others.
     pub async fn schedule_worker(self: Arc<Self>, stop: CancellationToken) {
         let skipped = Skipped::default();
         background::run("schedules", &stop, async || {

@@ -1,4 +1,4 @@
-//! Sets all prices of a show anew.
+//! Replaces all prices of a show.
 
 use model::{PriceDescription, PriceList, SeatLayout, ShowId};
 use sqlx::PgConnection;
@@ -12,8 +12,8 @@ use crate::domain::{Rejection, Show, ShowInfo};
 
 /// Sets the prices of a show that is not cancelled.
 ///
-/// They must fit the layout that it has now. If another one is proposed, that comes with prices
-/// of its own, which replace these when it is accepted.
+/// They must fit the layout that it has now. A proposed layout comes with its own prices, which
+/// replace these when it is accepted.
 #[derive(Debug)]
 pub struct SetPrices {
     /// The show.

@@ -1,4 +1,4 @@
-//! The one statement that changes a show. Verbs decide what it becomes.
+//! The one statement that changes a show. Commands decide its new values.
 
 use model::PriceDescription;
 use sqlx::PgConnection;
