@@ -23,7 +23,7 @@ pub struct Amount {
 pub struct AmountError;
 
 impl Amount {
-    /// So many minor units of a currency.
+    /// An amount in minor units of a currency.
     ///
     /// # Errors
     ///

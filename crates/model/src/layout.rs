@@ -76,7 +76,7 @@ impl SeatLayout {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// So many seats, labelled from "1" on, in one section "General".
+    /// This many seats, labelled from "1" on, in one section "General".
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl SeatLayout {
         Self::new(LayoutDescription::of_total(seats))
     }
 
-    /// What it was made from.
+    /// The description that it was made from.
     #[must_use]
     pub fn description(&self) -> &LayoutDescription {
         &self.0.description
@@ -276,7 +276,7 @@ impl Inner {
 }
 
 impl LayoutDescription {
-    /// So many seats, labelled from "1" on, in one section "General".
+    /// This many seats, labelled from "1" on, in one section "General".
     #[must_use]
     pub fn of_total(seats: u32) -> Self {
         let numbers = Series::Numbers {

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_read_though_nobody_pays_with_it_any_more() {
+    fn a_stored_amount_in_a_former_currency_is_read() {
         let read = |code: &str| Currency::try_from(code.to_owned());
         assert_eq!(
             read("DEM").map(|currency| currency.to_string()),

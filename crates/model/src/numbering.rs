@@ -4,7 +4,7 @@
 //! position. A layout that replaces it may put seats elsewhere, add some and drop some: a seat
 //! with the same label keeps its ordinal, also one that was dropped and comes back; a new label
 //! gets an ordinal that was never given; a seat that is gone is retired, and keeps its names for
-//! the bookings that had it. Invariant: an ordinal stands for one label for a show's whole life.
+//! the bookings that had it. Invariant: an ordinal belongs to one label for a show's whole life.
 
 mod record;
 

@@ -13,7 +13,7 @@ pub const PROBLEMS_MAX: usize = 50;
 pub struct Problem {
     /// The path below the layout or the price list, as "sections\[2\].rows\[0\].names.list".
     pub path: String,
-    /// What it must be, or what is wrong with it.
+    /// What the value must be, or what is wrong with it.
     pub message: String,
 }
 

@@ -128,7 +128,7 @@ impl PaymentClient {
             .await
     }
 
-    /// Has the provider give back a part of what it took, or all.
+    /// Refunds a part of a captured payment, or all of it.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl PaymentClient {
     }
 }
 
-/// The provider is told how long we wait, so that it need not work on in vain.
+/// Sends the provider our deadline, so that it does not work in vain.
 fn within<T>(time: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(time);

@@ -65,9 +65,9 @@ pub(crate) fn refunded(
             .payment
             .as_ref()
             .and_then(|payment| payment.refunded_amount.as_ref());
-        let is_told = back.is_some_and(|back| back.minor_units >= amount.minor_units());
+        let is_in_payment = back.is_some_and(|back| back.minor_units >= amount.minor_units());
         match RefundState::try_from(refund.state) {
-            Ok(RefundState::Refunded) if is_told => Ok(Some(RefundOutcome::Refunded)),
+            Ok(RefundState::Refunded) if is_in_payment => Ok(Some(RefundOutcome::Refunded)),
             Ok(RefundState::Refunded) => Err("a refund that its payment does not have"),
             Ok(RefundState::Declined) => Ok(Some(RefundOutcome::Declined)),
             Ok(RefundState::Unspecified) | Err(_) => Err("an unknown state of a refund"),
@@ -156,23 +156,23 @@ fn part_of(amount: Amount, part: Option<&Money>) -> Interpretation<i64> {
 }
 
 fn decline_reason(number: i32) -> Interpretation<Option<DeclineReason>> {
-    use pb::DeclineReason as Told;
-    let told = Told::try_from(number).map_err(|_| "an unknown reason to decline")?;
-    Ok(Some(match told {
-        Told::Unspecified => return Ok(None),
-        Told::Other => DeclineReason::Other,
-        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
-        Told::Expired => DeclineReason::Expired,
-        Told::Incorrect => DeclineReason::Incorrect,
-        Told::OverLimit => DeclineReason::OverLimit,
-        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
-        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
-        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+    use pb::DeclineReason as Reported;
+    let reported = Reported::try_from(number).map_err(|_| "an unknown reason to decline")?;
+    Ok(Some(match reported {
+        Reported::Unspecified => return Ok(None),
+        Reported::Other => DeclineReason::Other,
+        Reported::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Reported::Expired => DeclineReason::Expired,
+        Reported::Incorrect => DeclineReason::Incorrect,
+        Reported::OverLimit => DeclineReason::OverLimit,
+        Reported::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Reported::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Reported::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
     }))
 }
 
 fn is_key(text: &str, key: Uuid) -> bool {
-    Uuid::try_parse(text).is_ok_and(|told| told == key)
+    Uuid::try_parse(text).is_ok_and(|reported| reported == key)
 }
 
 fn is_amount(money: Option<&Money>, amount: Amount) -> bool {

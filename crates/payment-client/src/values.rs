@@ -36,7 +36,7 @@ pub struct PaymentToken(String);
 #[error("must have 1 to {TOKEN_CHARS_MAX} characters")]
 pub struct TokenError;
 
-/// How a payment stands for good, or until we change it.
+/// The state of a payment, final or until we change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentOutcome {
     /// The amount is held for us.
@@ -61,7 +61,7 @@ pub enum RefundOutcome {
 /// Why a payment was declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeclineReason {
-    /// For a reason that the provider does not tell.
+    /// For a reason that the provider does not name.
     Other,
     /// The payer has too little.
     InsufficientFunds,
@@ -79,7 +79,7 @@ pub enum DeclineReason {
     CurrencyNotSupported,
 }
 
-/// Why a call did not settle what it asked for.
+/// Why a call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsettled {
     /// The provider has refused the call and nothing was done by it; there was no other.
@@ -113,7 +113,7 @@ pub enum UnresolvedReason {
     ProtocolViolation(&'static str),
 }
 
-/// So many characters of a token in a row are a quote of it.
+/// This many characters of a token in a row count as a quote of it.
 const QUOTED_CHARS_MIN: usize = 6;
 
 impl TryFrom<String> for PaymentToken {
@@ -133,7 +133,7 @@ impl PaymentToken {
         &self.0
     }
 
-    /// A text without what it quotes of the token, in whole or in part.
+    /// A text with every quote of the token removed, whole or in part.
     pub(crate) fn taken_out_of(&self, text: &str) -> String {
         let (token, text): (Vec<_>, Vec<_>) = (self.0.chars().collect(), text.chars().collect());
         let quote = token.len().min(QUOTED_CHARS_MIN);

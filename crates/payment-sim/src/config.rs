@@ -7,7 +7,7 @@ use service_kit::args::{Command, HostPort, LogArgs, ServerArgs, file};
 
 /// A payment provider without a bank behind it: takes and returns money that nobody has.
 ///
-/// The payment token of an Authorize says what it does: `approve`, `decline`,
+/// The payment token of an Authorize selects the behaviour: `approve`, `decline`,
 /// `slow:<duration>`, `timeout`, `lost-answer`, `decline-capture`, `decline-refund`, `nonsense`
 /// or `nonsense-refund`. For development and tests.
 #[derive(Debug, Parser)]

@@ -1,8 +1,8 @@
 //! The file that keeps the ledger: a JSON object a line for each deed, written once and never
 //! changed.
 //!
-//! What must always hold: a deed is on disk before anybody is told of it, so an unfinished
-//! last line is one that nobody was told of. Its length is bounded by the ledger's limits.
+//! What must always hold: an entry is on disk before anybody gets an answer that depends on it, so
+//! no answer depends on an unfinished last line. Its length is bounded by the ledger's limits.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};

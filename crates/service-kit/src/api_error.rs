@@ -76,7 +76,7 @@ impl ApiError {
         violations.into_error()
     }
 
-    /// INVALID_ARGUMENT for fields, with a reason of its own.
+    /// INVALID_ARGUMENT for fields, with a specific reason.
     pub fn bad_request(reason: ErrorReason, violations: Vec<(String, String)>) -> Self {
         Self::bad_request_of(reason, violations, 0)
     }
@@ -136,7 +136,7 @@ impl ApiError {
         }
     }
 
-    /// An error that may pass: the caller is told when to try again.
+    /// A transient error: it says when to try again.
     pub fn retry(
         code: Code,
         reason: ErrorReason,
@@ -171,7 +171,7 @@ impl ApiError {
         )
     }
 
-    /// UNAVAILABLE because the server has as much under way as it accepts.
+    /// UNAVAILABLE because the server is at its limit of concurrent work.
     pub fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
         Self::retry(
             Code::Unavailable,

@@ -29,14 +29,14 @@ const SKIPPED_MAX: usize = 1_000;
 
 /// Why a step failed.
 pub trait StepError: Error + 'static {
-    /// Whether it passes by itself, as it does when a database or another service is away. What
-    /// does not is logged as an error.
+    /// Whether it is transient, such as when a database or another service is down. Other errors
+    /// are logged at level error.
     fn is_outage(&self) -> bool;
 }
 
 /// Runs `step` until `stop`. A step returns how long to rest before the next one.
 ///
-/// A step that has begun is finished: one that can take long must look at `stop` itself.
+/// A step that has begun is finished: one that can take long must check `stop` itself.
 pub async fn run<F, E>(name: &'static str, stop: &CancellationToken, step: impl FnMut() -> F)
 where
     F: Future<Output = Result<Duration, E>>,

@@ -16,7 +16,7 @@ pub fn fingerprint_of_body(verb: &str, body: &impl Message) -> i64 {
 
 /// Hashes the parts of a request. Each part is framed by its length, so that ("ab", "c")
 /// and ("a", "bc") differ. The parts must be the same fields in each call of a verb: an optional
-/// one needs a mark of its own.
+/// one needs a separate mark.
 #[must_use]
 pub fn fingerprint<'a>(verb: &'a str, parts: impl IntoIterator<Item = &'a [u8]>) -> i64 {
     let mut hash = Sha256::new();

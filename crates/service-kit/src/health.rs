@@ -1,4 +1,4 @@
-//! gRPC health: `""` and each service by its full name follow the database, and one of them what it
+//! gRPC health: `""` and each service by its full name follow the database, and one of them what else it
 //! needs beside that; "liveness" says only that the process serves, and is what a container's
 //! liveness probe asks for, since restarting a service does not bring its database back.
 //!
@@ -45,9 +45,9 @@ struct Readiness {
 pub enum Need {
     /// It was not there yet: the process has not begun to serve.
     Awaited,
-    /// It is there.
+    /// It is available.
     Met,
-    /// It was there: that service does not serve, what else the process does goes on.
+    /// It was lost: that service is NOT_SERVING, the rest of the process continues.
     Lost,
 }
 
@@ -136,15 +136,15 @@ impl HealthService for Health {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let service = request.into_inner().service;
         let (health, readiness) = (self.clone(), self.readiness.subscribe());
-        let told: Option<ServingStatus> = None;
-        let changes = stream::unfold((readiness, told), move |(mut readiness, told)| {
+        let sent: Option<ServingStatus> = None;
+        let changes = stream::unfold((readiness, sent), move |(mut readiness, sent)| {
             let (health, service) = (health.clone(), service.clone());
             async move {
                 loop {
                     let now = *readiness.borrow_and_update();
                     let status = health.status_of(&service, now);
                     let status = status.unwrap_or(ServingStatus::ServiceUnknown);
-                    if told != Some(status) {
+                    if sent != Some(status) {
                         return Some((Ok(answer(status)), (readiness, Some(status))));
                     }
                     // Its sender is in `health`.
@@ -218,25 +218,25 @@ mod tests {
     fn a_service_that_lost_what_it_needs_does_not_serve_and_the_others_do() {
         const OTHER: &str = "ticketing.booking.v1.CustomerService";
         let health = Health::new(&[SERVICE, OTHER]);
-        let told = || {
+        let statuses = || {
             let now = *health.readiness.borrow();
             let serves = |service| health.status_of(service, now) == Some(ServingStatus::Serving);
             [serves(""), serves(SERVICE), serves(OTHER), serves(LIVENESS)]
         };
         health.set_need(SERVICE, Need::Awaited);
         health.set_ready(true);
-        assert_eq!(told(), [false, false, false, true]);
+        assert_eq!(statuses(), [false, false, false, true]);
         health.set_need(SERVICE, Need::Met);
-        assert_eq!(told(), [true; 4]);
+        assert_eq!(statuses(), [true; 4]);
         health.set_need(SERVICE, Need::Lost);
-        assert_eq!(told(), [true, false, true, true]);
+        assert_eq!(statuses(), [true, false, true, true]);
         health.set_ready(false);
         health.set_need(SERVICE, Need::Met);
-        assert_eq!(told(), [false, false, false, true]);
+        assert_eq!(statuses(), [false, false, false, true]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_tells_each_change_and_of_an_unknown_service_that_it_is_unknown() {
+    async fn a_watch_sends_each_change_and_service_unknown_for_an_unknown_service() {
         let health = Health::new(&[SERVICE]);
         let watch = async |service| {
             let watching = health.watch(asked(service)).await;

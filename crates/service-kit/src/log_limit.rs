@@ -1,5 +1,5 @@
 //! No kind of line can fill the log: of each place in the code that writes one at level info or
-//! above, our own or a library's, so many lines a minute are written, and then how many were left
+//! above, our own or a library's, a limited number of lines a minute is written, and then how many were left
 //! out.
 
 use std::collections::HashMap;

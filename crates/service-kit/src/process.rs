@@ -1,5 +1,5 @@
-//! What the `main` of every service does: ask for health, or log, listen and serve until it is
-//! told to stop.
+//! What the `main` of every service does: run the health check; or log, listen and serve until a
+//! signal to stop.
 
 use std::future::Future;
 use std::num::NonZeroU16;
@@ -14,14 +14,14 @@ use crate::args::{Command, HealthArgs, HostPort, LogArgs, ServerArgs, exit_with}
 use crate::supervise::LostTask;
 use crate::{Shutdown, health, telemetry};
 
-/// The exit code of a process that could not start, or not go on.
+/// The exit code of a process that could not start or continue.
 const EXIT_FAILED: i32 = 1;
-/// The exit code of a process that lost a task by a fault of its own: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a process that lost a task by a bug or a panic: `EX_SOFTWARE` of sysexits.h.
 const EXIT_LOST_TASK: i32 = 70;
 /// How long the end waits for threads that block, as on a disk or a name server that hangs.
 const THREADS_END_MAX: Duration = Duration::from_secs(1);
 
-/// What a service's process is told.
+/// The settings of a service's process.
 #[derive(Debug)]
 pub struct Process {
     /// The binary's name.
@@ -37,7 +37,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Does what it is told. `serve` is called unless there is a command; it is handed the
+    /// Runs the process. `serve` is called unless there is a command; it is handed the
     /// shutdown that the process's signals cause. An error ends the process with one line on
     /// standard error and exit code 1, or 70 if a task was lost.
     pub fn run<S, F>(self, serve: S)

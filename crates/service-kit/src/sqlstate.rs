@@ -1,5 +1,5 @@
-//! The one place that reads tokio-postgres's errors: what they mean for whoever ran the
-//! statement.
+//! The one place that reads tokio-postgres's errors: what they mean for the statement that
+//! failed.
 
 use std::error::Error as _;
 
@@ -65,9 +65,8 @@ pub fn is_about_a_row(error: &Error) -> bool {
     }
 }
 
-/// One error of a chain in words for the log, as [`crate::cause::chain`] joins them. Of what the
-/// database said the detail is left out: it quotes whole rows, and with them what customers told
-/// of themselves.
+/// One error of a chain as text for the log, as [`crate::cause::chain`] joins them. The database's
+/// detail is left out: it quotes whole rows, and with them personal data.
 pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     match error.downcast_ref::<DbError>() {
         None => error.to_string(),
@@ -80,7 +79,7 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// What the database said, in words for the log, for whoever got it from another driver.
+/// An error of the database as text for the log, if it came through another driver.
 #[must_use]
 pub fn of_database(severity: &str, state: &str, message: &str, constraint: Option<&str>) -> String {
     // In small letters: in capitals it reads like the level of the log's line.
@@ -98,7 +97,7 @@ pub(crate) fn is_statement_lost(error: &Error) -> bool {
     })
 }
 
-/// Reads a SQLSTATE, for whoever got it from another driver.
+/// Reads a SQLSTATE that came through another driver.
 #[must_use]
 pub fn of_code(code: &str) -> Failure {
     of_state(&SqlState::from_code(code))

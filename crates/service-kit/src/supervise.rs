@@ -1,7 +1,7 @@
 //! The long-lived tasks of a process, which must not end before it does.
 //!
-//! Invariant: no task ends unnoticed. One that can be lost safely is begun again; without any
-//! other the process ends, and says NOT_SERVING before that.
+//! Invariant: no task ends unseen. One that can be lost safely is restarted; without any other
+//! the process ends, after it has said NOT_SERVING.
 
 use std::any::Any;
 use std::error::Error;
@@ -17,14 +17,14 @@ use crate::Shutdown;
 use crate::background::Backoff;
 use crate::health::Health;
 
-/// How long to wait before a lost task is begun again, at first.
+/// How long to wait before a lost task is first restarted.
 const RESTART_MIN: Duration = Duration::from_millis(100);
 /// The longest to wait.
 const RESTART_MAX: Duration = Duration::from_secs(30);
-/// A task that ran for so long is begun again as if it had never been lost before.
+/// After this long without a loss a task's restart delay starts again from the minimum.
 const STEADY: Duration = Duration::from_secs(60);
-/// How long a task that can be begun again has to end after the soft stop. Whatever it is at may
-/// be cut off at any time; it may wait for a database that hangs.
+/// How long a restartable task has to end after the soft stop. It is safe to cut off at any time;
+/// it may wait for a database that hangs.
 const RESTARTABLE_END_MAX: Duration = Duration::from_secs(1);
 /// How long calls and tasks have to finish once the process ends because of a fault.
 const FAULT_GRACE: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ impl Supervisor {
         });
     }
 
-    /// Begins a task that the process cannot go on without: if it ends before the soft stop, or
+    /// Starts a task that the process cannot run without: if it ends before the soft stop, or
     /// fails or panics at any time, the process ends.
     pub fn essential(
         &mut self,
@@ -160,7 +160,7 @@ impl Supervisor {
     }
 }
 
-/// When a task that can be begun again must have ended.
+/// When a restartable task must have ended.
 async fn end_of(stop: &CancellationToken) {
     stop.cancelled().await;
     sleep(RESTARTABLE_END_MAX).await;

@@ -13,11 +13,11 @@ use crate::args::LogArgs;
 use crate::log_limit::LogLimit;
 use crate::{log_id, tally};
 
-/// At level debug the driver tells each statement with its parameters, and these are customers'
+/// At level debug the driver logs each statement with its parameters, and these are customers'
 /// names and addresses.
 const WITHOUT_PARAMETERS: &str = "tokio_postgres::query=off";
-/// What these warn of is what a peer does, and a stranger can have them do it as often as they
-/// like. Whoever wants it names them in the filter.
+/// These warn of peers' mistakes, which a stranger can cause at any rate. Name the targets in the
+/// filter to see them.
 const WITHOUT_PEERS_DOINGS: &str = "h2=error,hyper=error";
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -35,7 +35,7 @@ fn authority(url: &str) -> String {
     format!("{host}:{}", url.port().expect("a port"))
 }
 
-/// A URL with these hosts in the place of its own.
+/// The URL with its hosts replaced by these.
 fn with_hosts(url: &str, hosts: &[&str], parameters: &str) -> String {
     url.replacen(&authority(url), &hosts.join(","), 1) + parameters
 }
@@ -87,9 +87,9 @@ async fn the_host_that_takes_writes_is_found_before_and_after_a_promotion() {
 
     primary.crash().await;
     let refused = database.connect().await.expect_err("nobody takes writes");
-    let told = refused.to_string();
-    assert!(told.contains("does not allow writes"), "{told}");
-    assert!(hosts.iter().all(|host| told.contains(host)), "{told}");
+    let message = refused.to_string();
+    assert!(message.contains("does not allow writes"), "{message}");
+    assert!(hosts.iter().all(|host| message.contains(host)), "{message}");
     assert!(refused.may_pass());
     standby.promote(&there).await;
     assert_eq!(Some(port_of(&database).await), port(&first));
@@ -116,12 +116,12 @@ async fn an_error_names_host_database_role_and_the_servers_reason() {
         .connect()
         .await;
     let error = connecting.expect_err("nobody listens");
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&gone) && told.contains("Connection refused"),
-        "{told}"
+        message.contains(&gone) && message.contains("Connection refused"),
+        "{message}"
     );
-    assert!(error.may_pass() && !told.contains("secret"), "{told}");
+    assert!(error.may_pass() && !message.contains("secret"), "{message}");
 }
 
 #[tokio::test]

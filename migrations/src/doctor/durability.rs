@@ -73,7 +73,7 @@ async fn check_standbys(client: &Client, findings: &mut Findings) -> Result<(), 
         return Ok(());
     }
     let names = setting(client, "synchronous_standby_names").await?;
-    // Whoever may not read the rest sees that a standby is there all the same.
+    // A role that may not read the other columns still sees that there is a standby.
     let count = "SELECT count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),
                         count(sync_state)
                  FROM pg_stat_replication";

@@ -61,7 +61,7 @@ async fn pending(owner: &tokio_postgres::Client) -> Result<u64> {
     )?)
 }
 
-/// Bookings a second that so many workers fail, from the first to the last.
+/// The bookings per second that this many workers fail, from the first to the last.
 async fn drain(stand: &Stand, workers: u32) -> Result<f64> {
     let owner = stand.owner().await?;
     let mut running = Vec::new();

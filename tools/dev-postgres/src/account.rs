@@ -117,10 +117,10 @@ impl Account {
             .with_context(|| format!("give {} to the account {}", path.display(), self.name))
     }
 
-    /// Whether `path` belongs to this account (a link belongs to whoever made it).
+    /// Whether `path` belongs to this account (a link belongs to its creator).
     pub(crate) fn owns(&self, path: &Path) -> Result<bool> {
         let found =
-            fs::symlink_metadata(path).with_context(|| format!("look at {}", path.display()))?;
+            fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
         Ok(!found.is_symlink() && found.uid() == self.uid)
     }
 

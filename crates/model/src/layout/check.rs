@@ -47,16 +47,16 @@ pub(super) fn index_labels(
     let mut problems = Problems::default();
     let mut entries = Vec::with_capacity(blocks.seat_count() as usize);
     let mut text = String::new();
-    let mut told = None;
+    let mut reported = None;
     for seat in blocks.seats() {
         let of_run = Some((seat.block.first_position, seat.run_index));
-        if told == of_run {
+        if reported == of_run {
             continue;
         }
         write_label(description, &seat, &mut text);
         if let Err(message) = check_label(&text) {
-            // One label of a run stands for the rest, which is not even written.
-            told = of_run;
+            // One problem per run is enough; its other labels are not written.
+            reported = of_run;
             problems.add(
                 path_of(description, &seat),
                 format!("the label {text:?} {message}"),

@@ -153,7 +153,7 @@ pub enum Series {
     List(Vec<Box<str>>),
 }
 
-/// A part of the hall without seats: so many places.
+/// A part of the hall without seats: a number of places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Area {
     /// Unique among sections and areas; 1 to [`NAME_CHARS_MAX`] characters.
@@ -169,7 +169,7 @@ pub struct Area {
 }
 
 /// A place on the drawing, in hundredths of a seat's width. `y` grows away from the stage,
-/// `x` to the right of who looks at it.
+/// `x` to the right of a viewer who faces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// -[`COORDINATE_MAX`] to [`COORDINATE_MAX`] where it is given.

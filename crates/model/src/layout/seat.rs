@@ -1,4 +1,4 @@
-//! A seat and a row of a layout, as whoever asks for them sees them.
+//! A seat and a row of a layout, as a look-up returns them.
 
 use std::borrow::Cow;
 use std::fmt;

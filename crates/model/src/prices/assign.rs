@@ -18,7 +18,7 @@ pub(super) struct Assignment {
     pub(super) areas: Tiers,
 }
 
-/// The tier of each of so many.
+/// The tier of each item.
 #[derive(Debug, Clone)]
 pub(super) enum Tiers {
     Same { tier: u16, count: usize },

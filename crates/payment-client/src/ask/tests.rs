@@ -97,7 +97,7 @@ async fn without_time_nothing_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stays_pending_is_told_so() {
+async fn a_payment_that_stays_pending_is_reported_as_pending() {
     let (result, ..) = asked(MINUTE, |_| Does::Answers(Reading::Pending)).await;
     assert_eq!(
         result,

@@ -39,7 +39,7 @@ pub(crate) fn token(text: &str) -> PaymentToken {
     PaymentToken::try_from(text.to_owned()).expect("a token")
 }
 
-/// Every payment that the provider has, as it tells them itself.
+/// Every payment that the provider has, by its own report.
 pub(crate) async fn books_of(provider: &Process) -> Vec<Payment> {
     let client = PaymentProviderClient::connect(provider.url()).await;
     let mut client = client.expect("a connection");

@@ -236,7 +236,7 @@ async fn a_declined_refund_gives_nothing_back() {
 }
 
 #[tokio::test]
-async fn nonsense_about_a_refund_is_not_believed_until_a_copy_is_told_right() {
+async fn a_nonsensical_refund_is_not_accepted_until_a_repeat_is_correct() {
     let provider = a_provider().await;
     let client = client_of(&provider);
     let attempt = taken(&client, "nonsense-refund").await;

@@ -1,5 +1,5 @@
-//! What the provider has promised, and what it decides by that. Pure: whoever calls brings the
-//! clock, and writes a deed down before applying it.
+//! The provider's payments and refunds, and the decisions over them. Pure: callers pass the time,
+//! and write an entry to the journal before they apply it.
 //!
 //! What must always hold: a deed that was decided on can be applied, and a copy of what was
 //! done decides on no deed.
@@ -124,7 +124,7 @@ pub enum Refusal {
         /// In minor units.
         left: i64,
     },
-    /// So many payments are kept already.
+    /// The limit of payments, this many, is reached.
     Full(usize),
 }
 
@@ -182,7 +182,7 @@ impl Payment {
 }
 
 impl Ledger {
-    /// An empty one, for so many payments.
+    /// An empty ledger for at most this many payments.
     #[must_use]
     pub fn new(payments_max: usize) -> Self {
         Self {
@@ -297,8 +297,8 @@ impl Ledger {
         }))
     }
 
-    /// Does what was decided on, or was done before. A deed that does not follow from those
-    /// before it does nothing, and is told in words.
+    /// Applies an entry that was decided on, or was applied before. An entry that does not follow
+    /// from those before it changes nothing and is an error that says why.
     ///
     /// # Errors
     ///

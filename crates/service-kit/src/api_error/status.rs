@@ -1,6 +1,6 @@
 //! An error as it travels: in headers, for which proxies and clients have buffers of fixed sizes.
 //! nginx has 4 KiB for all headers of an answer, and other peers 8 KiB. So an error is cut to fit:
-//! of what it lists the first items, and how many there are beside them.
+//! it lists the first items, and counts the omitted ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const DESCRIPTION_BYTES_MAX: usize = 256;
 
 /// What protobuf adds to the texts of a violation.
 const VIOLATION_BYTES: usize = 14;
-/// What it adds to all of them, the URL of the type among it, and to the two counts in metadata.
+/// The overhead of a list: the type's URL, and the two counts in metadata.
 const LIST_BYTES: usize = 160;
 
 /// How many names a message has.
@@ -138,7 +138,7 @@ fn fitting(items: Vec<(String, String)>, room: usize, more: usize) -> Vec<(Strin
     fits.collect()
 }
 
-/// A text of so many bytes at most, by a measure that only grows with it.
+/// Cuts a text to `bytes_max` by a measure that grows with its length.
 fn cut(text: &str, bytes_max: usize, measure: impl Fn(&str) -> usize) -> String {
     const MORE: &str = "…";
     if measure(text) <= bytes_max {

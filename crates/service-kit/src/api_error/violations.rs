@@ -24,7 +24,7 @@ impl FieldViolations {
         }
     }
 
-    /// Notes that so many further fields are wrong.
+    /// Counts further violations without listing them.
     pub fn omit(&mut self, count: usize) {
         self.omitted += count;
     }

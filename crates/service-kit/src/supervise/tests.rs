@@ -56,7 +56,7 @@ async fn a_task_that_panics_or_ends_is_begun_again_later_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_steady_task_is_begun_again_at_once_however_often_it_was_lost() {
+async fn a_steady_task_restarts_at_once_however_often_it_was_lost() {
     let (mut supervisor, _, shutdown) = serving().await;
     let runs = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
@@ -161,7 +161,7 @@ async fn a_server_that_fails_or_ends_by_itself_stops_the_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_hangs_keeps_the_process_from_its_end() {
+async fn a_hanging_task_does_not_keep_the_process_from_ending() {
     let (mut supervisor, _, shutdown) = serving().await;
     supervisor.essential("hangs", pending());
     supervisor.restart("hangs too", pending);
