@@ -1,4 +1,4 @@
-//! What a caller can do: look up the sale, have the order decided, and say what became of it.
+//! The commands of callers: look up the sale, submit the order, return its outcome.
 
 mod cancel;
 mod confirm;
@@ -26,7 +26,7 @@ use crate::store::{CustomerError, GroupCommit, OrderError};
 pub use confirm::Paid;
 pub use reserve::Reserve;
 
-/// How often a sale is looked up because the catalog changes it meanwhile.
+/// The most times that a sale is looked up because the catalog changes it during the call.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Carries out orders.
@@ -43,9 +43,9 @@ pub struct BookingCommands {
 /// How bookings are paid.
 #[derive(Debug, Clone)]
 pub struct Paying {
-    /// What is paid here; none: nothing is.
+    /// Payments through the provider; `None`: no payments.
     pub payments: Option<Payments>,
-    /// Whether what costs something can be confirmed without being paid here.
+    /// Whether a priced booking can be confirmed without a payment here.
     pub unpaid: bool,
 }
 
@@ -61,13 +61,13 @@ impl Default for Paying {
 /// How long holds last.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldTerms {
-    /// Where neither the caller nor the show says for how long.
+    /// The hold's duration if neither the caller nor the show sets one.
     pub default: Duration,
     /// The longest since the booking was made, however often it is extended.
     pub lifetime_max: Duration,
 }
 
-/// What every valid change of a booking says.
+/// The parts of every valid change of a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Which booking.
@@ -121,7 +121,7 @@ pub enum CommandError {
     /// The customer could not be found or made.
     #[error(transparent)]
     Customer(#[from] CustomerError),
-    /// It was not paid, or nobody knows yet.
+    /// It was not paid, or the outcome is not known yet.
     #[error(transparent)]
     Payment(#[from] PayError),
     /// Nothing can be paid here.
@@ -192,7 +192,7 @@ impl BookingCommands {
         }
     }
 
-    /// What is around seats that are chosen by label, if the show's orphan rule asks.
+    /// The seats around those chosen by label, if the show's orphan rule needs them.
     async fn around(
         &self,
         sale: &Arc<Sale>,
@@ -216,8 +216,8 @@ impl BookingCommands {
         }
     }
 
-    /// What an earlier call did under this request id, or was refused for, if it was the same:
-    /// the layout may have had the seats then. Otherwise `error`.
+    /// The result of an earlier call with this request id and the same body, a rejection too: the
+    /// layout may have had the seats then. Otherwise `error`.
     async fn first_result(
         &self,
         sale: Arc<Sale>,

@@ -15,8 +15,8 @@ use crate::store::{GroupCommitConfig, RejectionLimits};
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
 ///
-/// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to learn of
-/// shows from. Any number of instances can run at once.
+/// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to copy shows
+/// from. Any number of instances can run at once.
 #[derive(Debug, Parser)]
 #[command(name = "booking-svc", version, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -29,7 +29,7 @@ pub struct Cli {
     pub config: Config,
 }
 
-/// What a running instance needs to know.
+/// The settings of a running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
@@ -41,7 +41,7 @@ pub struct Config {
     )]
     pub listen: HostPort,
 
-    /// The internal service of the catalog-svc to learn of shows from, as http://host:port; or
+    /// The internal service of the catalog-svc to copy shows from, as http://host:port; or
     /// several, with commas between them. Every address of every name is tried
     #[arg(
         long,
@@ -51,12 +51,12 @@ pub struct Config {
     )]
     pub catalog_url: CatalogUrls,
 
-    /// How old what is known of the catalog may be: 3 s to 1 h. A show that was cancelled, or has
-    /// other prices, is not sold as it was for longer than that
+    /// The highest age of the copy of the catalog: 3 s to 1 h. Nothing is sold with older data, so a
+    /// show that was cancelled, or has other prices, is not sold as before for longer than that
     #[arg(long, env = "TICKETING_CATALOG_STALENESS_MAX", default_value = "10s", value_name = "DURATION", value_parser = duration_of::<3, 3600>)]
     pub catalog_staleness_max: Duration,
 
-    /// What happens beyond that: refuse to reserve, swap and confirm, or sell what was known last
+    /// What to do beyond that: refuse to reserve, swap and confirm, or sell from the last copy
     #[arg(
         long,
         env = "TICKETING_STALE_CATALOG",
@@ -78,8 +78,8 @@ pub struct Config {
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seats_per_booking_max: u16,
 
-    /// The payment provider, as http://host:port, that takes the money of who confirms with a
-    /// payment token, and gives it back. Without it nothing is paid here
+    /// The payment provider, as http://host:port, that charges and refunds bookings confirmed with a
+    /// payment token. Unset: no payments
     #[arg(long, env = "TICKETING_PAYMENT_PROVIDER", value_name = "URL")]
     pub payment_provider: Option<ServiceUrl>,
 
@@ -99,9 +99,9 @@ pub struct Config {
     #[arg(long, env = "TICKETING_COMMIT_WORKERS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub commit_workers: u16,
 
-    /// How long a transaction waits for a lock that somebody else has: 1 ms to 10 s. Then its requests
-    /// are decided one by one, as far as their locks can be had; the others wait apart, for 5 s at
-    /// most, and hold up nobody
+    /// How long a transaction waits for a lock that another session holds: 1 ms to 10 s. Then its
+    /// requests are decided one by one, as far as their locks are free; the others wait apart, for 5 s
+    /// at most, and hold up no other request
     #[arg(long, env = "TICKETING_LOCK_WAIT_MAX", default_value = "25ms", value_name = "DURATION", value_parser = lock_wait_of)]
     pub lock_wait_max: Duration,
 
@@ -133,7 +133,7 @@ impl Config {
         }
     }
 
-    /// How old what is known of the catalog may be.
+    /// The allowed age of the copy of the catalog.
     #[must_use]
     pub fn staleness_terms(&self) -> StalenessTerms {
         StalenessTerms {
@@ -162,7 +162,7 @@ impl Config {
         }
     }
 
-    /// Whether what costs something can be confirmed without being paid here.
+    /// Whether a priced booking can be confirmed without a payment here.
     #[must_use]
     pub fn is_unpaid_allowed(&self) -> bool {
         self.confirm_unpaid

@@ -39,7 +39,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const ANSWERS_MIN: u32 = 4;
 /// The longest that an order may wait to be decided.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a booking and its sale are looked up because something changes them meanwhile.
+/// The most times that a booking and its sale are looked up because they change during the call.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Has bookings paid.
@@ -85,7 +85,7 @@ pub enum PayError {
         /// When the hold ends.
         expires_at: OffsetDateTime,
     },
-    /// The money was taken after the booking had ended, and is given back.
+    /// The money was taken after the booking had ended, and is refunded.
     #[error("paid too late")]
     TooLate {
         /// The booking.
@@ -95,7 +95,7 @@ pub enum PayError {
         /// Why the booking ended.
         failure_reason: Option<FailureReason>,
     },
-    /// It is not known yet.
+    /// The outcome is not known yet.
     #[error("the provider has not settled it yet")]
     Unsettled {
         /// The booking.
@@ -203,8 +203,8 @@ impl Payments {
     }
 }
 
-/// The key of the attempt that is made under a request id: the same for every copy of the call,
-/// on whatever replica, and no other show's.
+/// The key of the attempt under a request id: the same for every replay of the call on every
+/// replica, and different from any other show's.
 fn payment_key(show_id: ShowId, request_id: Uuid) -> Uuid {
     let mut hash = Sha256::new();
     hash.update("ticketing payment");
@@ -215,7 +215,7 @@ fn payment_key(show_id: ShowId, request_id: Uuid) -> Uuid {
     Builder::from_custom_bytes(head).into_uuid()
 }
 
-/// What the provider is asked about.
+/// The attempt for calls to the provider.
 fn attempt_of(record: &PaymentRecord) -> Result<Attempt, PayError> {
     let amount = Amount::new(record.amount, record.currency);
     Ok(Attempt {

@@ -83,7 +83,7 @@ fn state(record: &PaymentRecord) -> pb::PaymentState {
     }
 }
 
-/// Who pays, and how, which is optional.
+/// The payment token; optional.
 pub(super) fn token(text: String, violations: &mut FieldViolations) -> Option<PaymentToken> {
     if text.is_empty() {
         return None;
@@ -107,7 +107,7 @@ pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
     .with("payment_key", key)
 }
 
-/// What costs something is not confirmed unpaid.
+/// A priced booking is not confirmed without payment.
 pub(super) fn required(id: Option<BookingId>) -> ApiError {
     let (subject, why) = match id {
         Some(_) => ("payment_token", "must be set"),
@@ -125,7 +125,7 @@ pub(super) fn required(id: Option<BookingId>) -> ApiError {
     }
 }
 
-/// There is nobody to pay to.
+/// There is no payment provider.
 pub(super) fn not_offered() -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentNotOffered,

@@ -9,7 +9,7 @@ use tonic::Request;
 use super::{Bookings, SEATS_PER_BOOKING_MAX, parse};
 use crate::commands::Change;
 
-/// What to swap: the labels of the seats to give, and of those to take.
+/// The swap: the labels of the seats to return, and of the seats to take.
 #[derive(Debug)]
 pub(super) struct Swap {
     pub(super) change: Change,

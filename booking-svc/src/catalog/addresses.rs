@@ -23,11 +23,11 @@ const ADDRESSES_MAX: usize = 16;
 const LOOKUP_MAX: Duration = Duration::from_secs(1);
 /// How long an instance may take from the connection to its first answers.
 const ATTEMPT_MAX: Duration = Duration::from_secs(2);
-/// How long after one address the next is tried as well: instances that hang cost this, and not
-/// the whole of an attempt.
+/// How long after one address the next is tried as well: a hanging instance costs this, not
+/// a whole attempt.
 const NEXT_AFTER: Duration = Duration::from_millis(200);
 
-/// Where the catalog is, as the command line says: one or more URLs, with commas between them.
+/// The catalog's addresses from the command line: one or more URLs, with commas between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogUrls(Vec<ServiceUrl>);
 
@@ -53,7 +53,7 @@ impl From<ServiceUrl> for CatalogUrls {
 }
 
 impl CatalogUrls {
-    /// Every address, none twice, those behind `last` first: it is the one that was lost.
+    /// Every address once, starting after `last`, which is the one that was lost.
     pub(crate) async fn addresses(
         &self,
         last: Option<SocketAddr>,

@@ -1,8 +1,8 @@
-//! How long ago this process knew all that the catalog had written, and what follows from that.
+//! The age of this process's copy of the catalog, and its consequences for sales.
 //!
-//! Invariant: what is sold was not known to be otherwise when it was sold, nor could it have been
-//! for longer than `staleness_max`: the age counts from before the catalog was asked what its
-//! newest revision is, and only once all up to there has been applied.
+//! Invariant: a sale never contradicts the known catalog, and its data is never older than
+//! `staleness_max`. The age counts from before the catalog was asked for its newest revision, and
+//! only once everything up to that revision has been applied.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -25,21 +25,21 @@ const FOR_EVER: Duration = Duration::from_secs(86_400);
 /// longer than the feed from its start.
 const WAITING_MAX: usize = 1_000;
 
-/// What becomes of sales while the catalog is not known well enough.
+/// What to do with sales while the copy of the catalog is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum StaleCatalog {
     /// Nothing is sold.
     Refuse,
-    /// What was known last is sold, cancelled or not.
+    /// Sell from the last copy, cancelled or not.
     Sell,
 }
 
-/// How old what is known may be.
+/// The highest allowed age, and the reaction beyond it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StalenessTerms {
     /// The most.
     pub max: Duration,
-    /// What happens beyond it.
+    /// The reaction beyond it.
     pub beyond: StaleCatalog,
 }
 
@@ -66,16 +66,16 @@ pub(crate) struct WaitingShow {
     pub(crate) before: FeedPlace,
 }
 
-/// What is known of the age of what is known.
+/// The age of this process's copy of the catalog.
 #[derive(Debug, Clone)]
 pub struct Freshness(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     terms: StalenessTerms,
-    /// What `known_at_ms` counts from.
+    /// The zero point of `known_at_ms`.
     began_at: Instant,
-    /// When all that the catalog had written was known here last; 0 if never.
+    /// When this process last knew everything that the catalog had written; 0 if never.
     known_at_ms: AtomicU64,
     /// How many shows wait.
     waiting_count: AtomicUsize,
@@ -95,7 +95,7 @@ impl Freshness {
         }))
     }
 
-    /// Until when a show can be sold on what is known of it.
+    /// Until when a show can be sold with the present data.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Freshness {
         Ok(until)
     }
 
-    /// Notes that all that the catalog had written at `at` is known here.
+    /// Records that everything that the catalog had written at `at` is applied here.
     pub(crate) fn known_at(&self, at: Instant) {
         let since = at.duration_since(self.0.began_at).as_millis();
         // 0 is never; a process does not live for 2^64 ms.
@@ -154,7 +154,7 @@ impl Freshness {
         true
     }
 
-    /// Notes that a show was applied up to `revision`; whether it had waited.
+    /// Records that a show was applied up to `revision`; returns whether it had waited.
     pub(crate) fn applied(&self, show_id: ShowId, revision: i64) -> bool {
         if self.waiting_count() == 0 {
             return false;
@@ -195,7 +195,7 @@ impl Freshness {
         self.0.waiting_count.load(Ordering::Acquire)
     }
 
-    /// Nothing is known yet of the catalog that is followed from now on.
+    /// Forgets the age: another catalog is followed from now on.
     pub(crate) fn begin_again(&self) {
         let mut waiting = self.lock();
         waiting.clear();
@@ -227,15 +227,15 @@ pub async fn watch_staleness(
             let is_fresh = until.is_some_and(|until| until > Instant::now());
             if was_fresh != Some(is_fresh) {
                 match (is_fresh, refuses) {
-                    (true, _) => tracing::info!("what the catalog says is known"),
-                    // It has just begun.
+                    (true, _) => tracing::info!("the copy of the catalog is up to date"),
+                    // The process has just started.
                     (false, _) if was_fresh.is_none() => {}
                     (false, true) => {
                         tracing::warn!(?max, "the catalog is silent: nothing is sold");
                     }
                     (false, false) => tracing::warn!(
                         ?max,
-                        "the catalog is silent: what was known last is sold, cancelled or not"
+                        "the catalog is silent: the last copy is sold, cancelled or not"
                     ),
                 }
                 was_fresh = Some(is_fresh);

@@ -26,7 +26,7 @@ pub(crate) struct Following {
     pub(crate) asked: Asked,
 }
 
-/// What the catalog has answered.
+/// The catalog's answer to GetFeed.
 pub(crate) struct Asked {
     /// When it was asked.
     pub(crate) at: Instant,

@@ -11,19 +11,19 @@ use crate::store::OrderError;
 /// How a booking is paid.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Paid {
-    /// Elsewhere, or not at all; and what the money is known by there.
+    /// Outside Ticketing, or not at all; with the reference of that payment.
     Elsewhere(Option<String>),
     /// Here, by this token.
     Here(PaymentToken),
 }
 
 impl BookingCommands {
-    /// Turns a hold into a sale, once it is paid. That is refused while too little is known of the
-    /// catalog, as the show may have been cancelled; a payment that has begun by then is finished.
+    /// Turns a hold into a sale, once it is paid. That is refused while the copy of the catalog is
+    /// too old, as the show may have been cancelled; a payment that has begun by then is finished.
     ///
     /// # Errors
     ///
-    /// Why it was not.
+    /// Why it was not confirmed.
     pub async fn confirm(
         &self,
         change: Change,

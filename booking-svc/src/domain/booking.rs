@@ -12,7 +12,7 @@ use super::named::named;
 use super::payment::{Payment, PaymentState};
 use super::places::HeldPlaces;
 
-/// Seats that one customer holds, has bought, or had.
+/// Seats and places of one show for one customer: held, sold, or given back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booking {
     /// Its id, which names its show too.
@@ -25,7 +25,7 @@ pub struct Booking {
     pub cancel_reason: Option<CancelReason>,
     /// 1 when it is made; each transition adds 1.
     pub version: i32,
-    /// Who it is for.
+    /// Its customer.
     pub customer: Customer,
     /// The customer of `CustomerService` that it belongs to, if it is for one.
     pub linked_customer: Option<CustomerId>,
@@ -35,13 +35,13 @@ pub struct Booking {
     pub places: Vec<HeldPlaces>,
     /// The sum of its seats' and places' prices, in minor units.
     pub total: i64,
-    /// The price of what was given back after it was confirmed, in minor units, if something
-    /// was. With `total`, what was paid for it.
+    /// The price of everything returned after it was confirmed, in minor units, if something
+    /// was. With `total`, the amount paid for it.
     pub released: Option<i64>,
     /// The refund due to the customer, in minor units: `released`, and `total` too once it is
     /// cancelled; none if nothing is due.
     pub refund_due: Option<i64>,
-    /// What the money is known by elsewhere, if it was taken elsewhere.
+    /// The reference of a payment taken outside Ticketing.
     pub payment_reference: Option<String>,
     /// The newest attempt to pay it here, if there was one.
     pub payment: Option<Payment>,
@@ -73,7 +73,7 @@ pub struct HeldSeat {
     pub tier: Arc<str>,
 }
 
-/// What a transition has replaced in its booking.
+/// The values of a booking that a transition has replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
     /// The seats.
@@ -82,15 +82,15 @@ pub struct Prior {
     pub places: Vec<HeldPlaces>,
     /// The sum of their prices, in minor units.
     pub total: i64,
-    /// The price of what was given back after it was confirmed, in minor units.
+    /// The price of everything returned after it was confirmed, in minor units.
     pub released: Option<i64>,
     /// When the hold ended, or would have ended.
     pub expires_at: OffsetDateTime,
-    /// The orphans that it had left.
+    /// Its former orphans.
     pub orphans: Vec<u32>,
 }
 
-/// Who a booking is for.
+/// The customer of a booking.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Customer {
     /// The caller's own id of the customer.
@@ -126,13 +126,13 @@ pub enum FailureReason {
 /// Who cancelled a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelReason {
-    /// Its customer, or somebody for them.
+    /// Its customer, or a caller on their behalf.
     Customer,
     /// The organiser cancelled its show.
     ShowCancelled,
 }
 
-/// What can happen to a booking.
+/// The commands that change a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Makes it.
@@ -163,16 +163,16 @@ pub enum Verb {
     Repay,
 }
 
-/// One row of the log: what a command did to a booking.
+/// One row of the log: the change that a command made to a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
     /// The booking.
     pub booking_id: BookingId,
     /// The booking's version that it led to.
     pub version: i32,
-    /// What happened.
+    /// The command.
     pub verb: Verb,
-    /// Where it was; none when it was made.
+    /// Its state before; none when it was made.
     pub from: Option<BookingState>,
     /// Where it is.
     pub to: BookingState,
@@ -220,13 +220,13 @@ pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingStat
 }
 
 impl Booking {
-    /// Whether its hold has ended at `now`, whether or not anyone has written so.
+    /// Whether its hold has ended at `now`, even if its row does not say so yet.
     #[must_use]
     pub fn lapsed(&self, now: OffsetDateTime) -> bool {
         self.state == BookingState::Pending && self.expires_at <= now
     }
 
-    /// How many places it takes of those that its customer may have.
+    /// How many places it counts for its customer's quota.
     #[must_use]
     pub fn place_count(&self) -> usize {
         let in_areas = self.places.iter().map(|places| places.quantity as usize);
@@ -259,7 +259,7 @@ impl Booking {
         (self.state == BookingState::Confirmed && paid > 0).then_some(paid)
     }
 
-    /// What a transition is about to replace.
+    /// The values that a transition is about to replace.
     #[must_use]
     pub fn prior(&self) -> Prior {
         Prior {

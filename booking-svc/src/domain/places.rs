@@ -25,7 +25,7 @@ pub struct HeldPlaces {
 }
 
 impl HeldPlaces {
-    /// What they cost together, in minor units.
+    /// Their total price, in minor units.
     #[must_use]
     pub fn total(&self) -> i64 {
         i64::from(self.quantity) * self.price

@@ -13,8 +13,8 @@ use super::choose::Unmet;
 use super::named::named;
 use super::sale::{Sale, SaleState};
 
-/// Why an order is refused. Nothing was changed. What is stored ([`Self::is_stored`]) is read by
-/// releases before and after: what stands here keeps its name and its fields.
+/// Why an order is rejected. Nothing was changed. Stored rejections ([`Self::is_stored`]) are read by
+/// earlier and later releases: variants keep their names and their fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Rejection {
     /// There is no such show.
@@ -36,10 +36,10 @@ pub enum Rejection {
     CustomerHasTooMany {
         /// The most that they may have.
         limit: u16,
-        /// What they have.
+        /// The number of places that they have.
         taken: usize,
     },
-    /// These seats cannot be had.
+    /// These seats are not available.
     SeatsUnavailable(ShowId, Vec<(String, Taken)>),
     /// There is no such booking.
     BookingNotFound(BookingId),
@@ -57,7 +57,7 @@ pub enum Rejection {
         #[serde(with = "rfc3339")]
         since: OffsetDateTime,
     },
-    /// The booking has another version by now, this one.
+    /// The booking has another version, this one.
     VersionMismatch(BookingId, i32),
     /// The booking does not have these seats.
     NotInBooking(BookingId, Vec<String>),
@@ -72,7 +72,7 @@ pub enum Rejection {
         /// The longest from now that it may last.
         left: Duration,
     },
-    /// The seats to take cost more than those to give, and the booking is paid.
+    /// The new seats cost more than the returned ones, and the booking is paid.
     SwapCostsMore {
         /// The booking.
         booking_id: BookingId,
@@ -85,7 +85,7 @@ pub enum Rejection {
     RequestIdReused,
     /// The booking is being paid, under this key.
     PaymentPending(BookingId, Uuid),
-    /// What costs something has to be paid here; the booking, if there is one.
+    /// A priced booking must be paid here; with the booking, if there is one.
     PaymentRequired(Option<BookingId>),
     /// A choice cannot be met.
     ChoiceUnavailable(ShowId, Unmet),
@@ -94,9 +94,9 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether a copy of the request is refused the same way, whatever has changed. What does
-    /// not exist may be made, who uses an id twice has refused nothing, and whether everything has
-    /// to be paid is a setting.
+    /// Whether a replay of the request is rejected the same way, whatever has changed. Not stored: an
+    /// unknown id, which may be created later; a reused request id, which decides nothing; and a
+    /// missing payment, which depends on a setting.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         !matches!(
@@ -108,8 +108,8 @@ impl Rejection {
         )
     }
 
-    /// The same, with the seats and areas that it lists in the order in which a request names them:
-    /// the answer may name the first ones only.
+    /// The same, with the listed seats and areas in the order of the request: the error may name only
+    /// the first ones.
     #[must_use]
     pub fn in_order_of<'a>(mut self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let place = |name: &str| {
@@ -125,7 +125,7 @@ impl Rejection {
     }
 }
 
-/// Why a seat cannot be had.
+/// Why a seat is not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Taken {
     /// A PENDING booking holds it.

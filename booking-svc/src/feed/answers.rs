@@ -1,5 +1,5 @@
 //! Sends the catalog the answers to its proposals. An answer stays in the database until the
-//! catalog has it, whatever becomes of the service that gave it.
+//! catalog has it, even if the service that stored it is gone.
 
 use std::time::Duration;
 

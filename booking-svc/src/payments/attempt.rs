@@ -1,4 +1,4 @@
-//! Driving an attempt from its beginning to its end, for the call that wants it.
+//! Drives an attempt from its beginning to its end, for the call that pays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::domain::{
 };
 use crate::store::OrderError;
 
-/// How long an attempt that came to nothing is tried to be called off before that is left to
-/// the settling.
+/// How long to try to void a failed attempt before it is left to the
+/// reconciler.
 const VOID_MAX: Duration = Duration::from_secs(2);
 
 impl Payments {
@@ -27,7 +27,7 @@ impl Payments {
     ///
     /// # Errors
     ///
-    /// Why it was not, or that this is not known yet.
+    /// Why it was not paid, or that this is not known yet.
     pub async fn pay(
         &self,
         order: Order,
@@ -64,7 +64,7 @@ impl Payments {
             let ending = self.ask(&attempt_of(record)?, token, deadline).await;
             let ending = ending.ok_or(unsettled(record))?;
             match self.settle(record, ending).await {
-                // Not as if nothing had been changed: the money may have been taken.
+                // Not CONTENTION, which would mean that nothing was changed: the money may have been taken.
                 Err(PayError::Undecided(OrderError::Contention)) => return Err(unsettled(record)),
                 settled => settled?,
             }
@@ -72,7 +72,7 @@ impl Payments {
         self.load_result(record).await
     }
 
-    /// What comes of an attempt, if that can be found out.
+    /// The final outcome of an attempt, if it can be determined.
     async fn ask(
         &self,
         attempt: &Attempt,
@@ -90,13 +90,13 @@ impl Payments {
         }
         match fate.ok().and_then(ending) {
             Some(ending) => Some(ending),
-            // Not done, in doubt or refused: what is called off is certain.
+            // Not done, uncertain or refused: the answer to Void is certain.
             None => self.call_off(attempt, Instant::now() + VOID_MAX).await,
         }
     }
 
-    /// Makes sure that no money is taken, or finds out that it was; none if neither is known
-    /// at `deadline`.
+    /// Makes sure that no money is taken, or finds out that it was; none if neither is certain
+    /// by `deadline`.
     pub(super) async fn call_off(
         &self,
         attempt: &Attempt,
@@ -106,8 +106,8 @@ impl Payments {
         fate.ok().and_then(ending)
     }
 
-    /// What an attempt's end has made of its booking then, for the call that began it and for
-    /// every copy.
+    /// The state of the booking after the attempt's end, for the call that began the attempt and for
+    /// every replay.
     async fn load_result(&self, record: &PaymentRecord) -> Result<Booking, PayError> {
         let (booking_id, key) = (record.booking_id, record.key);
         let store = self.sales.store();
@@ -150,7 +150,7 @@ fn unsettled(record: &PaymentRecord) -> PayError {
     }
 }
 
-/// What a fate comes to for good; none if the money is merely held.
+/// The final outcome; none if the money is only held.
 fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
     Some(match fate {
         PaymentOutcome::Approved => return None,

@@ -70,8 +70,8 @@ impl Payments {
         }
     }
 
-    /// Calls an attempt off whose deadline has passed; if its money was taken, its booking gets
-    /// it. What cannot be found out now is due again.
+    /// Voids an attempt whose deadline has passed; if its money was taken, the booking gets
+    /// it. If the outcome is still unknown, the attempt is due again.
     async fn reconcile_attempt(&self, record: &PaymentRecord) {
         let (key, booking_id) = (record.key, record.booking_id);
         let settled = async {
@@ -93,7 +93,7 @@ impl Payments {
         }
     }
 
-    /// Has a refund made. What cannot be found out now is due again, under the same key.
+    /// Makes a refund. If the outcome is unknown, it is due again, under the same key.
     async fn give_back(&self, refund: &DueRefund) {
         let (key, booking_id) = (refund.key, refund.payment.booking_id);
         let amount = Amount::new(refund.amount, refund.payment.currency);
@@ -109,7 +109,7 @@ impl Payments {
             Ok(RefundOutcome::Refunded) => RefundState::Refunded,
             Ok(RefundOutcome::Declined) => {
                 // No fault of ours.
-                tracing::warn!(%key, %booking_id, "a refund was declined: somebody has to see to it");
+                tracing::warn!(%key, %booking_id, "a refund was declined: a person has to handle it");
                 RefundState::Declined
             }
             Err(error) => {
@@ -118,7 +118,7 @@ impl Payments {
             }
         };
         if let Err(error) = self.sales.store().settle_refund(refund, state).await {
-            tracing::warn!(%key, %error, "what became of a refund is not noted yet");
+            tracing::warn!(%key, %error, "the outcome of a refund could not be recorded; it is repeated");
         }
     }
 }

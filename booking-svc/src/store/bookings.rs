@@ -36,7 +36,7 @@ pub struct BookingRecord {
 pub struct BookingFilter {
     /// Only those of this show.
     pub show_id: Option<ShowId>,
-    /// Only those of this customer: if `CustomerService` has it, by whatever they were made.
+    /// Only those of this customer; if `CustomerService` has it, however it was named.
     pub customer: Option<Customer>,
     /// Only those in this state.
     pub state: Option<BookingState>,
@@ -45,7 +45,7 @@ pub struct BookingFilter {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T, C> {
-    /// What is on it.
+    /// Its items.
     pub items: Vec<T>,
     /// Where the next one begins, unless this is the last.
     pub next: Option<C>,
@@ -75,7 +75,7 @@ impl Store {
             .transpose()?)
     }
 
-    /// What the call with this request id did on a show, or was refused for, if it came to that.
+    /// The stored result of the call with this request id on a show, a rejection too.
     ///
     /// # Errors
     ///

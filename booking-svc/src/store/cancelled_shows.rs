@@ -1,4 +1,4 @@
-//! What is left to end of cancelled shows.
+//! Cancelled shows with bookings that are still to be ended.
 
 use model::{BookingId, ShowId};
 use service_kit::postgres;
@@ -87,8 +87,8 @@ impl Store {
         Ok(page)
     }
 
-    /// Notes that no booking of a cancelled sale is left to end. False if the sale is a copy of
-    /// another revision by now, if another replica has noted it, or if somebody has the row locked.
+    /// Marks a cancelled sale that has no booking left to end. False if the sale is now a copy of
+    /// another revision, if another replica has marked it, or if another session has the row locked.
     ///
     /// # Errors
     ///

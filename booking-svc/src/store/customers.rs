@@ -1,4 +1,4 @@
-//! Customers: reading them, and what comes of changing one.
+//! Customers: reading them, and the results of changing one.
 
 use service_kit::postgres::{self, DbError};
 use tokio_postgres::Row;
@@ -19,10 +19,10 @@ pub enum CustomerKey {
     Email(Email),
 }
 
-/// What to do to a customer.
+/// The changes of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerChange {
-    /// See to it that one is there.
+    /// Find it, or create it.
     Create(NewCustomer),
     /// Change one.
     Update(CustomerUpdate),
@@ -64,7 +64,7 @@ impl From<DbError> for CustomerError {
 }
 
 impl CustomerKey {
-    /// How to find the customer that a booking was made for. None if it is the caller's own id.
+    /// The key of the customer that a booking was made for. None if it is the caller's own id.
     #[must_use]
     pub fn of(customer: &Customer) -> Option<Self> {
         match customer {

@@ -58,7 +58,7 @@ pub enum StoreError {
     /// A show from the catalog has had more seats in its life than there are ordinals.
     #[error(transparent)]
     TooManySeats(#[from] NumberingError),
-    /// The feed's cursor is of another epoch: what was read is not the catalog's to say any more.
+    /// The feed's cursor is of another epoch: the data is of a catalog that is no longer followed.
     #[error("another catalog was accepted meanwhile")]
     OtherEpoch,
 }

@@ -84,7 +84,7 @@ pub(super) async fn answer(
         }
         booked_seats.is_empty()
     } else {
-        // Nobody could name all seats that the show would have had.
+        // The show's numbering would have no ordinals left for all its seats.
         false
     };
     if !accepted {
@@ -108,7 +108,7 @@ pub(super) async fn answer(
     Ok(())
 }
 
-/// The labels of those of the seats that have live bookings.
+/// The labels of the seats with live bookings.
 async fn booked(
     transaction: &Transaction<'_>,
     show_id: ShowId,

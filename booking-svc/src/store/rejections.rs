@@ -40,7 +40,7 @@ mod tests {
 
     const AT: OffsetDateTime = datetime!(2030-01-01 12:00:00.123456 UTC);
 
-    /// One of each kind at least; what is not set once is set another time.
+    /// At least one of each kind; optional values are set in one and unset in another.
     fn all(show_id: ShowId) -> Vec<Rejection> {
         let booking_id = BookingId::generate(show_id);
         let state = |state, failure_reason| Rejection::BookingState {

@@ -14,20 +14,20 @@ use super::rows::BadRow;
 use super::{Store, StoreError, areas, rows};
 use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
 
-/// What applying a snapshot has done.
+/// The result of applying a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     /// Nothing: it was no news, or the show has been deleted.
     Nothing,
-    /// Nothing: somebody else has a lock that it needs.
+    /// Nothing: another session holds a lock that it needs.
     Locked,
-    /// The sale is as the snapshot says.
+    /// The sale is as in the snapshot.
     Sale,
     /// That, and there is an answer that the catalog waits for.
     SaleAndAnswer,
 }
 
-/// What stands here of a sale, under its lock.
+/// The stored row of a sale, under its lock.
 struct Stored {
     revision: i64,
     seats: ShowSeats,
@@ -68,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the database does not do it, or the show has had too many seats in its life; then
+    /// If the database fails, or the show has had too many seats in its life; then
     /// nothing was changed.
     pub async fn apply(
         &self,
@@ -91,12 +91,12 @@ impl Store {
         }
     }
 
-    /// Closes the sale of a show that the catalog has deleted. If there is none, none can be made
-    /// any more: somebody may have asked the catalog for the show before it was deleted.
+    /// Closes the sale of a show that the catalog has deleted. If there is none, prevents one from
+    /// being created: another replica may have fetched the show before it was deleted.
     ///
     /// # Errors
     ///
-    /// If the database does not do it; then nothing was changed.
+    /// If the database fails; then nothing was changed.
     pub async fn apply_deleted(
         &self,
         show_id: ShowId,
@@ -210,7 +210,7 @@ fn pending(snapshot: &Snapshot) -> Option<i64> {
     snapshot.proposal.as_ref().map(|proposal| proposal.revision)
 }
 
-/// Locks the sale of a snapshot's show against batches, and reads what stands there.
+/// Locks the sale of a snapshot's show against batches, and reads its row.
 async fn lock(
     transaction: &Transaction<'_>,
     snapshot: &Snapshot,

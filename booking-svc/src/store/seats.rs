@@ -11,16 +11,16 @@ use crate::domain::Sale;
 /// The most seats that one statement reads.
 const SCANNED_MAX: u32 = 10_000;
 
-/// Whether a seat can be had.
+/// The status of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeatStatus {
-    /// Nobody has it.
+    /// It has no owner.
     Available,
     /// A PENDING booking holds it.
     Held,
     /// A CONFIRMED booking has it.
     Booked,
-    /// Nobody has it, and it is not for sale.
+    /// It has no owner, and is not for sale.
     Blocked,
 }
 
@@ -41,7 +41,7 @@ impl SeatStatus {
     }
 }
 
-/// Seats beside each other both in the layout and by their ordinals.
+/// Seats that are adjacent both in the layout and by their ordinals.
 struct Run {
     first_position: u32,
     ordinals: Range<u32>,
@@ -67,7 +67,7 @@ impl Store {
             next: None,
         };
         let mut start = from;
-        // More with each step: those that are wanted may be few.
+        // More with each step: seats with the wanted status may be few.
         let mut step = u32::from(page_size) + 1;
         while start < seat_count && page.next.is_none() {
             let end = start.saturating_add(step).min(seat_count);

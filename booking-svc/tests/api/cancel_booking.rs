@@ -172,7 +172,7 @@ async fn a_part_of_a_booking_is_cancelled_and_the_rest_is_kept() {
         .await;
     assert_eq!(subjects(&status), ["A-5"]);
 
-    // What is left of it is all of it.
+    // Cancelling all that is left is a whole cancel.
     let mut last = request(&held.booking_id);
     last.seat_labels = vec!["A-2".to_owned()];
     let response = stage.client().cancel_booking(last).await.expect("its own");

@@ -1,4 +1,4 @@
-//! What becomes of the bookings of a show that its organiser cancels.
+//! The ends of the bookings of a cancelled show.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 const SOON: Duration = Duration::from_secs(1);
 /// How long ending some thousand bookings may take on a busy machine.
 const FULLY_CANCELLED_MAX: Duration = Duration::from_secs(30);
-/// What a seat of a test's show costs, in cents.
+/// The price of a seat, in cents.
 const PRICE: i64 = 1250;
 
 /// Waits until nothing is left to end of any cancelled show.
@@ -38,7 +38,7 @@ fn refund_due(booking: &Booking) -> Option<i64> {
     Some(refund.minor_units)
 }
 
-/// Asserts what became of a booking that its holder saw last like this.
+/// Asserts that a booking whose last reply was `seen` has the right end.
 pub(crate) fn assert_ended(seen: &Booking, now: &Booking) {
     let ended = (
         now.state(),
@@ -68,7 +68,7 @@ pub(crate) fn assert_ended(seen: &Booking, now: &Booking) {
     assert_ne!(now.etag, seen.etag);
 }
 
-/// What a customer did before the show was cancelled, by the customer's name.
+/// What a customer did before the show was cancelled; also the customer's name.
 const FATES: [&str; 5] = ["held", "bought", "cancelled", "gave back", "came late"];
 
 /// A booking with its own seats and fate, by its number; its customer has the fate's name.
@@ -212,7 +212,7 @@ async fn buy_to_the_end(
         match confirm(&mut client, &held.booking_id).await {
             Ok(confirmed) => replies.push(confirmed),
             Err(status) => {
-                // Whether or not it has been ended by then.
+                // Either may come: the worker may have ended it or not.
                 let reasons = ["SHOW_NOT_ON_SALE", "BOOKING_STATE"];
                 assert!(
                     reasons.contains(&&*reason(&status)),

@@ -1,4 +1,4 @@
-//! Shows come from the catalog's feed, or on demand before the feed has brought them.
+//! Shows are copied from the catalog's feed, or fetched on demand before the feed has brought them.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ async fn delete_show(stage: &Stage, show: &str) {
     deleted.expect("it never had a booking");
 }
 
-/// What the catalog said of it.
+/// The catalog's snapshot of it.
 fn snapshot(sale: &Sale) -> Snapshot {
     Snapshot {
         show_id: sale.show_id,
@@ -127,7 +127,7 @@ async fn a_cancelled_show_sells_nothing_within_a_second() {
     for booking in held {
         let status = confirm(&mut client, &booking.booking_id).await;
         let status = status.expect_err("the show is cancelled");
-        // Whether or not it has been ended by then.
+        // Either may come: the worker may have ended it or not.
         let reasons = ["SHOW_NOT_ON_SALE", "BOOKING_STATE"];
         assert!(
             reasons.contains(&&*reason(&status)),
@@ -262,7 +262,7 @@ async fn a_late_or_repeated_revision_changes_nothing() {
             assert_eq!(stage.digest().await, unchanged);
         }
     }
-    // A deletion that comes late, or twice.
+    // A deletion that arrives late, or twice.
     for revision in [first.revision, second.revision] {
         let late = store.apply_deleted(id, revision, at(revision), None);
         late.await.expect("no harm");

@@ -89,7 +89,7 @@ async fn a_repeated_reserve_gets_the_first_result_after_later_changes() {
     assert_eq!(one_answer(all_reserve(&client, &same).await), first);
     assert_eq!(stage.digest().await, digest, "nothing was written again");
 
-    // The booking moves on; what the first call did stays the same.
+    // The booking changes; the first call's result stays the same.
     let confirming = to_confirm(&first.booking_id);
     let confirmed = one_answer(all_confirm(&client, &confirming).await);
     assert_eq!(one_answer(all_reserve(&client, &request).await), first);
@@ -177,7 +177,7 @@ async fn an_id_that_was_used_for_another_body_is_refused() {
     let call = client.cancel_booking(cancelling);
     stage.refused(call, reused.0, reused.1).await;
 
-    // The same verb with another etag is another body, and so is another booking.
+    // The same command with another etag is another body, and so is another booking.
     let confirming = to_confirm(&held.booking_id);
     one_answer(all_confirm(&[client.clone()], &confirming).await);
     let mut other = confirming.clone();

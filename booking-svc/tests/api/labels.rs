@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::stage::Stage;
 
-/// What nginx has for all headers of an answer.
+/// nginx's buffer for all headers of an answer.
 const PROXY_BYTES_MAX: usize = 4_096;
 
 /// Of 40 characters, most of which take three bytes.
@@ -94,7 +94,7 @@ async fn the_first_of_many_taken_seats_are_named_in_the_order_of_the_request() {
     let mut client = stage.client();
     let backwards: Vec<_> = labels.iter().rev().cloned().collect();
     let request = reservation(&show, &texts(&backwards), "bob");
-    // A copy gets what was stored.
+    // A replay gets the stored result.
     for _ in 0..2 {
         let refused = client.reserve_seats(request.clone()).await;
         let status = refused.expect_err("all of them are taken");

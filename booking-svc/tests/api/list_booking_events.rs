@@ -183,7 +183,7 @@ async fn every_command_is_in_the_log_and_the_log_leads_to_the_state() {
         BookingVerb::Reinstate,
         BookingVerb::Repay,
     ]);
-    // Whatever verb is added has to be seen here.
+    // Every new command must appear here.
     let known = (1..).map_while(|verb| BookingVerb::try_from(verb).ok());
     assert_eq!(known.collect::<HashSet<_>>(), seen);
     stage.assert_sound().await;

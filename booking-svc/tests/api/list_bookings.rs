@@ -208,7 +208,7 @@ async fn it_lists_what_the_commands_returned() {
     let found = page(&stage, ListBookingsRequest::default()).await;
     assert_eq!(found.bookings, wanted);
     assert_eq!(found.next_page_token, "");
-    // A show that is none has none, whether or not it could be one.
+    // An unknown show has no bookings, whether or not its id is valid.
     for nowhere in [ShowId::generate().uuid(), uuid::Uuid::new_v4()] {
         let nothing = ListBookingsRequest {
             show_id: nowhere.to_string(),

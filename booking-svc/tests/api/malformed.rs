@@ -52,7 +52,7 @@ async fn a_method_that_is_not_there_is_unimplemented() {
 #[tokio::test]
 async fn a_message_of_another_type_is_malformed() {
     let mut stage = Stage::start().await;
-    // A number where a text is wanted.
+    // A number where a text is expected.
     let message = WatchShowsRequest { after_revision: 5 };
     let call = send(&stage, GET_BOOKING, message);
     stage
@@ -77,7 +77,7 @@ async fn a_message_over_the_limit_is_refused_and_one_below_is_read() {
     let call = client.reserve_seats(request);
     let reason = "SEATS_PER_BOOKING_EXCEEDED";
     stage.refused(call, Code::ResourceExhausted, reason).await;
-    // The connection is none the worse for it.
+    // The connection still works.
     assert_eq!(stage.get(&held.booking_id).await, held);
     stage.assert_sound().await;
 }

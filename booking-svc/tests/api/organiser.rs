@@ -1,4 +1,4 @@
-//! What an organiser does in the real catalog while customers book: pauses, schedules, prices,
+//! An organiser's changes in the real catalog while customers book: pauses, schedules, prices,
 //! other layouts, deletions.
 
 use std::time::{Duration, SystemTime};
@@ -345,7 +345,7 @@ async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_returned() {
     let new = new.unwrap_or_else(|status| panic!("{}", describe(&status)));
     let labels: Vec<_> = new.lines.iter().map(|line| &*line.seat_label).collect();
     assert_eq!(labels, ["B-1", "A-2"]);
-    // Both replicas name every seat, also those that are gone.
+    // Both replicas name every seat, also dropped ones.
     for client in [&mut stage.client(), &mut other] {
         for (booking, label) in [(&kept, "A-1"), (&dropped, "A-5"), (&held, "A-4")] {
             let found = get(client, &booking.booking_id).await.expect("a booking");

@@ -94,7 +94,7 @@ async fn a_stall_on_whole_tables_passes() {
 struct Stopped(Vec<String>);
 
 impl Stopped {
-    /// Stops those that serve the service.
+    /// Stops the server processes of the service's connections.
     async fn of(stage: &Stage) -> Self {
         let ids = "SELECT pid::text FROM pg_stat_activity
              WHERE datname = current_database() AND usename = 'booking_svc'";
@@ -188,7 +188,7 @@ where
     }
 }
 
-/// One client's purchases, one after another; the bookings and how often it had to ask.
+/// One client's purchases, one after another; returns the bookings and the number of calls.
 async fn buy_on(
     client: Bookings,
     show: String,

@@ -13,7 +13,7 @@ macro_rules! statements {
     };
 }
 
-/// A part of other statements, which say what is wanted.
+/// A part of other statements, which select its rows.
 const PAYMENT: &str = concat!(
     "SELECT payment.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, payment_key)
     LEFT JOIN LATERAL (",
@@ -255,7 +255,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
             let by_show =
                 by_show || ["list_areas", "lock_show_areas", "offer_areas"].contains(&name);
             let by_customer = name.contains("customer");
-            // What is due, whatever its show.
+            // Due rows of all shows.
             let by_time = |line: &str| line.contains("(look_at <= now())");
             // A show has one sale.
             let by_sale = |line: &str| {

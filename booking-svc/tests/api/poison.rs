@@ -21,7 +21,7 @@ const AT_THE_COMMIT: &str = "
     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON booking.bookings DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.customer_id LIKE 'poison%') EXECUTE FUNCTION refuse()";
 
-/// How many transactions made the bookings that are there, and how many those are.
+/// The number of bookings, and of the transactions that made them.
 const BATCHES: &str = "
     SELECT count(DISTINCT written_in), count(*) FROM booking.transitions WHERE version = 1";
 
@@ -30,7 +30,7 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
     poisoned(AT_THE_WRITE).await;
 }
 
-/// By then the locks of the next transaction have been sent.
+/// The locks of the next transaction have been sent by then.
 #[tokio::test]
 async fn an_order_that_breaks_its_commit_fails_alone() {
     poisoned(AT_THE_COMMIT).await;

@@ -1,5 +1,5 @@
-//! What the store does with changes that the catalog proposes, and with layouts that change:
-//! without a catalog, so that each step can be stopped after.
+//! How the store handles the catalog's proposals and new layouts: without a catalog, so that the
+//! test can stop after each step.
 
 use booking_svc::commands::CommandError;
 use booking_svc::domain::{ProposalAnswer, ProposedChange, Rejection, SaleState, Taken};
@@ -63,7 +63,7 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         .expect("a database")
         .items;
     assert_eq!(undelivered, [refused]);
-    // Nothing was taken off sale: what is free sells.
+    // Nothing was taken off sale: free seats sell.
     in_process.hold(show, &["A", "E"]).await;
 
     // The organiser waits for the customers, and asks again.
@@ -173,7 +173,7 @@ async fn seats_keep_their_bookings_under_another_layout() {
         .await
         .expect("all are free");
     assert_eq!(labels(&new), ["A", "X", "Y"], "by their numbers");
-    // This replica still knows the first layout; a cancel finds the seats' names all the same.
+    // This replica still knows the first layout; a cancel still finds the seats' names.
     let refused = rejection(in_process.reserve(show, &["C", "Y"]).await);
     let taken = [("C", Taken::Booked), ("Y", Taken::Held)];
     let taken = taken.map(|(label, how)| (label.to_owned(), how)).to_vec();
@@ -238,7 +238,7 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
         []
     );
 
-    // Any booking stands in the way, whatever became of it.
+    // Any booking prevents the deletion, even an ended one.
     let other = a_show(&["A"], 1250);
     in_process.apply(&other).await;
     let booking = in_process.hold(other.show_id, &["A"]).await;

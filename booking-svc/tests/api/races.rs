@@ -1,4 +1,4 @@
-//! Two verbs at once for the same booking or the same seats: a thousand rounds each, few at a
+//! Two commands at once for the same booking or the same seats: a thousand rounds each, few at a
 //! time. Whatever the order, the outcome is a legal one, and the seats agree with it.
 
 mod bodies;
@@ -134,7 +134,7 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
     stage.assert_sound().await;
 }
 
-/// What comes of two calls at once, of which the other one is sent first every other round.
+/// The outcomes of two concurrent calls, which take turns in being sent first.
 async fn in_turns<A, B>(
     number: usize,
     one: impl Future<Output = A>,

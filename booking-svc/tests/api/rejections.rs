@@ -1,4 +1,4 @@
-//! A refusal is a result: a copy of the call is refused the same way, whatever became of the seats.
+//! A rejection is a result: a replay is rejected the same way, even if the seats became free.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn with_id(show: &str, labels: &[&str]) -> ReserveSeatsRequest {
     }
 }
 
-/// All that an error says, but for the log id of the call itself.
+/// An error without the call's own log id.
 fn comparable(status: &Status) -> impl PartialEq + Debug + use<> {
     let mut info = metadata(status);
     info.remove("log_id");
@@ -70,7 +70,7 @@ async fn a_refused_reserve_is_refused_the_same_way_though_its_seats_are_free() {
     cancel(&mut client, &taken.booking_id).await.expect("live");
     cancel(&mut client, &held.booking_id).await.expect("live");
 
-    // By a copy here and by one at another replica, now that it could be had.
+    // By a replay here and by one at another replica, now that the seat is free.
     for client in [&mut client, &mut other] {
         let again = refused(client.reserve_seats(request.clone()).await);
         assert_eq!(comparable(&again), comparable(&first));
@@ -85,7 +85,7 @@ async fn a_refused_reserve_is_refused_the_same_way_though_its_seats_are_free() {
     another_attempt.request_id = an_id();
     let got = client.reserve_seats(another_attempt.clone()).await;
     assert!(got.is_ok(), "{got:?}");
-    // Now it is taken by somebody else, and still it is refused as it was.
+    // Now it is taken by another customer, and the replay is still rejected as before.
     let again = refused(client.reserve_seats(request).await);
     assert_eq!(comparable(&again), comparable(&first));
     let copy = client.reserve_seats(another_attempt).await;
@@ -153,7 +153,7 @@ async fn every_verb_is_refused_the_same_way_again() {
         );
         all.push(rejections.map(|status| comparable(&status)));
 
-        // What each of them lacked is so by now; the booking's version is the one that was named.
+        // The cause of each rejection is gone now; the booking's version is the one that was named.
         if all.len() == 1 {
             let swap = SwapSeatsRequest {
                 from_seat_labels: vec!["A-2".to_owned()],

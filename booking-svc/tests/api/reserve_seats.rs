@@ -304,7 +304,7 @@ async fn seats_that_are_taken_are_all_named_and_none_is_held() {
     for violation in failure.violations {
         assert_eq!(violation.r#type, "SEAT_UNAVAILABLE");
     }
-    // To the same customer too: one booking is not another.
+    // Also for the same customer: each booking has its own seats.
     let call = reserve(&mut client, &show, &["A-2"], "ann");
     stage.refused(call, Code::FailedPrecondition, reason).await;
     stage.reserve(&show, &["A-1", "A-3", "A-6"]).await;

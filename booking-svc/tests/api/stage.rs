@@ -1,4 +1,4 @@
-//! The system of one test, with the looks into its database and the pushes at its clock that
+//! The system of one test, with access to its database and control of its clock, which
 //! no client has.
 
 use std::fmt::Debug;
@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 
 /// How long the feed may take on a busy machine.
 const FEED_MAX: Duration = Duration::from_secs(10);
-/// What a service logs when it starts, with room to spare.
+/// The most lines that a service logs at its start, with a margin.
 const LOG_LINES_MAX: usize = 25;
 
 /// Every table of the schema, as one text. The feed's cursor is not of the calls' making.
@@ -143,7 +143,7 @@ impl Stage {
         .await;
     }
 
-    /// Waits until booking-svc has nothing left to do by itself: the feed is applied, cancelled
+    /// Waits until booking-svc's background tasks have nothing to do: the feed is applied, cancelled
     /// shows are fully cancelled, and the catalog has its answers.
     pub(crate) async fn settle(&self) {
         self.follow_feed().await;
@@ -155,7 +155,7 @@ impl Stage {
         .await;
     }
 
-    /// What a query counts, by the owner's connection.
+    /// The count of a query, on the owner's connection.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         let row = self.owner.query_one(query, &[]).await;
         row.unwrap_or_else(|error| panic!("{query}: {error}"))
@@ -294,8 +294,8 @@ pub(crate) async fn move_hold(owner: &Client, booking: &str, from_now: f64) -> O
     })
 }
 
-/// Asserts that a service runs, has met no fault, and has not filled its log. Each call in vain
-/// has a line, so that its id is found.
+/// Asserts that a service runs, has met no fault, and has not filled its log. Each failed call
+/// has a line, so that its log id is found.
 pub(crate) fn assert_quiet(process: &mut Process) {
     assert_faultless(process);
     let log = process.log();

@@ -1,4 +1,4 @@
-//! Rows that cannot be read hold up no others in what the service does by itself.
+//! Unreadable rows hold up no others in background tasks.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn an_unreadable_sale_or_answer_is_logged_and_the_others_are_processed() {
     let stage = Stage::start().await;
     let [cancelled, deleted] = [stage.a_show(2).await, stage.a_show(2).await];
     let bought = stage.buy(&cancelled, &["A-1"]).await;
-    // Before every show's id, and itself none.
+    // Before every show's id, and no show's id itself.
     let nobody = "00000000-0000-0000-0000-000000000001";
     let spoil = format!(
         "INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)

@@ -3,7 +3,7 @@
 use super::offer::{Offer, Stretch};
 use super::{PARTY_MAX, Seating, Wish};
 
-/// The largest party, up to [`PARTY_MAX`], that a wish could be met for.
+/// The largest party, up to [`PARTY_MAX`], for which a choice could be met.
 pub(super) fn party(offer: &Offer<'_>, wish: &Wish) -> u8 {
     let accessible = u32::from(wish.accessible);
     let largest = match wish.seating {

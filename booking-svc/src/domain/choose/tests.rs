@@ -124,7 +124,7 @@ fn prices(layout: &SeatLayout) -> PriceList {
 }
 
 impl Drawn {
-    /// The hall with what was chosen, line by line.
+    /// The hall with the chosen seats, line by line.
     fn with(&self, chosen: &[u32]) -> Vec<String> {
         let mut ordinal = 0;
         let marked = self.drawing.chars().map(|seat| match seat {

@@ -1,4 +1,4 @@
-//! Paying for a booking: beginning an attempt, and what its end does to the booking.
+//! Paying for a booking: the beginning of an attempt, and the effect of its end on the booking.
 //!
 //! What must always hold: money that was taken leaves a ticket, or a refund on record; and no
 //! booking is confirmed by an attempt that did not take it.
@@ -57,7 +57,7 @@ impl Batch {
         self.transition(order, Verb::Pay, Some(booking.state), booking, Some(prior))
     }
 
-    /// Not a caller's order: if somebody else has settled the attempt, all is well.
+    /// Not a caller's order: if the attempt is already settled, that is no error.
     pub(super) fn settle(&mut self, order: &Order, settlement: &Settlement) -> Outcome {
         let booking = self.booking(settlement.booking_id)?;
         let under_way = Payment {
@@ -138,7 +138,7 @@ impl Batch {
     }
 
     /// Whether a booking that has lost its seats and places can have them back: they are free, and
-    /// not more than its customer may have by now.
+    /// within its customer's quota.
     fn can_return(
         &mut self,
         order: &Order,
@@ -199,8 +199,8 @@ impl Batch {
     }
 }
 
-/// A key for what a version of a booking gives back of a payment: the same each time that it is
-/// decided, and another for each version.
+/// The refund key of a version of a booking: the same each time that it is decided, and another one
+/// for each version.
 fn refund_key(payment_key: Uuid, version: i32) -> Uuid {
     Uuid::from_u128(payment_key.as_u128() ^ u128::from(version.unsigned_abs()))
 }

@@ -1,4 +1,4 @@
-//! Each rule by itself, and that a batch is nothing but its orders one after another.
+//! Tests of each rule, and that a batch ends as its orders would one after another.
 
 mod areas;
 mod batch;

@@ -52,8 +52,8 @@ pub(super) struct Permit<'a, T> {
     queue: &'a Queue<T>,
 }
 
-/// Says that a worker serves the queue. When the last one is dropped the queue is closed, and its
-/// entries are dropped, since no worker would take them.
+/// Held by a worker that serves the queue. Dropping the last one closes the queue and drops its
+/// entries, since no worker would take them.
 #[derive(Debug)]
 pub(super) struct Serving<T>(Arc<Queue<T>>);
 
@@ -99,7 +99,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Closes the queue: it takes no more entries, and those that it has are still served.
+    /// Closes the queue: it takes no more entries, and its entries are still served.
     pub(super) fn close(&self) {
         self.state().open = false;
         self.changed.notify_waiters();
@@ -123,7 +123,7 @@ impl<T> Queue<T> {
                 waits.then_some(patience_ends)
             };
             match patience_ends {
-                // Either way it looks again.
+                // Either way it checks again.
                 Some(instant) => drop(timeout_at(instant, changed).await),
                 None => changed.await,
             }

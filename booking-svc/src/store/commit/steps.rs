@@ -1,5 +1,5 @@
-//! Carrying a batch out, step by step: what its transaction does over the workers' shared knowledge, and
-//! what an error in it means.
+//! Carries a batch out, step by step: its transaction, the effect on the workers' shared state, and
+//! the meaning of an error in it.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ use crate::domain::{Locked, Outcome};
 /// its connection is closed; longer than the server's own timeouts, which end most hangs.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What all commit workers share.
+/// The state that all commit workers share.
 pub(super) struct Shared {
     pub(super) optimistic: OptimisticCache,
     pub(super) contention: Arc<ContentionQueue>,
@@ -65,7 +65,7 @@ pub(super) async fn begin(
     let optimistic = &shared.optimistic;
     let lock_wait = shared.lock_wait();
     let expected = if shared.optimistic_writes && batch.can_try_optimistic() {
-        // Whatever panics in here does so again where it is decided over locked rows.
+        // A panic in here happens again in the decision over locked rows.
         let expecting = || optimistic.of(&batch.orders);
         catch_unwind(AssertUnwindSafe(expecting)).unwrap_or_default()
     } else {
@@ -113,7 +113,7 @@ pub(super) async fn write(
 ) -> Result<(Vec<Outcome>, CommitHandle), BatchError> {
     match in_flight? {
         InFlight::Locked(locked) => {
-            // Of what may have been carried out a rejection must be met by whatever still is on its way.
+            // If a COMMIT may still be on its way, it must meet the stored rejection.
             let all_stored = batch.tried.in_doubt;
             let terms = WriteTerms {
                 expects_replays: batch.expects_replays(),
@@ -147,8 +147,8 @@ pub(super) fn settle(
     }
 }
 
-/// Carries out what can be had of a batch without waiting for a lock. Whether that was anything, and
-/// how it leaves the connection.
+/// Carries out the orders of a batch that need not wait for a lock. Returns whether there were any, and
+/// the state of the connection.
 pub(super) async fn run_nowait(
     mut batch: Batch,
     table: (&Connection, &Shared),
@@ -201,7 +201,7 @@ fn batch_error(error: &TxError, committing: bool) -> BatchError {
         Failure::ConnectionLost => {
             tracing::warn!(
                 error = cause::chain(error),
-                "a commit worker closes its connection"
+                "a commit worker gives up its connection"
             );
             BatchError::ConnectionLost { committing }
         }
@@ -220,7 +220,7 @@ impl BatchError {
             Self::NoConnection | Self::ConnectionLost { .. } | Self::Panic { .. } => {
                 ConnectionState::Lost
             }
-            // Only what is written meets a copy or the unexpected, and the COMMIT was sent behind.
+            // Only a write meets a replay or a mismatch, and its COMMIT was already sent.
             Self::CopyMet | Self::Unexpected | Self::Contention { writing: true } => {
                 ConnectionState::Idle
             }

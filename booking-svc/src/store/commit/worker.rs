@@ -1,12 +1,12 @@
 //! Commit workers. Each has its own connection and runs one transaction after another on it.
 //! Orders that arrive while the workers are busy wait in one queue, and the next transaction decides
-//! them together. If no worker is busy, an order waits for nobody.
+//! them together. If no worker is busy, an order does not wait.
 //!
 //! While a transaction's COMMIT is flushed to disk the first statements of the next are on their
 //! way, so that the database finds its work waiting.
 //!
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
-//! no effect; a caller that goes away does not stop a transaction.
+//! no effect; a caller that leaves does not stop a transaction.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct GroupCommitConfig {
     /// How long a transaction waits for a lock before its orders are decided one by one, as far as
     /// they can be.
     pub lock_wait_max: Duration,
-    /// Whether batches are written without having been locked, where all is known.
+    /// Whether the optimistic path is used.
     pub optimistic_writes: bool,
     /// How many rejections are stored.
     pub rejections: RejectionLimits,
@@ -113,7 +113,7 @@ impl GroupCommit {
         (Self { entrance }, tasks)
     }
 
-    /// Has `order` decided.
+    /// Submits `order` and waits for its decision.
     ///
     /// # Errors
     ///
@@ -225,7 +225,7 @@ impl CommitWorker {
         }
     }
 
-    /// Sees to it that there is a connection, if one can be had.
+    /// Opens a connection if there is none, if the database can be reached.
     async fn connect(&mut self) {
         if self.connection.as_ref().is_some_and(Connection::is_open) {
             return;
@@ -250,8 +250,8 @@ impl CommitWorker {
     }
 }
 
-/// Carries a batch out and, one behind the other, whatever waits by then, until nothing does.
-/// A batch that fails goes back to the backlog, and ends the run.
+/// Carries a batch out and, one after the other, batches of the orders that wait by then, until
+/// none do. A batch that fails goes back to the backlog, and ends the run.
 async fn run_from<'a>(
     mut batch: Batch,
     mut permit: Permit<'a, PendingOrder>,
@@ -284,8 +284,8 @@ async fn run_from<'a>(
             return left;
         };
         if matches!(left, ConnectionState::Lost) {
-            // Whatever became of the one before, it has done nothing unless its own COMMIT was on
-            // the way.
+            // Whatever happened to the one before, this batch has no effect unless its own COMMIT was
+            // sent.
             let idle = BatchError::ConnectionLost { committing: false };
             let batch_error = match next_begun {
                 Ok(InFlight::Locked(_)) => idle,

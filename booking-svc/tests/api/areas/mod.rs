@@ -35,7 +35,7 @@ fn layout_of(seats: i32, areas: &[(&str, i32)]) -> SeatLayout {
     layout
 }
 
-/// What creates a show of them, for 12.50 EUR each.
+/// The request that creates a show with them, for 12.50 EUR each.
 pub(crate) fn show_of(seats: i32, areas: &[(&str, i32)]) -> CreateShowRequest {
     CreateShowRequest {
         seats: Some(Seats::Layout(layout_of(seats, areas))),
@@ -51,7 +51,7 @@ pub(crate) fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
     places.iter().map(place).collect()
 }
 
-/// What reserves seats and places.
+/// The request that reserves seats and places.
 fn cart(show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(wanted),
@@ -89,7 +89,7 @@ fn held(booking: &Booking) -> Vec<(&str, i32)> {
 }
 
 impl Stage {
-    /// Reserves seats and places that can be had.
+    /// Reserves available seats and places.
     async fn hold(&self, show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> Booking {
         let held = reserve(&mut self.client(), cart(show, labels, wanted)).await;
         held.unwrap_or_else(|status| panic!("{wanted:?}: {}", describe(&status)))

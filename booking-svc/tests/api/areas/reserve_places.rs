@@ -99,7 +99,7 @@ async fn what_is_no_number_of_places_or_no_area_is_refused() {
         (&[("Floor", 0)], &["places[0].quantity"]),
         (&[("Floor", 1), ("Pit", -7)], &["places[1].quantity"]),
         (&[("Floor", i32::MIN)], &["places[0].quantity"]),
-        // As many as are left, twice.
+        // The number that is left, twice.
         (&[("Floor", 10), ("Floor", 10)], &["places[1].area"]),
         (
             &[("Floor", 0), ("Pit", 1), ("Floor", 1), ("Pit", -1)],

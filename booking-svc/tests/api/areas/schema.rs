@@ -1,4 +1,4 @@
-//! What the schema refuses of areas, whatever a service asks of it.
+//! The statements on areas that the schema refuses for every service.
 
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Seats for who names none, and what a choice by label leaves behind.
+//! Seats for callers that name none, and the orphans that a choice by label leaves.
 
 mod asking;
 mod crowds;
@@ -67,7 +67,7 @@ fn seated(count: i32, seating: Seating) -> SeatChoice {
     }
 }
 
-/// What reserves seats by label and by choice.
+/// The request that reserves seats by label and by choice.
 fn wanted(show: &str, named: &[&str], choices: &[SeatChoice]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         choices: choices.to_vec(),

@@ -42,7 +42,7 @@ async fn strict_rejects_an_avoidable_orphan() {
     // Three of four leave one, whichever they are.
     let marked = stage.reserve(&show, &["R1-4", "R1-5", "R1-6"]).await;
     assert_eq!(marked.orphan_seat_labels, ["R1-3"]);
-    // Chosen beside what is named, R2-1 and R2-2 are no neighbours of R2-5 and R2-6.
+    // Chosen in addition to the named ones, R2-1 and R2-2 are not neighbours of R2-5 and R2-6.
     let mine = chosen(&stage, &show, &["R2-5", "R2-6"], &[party(2)]).await;
     assert_eq!(mine.len(), 4, "{mine:?}");
     stage.assert_sound().await;
@@ -108,7 +108,7 @@ async fn a_swap_obeys_the_rule() {
     stage.assert_sound().await;
 }
 
-/// Each leaves no orphan by itself, but both do: seat 7, and either need not.
+/// Neither leaves an orphan alone, but both together leave seat 7, which either could avoid.
 #[tokio::test]
 async fn neighbours_at_once_see_each_other() {
     let mut stage = Stage::start().await;
@@ -123,7 +123,7 @@ async fn neighbours_at_once_see_each_other() {
         let (mut here, mut there) = (stage.client(), other.clone());
         let one = reserve(&mut here, &strict, &left, "ann");
         let two = reserve(&mut there, &strict, &right, "bob");
-        // Who is sent first takes turns.
+        // They take turns in being sent first.
         let both = if round.is_multiple_of(2) {
             futures_util::join!(one, two)
         } else {

@@ -26,7 +26,7 @@ async fn an_address_has_one_customer_created_by_the_first_call() {
     assert_eq!(id.get_version_num(), 7);
     assert_eq!(get(&mut client, &made.customer_id).await, made);
 
-    // The same address finds it, whatever else is said of it, and changes nothing.
+    // The same address finds it, whatever the other fields, and changes nothing.
     let digest = stage.digest().await;
     for email in ["ann@example.org", "ANN@EXAMPLE.ORG"] {
         let again = create(&mut client, by(email)).await;

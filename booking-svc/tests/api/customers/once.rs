@@ -178,7 +178,7 @@ async fn a_lost_commit_is_resolved_by_its_request_id() {
     assert_eq!(create(&mut client, request).await, first);
     assert_eq!(stage.count(CUSTOMERS).await, 1);
 
-    // Without an id it is the caller who has to look.
+    // Without an id the caller has to read.
     line.lose(1);
     let status = client.create_customer(by("bob@example.org")).await;
     let status = status.expect_err("nobody knows what was done");

@@ -36,7 +36,7 @@ async fn what_the_mask_names_is_changed_and_nothing_else() {
     let moved = update(&mut client, changing(&wanted, &fields)).await;
     assert_eq!((&*moved.email, &*moved.phone), ("anna@example.org", ""));
     assert_eq!((&*moved.external_reference, &*moved.etag), ("crm/18", "v3"));
-    // The old address is free, and is nobody's.
+    // The old address is free.
     assert!(!create(&mut client, by("anna@example.org")).await.created);
     assert!(create(&mut client, by("ann@example.org")).await.created);
     // Its own address is not another's.

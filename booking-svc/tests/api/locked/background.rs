@@ -8,7 +8,7 @@ use super::*;
 use crate::cancelled_show::mark_fully_cancelled;
 use crate::payments::till::Till;
 
-/// How long what waits for nobody may take on a busy machine.
+/// How long a task that waits for no lock may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 /// The ids of `count` shows of ten seats, ascending, as the worker takes them.
@@ -32,7 +32,7 @@ async fn cancelled_shows() {
         stage.buy(mixed, &["A-2"]).await,
     );
     let elsewhere = stage.buy(open, &["A-1"]).await;
-    // Known to be cancelled before it is locked.
+    // booking-svc knows the cancellation before the sale is locked.
     let cancel = format!(
         "UPDATE booking.sales SET state = 'CANCELLED' WHERE show_id IN ('{empty}', '{closed}')"
     );
@@ -119,7 +119,7 @@ async fn stored_rejections_that_are_old() {
 async fn delivered_answers() {
     let mut stage = Stage::start().await;
     let all = shows(&stage, 2).await;
-    // Nobody asked for it any more.
+    // No proposal waits for it any more.
     let stale = format!(
         "INSERT INTO booking.answers VALUES ('{}', 1, true, '{{}}')",
         all[0]

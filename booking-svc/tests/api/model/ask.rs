@@ -1,4 +1,4 @@
-//! What customers ask for.
+//! The requests of customers.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::rejection::Rejection;
 use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
-/// What a customer asks for. Two that are equal are the same body of a request.
+/// A request of a customer. Equal ones are the same body.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ask {
     Reserve(Reserve),
@@ -47,17 +47,17 @@ pub(crate) enum Ask {
 /// How a booking is paid.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Paid {
-    /// Elsewhere, and what the money is known by there, which may be nothing.
+    /// Outside Ticketing, with a reference that may be empty.
     Elsewhere(String),
     /// Here, with this token.
     Here(&'static str),
 }
 
-/// What makes a booking.
+/// A request that makes a booking.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reserve {
     pub(crate) wanted: Lot,
-    /// Seats that are to be chosen beside those.
+    /// Choices of further seats.
     pub(crate) choices: Vec<Choice>,
     pub(crate) customer: Option<Customer>,
     pub(crate) hold_seconds: Option<i64>,
@@ -75,7 +75,7 @@ impl Reserve {
 
 impl Ask {
     /// The same with the seats by label that were chosen, as a reply named them; none if
-    /// they are not what was asked for.
+    /// they do not satisfy the choices.
     pub(super) fn with_chosen(&self, reply: &BookingReply) -> Option<Self> {
         let Self::Reserve(asked) = self else {
             return Some(self.clone());

@@ -16,7 +16,7 @@ use super::payments::Attempt;
 use super::rejection::Rejection;
 use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, Terms, cost, money, row_of};
 
-/// How long a hold lasts if nobody says.
+/// The default duration of a hold.
 const HOLD_DEFAULT: i64 = 120 * SECOND;
 /// The longest that a hold may last since it was made.
 const LIFETIME_MAX: i64 = 1_800 * SECOND;
@@ -81,7 +81,7 @@ impl Booking {
         attempt.is_some_and(|attempt| attempt.state == PaymentState::Started)
     }
 
-    /// Whether its hold has ended, and that is written down.
+    /// Whether its hold has expired and was failed.
     pub(super) fn was_let_lapse(&self) -> bool {
         self.failure_reason == FailureReason::Expired
     }
@@ -223,7 +223,7 @@ impl Booking {
         (!missing.is_empty()).then_some(Rejection::NotInBooking(missing))
     }
 
-    /// The objections to what is asked of a booking that lie in the self.
+    /// The objections to a command that lie in the booking itself.
     pub(super) fn objections(
         &self,
         ask: &Ask,

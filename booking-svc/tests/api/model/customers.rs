@@ -1,4 +1,4 @@
-//! Customers who do whatever comes to their mind, all at once, and write down what they saw.
+//! Customers who act at random, concurrently, and record the replies.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ use crate::stage::{Bookings, move_hold};
 
 /// How many there are.
 pub(super) const CUSTOMERS: usize = 8;
-/// What each of them does, one thing after another.
+/// The number of calls of each customer, one after another.
 const STEPS: usize = 5;
 /// How many of the newest bookings and calls are disputed.
 const RECENT: usize = 8;
@@ -38,7 +38,7 @@ pub(super) struct Doors {
     pub(super) owner: Arc<Client>,
 }
 
-/// What they know of each other's doings.
+/// The state that the customers share.
 #[derive(Debug)]
 struct Known {
     /// Every booking of every reply, as the reply showed it.
@@ -57,8 +57,8 @@ impl Shared {
     }
 }
 
-/// Lets them at a show; what they saw, or what the system did that it never may. The show may
-/// be cancelled while they are at it, by `cancel`.
+/// Runs the customers at a show; returns their records, or a violation that the system committed.
+/// The show may be cancelled meanwhile, by `cancel`.
 pub(super) async fn run(
     doors: &Doors,
     terms: &Arc<Terms>,
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let shared = Shared(Mutex::new(known));
     let cancel = cancel.as_ref();
     let customers = (0..CUSTOMERS).map(|number| {
-        // Each person comes through both.
+        // Each person uses both replicas.
         let pays = (number + number / doors.people.len()) % 2 == 1;
         let mut customer = Customer {
             show_id: &terms.show_id,
@@ -178,8 +178,8 @@ impl Customer<'_> {
         Ok(())
     }
 
-    /// Has a hold end about now, before, during or after the next calls, or somewhat later; and
-    /// mostly calls at once for what that decides.
+    /// Moves the end of a hold to about now, before, during or after the next calls, or somewhat later;
+    /// and mostly calls at once for what that decides.
     async fn let_lapse(&mut self) -> Result<(), String> {
         let paid = self.one_being_paid();
         let is_paid = paid.is_some();
@@ -221,7 +221,7 @@ impl Customer<'_> {
         self.ideas.a_booking(bookings, RECENT)
     }
 
-    /// Mostly one that somebody waits for to be paid, if there is one.
+    /// Mostly one that is being paid, if there is one.
     fn one_being_paid(&mut self) -> Option<BookingReply> {
         let waited_for = self.shared.with(|known| {
             let answered = |id| known.history.calls.iter().any(|c| c.request_id == Some(id));

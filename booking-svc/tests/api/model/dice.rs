@@ -1,4 +1,4 @@
-//! Chance that can be repeated: the same seed throws the same dice.
+//! Repeatable random choices: the same seed gives the same ones.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Dice {
         &of[self.below(of.len())]
     }
 
-    /// One of the last few of these, as what is recent is disputed most.
+    /// One of the last few of these, as recent ones are contended most.
     pub(super) fn pick_recent<T: Clone>(&mut self, of: &[T], few: usize) -> Option<T> {
         let from = of.len().saturating_sub(few);
         let recent = &of[from..];

@@ -1,4 +1,4 @@
-//! What comes to a customer's mind.
+//! Makes up requests of customers.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ impl Ideas {
         }
     }
 
-    /// An id to call under, mostly; who pays here always has one.
+    /// A request id, mostly; a call that pays always has one.
     pub(super) fn request_id(&mut self, ask: &Ask) -> Option<Uuid> {
         let needs_one = ask.token().is_some();
         (needs_one || self.dice.percent(75)).then(|| self.dice.uuid())
@@ -103,7 +103,7 @@ impl Ideas {
         }
     }
 
-    /// What goes one way before the end of a hold, and another way after.
+    /// A request whose outcome depends on whether a hold has ended.
     pub(super) fn at_the_end_of(&mut self, booking: &BookingReply) -> Ask {
         if self.dice.percent(30) {
             return Ask::Confirm {
@@ -216,7 +216,7 @@ impl Ideas {
         i64::try_from(seconds).expect("it is small")
     }
 
-    /// Seats or places or both of what a booking has, and now and then others.
+    /// Some seats or places or both of a booking, and now and then others.
     fn a_part_of(&mut self, own: &Lot) -> Lot {
         let with_places = own.places > 0 && self.dice.percent(60);
         let with_seats = !with_places || !own.seats.is_empty() && self.dice.percent(30);

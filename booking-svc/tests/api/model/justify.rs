@@ -1,5 +1,5 @@
-//! The check of a history, second part: whatever was refused or read must have been so at a
-//! moment between the call and its answer.
+//! The check of a history, second part: every rejection and every read must be true at a
+//! moment between the call and its reply.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -183,7 +183,7 @@ fn area_is_full(
             || is_in_doubt && left < free && free - left <= returns + promised.sum::<i32>())
 }
 
-/// Whether these are two, and each began before the other had ended.
+/// Whether these are different calls that overlapped.
 fn are_at_once(call: &Call, other: &Call) -> bool {
     !std::ptr::eq(call, other) && call.began <= other.ended && other.began <= call.ended
 }

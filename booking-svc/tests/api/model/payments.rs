@@ -1,5 +1,5 @@
-//! Paying in the model: an attempt begins, and ends with or without the money; who asked for it
-//! gets its outcome, however often they ask.
+//! Payments in the model: an attempt begins, and ends with or without the money; the callers that
+//! asked for it get its outcome, however often they ask.
 
 use std::collections::BTreeMap;
 
@@ -44,11 +44,11 @@ pub(super) struct Attempt {
     amount: i64,
     started: Instant,
     deadline: Instant,
-    /// Why no money was taken; empty if it was, or nobody knows yet.
+    /// Why no money was taken; empty if it was taken, or the outcome is unknown.
     reason: String,
 }
 
-/// What became of a call that began an attempt.
+/// A call that began an attempt.
 #[derive(Debug, Clone)]
 pub(super) struct Tried {
     pub(super) ask: Ask,
@@ -80,7 +80,7 @@ impl Attempt {
     }
 }
 
-/// A payment without the difference between what is given back and what has yet to be.
+/// A payment without the difference between made and due refunds.
 fn normal(reply: &Payment) -> Payment {
     let units = |money: &Option<_>| {
         money
@@ -112,8 +112,8 @@ pub(super) fn is_so(reply: &BookingReply, booking: &Booking) -> bool {
     reply.payment.as_ref().map(normal) == expected
 }
 
-/// Whether a booking's payment was as the reply shows it at a moment of the call that returned
-/// it, which looks it up as it stands then.
+/// Whether a booking's payment was as the reply shows it at a moment of the call, which reads the
+/// payment's current state.
 pub(super) fn was_so(
     reply: &BookingReply,
     began: Instant,
@@ -185,7 +185,7 @@ impl Hall {
         Ok("PAY")
     }
 
-    /// Ends an attempt as the record says; the verb that the log must name.
+    /// Ends an attempt as recorded; returns the command that the log must name.
     pub(super) fn end_attempt(
         &mut self,
         entry: &Entry,
@@ -267,8 +267,8 @@ impl Hall {
         are_free && have_room && !(entry.verb == "REPAY" && self.is_in_doubt(booking, at, history))
     }
 
-    /// Whether somebody else may be before it, where holds with places have ended and that is not
-    /// written down; or its person has more than this, who gives something up at that moment.
+    /// Whether another caller may be first, because of expired holds with places that are not
+    /// failed yet; or because a person above the quota returns something at that moment.
     fn is_in_doubt(&self, booking: &Booking, at: Instant, history: &History) -> bool {
         let is_own = |id: &str| {
             self.terms
@@ -325,7 +325,7 @@ fn can_end(token: &str, reason: Option<&str>, is_late: bool) -> bool {
     }
 }
 
-/// Whether a call has begun an attempt, or is a copy of one that has.
+/// The attempt of a call, if it began one or replays one that did.
 pub(super) fn tried<'a>(call: &Call, last: &'a Hall) -> Option<&'a Tried> {
     let tried = last.tried.get(call.request_id.as_ref()?)?;
     (tried.ask == call.ask && call.pays).then_some(tried)

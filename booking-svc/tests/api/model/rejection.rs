@@ -1,4 +1,4 @@
-//! Why customers do not get what they ask for.
+//! The rejections that customers get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +54,7 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
-    /// The same but for when a hold ends or has ended.
+    /// The same without the end of a hold.
     pub(super) fn without_times(&self) -> Self {
         let mut same = self.clone();
         if let Self::HoldExpired(at) | Self::PaymentDeclined { expires: at, .. } = &mut same {
@@ -63,7 +63,7 @@ impl Rejection {
         same
     }
 
-    /// What an error says; none if it is none that a call may end with here.
+    /// Reads an error; none if it is not one that a call may end with here.
     pub(crate) fn read(status: &Status) -> Option<Self> {
         let value = |name: &str| metadata(status).get(name).cloned();
         let failure = status.get_details_precondition_failure();

@@ -47,7 +47,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
             .iter()
             .map(|entry| (entry.at, Change::Logged(entry))),
     );
-    // Stable: what one transaction wrote stays in its order.
+    // Stable: the entries of one transaction stay in order.
     changes.sort_by_key(|(at, _)| *at);
 
     let reply = Answers::of(history)?;
@@ -92,7 +92,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
     Ok(moments)
 }
 
-/// The calls that were answered with a booking, by what they were granted.
+/// The granted calls, by their log entry.
 struct Answers<'a> {
     by_id: HashMap<Uuid, Vec<(&'a Call, &'a BookingReply)>>,
     /// By booking and etag.

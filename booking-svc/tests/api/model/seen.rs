@@ -1,4 +1,4 @@
-//! What happened in all runs, by kind: a check that never sees something proves nothing of it.
+//! Counts the kinds of events over all runs: a check that never meets a kind proves nothing about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

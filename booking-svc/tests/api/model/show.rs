@@ -61,7 +61,7 @@ pub(super) const PLACE_TIER: &str = "Standing";
 /// The price of a place.
 pub(super) const PLACE_PRICE: i64 = 700;
 
-/// What is known of a show and its people before anything happens.
+/// The terms of a show and its people, fixed before the run.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) show_id: String,
@@ -119,7 +119,7 @@ pub(super) fn row_of(label: &str) -> Option<&'static Row> {
     parts_of(label).map(|(row, _)| row)
 }
 
-/// Whether the second seat is the next one behind the first, and no aisle is between.
+/// Whether the second seat follows the first, without an aisle between.
 pub(super) fn are_beside(first: &str, second: &str) -> bool {
     let (Some((row, number)), Some((other, next))) = (parts_of(first), parts_of(second)) else {
         return false;
@@ -136,7 +136,7 @@ pub(super) fn all_labels() -> Vec<String> {
     ROWS.iter().flat_map(seats).collect()
 }
 
-/// What seats cost.
+/// The price of seats.
 pub(super) fn cost(labels: &BTreeSet<String>) -> i64 {
     labels
         .iter()

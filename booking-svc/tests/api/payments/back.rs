@@ -106,7 +106,7 @@ async fn a_declined_refund_is_reported_and_not_retried() {
     assert_eq!(till.only().await, (ProviderState::Captured, 2 * 1250));
 
     let looks = till.stage.count(LOOKS).await;
-    // It is their turn again; what is due behind them is done, and they are left alone.
+    // The unreadable ones are due again; later ones are done, and these are skipped.
     let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
     till.stage.run(due).await;
     let other = till.stage.reserve(&show, &["A-3"]).await;
@@ -120,7 +120,7 @@ async fn a_declined_refund_is_reported_and_not_retried() {
     );
     assert_eq!(declined, (2, looks));
     invariants::assert_hold(&till.stage.system.database).await;
-    // Somebody has to see to each.
+    // A person has to handle each.
     let log = till.booking.log();
     assert_eq!(log.matches("a refund was declined").count(), 2, "{log}");
 }
@@ -209,7 +209,7 @@ async fn payments_that_cannot_be_read_are_named_and_hold_up_no_other() {
     }
     // A service that has read the rows would continue with the old ones.
     till.booking.kill9().await;
-    // The first cannot be converted, the second is nothing that we know.
+    // The first cannot be converted, the second is unknown to us.
     for (booking, wrong) in bought
         .iter()
         .zip(["started_at = '-infinity'", "currency = '???'"])
@@ -218,7 +218,7 @@ async fn payments_that_cannot_be_read_are_named_and_hold_up_no_other() {
         let spoil = format!("UPDATE booking.payments SET {wrong} WHERE booking_id = '{id}'");
         till.stage.run(&spoil).await;
     }
-    // Whatever was tried before comes at once.
+    // All tried ones are due at once.
     let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
     till.stage.run(due).await;
     till.provider.start_again().await;

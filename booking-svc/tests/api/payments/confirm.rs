@@ -28,7 +28,7 @@ fn hold_left(booking: &Booking) -> Duration {
 
 #[tokio::test]
 async fn an_approved_payment_confirms_and_a_replay_gets_the_same_reply() {
-    // Time for several answers that do not come.
+    // Time for several missing answers.
     let mut till = Till::with(&["--payment-timeout", "12s"]).await;
     let show = till.stage.a_show(3).await;
     let mut settled = Vec::new();
@@ -151,7 +151,7 @@ async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
     let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
     let id = &held.booking_id;
     let request = paying(id, "approve");
-    // It cannot answer before all that has been tried.
+    // It cannot answer before all of that has been tried.
     till.provider.freeze();
     let copies = join_all((0..4).map(|_| till.send(request.clone())));
     let meanwhile = async {
@@ -252,7 +252,7 @@ async fn confirms_with_and_without_payment_follow_the_settings() {
     let outcome = till.client.clone().reserve_seats(at_once.clone()).await;
     let status = assert_refused(outcome, NOT_DONE, "PAYMENT_REQUIRED");
     assert_eq!(subjects(&status), ["confirm"]);
-    // unless it is said to be all right.
+    // unless a flag allows it.
     let url = till.provider.url();
     let arguments = ["--payment-provider", &url, "--confirm-unpaid", "true"];
     let (_both, mut both) = till.stage.another_with(&arguments).await;

@@ -8,13 +8,13 @@ use tonic::{Code, Status};
 
 use super::till::{Till, granted, paying, state};
 
-/// Ends a hold that is being paid at once, the shield included.
+/// Ends a hold that is being paid at once, its extension included.
 async fn end_hold(till: &Till, booking: &str) {
     till.started().await;
     till.stage.lapse(booking).await;
 }
 
-/// Pays, and has the provider answer once the hold has ended and `meanwhile` has been done.
+/// Pays, and lets the provider answer once the hold has ended and `meanwhile` has run.
 async fn pay_late(
     till: &Till,
     booking: &str,
@@ -34,7 +34,7 @@ async fn pay_late(
 async fn the_same_seats_come_back_at_the_frozen_price_if_they_are_free() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(3).await;
-    // Whether or not somebody has had them in between.
+    // With and without another holder in between.
     for is_taken in [false, true] {
         let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
         let paid = pay_late(&till, &held.booking_id, async {

@@ -113,7 +113,7 @@ async fn late_money_against_a_new_reserve_of_the_same_seats() {
     }
     assert_eq!(seen.len(), 2, "both outcomes, and no other: {seen:?}");
     assert_eq!(seen.values().sum::<u64>(), ROUNDS);
-    // What was too late is given back in the end, and nothing else is.
+    // Late payments are refunded in the end, and nothing else is.
     let due = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
     test_harness::eventually(Duration::from_secs(60), "all is given back", async || {
         till.stage.count(due).await == 0

@@ -1,4 +1,4 @@
-//! What is read of a booking while it is paid and given back.
+//! Reads of a booking while it is paid and refunded.
 
 use futures_util::future::join_all;
 use proto::booking::v1::{

@@ -1,4 +1,4 @@
-//! A booking-svc that has bookings paid by the real simulated provider, and a look into the
+//! A booking-svc that charges through the real simulated provider, with access to the
 //! provider's books.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 
 /// A payment's own deadline, which most here are far from.
 pub(crate) const TIMEOUT: &str = "10s";
-/// How long what is settled without a caller may take on a busy machine.
+/// How long background settling may take on a busy machine.
 pub(crate) const SETTLED_MAX: Duration = Duration::from_secs(40);
 
 /// A stage with a provider, and a booking-svc that uses it.
@@ -88,7 +88,7 @@ impl Till {
         .await
     }
 
-    /// What happened to a booking, by its log.
+    /// The commands in a booking's log.
     pub(crate) async fn commands(&self, booking: &str) -> Vec<BookingVerb> {
         let request = ListBookingEventsRequest {
             of: Some(Of::BookingId(booking.to_owned())),
@@ -108,7 +108,7 @@ impl Till {
         .await;
     }
 
-    /// The provider's payments by key: the state, and what was taken and not given back.
+    /// The provider's payments by key: the state, and the amount taken and not refunded.
     pub(crate) async fn books(&self) -> HashMap<String, (provider::PaymentState, i64)> {
         books_of(&self.provider).await
     }
@@ -144,7 +144,7 @@ pub(crate) fn state(booking: &Booking) -> PaymentState {
     payment.map_or(PaymentState::Unspecified, |payment| payment.state())
 }
 
-/// What a call was answered, which must not have been refused.
+/// The booking of a call that must not have been rejected.
 pub(crate) fn granted(outcome: Result<Booking, Status>) -> Booking {
     outcome.unwrap_or_else(|status| panic!("{}", describe(&status)))
 }

@@ -13,8 +13,8 @@ use tonic::{Code, Status};
 use super::{ROUNDS, Seen, assert_both, granted, rounds};
 use crate::stage::{Bookings, Stage, assert_quiet, end_hold};
 
-/// Runs the rounds of `verb`, while a worker sweeps without a pause. The stage of it, and how
-/// often the verb was "done" and the hold had "expired".
+/// Runs the rounds of `verb`, while a worker sweeps without a pause. Returns the stage, and how
+/// often the command was "done" and the hold had "expired".
 async fn against_expiry(
     verb: impl AsyncFn(&mut Bookings, &str) -> Result<Booking, Status>,
 ) -> (Stage, Seen) {
@@ -75,7 +75,7 @@ async fn against_expiry(
     (stage, seen)
 }
 
-/// As many bookings are in these states as replies said so.
+/// The number of bookings in these states is the number of such replies.
 async fn assert_stored(stage: &Stage, done: &str, seen: &Seen) {
     for (state, outcome) in [(done, "done"), ("FAILED", "expired")] {
         let count = format!("SELECT count(*) FROM booking.bookings WHERE state = '{state}'");

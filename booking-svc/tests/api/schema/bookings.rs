@@ -166,7 +166,7 @@ async fn a_booking_that_contradicts_itself_is_refused() {
     whole.expect("a booking of a cancelled show");
 }
 
-/// What makes a booking one that is in these states, with a payment.
+/// The columns of a booking in these states, with a payment.
 fn paid<'a>(state: &'a str, payment_state: &'a str) -> [(&'a str, &'a str); 6] {
     let (confirmed_at, failed_at, reason) = match state {
         "'CONFIRMED'" => ("now()", "NULL", "NULL"),
@@ -183,7 +183,7 @@ fn paid<'a>(state: &'a str, payment_state: &'a str) -> [(&'a str, &'a str); 6] {
     ]
 }
 
-/// What makes a booking one that was cancelled after it was sold for 7.
+/// The columns of a booking that was cancelled after it was sold for 7.
 fn refunded<'a>(reason: &'a str, refund: &'a str) -> [(&'a str, &'a str); 5] {
     [
         ("state", "'CANCELLED'"),

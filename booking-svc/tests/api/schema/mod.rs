@@ -1,4 +1,4 @@
-//! What the schema refuses, whatever a service asks of it.
+//! The statements that the schema refuses for every service.
 
 use test_harness::postgres::{self, TestDatabase};
 use tokio_postgres::Client;

@@ -1,10 +1,10 @@
-//! Whatever the hall, the choice is the best of all choices there are.
+//! In every hall, the choice is the best of all possible ones.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The most seats of a hall: every subset of them is looked at.
+/// The most seats of a hall: every subset of them is tried.
 const SEATS_MAX: usize = 12;
 
 /// How bad a choice is, by the rules, worst first: which of the ways to sit it is, people alone,
@@ -145,7 +145,7 @@ proptest! {
                 if wish.accessible == 0 {
                     prop_assert_eq!(found, expected, "{:?}", hall.with(&chosen));
                 } else {
-                    // How good a split party with accessible seats has it is not promised.
+                    // The quality of a split party with accessible seats is not guaranteed.
                     prop_assert_eq!(found.0 == 0, expected.0 == 0, "{:?}", hall.with(&chosen));
                     prop_assert!(expected.0 > 0 || found == expected);
                     prop_assert!(choices(&hall, &wish, true).contains(&chosen));

@@ -1,4 +1,4 @@
-//! Several wishes at once.
+//! Several choices at once.
 
 use super::*;
 

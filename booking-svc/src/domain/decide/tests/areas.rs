@@ -126,7 +126,7 @@ fn only_the_holds_whose_places_are_wanted_are_ended_and_each_makes_room_once() {
     assert_eq!(outcomes[0], full(&world, &[("Pit", 3)]));
     assert_eq!(outcomes[1], Err(NotGranted::Lapsed(vec![of_both])));
 
-    // What this batch has ended itself brings nothing more.
+    // Holds that this batch has ended itself free no more places.
     let booking_id = of_both;
     let outcomes = world.decide(&[
         world.order(3, Command::Expire { booking_id }),

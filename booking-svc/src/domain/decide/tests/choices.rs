@@ -26,7 +26,7 @@ impl World {
         Some(Surroundings::of(Arc::new(hall), ordinals))
     }
 
-    /// Some of the ordinals were picked, the others are looked around.
+    /// An order of which some ordinals were picked, the others named.
     fn picking(&self, request_id: u128, ordinals: &[u32], picked: &[u32]) -> Order {
         let mut order = self.reserve(request_id, ordinals);
         if let Command::Reserve(wanted) = &mut order.command {
@@ -91,7 +91,7 @@ fn strict_rejects_avoidable_orphans_and_warn_marks_them() {
     let outcomes = world.decide(&[
         world.picking(1, &[1, 2], &[]),
         world.picking(2, &[4, 5], &[]),
-        // Three of the four that are left: one remains whatever they take.
+        // Three of the four that are left: one remains in any case.
         world.picking(3, &[1, 2, 3], &[]),
     ]);
     assert_eq!(outcomes[0], Err(NotGranted::Rejected(avoidable)));
@@ -151,7 +151,7 @@ fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
             around: None,
         },
     );
-    // A-6 would be left behind.
+    // A-6 would be left isolated.
     let around = world.around(&[4]);
     if let Command::Swap { around: place, .. } = &mut swap.command {
         *place = around;

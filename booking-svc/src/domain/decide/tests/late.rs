@@ -1,4 +1,4 @@
-//! Money that was taken when the hold had ended.
+//! Money that was taken after the hold had ended.
 
 use std::sync::Arc;
 

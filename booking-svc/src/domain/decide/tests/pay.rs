@@ -1,4 +1,4 @@
-//! Paying: what an attempt does to a hold, and what its end does, whenever that comes.
+//! Payments: the effect of an attempt on a hold, and of its end, early or late.
 
 use std::time::Duration;
 

@@ -136,7 +136,7 @@ fn an_expired_hold_counts_until_it_is_failed() {
     let Err(NotGranted::Lapsed(lapsed)) = &outcomes[0] else {
         panic!("{outcomes:?}");
     };
-    // Not all of them have to be known to have ended.
+    // Not all of the holds need to be expired for that.
     assert_eq!(lapsed.len(), 1);
     let booking_id = lapsed[0];
     assert!([small, large].contains(&booking_id));

@@ -1,4 +1,4 @@
-//! What was refused once is refused again, in this batch and in later ones.
+//! A rejected order is rejected again, in this batch and in later ones.
 
 use super::world::{World, confirm};
 use super::*;

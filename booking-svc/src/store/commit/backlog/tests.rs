@@ -24,7 +24,7 @@ fn a_batch(orders: usize) -> (Backlog, Batch, Vec<oneshot::Receiver<Answer>>) {
     (backlog, batch, answers)
 }
 
-/// What comes next, from the backlog alone.
+/// The next batch, from the backlog alone.
 fn next(backlog: &mut Backlog) -> Batch {
     backlog.next(&Queue::new().acquire())
 }
@@ -45,7 +45,7 @@ async fn without_a_connection_only_batches_in_doubt_are_retried() {
         [unavailable.clone(), unavailable.clone()]
     );
 
-    // One whose locks were sent behind a COMMIT that was lost has nothing to doubt.
+    // A batch whose locks were sent behind a lost COMMIT is not in doubt.
     for committing in [false, true] {
         let (mut backlog, batch, receivers) = a_batch(1);
         backlog.requeue(batch, BatchError::ConnectionLost { committing });

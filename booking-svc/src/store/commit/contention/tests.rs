@@ -111,7 +111,7 @@ async fn locked_orders_stay_and_hold_up_no_others() {
     queue.keep_blocked(&mut batch, vec![blocked_at(1, calls[1].id)]);
     assert_eq!(ids(&batch), [calls[0].id, calls[2].id]);
     queue.tried(true);
-    // Others that need the same lock come here, and nobody else does.
+    // Orders that need the same lock come here, and no others do.
     let (same, _same) = order_about(calls[1].id, SOON);
     let (other, _other) = order_about(calls[0].id, SOON);
     assert!(queue.divert(same).is_none());
@@ -152,7 +152,7 @@ async fn the_pause_grows_with_failed_rounds_but_not_for_new_orders() {
     assert_eq!(next(&queue).await.orders.len(), 2);
     assert_eq!(began.elapsed(), Duration::ZERO);
 
-    // So with what comes while a batch is being tried.
+    // The same for orders that arrive while a batch is being tried.
     let (new, _new) = orders(1);
     queue.take_over(batch_of(new), false);
     queue.tried(false);

@@ -46,7 +46,7 @@ fn a_seat_is_taken_until_it_is_seen_free() {
     }
     taken.note(show, 64, false);
     assert!(!taken.contains(show, 64) && taken.contains(show, 63));
-    // Seats that nobody ever had take no room.
+    // Seats that never had an owner take no memory.
     let words = taken.words;
     taken.note(ShowId::generate(), 99_999, false);
     assert_eq!(taken.words, words);

@@ -23,7 +23,7 @@ use crate::store::rows;
 pub(in crate::store::commit) struct Blocked {
     /// Its place in the batch.
     pub(in crate::store::commit) place: usize,
-    /// The locks that somebody else has, at least one.
+    /// The locks that other sessions hold, at least one.
     pub(in crate::store::commit) keys: Vec<LockKey>,
 }
 
@@ -50,15 +50,15 @@ impl AtOnceStatements {
     }
 }
 
-/// What was tried, beside the rows that are read as they are locked.
+/// The results of tries, besides the rows that are read as they are locked.
 #[derive(Debug, Default)]
 pub(super) struct FreeLocks {
-    /// The advisory locks that somebody else has: of request ids, and of holders.
+    /// The advisory locks that other sessions hold: of request ids, and of quota holders.
     requests: HashSet<i32>,
     holders: HashSet<i64>,
     /// The attempts to pay that are locked.
     payments: HashSet<Uuid>,
-    /// What exists, locked or not.
+    /// The rows that exist, locked or not.
     sales: HashSet<ShowId>,
     bookings: HashSet<BookingId>,
 }

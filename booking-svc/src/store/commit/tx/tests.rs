@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{BookingState, Transition, Verb, Writes};
 
-/// Takes as many values as another, but as text, which nothing but text is encoded as.
+/// A statement with as many parameters as another, all of type text, so that other types cannot be encoded.
 fn as_text(other: &Statement) -> String {
     let numbers = 1..=other.params().len();
     let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();

@@ -1,4 +1,4 @@
-//! Writing what a batch has been decided to do.
+//! Writes the decisions of a batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub(super) async fn write(
     Ok((sent?, written))
 }
 
-/// Runs a statement, and notes at once if it has failed.
+/// Runs a statement, and sets `failed` at once if it fails.
 async fn noted<T>(
     failed: &AtomicBool,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -74,7 +74,7 @@ async fn noted<T>(
     done
 }
 
-/// The seats of many bookings, one after another, and which of them are whose.
+/// The seats of many bookings, one after another, with each booking's range.
 #[derive(Default)]
 struct SeatColumns<'a> {
     ordinals: Vec<i32>,
@@ -113,7 +113,7 @@ impl<'a> SeatColumns<'a> {
     }
 }
 
-/// Counts what was taken of areas and given back.
+/// Writes the counters of areas.
 async fn count(
     client: &Client,
     statements: &Statements,
@@ -138,7 +138,7 @@ async fn count(
     counted.map(drop)
 }
 
-/// All but what few batches have.
+/// Writes all but the rare parts.
 pub(super) async fn write_core(
     client: &Client,
     statements: &Statements,
@@ -246,7 +246,7 @@ async fn rewrite(
     written.map(drop)
 }
 
-/// What copies of refused orders are refused for.
+/// Stores the rejections for replays of rejected orders.
 async fn store_rejections(
     client: &Client,
     statements: &Statements,

@@ -1,6 +1,6 @@
-//! The order of locks, which nothing but the order of evaluation inside of statements keeps, and that
-//! of the statements in a pipeline: each lock is kept from a transaction in turn, and looked at which
-//! others it has by then. And which locks are reported as taken.
+//! The order of locks, which depends on the order of evaluation inside of statements, and on that
+//! of the statements in a pipeline: each lock is withheld from a transaction in turn, and the test
+//! checks which others it holds by then. And which locks are reported as taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl Hall {
         locked.expect("nobody is in the way")
     }
 
-    /// What the process expects of the rows of `orders`, having seen them.
+    /// The optimistic plan of `orders`, after their rows were seen.
     async fn expected(&self, orders: &[Order]) -> OptimisticPlan {
         let (locked, _) = self
             .lock(
@@ -208,7 +208,7 @@ impl Hall {
         self.optimistic.of(orders).expect("all of it is known")
     }
 
-    /// Asserts that what `run` does locks `locks` in their order.
+    /// Asserts that `run` takes `locks` in their order.
     async fn assert_order<F>(&self, locks: &[Lock], run: impl Fn() -> F)
     where
         F: Future<Output = bool> + Send + 'static,
@@ -272,7 +272,7 @@ impl Lock {
         ))
     }
 
-    /// Takes it, if nobody else has it.
+    /// Takes the lock, if no other session holds it.
     async fn try_by(&self, client: &Client) -> bool {
         let row = |row: String| format!("SELECT 1 FROM booking.{row} FOR UPDATE SKIP LOCKED");
         let statement = match self {
@@ -362,7 +362,7 @@ async fn a_counter_that_is_counted_last_is_locked_last() {
         .await;
 }
 
-/// Pays for a hold at the provider, as far as the rows say so.
+/// Pays for a hold, in the rows alone.
 const PAY: &str = "
     WITH paid AS (
         UPDATE booking.bookings
@@ -377,7 +377,7 @@ const PAY: &str = "
         confirmed_at, expires_at
     FROM paid";
 
-/// What an order writes of payments it locks behind all else.
+/// The payments that an order writes are locked after all else.
 #[tokio::test]
 async fn what_is_written_of_a_payment_is_locked_last() {
     let hall = Hall::open(false).await;
@@ -415,7 +415,7 @@ async fn what_is_written_of_a_payment_is_locked_last() {
     .await;
 }
 
-/// Writes what is expected; whether it could.
+/// Writes an optimistic plan; returns whether it succeeded.
 fn write_expected(
     hall: &Hall,
     orders: &[Order],
@@ -436,7 +436,7 @@ async fn a_lock_that_is_not_free_at_once_is_named() {
     let hall = Hall::open(true).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     let [show, other_show] = [0, 1].map(|show: usize| hall.sales[show].show_id);
-    // There is no such booking, and no such show; the last one's is locked by nobody.
+    // There is no such booking, and no such show; the last show is not locked.
     let mut nowhere = hall.cancel(0, BookingId::generate(ShowId::generate()));
     nowhere.show_id = nowhere.command.booking_id().expect("set").show();
     let orders = [
@@ -467,7 +467,7 @@ async fn a_lock_that_is_not_free_at_once_is_named() {
             Lock::Area(show),
             vec![(0, vec![LockKey::Parts(held)]), (1, vec![area])],
         ),
-        // Nothing is known of a show whose sale is locked.
+        // The rows of a show whose sale is locked are unknown.
         (
             Lock::Sale(show),
             vec![
