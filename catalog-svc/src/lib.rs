@@ -1,7 +1,7 @@
 //! catalog-svc: shows, their seat layouts and prices, and the feed of their revisions.
 //!
 //! Imports point one way: `api → store → domain`. Protobuf types stay in `api`, the database's
-//! in `store`, and `domain` knows neither.
+//! types in `store`; `domain` uses neither.
 
 pub mod api;
 pub mod config;
@@ -27,11 +27,11 @@ const NAME: &str = "catalog-svc";
 /// The role that has this service's privileges.
 const ROLE: &str = "catalog_svc";
 
-/// The largest answer, in bytes. What can be created now is answered in less than 4 MiB, which is
-/// what clients take by default; layouts and prices of earlier releases may be larger.
+/// The largest answer, in bytes. New shows are answered in less than 4 MiB, the default limit of
+/// clients; layouts and prices of earlier releases may be larger.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
-/// The methods whose requests have layouts or prices. UpdateShow too: a show is sent as it was read.
+/// The methods whose requests have layouts or prices. UpdateShow too: clients send the show that they read.
 const LARGE_REQUESTS: &[&str] = &[
     "/ticketing.catalog.v1.CatalogService/CreateSeatLayout",
     "/ticketing.catalog.v1.CatalogService/CreateShow",
@@ -49,7 +49,7 @@ const SERVICES: &[&str] = &[
 /// Where it serves.
 #[derive(Debug)]
 pub struct Listeners {
-    /// CatalogService, for anybody.
+    /// CatalogService, for all callers.
     pub public: TcpListener,
     /// CatalogFeedService, for other services of the installation.
     pub internal: TcpListener,

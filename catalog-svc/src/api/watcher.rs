@@ -18,7 +18,7 @@ use super::whole;
 use crate::domain::{Cursor, Entry, FeedPosition};
 use crate::store::{Reader, Store, StoreError};
 
-/// What bounds the streams of WatchShows.
+/// The limits of WatchShows streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchLimits {
     /// The most streams at once.
@@ -31,7 +31,7 @@ pub struct WatchLimits {
 
 /// A message of a stream, as the contract of that stream has it.
 pub(super) trait FeedMessage: Sized + Send + 'static {
-    /// The method whose stream it is of.
+    /// The method of the stream.
     const METHOD: &'static str;
 
     /// An entry, and where it stands.
@@ -56,7 +56,7 @@ pub(super) struct Watcher {
     pub(super) messages: mpsc::Sender<Sent>,
 }
 
-/// What is sent to a reader. It becomes a message when the reader takes it, as that is several
+/// A message to a reader. It is converted to protobuf when the reader takes it, as that is several
 /// times as large.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -68,13 +68,13 @@ pub(super) struct Sent {
 }
 
 impl Watcher {
-    /// Feeds the reader until something ends it, and returns what.
+    /// Feeds the reader until an error or a stop ends the stream, and returns that.
     pub(super) async fn run(mut self, after: i64) -> ApiError {
         let (stop, messages) = (self.stop.clone(), self.messages.clone());
         tokio::select! {
             Err(end) = self.feed(after) => end,
             () = stop.cancelled() => ApiError::shutting_down(),
-            // Nobody will read this.
+            // The reader has left, so nobody reads this status.
             () = messages.closed() => ApiError::shutting_down(),
         }
     }

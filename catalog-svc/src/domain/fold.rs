@@ -1,14 +1,14 @@
-//! Names as they are searched for: whatever the case, and however they were typed.
+//! Folds names for searches: ignores case, and the ways to type a character.
 
 use std::iter::repeat_n;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The form in which a name and the text that is looked for in it are compared. Not by the
-/// database: what its `lower` does depends on the locale that it was made with.
+/// The folded form in which a name and a search text are compared. Not computed by the
+/// database: its `lower` depends on the locale that it was created with.
 #[must_use]
 pub fn folded(text: &str) -> String {
-    // By way of upper case, which is the same for "ß" and "ss", and for the two sigmas.
+    // Through upper case, which is the same for "ß" and "ss", and for the two sigmas.
     let upper = text.nfkc().flat_map(char::to_uppercase);
     let lower = upper.flat_map(char::to_lowercase).nfkc();
     // The Turkish capital letter with a dot.

@@ -93,7 +93,7 @@ pub struct LayoutInfo {
 pub struct LayoutList {
     /// Only new versions of this one.
     pub derived_from: Option<LayoutId>,
-    /// The name and the id of the layout that the page begins behind.
+    /// The name and the id of the layout that the page begins after.
     pub after: Option<(String, LayoutId)>,
     /// The most layouts of the page.
     pub size: u16,

@@ -34,10 +34,10 @@ pub enum StoreError {
     /// No connection could be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// All connections of a pool were in use for too long, and none of them came free.
+    /// All connections of a pool were in use for too long, and none of them became free.
     #[error("no connection of the pool came free in time")]
     PoolExhausted,
-    /// They came free, but others had waited for longer.
+    /// Connections became free, but others had waited for longer.
     #[error("more calls than the pool has connections for")]
     PoolBusy,
     /// The database failed; nothing was changed.
@@ -91,7 +91,7 @@ impl StoreError {
         }
     }
 
-    /// What a failure of the database means; none for the other kinds.
+    /// The meaning of a failure of the database; none for the other kinds.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         match self {

@@ -1,10 +1,10 @@
-//! Following the database's revisions.
+//! Tracks the database's revisions.
 //!
 //! Writers notify each revision as they commit it; that wakes watchers at once. A notification
-//! may be lost with the connection that listens, so the revision is asked for once a second
-//! beside it.
+//! may be lost with the listening connection, so the revision is also polled once a
+//! second.
 //!
-//! The shows that were written are taken out of the cache as their revisions become known.
+//! Written shows are removed from the cache as their revisions become known.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -41,7 +41,7 @@ impl RevisionTracker {
         stop.run_until_cancelled(following).await;
     }
 
-    /// Takes what was written out of the cache, at each new revision and once a second.
+    /// Removes written shows from the cache, at each new revision and once a second.
     async fn catch_up(&self, store: &Store, stop: &CancellationToken) {
         let written = async || {
             let mut newest = self.subscribe();
@@ -53,7 +53,7 @@ impl RevisionTracker {
             let (asked_at, known) = (Instant::now(), self.known());
             let changes = store.changes().await?;
             if changes.newest < known {
-                // What was known is waited for no longer: it will not come.
+                // Do not wait for lost revisions any longer.
                 tracing::warn!(known, newest = changes.newest, "revisions were lost");
                 store.cache.begin_again();
                 self.sender.send_replace(changes.newest);
@@ -74,7 +74,7 @@ impl RevisionTracker {
                 Err(error) => error,
             };
             self.listen_state().listening_since = None;
-            sleep(trouble.go_on(&error)).await;
+            sleep(trouble.failed(&error)).await;
         }
     }
 
@@ -92,7 +92,7 @@ impl RevisionTracker {
         listener.eager_reconnect(false);
         listener.listen_all([CHANNEL, followers::CHANNEL]).await?;
         self.listen_state().listening_since = Some(Instant::now());
-        trouble.is_over();
+        trouble.recovered();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) if notification.channel() == followers::CHANNEL => {
@@ -145,7 +145,7 @@ async fn changes(connection: &mut PgConnection, after: i64) -> Result<Changes, S
     let shows = if changed.len() > CHANGES_MAX {
         None
     } else {
-        // What has an id that none of ours has is in no cache.
+        // An id that is no show's is in no cache.
         Some(ids.filter_map(|id| id.try_into().ok()).collect())
     };
     Ok(Changes { shows, newest })

@@ -68,27 +68,27 @@ use pool::{Pool, pool, with_connection};
 use replica::{REPLICA_WAIT_MAX, Replica};
 use unreadable::Unreadable;
 
-/// The most connections for what the process does by itself: it asks for what was written, keeps
-/// the shows' times, and sweeps. Calls never wait for them, nor they for calls.
+/// The most connections for background tasks: the revision tracker, the schedule worker, the sweep.
+/// Calls never wait for them, nor they for calls.
 const BACKGROUND_CONNECTIONS_MAX: u16 = 3;
 /// The longest that background work, or another service, waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest that anything keeps a connection: a little more than the `statement_timeout` of
-/// our role. A database that has not answered by then has vanished.
+/// our role. A database that has not answered by then counts as gone.
 const LOAN_TIME_MAX: Duration = Duration::from_secs(12);
 /// The longest that giving up the connections may take at the end of the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
-/// The most pages of the feed that are read at once by either kind of readers, so that the streams
+/// The most pages of the feed that are read at once for each kind of reader, so that the streams
 /// of many watchers leave connections for calls.
 const FEED_READS_MAX: usize = 2;
 /// The most connections for other services of the installation: two read pages of the feed, the
-/// others answer at once.
+/// others serve single calls.
 const SERVICE_CONNECTIONS_MAX: u16 = 4;
 
 /// The kind of reader: each kind has its own connections, so that none blocks the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// Anybody.
+    /// Any caller.
     Public,
     /// A service of the same installation.
     Service,
@@ -169,7 +169,7 @@ impl Store {
         with_connection(pool, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
-    /// The places of those who read pages of the feed.
+    /// The permits for reading pages of the feed.
     fn feed_reads(&self, reader: Reader) -> &Semaphore {
         match reader {
             Reader::Public => &self.public_feed_reads,

@@ -11,20 +11,20 @@ use super::error::StoreError;
 use super::requests::{self, Outcome, RequestKey};
 use super::sqlstate;
 
-/// How often a transaction is tried that others keep in conflict.
+/// The most tries of a transaction that meets conflicts.
 const TRIES_MAX: u32 = 4;
 /// The pause before another try; longer each time.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A change of the catalog.
 pub trait Mutation: Send + Sync + 'static {
-    /// What comes of it.
+    /// Its result.
     type Outcome: Outcome;
 
     /// Its name in spans and fingerprints.
     const VERB: &'static str;
 
-    /// Whether it is answered only once those who follow the feed have applied it, so that the
+    /// Whether it is answered only once all followers have applied it, so that the
     /// caller's next order meets it.
     const IS_AWAITED: bool = true;
 

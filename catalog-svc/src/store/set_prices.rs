@@ -52,7 +52,7 @@ pub(super) fn check_fit(prices: PriceDescription, layout: &SeatLayout) -> Result
     fits.map(drop).map_err(Rejection::Invalid)
 }
 
-/// Sees that a show stays with its currency. What was never offered may still change it.
+/// Checks that a show keeps its currency. A show that was never offered may change it.
 pub(super) fn check_currency(
     show: &ShowInfo,
     present: &PriceDescription,

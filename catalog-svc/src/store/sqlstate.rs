@@ -5,7 +5,7 @@ use service_kit::sqlstate::{self, Failure};
 use sqlx::Error;
 use sqlx::postgres::PgDatabaseError;
 
-/// SQLSTATE of a lock that was not had within `lock_timeout`.
+/// SQLSTATE of a lock that was not granted within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Reads an error.
@@ -24,7 +24,7 @@ pub(super) fn classify(error: &Error) -> Failure {
     }
 }
 
-/// An error in words for the log, without what the database's quote of rows.
+/// An error as text for the log, without the rows that the database quotes.
 pub(super) fn in_words(error: &Error) -> String {
     let said = error.as_database_error();
     match said.and_then(|said| said.try_downcast_ref::<PgDatabaseError>()) {

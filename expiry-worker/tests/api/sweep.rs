@@ -356,20 +356,20 @@ async fn a_sweep_passes_confirmed_bookings_step_by_step() {
 #[tokio::test]
 async fn a_scan_finds_newly_lapsed_holds_and_a_full_scan_all() {
     let hall = Hall::new(4).await;
-    let (sweeper, mut looks) = (hall.sweeper(500), ScanCursor::default());
+    let (sweeper, mut cursor) = (hall.sweeper(500), ScanCursor::default());
     let stop = CancellationToken::new();
     let mut failed = 0;
     hall.hold(&[0], -86_400.0).await;
-    let mut look = async |failed: &mut u64| sweeper.look(&mut looks, &stop, failed).await;
-    look(&mut failed).await.expect("a look");
-    assert_eq!(failed, 1, "the first look is a whole sweep");
+    let mut scan = async |failed: &mut u64| sweeper.scan(&mut cursor, &stop, failed).await;
+    scan(&mut failed).await.expect("a scan");
+    assert_eq!(failed, 1, "the first scan is a full one");
     hall.hold(&[1], 0.0).await;
-    look(&mut failed).await.expect("a look");
+    scan(&mut failed).await.expect("a scan");
     assert_eq!(failed, 2);
     // As if a clock had gone back, or a commit had taken an hour.
     hall.hold(&[2], -3_600.0).await;
     eventually(SOON, "a whole sweep has found it", async || {
-        look(&mut failed).await.expect("a look");
+        scan(&mut failed).await.expect("a scan");
         failed == 3
     })
     .await;
