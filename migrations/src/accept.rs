@@ -51,7 +51,7 @@ impl fmt::Display for CatalogState {
             Some(found) => {
                 let same = self.installation == Some(found.installation);
                 let what = if same {
-                    "the same, without what was followed"
+                    "the same, without the history that was followed"
                 } else {
                     "another catalog"
                 };

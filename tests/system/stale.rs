@@ -369,7 +369,10 @@ async fn a_catalog_that_was_restored_is_refused_until_it_is_accepted() {
     assert_eq!(errors(&booking, "has lost what was followed"), 1);
     let url = database.url(OWNER);
     let output = accept(&url, &[]).await;
-    assert!(output.contains("without what was followed"), "{output}");
+    assert!(
+        output.contains("without the history that was followed"),
+        "{output}"
+    );
     buyers[0].is_refused("CATALOG_UNAVAILABLE").await;
 
     accept(&url, &["--yes"]).await;

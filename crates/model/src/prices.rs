@@ -92,7 +92,7 @@ impl PriceDescription {
         }
     }
 
-    /// Brings all names and labels into one form ([`crate::nfc`]), as those of a [`PriceList`] are.
+    /// Normalises all names and labels ([`crate::nfc`]), like those of a [`PriceList`].
     pub fn normalize(&mut self) {
         for tier in &mut self.tiers {
             normalize(&mut tier.name);
@@ -107,12 +107,12 @@ impl PriceDescription {
 }
 
 impl PriceList {
-    /// Checks prices and finds what they are the prices of, with all names in one form
+    /// Checks prices and finds the seats and areas that each tier applies to, with all names normalised
     /// ([`crate::nfc`]).
     ///
     /// # Errors
     ///
-    /// What is wrong with them.
+    /// The problems of the prices.
     pub fn new(mut description: PriceDescription, layout: &SeatLayout) -> Result<Self, Problems> {
         description.normalize();
         let assignment = Assignment::new(&description.tiers, layout)?;

@@ -1,4 +1,4 @@
-//! What is wrong with a description, and where.
+//! The problems of a description, with their paths.
 
 use std::fmt;
 use std::ops::Deref;
@@ -23,8 +23,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is wrong, in the order of what was described: the first [`PROBLEMS_MAX`] problems, and
-/// how many more there are.
+/// Problems, in the order of the description: the first [`PROBLEMS_MAX`], and
+/// the number of further ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     first: Vec<Problem>,
@@ -32,7 +32,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// How many there are beside those in here.
+    /// The number of further problems.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted

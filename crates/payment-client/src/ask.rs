@@ -98,7 +98,7 @@ impl Question<'_> {
         }
     }
 
-    /// What the provider says, as far as it quotes no token for sure.
+    /// The provider's message, unless it may quote a token.
     fn words(&self, status: &Status) -> String {
         let words = self.token.map(|token| token.taken_out_of(status.message()));
         words.unwrap_or_else(|| UNQUOTED.to_owned())
@@ -107,7 +107,7 @@ impl Question<'_> {
     fn log_no_answer(&self, status: &Status) {
         let (verb, key) = (self.verb, self.attempt.key);
         let (code, message) = (status.code(), self.words(status));
-        tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not say so");
+        tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not answer");
     }
 
     fn log_nonsense(&self, why: &'static str) {

@@ -21,10 +21,10 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client of a payment provider. Connects when it is needed, and again when it has to.
+/// A client of a payment provider. Connects on demand, and again if the connection is lost.
 ///
-/// Each verb asks again, with the same key, after a call that brought no answer, with growing
-/// pauses up to `deadline`. What is not settled by then is unresolved.
+/// Each command repeats a call without an answer, with the same key and with growing
+/// pauses, up to `deadline`. If the outcome is still unknown then, it is unresolved.
 #[derive(Debug, Clone)]
 pub struct PaymentClient {
     client: PaymentProviderClient<Channel>,
@@ -48,8 +48,8 @@ impl PaymentClient {
         }
     }
 
-    /// Has the provider hold the money. Approved and Declined are what can come of a new
-    /// attempt; Captured and Voided of one that has gone on since.
+    /// Makes the provider hold the money. A new attempt ends as Approved or Declined; Captured and
+    /// Voided are possible for one that has continued since.
     ///
     /// # Errors
     ///
@@ -103,8 +103,8 @@ impl PaymentClient {
             .await
     }
 
-    /// Makes sure that no money is held, nor ever will be: Voided or Declined. Captured: it was
-    /// taken before, and has to be refunded.
+    /// Makes sure that no money is or will be held: Voided or Declined. Captured: it was
+    /// taken before, and must be refunded.
     ///
     /// # Errors
     ///

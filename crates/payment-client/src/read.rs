@@ -1,4 +1,4 @@
-//! What an answer says, held against the question. Pure.
+//! Reads an answer and compares it with its call. Pure.
 
 use model::Amount;
 use proto::money::v1::Money;
@@ -42,7 +42,7 @@ pub(crate) fn voided(attempt: &Attempt, payment: Option<&pb::Payment>) -> Readin
     }
 }
 
-/// What became of a refund of `amount`.
+/// The outcome of a refund of `amount`.
 pub(crate) fn refunded(
     attempt: &Attempt,
     key: RefundKey,
@@ -52,7 +52,7 @@ pub(crate) fn refunded(
     let refund = || {
         let fate = sense(attempt, answer.payment.as_ref())?;
         if fate != Some(PaymentOutcome::Captured) {
-            return Err("a refund of what was not captured");
+            return Err("a refund of a payment that was not captured");
         }
         let refund = answer.refund.as_ref().ok_or("no refund")?;
         if !is_key(&refund.refund_key, key.0) {
@@ -103,7 +103,7 @@ fn sense(
         (PaymentState::Declined, Some(reason)) => Some(PaymentOutcome::Declined(reason)),
         (PaymentState::Declined, None) => return Err("declined without a reason"),
         (PaymentState::Unspecified, _) => return Err("no state"),
-        (_, Some(_)) => return Err("a reason to decline what was not declined"),
+        (_, Some(_)) => return Err("a decline reason without a decline"),
     };
     check_amounts(attempt.amount, payment, fate)?;
     Ok(fate)
@@ -151,7 +151,7 @@ fn part_of(amount: Amount, part: Option<&Money>) -> Interpretation<i64> {
     if fits {
         Ok(part.minor_units)
     } else {
-        Err("a part that is none of the amount")
+        Err("an amount that is not part of the whole")
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of a provider, and what can come of it.
+//! The requests to a provider, and their outcomes.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct Attempt {
     pub amount: Amount,
 }
 
-/// Who pays, and how, in the provider's own words. A secret: it is never shown.
+/// The payment token, which only the provider interprets. A secret: it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentToken(String);
 
@@ -49,7 +49,7 @@ pub enum PaymentOutcome {
     Voided,
 }
 
-/// What became of a refund.
+/// The outcome of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundOutcome {
     /// The payer gets the money.
@@ -91,15 +91,15 @@ pub enum Unsettled {
         /// The provider's own words.
         message: String,
     },
-    /// It may have been done or not, or be done yet. Keep it, and ask again with the same key.
+    /// It may or may not have been done, or may be done later. Keep it, and repeat it with the same key.
     #[error("unresolved: {0}")]
     Unresolved(UnresolvedReason),
 }
 
-/// What is in the way of knowing.
+/// Why the outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnresolvedReason {
-    /// There was no answer in time, or none that says what was done.
+    /// There was no answer in time, or none that gives the outcome.
     #[error("no answer")]
     NoAnswer,
     /// The provider has not decided.

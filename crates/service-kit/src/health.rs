@@ -1,6 +1,6 @@
-//! gRPC health: `""` and each service by its full name follow the database, and one of them what else it
-//! needs beside that; "liveness" says only that the process serves, and is what a container's
-//! liveness probe asks for, since restarting a service does not bring its database back.
+//! gRPC health: `""` and each service by its full name follow the database, and one of them a further
+//! need; "liveness" says only that the process serves, and is what a container's liveness
+//! probe checks, since restarting a service does not bring its database back.
 //!
 //! The service is our own because tonic-health's ends a watch of an unknown service, which gRPC's
 //! health protocol has answered with SERVICE_UNKNOWN on a stream that stays open.
@@ -18,7 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::Health as HealthService;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-/// The name under which the process says that it lives.
+/// The name of the liveness check.
 pub const LIVENESS: &str = "liveness";
 
 /// The answers to health checks.
@@ -27,7 +27,7 @@ pub struct Health {
     readiness: Arc<watch::Sender<Readiness>>,
     /// All services of the process.
     known: &'static [&'static str],
-    /// Those of one listener.
+    /// The services of one listener.
     services: &'static [&'static str],
 }
 
@@ -40,10 +40,10 @@ struct Readiness {
     need: Option<(&'static str, Need)>,
 }
 
-/// How it is with what a service needs beside the database.
+/// The state of a service's need besides the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It was not there yet: the process has not begun to serve.
+    /// It was not available yet: the process has not begun to serve.
     Awaited,
     /// It is available.
     Met,
@@ -76,7 +76,7 @@ impl Health {
         self.readiness.send_modify(|now| now.is_ready = is_ready);
     }
 
-    /// Sets how it is with what one of the services needs beside the database.
+    /// Sets the state of one service's need besides the database.
     pub fn set_need(&self, service: &'static str, need: Need) {
         let need = Some((service, need));
         self.readiness.send_if_modified(|now| {
@@ -95,7 +95,7 @@ impl Health {
         self.services
     }
 
-    /// What is said of a service, at a readiness; none if there is no such service.
+    /// The status of a service, at a readiness; none if there is no such service.
     fn status_of(&self, service: &str, now: Readiness) -> Option<ServingStatus> {
         if service == LIVENESS {
             return Some(ServingStatus::Serving);
@@ -162,11 +162,11 @@ fn answer(status: ServingStatus) -> HealthCheckResponse {
     }
 }
 
-/// Asks the instance at `address`, as the `health` subcommand does.
+/// Checks the instance at `address`, for the `health` subcommand.
 ///
 /// # Errors
 ///
-/// Why it cannot be said to serve, in one line.
+/// Why it does not serve, or could not be checked, in one line.
 pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Result<(), String> {
     let asking = async {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
@@ -208,7 +208,7 @@ mod tests {
     async fn next(
         stream: &mut BoxStream<'static, Result<HealthCheckResponse, Status>>,
     ) -> Option<ServingStatus> {
-        // What is there comes at once; what is not would never come.
+        // An existing message arrives at once; a missing one never would.
         let next = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;
         let answer = next.ok()?.expect("the stream stays open");
         Some(answer.expect("no error").status())

@@ -1,8 +1,8 @@
 //! What every service would otherwise copy: arguments, logs, health, the layer around each
-//! call, errors as the contract has them, the tasks beside the calls, stopping, and how PostgreSQL is
-//! reached.
+//! call, errors in the contract's form, background tasks, shutdown, and connections to
+//! PostgreSQL.
 //!
-//! No domain logic: nothing here knows what a show or a booking is.
+//! No domain logic: nothing here depends on shows or bookings.
 
 pub mod api_error;
 pub mod args;

@@ -1,5 +1,5 @@
-//! The id under which the log knows a call: the caller's, or one that is made when somebody first
-//! asks for it.
+//! The log id: the id of a call in the log, the caller's, or one that is made on first
+//! use.
 
 use std::cell::OnceCell;
 
@@ -41,7 +41,7 @@ pub(crate) fn scope<F: Future>(
     LOG_ID.scope(cell(id), work)
 }
 
-/// The same for what is done at once.
+/// The same for synchronous work.
 pub(crate) fn scope_of<T>(id: Option<String>, work: impl FnOnce() -> T) -> T {
     LOG_ID.sync_scope(cell(id), work)
 }

@@ -87,20 +87,20 @@ async fn ask(args: &HealthArgs, listen: &HostPort) -> anyhow::Result<()> {
     Err(last)
 }
 
-/// An allocator that is given huge pages keeps them whole for a few small blocks in each: a
-/// thousand buffers took 2 GB instead of 29 MB. The setting goes with the process, not with an
-/// environment that somebody forgets.
+/// An allocator with huge pages keeps each whole for a few small blocks: a
+/// thousand buffers took 2 GB instead of 29 MB. Set for the process, because an environment
+/// variable is easily forgotten.
 fn without_huge_pages() {
     #[cfg(target_os = "linux")]
     // A kernel that does not know them has none to turn off.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Listens at the first address of `host` that is to be had.
+/// Listens on the first available address of `host`.
 ///
 /// # Errors
 ///
-/// If none is; the error names the host.
+/// If none is available; the error names the host.
 pub async fn listen(host: &HostPort) -> std::io::Result<TcpListener> {
     let listening = async { TcpListener::bind(&*host.addresses().await?).await };
     listening.await.map_err(|error| {
@@ -108,16 +108,16 @@ pub async fn listen(host: &HostPort) -> std::io::Result<TcpListener> {
     })
 }
 
-/// Runs `work` on `threads` threads; if not said, on half of the cores that the process may
-/// use, one at least. More threads than there is work for wake each other up: on two cores
+/// Runs `work` on `threads` threads; by default on half of the cores that the process may
+/// use, at least one. Too many threads wake each other up: on two cores
 /// shared with PostgreSQL, one thread took a fifth less CPU for a booking than two.
 fn on_threads<F: Future>(threads: Option<NonZeroU16>, work: F) -> std::io::Result<F::Output> {
     let threads = match threads {
         Some(threads) => threads.get().into(),
         None => (available_parallelism()?.get() / 2).max(1),
     };
-    // One thread needs no scheduler for many, which runs what was woken last first: each answer
-    // would go out on its connection alone, and not with all others that are ready.
+    // One thread does not need the multi-thread scheduler, which runs the last woken task first: each
+    // answer would go out on its connection alone, and not with all others that are ready.
     let mut runtime = if threads == 1 {
         Builder::new_current_thread()
     } else {

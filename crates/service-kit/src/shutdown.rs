@@ -61,7 +61,7 @@ impl Shutdown {
     }
 }
 
-/// What ends the process when somebody wants it to.
+/// The signals that stop the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -6,13 +6,13 @@ use std::error::Error as _;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
-/// What a database error means.
+/// The meaning of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The connection is gone, or the server will not serve now. If a COMMIT was on its way,
     /// its outcome is unknown.
     ConnectionLost,
-    /// Another transaction was in the way; this one is certainly aborted, and may be tried again.
+    /// A conflict with another transaction; this one is certainly aborted, and may be retried.
     Contention,
     /// A unique key exists already; the transaction is certainly aborted.
     Duplicate,
@@ -23,7 +23,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it passes by itself.
+    /// Whether it is transient.
     #[must_use]
     pub fn is_outage(self) -> bool {
         match self {
@@ -53,7 +53,7 @@ pub fn classify(error: &Error) -> Failure {
 }
 
 /// Whether an error may be about one row among those that a statement touched: a value that cannot
-/// be read or computed with, or that breaks a rule of the schema. The others may do without it.
+/// be read or computed with, or that breaks a rule of the schema. Other rows may succeed without it.
 #[must_use]
 pub fn is_about_a_row(error: &Error) -> bool {
     // Class 22 is "data exception", 23 "integrity constraint violation", TK our own.
@@ -88,8 +88,8 @@ pub fn of_database(severity: &str, state: &str, message: &str, constraint: Optio
     format!("{severity} {state} {message}{}", rule.unwrap_or_default())
 }
 
-/// Whether a statement that was prepared is not there any more, or another has its name: what
-/// becomes of it behind a pooler that shares sessions and does not keep account of statements.
+/// Whether a prepared statement does not exist any more, or another has its name: that
+/// happens behind a pooler that shares sessions and does not track statements.
 #[must_use]
 pub(crate) fn is_statement_lost(error: &Error) -> bool {
     error.code().is_some_and(|state| {

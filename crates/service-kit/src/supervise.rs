@@ -118,7 +118,7 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// What began the shutdown, if nobody asked for it.
+    /// The fault that began the shutdown, if it was not requested.
     pub async fn run(
         mut self,
         serving: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
@@ -128,11 +128,11 @@ impl Supervisor {
         let mut outcome = Ok(());
         while is_serving || !self.tasks.is_empty() {
             let failed = tokio::select! {
-                // A server that ends with the grace says so itself.
+                // A server that ends with the grace reports that itself.
                 biased;
                 served = &mut serving, if is_serving => {
                     is_serving = false;
-                    // Whatever has stopped it, the tasks are to stop too.
+                    // However it stopped, the tasks must stop too.
                     self.shutdown.soft.cancel();
                     served.err().map(anyhow::Error::from_boxed)
                 }

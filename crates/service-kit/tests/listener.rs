@@ -1,4 +1,4 @@
-//! What serving promises when its listener is none any more.
+//! The behaviour of a server whose listener has failed for good.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use url::Url;
 
 const ROLE: &str = "booking_svc";
-/// One bounded attempt at a host that hangs, and what else may take time on a busy machine.
+/// One bounded attempt at a host that hangs, and a margin for a busy machine.
 const ONE_HANG: Duration = Duration::from_secs(3 + 5);
 
-/// What a caller waits for an answer.
+/// How long a caller waits for an answer.
 const CALL_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ fn with_hosts(url: &str, hosts: &[&str], parameters: &str) -> String {
     url.replacen(&authority(url), &hosts.join(","), 1) + parameters
 }
 
-/// Accepts connections, as a stopped server does, and says nothing.
+/// Accepts connections like a stopped server, and never answers.
 async fn hung_host() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -174,7 +174,7 @@ async fn a_pool_recovers_from_connections_that_fell_silent() {
     let in_use: Vec<_> = in_use.collect();
     proxy.let_new_ones_pass();
 
-    // Callers do not wait for ever; they come again.
+    // Callers do not wait for ever; they retry.
     let began = Instant::now();
     let mut answered = 0;
     while answered < 2 * most {

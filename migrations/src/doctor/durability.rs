@@ -21,10 +21,7 @@ const COMMIT_SETTINGS: &str = "
 
 pub(super) async fn check(client: &Client, findings: &mut Findings) -> Result<(), Error> {
     for (name, words) in [
-        (
-            "fsync",
-            "a crash of the machine loses or corrupts what was written",
-        ),
+        ("fsync", "a crash of the machine loses or corrupts data"),
         (
             "full_page_writes",
             "a crash in the midst of a write corrupts the data",
@@ -69,7 +66,10 @@ async fn check_standbys(client: &Client, findings: &mut Findings) -> Result<(), 
         .as_deref()
         == Some("t")
     {
-        findings.skip(STANDBYS, "the primary knows its standbys, and this is none");
+        findings.skip(
+            STANDBYS,
+            "only the primary knows its standbys, and this is not the primary",
+        );
         return Ok(());
     }
     let names = setting(client, "synchronous_standby_names").await?;

@@ -107,7 +107,7 @@ async fn beside_load(stand: &mut Stand, shows: &[String], report: &mut Report) -
             let seen = load::cycles(&wires, CLIENTS, LOAD_LENGTH, &pairs).await?;
             ensure!(
                 seen.errors.is_empty(),
-                "errors where none may be: {:?}",
+                "unexpected errors: {:?}",
                 seen.errors
             );
             rates[place] = seen.per_second();

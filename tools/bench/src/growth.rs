@@ -313,7 +313,7 @@ async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> 
     let seen = load::cycles(&wires, CLIENTS, length, pairs).await?;
     ensure!(
         seen.errors.is_empty(),
-        "errors where none may be: {:?}",
+        "unexpected errors: {:?}",
         seen.errors
     );
     Ok(seen)

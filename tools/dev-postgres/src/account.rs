@@ -32,7 +32,7 @@ pub(crate) struct Account {
 impl Account {
     /// Ourselves, or as root the first ordinary account that exists.
     pub(crate) fn for_server() -> Result<Self> {
-        let own = Self::named(None)?.context("`id` does not know who we are")?;
+        let own = Self::named(None)?.context("`id` does not know the current account")?;
         if own.uid != 0 {
             return Ok(own);
         }
@@ -126,7 +126,7 @@ impl Account {
 
     /// Whether `path` belongs to ourselves, root included, rather than to somebody who came first.
     pub(crate) fn ours(path: &Path) -> Result<bool> {
-        let own = Self::named(None)?.context("`id` does not know who we are")?;
+        let own = Self::named(None)?.context("`id` does not know the current account")?;
         own.owns(path)
     }
 

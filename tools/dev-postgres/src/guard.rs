@@ -188,7 +188,7 @@ impl Drop for StaleDirReaper {
         if let Err(error) = self.finish() {
             warn!(
                 error = format!("{error:#}"),
-                "an ephemeral folder was left behind"
+                "an ephemeral folder could not be removed"
             );
         }
     }

@@ -66,7 +66,7 @@ fn build() -> Result<PathBuf, String> {
     let profile = match name {
         Some("debug") => "dev",
         Some(name) => name,
-        None => return Err(format!("{} is no folder of cargo's", folder.display())),
+        None => return Err(format!("{} is not a folder of cargo", folder.display())),
     };
     let output = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--quiet", "--workspace"])

@@ -1,4 +1,4 @@
-//! Prices: the most specific tier wins, everything has a price, and what is wrong is named.
+//! Prices: the most specific tier wins, everything has a price, and problems are named.
 
 use super::*;
 use crate::layout::{Area, LayoutDescription, RowBlock, Section, Series};

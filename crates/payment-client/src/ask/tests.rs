@@ -17,14 +17,14 @@ fn attempt() -> Attempt {
     }
 }
 
-/// What the provider does when it is asked for the nth time, from 0.
+/// The provider's reaction to the nth call, from 0.
 enum Does {
     Answers(Reading<u32>),
     Fails(Code),
     IsSilent,
 }
 
-/// What comes of asking for so long, how often it was asked, and after how long it ended.
+/// Asks for this long; returns the result, the number of calls, and the time that it took.
 async fn asked(
     time: Duration,
     does: impl Fn(u32) -> Does,

@@ -1,4 +1,4 @@
-//! A provider that goes away.
+//! A provider that crashes.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The fixtures of the tests.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub(crate) async fn books_of(provider: &Process) -> Vec<Payment> {
     }
 }
 
-/// The provider's only payment: its state, and what is taken of it and not given back.
+/// The provider's only payment: its state, and the amount taken and not refunded.
 pub(crate) async fn only_payment_of(provider: &Process) -> (PaymentState, i64) {
     let books = books_of(provider).await;
     let [payment] = books.as_slice() else {
@@ -72,7 +72,7 @@ pub(crate) async fn only_payment_of(provider: &Process) -> (PaymentState, i64) {
     (payment.state(), kept(payment))
 }
 
-/// What is taken of a payment and not given back.
+/// The amount of a payment that was taken and not refunded.
 pub(crate) fn kept(payment: &Payment) -> i64 {
     let units = |money: &Option<_>| {
         let money: &Option<proto::money::v1::Money> = money;

@@ -1,4 +1,4 @@
-//! Payments as the contract writes them; wrong, where their token says so.
+//! Payments as protobuf messages; wrong ones, if their token says so.
 
 use model::Amount;
 use prost_types::Timestamp;

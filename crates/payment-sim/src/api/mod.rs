@@ -1,4 +1,4 @@
-//! PaymentProvider: each handler parses, acts and replies; the reply is what a token steers.
+//! PaymentProvider: each handler parses, acts and replies; the token determines the reply.
 
 mod convert;
 mod error;

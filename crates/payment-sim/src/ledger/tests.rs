@@ -19,7 +19,7 @@ fn asked(token: Token, minor_units: i64) -> Asked {
     }
 }
 
-/// Does what was decided on; whether there was something to do.
+/// Applies the entry that was decided on; returns whether there was one.
 fn act(
     ledger: &mut Ledger,
     decided: Result<Option<LedgerEvent>, Refusal>,

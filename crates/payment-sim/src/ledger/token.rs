@@ -1,4 +1,4 @@
-//! The tokens that say what is to become of a payment.
+//! The tokens that determine the outcome of a payment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The longest that a `slow` payment can take.
 pub const SLOW_MAX: Duration = Duration::from_secs(3_600);
 
-/// What is to become of a payment.
+/// The outcome that a payment shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Token {

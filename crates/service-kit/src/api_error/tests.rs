@@ -16,7 +16,7 @@ fn metadata(status: &Status, key: &str) -> Option<String> {
     info.metadata.get(key).cloned()
 }
 
-/// What a proxy must take into its buffer: the headers of an answer that is an error.
+/// The bytes that a proxy must buffer: the headers of an error.
 fn header_bytes(status: &Status) -> usize {
     let response = status.clone().into_http::<()>();
     let headers = response.headers().iter();
@@ -105,7 +105,7 @@ fn thousands_of_bad_fields_are_counted() {
     for n in 0..3_000 {
         violations.add(
             format!("layout.accessible_seats[{n}]"),
-            "is no seat of the layout",
+            "is not a seat of the layout",
         );
     }
     violations.omit(7);

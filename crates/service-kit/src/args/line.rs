@@ -1,4 +1,4 @@
-//! Reading the command line, and saying what is wrong with it.
+//! Parses the command line, and describes its errors.
 //!
 //! Invariant: no value is repeated, neither in an error nor in a help text. A URL with a password may
 //! end up in the wrong flag, or outside of any.
@@ -82,9 +82,12 @@ fn in_one_line(error: &Error) -> String {
         (ErrorKind::UnknownArgument, Some(argument)) => unknown(error, argument),
         (ErrorKind::InvalidSubcommand, _) => match texts(error, ContextKind::SuggestedSubcommand) {
             [] => "there is no such command; --help lists the commands".to_owned(),
-            meant => format!("there is no such command; is {} meant?", meant.join(" or ")),
+            meant => format!(
+                "there is no such command; did you mean {}?",
+                meant.join(" or ")
+            ),
         },
-        // These name what the program declares, and nothing that it was given.
+        // These name the program's own flags, and no value that it was given.
         (
             ErrorKind::ArgumentConflict
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -101,17 +104,17 @@ fn in_one_line(error: &Error) -> String {
     format!("error: {line}")
 }
 
-/// Only what is certainly meant as the name of a flag is named.
+/// Only names an argument that is certainly meant as a flag.
 fn unknown(error: &Error, argument: &str) -> String {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
     let is_flag = argument.starts_with("--") && argument.bytes().all(is_letter);
     let meant = text(error, ContextKind::SuggestedArg);
     match (is_flag, meant) {
-        (true, Some(meant)) => format!("there is no flag {argument}; is {meant} meant?"),
+        (true, Some(meant)) => format!("there is no flag {argument}; did you mean {meant}?"),
         (true, None) => format!("there is no flag {argument}"),
-        (false, Some(meant)) => format!("there is a flag that is not known; is {meant} meant?"),
+        (false, Some(meant)) => format!("there is an unknown flag; did you mean {meant}?"),
         (false, None) => {
-            "there is something that no flag takes; it is not repeated, as it may be a secret"
+            "there is an argument without a flag; it is not repeated, as it may be a secret"
                 .to_owned()
         }
     }
@@ -196,14 +199,14 @@ mod tests {
             (&["--plain=77"], "--plain: takes no value"),
             (
                 &["--nunber=77"],
-                "there is no flag --nunber; is --number meant?",
+                "there is no flag --nunber; did you mean --number?",
             ),
             (&["--else=77"], "there is no flag --else"),
             (
                 &["--77"],
-                "there is something that no flag takes; it is not repeated, as it may be a secret",
+                "there is an argument without a flag; it is not repeated, as it may be a secret",
             ),
-            (&["wrok"], "there is no such command; is work meant?"),
+            (&["wrok"], "there is no such command; did you mean work?"),
             (
                 &["77"],
                 "there is no such command; --help lists the commands",

@@ -10,7 +10,7 @@ use super::*;
 
 type Served = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// A supervisor of a process that says SERVING.
+/// A supervisor of a process that is SERVING.
 async fn serving() -> (Supervisor, Health, Shutdown) {
     let (health, shutdown) = (Health::new(&[]), Shutdown::default());
     health.set_ready(true);
@@ -99,7 +99,7 @@ async fn an_essential_task_that_is_lost_ends_the_process_not_serving() {
         let (stop, of_server) = (shutdown.soft.clone(), health.clone());
         let ran = supervisor.run(async move {
             stop.cancelled().await;
-            // A loop that asked the database before may say so after.
+            // A readiness check that began before may report after.
             of_server.set_ready(true);
             assert!(!says_serving(&of_server).await);
             Ok(())

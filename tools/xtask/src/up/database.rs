@@ -100,7 +100,7 @@ impl Database {
         let database = migrations::database(self.owner.as_str())?;
         let applied = migrations::up(&database, &passwords, ANSWER_MAX).await;
         let applied = applied.with_context(|| match &self.cluster {
-            Some(_) => "the data of an earlier run cannot be used: --fresh throws them away",
+            Some(_) => "the data of an earlier run cannot be used: delete it with --fresh",
             None => "the database that DATABASE_URL names cannot be used",
         })?;
         for migration in applied {

@@ -1,4 +1,4 @@
-//! What is wrong with a description is named with its place.
+//! The problems of a description are named with their paths.
 
 use super::*;
 
@@ -318,7 +318,7 @@ fn marks_and_coordinates_are_of_seats_that_exist() {
         ]
     );
     assert_eq!(found[0].message, "\"1\" is listed twice");
-    assert_eq!(found[1].message, "\"05\" is no seat of the layout");
+    assert_eq!(found[1].message, "\"05\" is not a seat of the layout");
     let mut too_many = one_section(vec![rows(None, vec![numbers(1, 2)])]);
     too_many.blocked_seats = vec!["1".into(); 3];
     assert_eq!(paths(too_many), ["blocked_seats"]);
