@@ -1,4 +1,4 @@
-//! Chooses seats in a hall that is half sold at random, tells how long it took, and draws what was
+//! Chooses seats in a hall that is half sold at random, prints how long it took, and draws what was
 //! chosen:
 //!
 //!     cargo run --release -p booking-svc --example choose -- deploy/examples/arena.json out.svg
@@ -24,7 +24,7 @@ const RUNS: u64 = 300;
 /// What to choose in.
 #[derive(Parser)]
 struct Args {
-    /// A show as the catalog is told of it, in JSON.
+    /// A show in the form of the catalog's CreateShow, in JSON.
     show: std::path::PathBuf,
     /// Where the drawing goes.
     drawing: std::path::PathBuf,

@@ -1,9 +1,9 @@
-//! Picking seats for who names none, out of a memory of what is free.
+//! The seat allocator: picks seats for callers that name none, from a memory of the free seats.
 //!
-//! The memory is only a hint: whatever is picked is locked and looked at again by the transaction
-//! that gives it. It is as new as its last read of the database, which comes again at most about
-//! once a second while somebody asks, and has what this process has given and freed since. What
-//! is picked is promised until its order is decided, so that parties that come at once get
+//! The memory is only a hint: the transaction that sells picked seats locks and checks them again.
+//! The memory is as new as its last read of the database, repeated at most about once a second
+//! while callers ask, plus the seats that this process has sold and freed since. Picked seats are
+//! claimed until their order is decided, so that parties that come at the same time get
 //! different seats.
 
 mod show;
@@ -24,11 +24,11 @@ use crate::store::{OrderError, Store, StoreError};
 
 pub use self::show::SoftClaim;
 
-/// How old a read of what is free may be; older ones are read again before somebody picks.
+/// How old a read of the free seats may be; an older one is repeated before a pick.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// How often a pick waits for others to be decided that have what it needs.
+/// The most times that a pick waits for the decision of others that hold the seats it needs.
 const WAITS_MAX: u32 = 16;
-/// The most bytes of halls in memory, with what is free in them.
+/// The most bytes of halls in memory, with their free seats.
 const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const CACHED_ROOMS_EXPECTED: usize = 100;
 
@@ -41,27 +41,26 @@ pub struct SeatAllocator {
     is_used: Arc<AtomicBool>,
 }
 
-/// What somebody who names no seats wants, beside the seats that they name.
+/// The choices of one call, and the seats that it names.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// The ordinals of the seats that are named.
     pub named: Vec<u32>,
     /// The others, as they are wished for.
     pub wishes: Vec<Wish>,
-    /// When the call came: it is not refused by what was read before.
+    /// When the call arrived: an older read cannot reject it.
     pub since: Instant,
-    /// When a pick of the same call was found taken last, if one was: what was read before is of
-    /// no use.
+    /// When a pick of the same call was last found taken, if one was: older reads are of no use.
     pub last_conflict_at: Option<Instant>,
 }
 
 /// Why nothing was picked.
 #[derive(Debug, thiserror::Error)]
 pub enum PickError {
-    /// What is free cannot be read.
+    /// The free seats cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The sale that was looked up is not the newest, or others were always in the way.
+    /// The sale is not the newest, or every pick was lost to others.
     #[error("nothing was picked: {0:?}")]
     Undecided(OrderError),
 }
@@ -96,12 +95,12 @@ impl SeatAllocator {
         Ok(self.room(sale).await?.hall())
     }
 
-    /// Seats for all wishes, or the wish that cannot be met, as of a read that began after the
-    /// call came.
+    /// Seats for all choices, or the choice that cannot be met, as of a read that began after the
+    /// call arrived.
     ///
     /// # Errors
     ///
-    /// If that could not be found out.
+    /// If neither could be determined.
     pub async fn pick(
         &self,
         sale: &Arc<Sale>,
@@ -127,7 +126,7 @@ impl SeatAllocator {
         Err(PickError::Undecided(OrderError::Contention))
     }
 
-    /// Notes what has changed hands, by ordinal, if anybody picks in that show.
+    /// Records seats that have changed hands, by ordinal, if the show is in memory.
     pub fn note(
         &self,
         show_id: ShowId,

@@ -1,14 +1,14 @@
-//! The cancelled-shows worker: each booking of a cancelled show is ended, and its customer
-//! owed what was paid.
+//! The cancelled-shows worker: ends each booking of a cancelled show, and records the refund that
+//! is due to its customer.
 //!
-//! A booking is ended by an order of its own, decided under the locks like a caller's and
+//! Each booking is ended by its own order, decided under the locks like a caller's and
 //! behind those that came before it. So a crash leaves less to do, and nothing half done, and
 //! several replicas at once end each booking once.
 //!
-//! Invariants: no more than one page of orders waits or is decided at a time; a sale is noted
-//! as fully cancelled only after a whole pass over its bookings has met none to end. None can come
-//! after that pass: an order that was decided while the show was on sale was committed before
-//! the sale was cancelled, and none that would make a booking live is granted since.
+//! Invariants: at most one page of orders waits or is decided at a time; a sale is marked
+//! fully cancelled only after a whole pass over its bookings has found none to end. No such booking
+//! can appear after that pass: an order that was decided while the show was on sale was committed
+//! before the sale was cancelled, and since then no order makes a booking live.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use crate::domain::{Command, Order, Rejection};
 use crate::sales::Sales;
 use crate::store::{BadRow, CancelledSale, GroupCommit, OrderError, StoreError};
 
-/// How often it looks for what is left, whether or not the feed has told of anything.
+/// How often it looks for bookings to end, whether or not the feed has reported a cancelled show.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it rests if a booking cannot be ended that is at fault itself, or a sale is locked.
+/// The pause if a faulty booking cannot be ended, or a sale is locked.
 const FAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest that an order may wait to be decided.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ enum CancelledShowError {
 }
 
 impl CancelledShowError {
-    /// Whether it is about one booking or sale, so that the others can go on.
+    /// Whether it is about one booking or sale, so that the others can continue.
     fn is_local(&self) -> bool {
         match self {
             Self::Undecided(_, error) => error.is_local(),
@@ -65,8 +65,8 @@ impl StepError for CancelledShowError {
     }
 }
 
-/// Winds up cancelled shows until the shutdown: what is left when it starts, and each as soon
-/// as the feed tells of it. What fails is tried again.
+/// Ends the bookings of cancelled shows until the shutdown: those left at the start, and each show
+/// as soon as the feed reports it. Failures are retried.
 pub async fn cancelled_shows(sales: Sales, group_commit: GroupCommit, shutdown: Shutdown) {
     let stop = &shutdown.soft;
     let work = WindingUp {
@@ -77,7 +77,7 @@ pub async fn cancelled_shows(sales: Sales, group_commit: GroupCommit, shutdown: 
     let cancellation = || sales.cancellation();
     background::run_woken("cancelled shows", stop, cancellation, async || {
         match stop.run_until_cancelled(work.all()).await {
-            // A fault was logged, and all others were ended.
+            // The fault was logged, and all other bookings were ended.
             Some(Err(error)) if error.is_local() && !error.is_outage() => Ok(FAULT_INTERVAL),
             Some(Err(error)) => Err(error),
             Some(Ok(())) | None => Ok(LOOK_INTERVAL),
@@ -89,7 +89,7 @@ pub async fn cancelled_shows(sales: Sales, group_commit: GroupCommit, shutdown: 
 struct WindingUp<'a> {
     sales: &'a Sales,
     group_commit: &'a GroupCommit,
-    /// Bookings that cannot be ended and of which that was logged.
+    /// Bookings that cannot be ended, which was logged.
     logged: Skipped<BookingId>,
 }
 
@@ -127,8 +127,8 @@ impl WindingUp<'_> {
         Ok(())
     }
 
-    /// Ends whatever it meets on one way through a show's bookings; how many there were. Somebody may
-    /// have the whole show locked: the other shows do not wait until each of its pages was tried.
+    /// Ends every live booking that one pass over a show meets; returns how many there were. If
+    /// another session has the whole show locked, other shows do not wait for each of its pages.
     async fn pass(&self, show_id: ShowId) -> Result<usize, CancelledShowError> {
         let mut met = 0;
         let mut failed = Ok(());

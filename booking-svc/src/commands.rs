@@ -1,4 +1,4 @@
-//! What a caller can do: look up the sale, have the order decided, and say what became of it.
+//! The commands of callers: look up the sale, submit the order, return its outcome.
 
 mod cancel;
 mod confirm;
@@ -26,7 +26,7 @@ use crate::store::{CustomerError, GroupCommit, OrderError};
 pub use confirm::Paid;
 pub use reserve::Reserve;
 
-/// How often a sale is looked up because the catalog changes it meanwhile.
+/// The most times that a sale is looked up because the catalog changes it during the call.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Carries out orders.
@@ -43,9 +43,9 @@ pub struct BookingCommands {
 /// How bookings are paid.
 #[derive(Debug, Clone)]
 pub struct Paying {
-    /// What is paid here; none: nothing is.
+    /// Payments through the provider; `None`: no payments.
     pub payments: Option<Payments>,
-    /// Whether what costs something can be confirmed without being paid here.
+    /// Whether a priced booking can be confirmed without a payment here.
     pub unpaid: bool,
 }
 
@@ -61,13 +61,13 @@ impl Default for Paying {
 /// How long holds last.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldTerms {
-    /// Where neither the caller nor the show says for how long.
+    /// The hold's duration if neither the caller nor the show sets one.
     pub default: Duration,
     /// The longest since the booking was made, however often it is extended.
     pub lifetime_max: Duration,
 }
 
-/// What every valid change of a booking says.
+/// The parts of every valid change of a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Which booking.
@@ -111,8 +111,8 @@ pub enum CommandError {
     /// A hold is asked for that is longer than the show's holds, which last for this long.
     #[error("a hold may last for {0:?}")]
     HoldTooLong(Duration),
-    /// Choices, by their places, name what the show does not have.
-    #[error("choices of what there is not: {0:?}")]
+    /// Choices, by their index, name things that the show does not have.
+    #[error("choices name what the show does not have: {0:?}")]
     Misnamed(Vec<(usize, Misnamed)>),
     /// It got no decision.
     #[error("no decision: {0:?}")]
@@ -123,7 +123,7 @@ pub enum CommandError {
     /// The customer could not be found or made.
     #[error(transparent)]
     Customer(#[from] CustomerError),
-    /// It was not paid, or nobody knows yet.
+    /// It was not paid, or the outcome is not known yet.
     #[error(transparent)]
     Payment(#[from] PayError),
     /// Nothing can be paid here.
@@ -175,7 +175,7 @@ impl BookingCommands {
             buyer: change.buyer.clone(),
             command,
         };
-        // A booking has a sale: it is looked up first, so that what is written can be told.
+        // The sale is looked up before the write, so that the reply cannot fail after it.
         let sale = self.sale_of(change.booking_id).await?;
         let answer = self.group_commit.decide(order, deadline).await;
         if let Ok(Ok(booking)) = &answer
@@ -195,7 +195,7 @@ impl BookingCommands {
         }
     }
 
-    /// What is around seats that are chosen by label, if the show's orphan rule asks.
+    /// The seats around those chosen by label, if the show's orphan rule needs them.
     async fn around(
         &self,
         sale: &Arc<Sale>,

@@ -20,8 +20,8 @@ use crate::store::{GroupCommitConfig, RejectionLimits};
 
 /// Sells seats: holds, confirms and cancels bookings in locked transactions.
 ///
-/// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to learn of
-/// shows from. Any number of instances can run at once.
+/// Needs a PostgreSQL database that `migrate up` has prepared, and a catalog-svc to copy shows
+/// from. Any number of instances can run at once.
 #[derive(Debug, Parser)]
 #[command(name = "booking-svc", version, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -34,7 +34,7 @@ pub struct Cli {
     pub config: Config,
 }
 
-/// What a running instance needs to know.
+/// The settings of a running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
@@ -67,7 +67,7 @@ pub struct Config {
     #[arg(long, env = "TICKETING_CATALOG_STALENESS_MAX", default_value = "10s", value_name = "DURATION", value_parser = duration_of::<3, 3600>)]
     pub catalog_staleness_max: Duration,
 
-    /// What happens beyond that: refuse to reserve, swap and confirm, or sell what was known last
+    /// What to do beyond that: refuse to reserve, swap and confirm, or sell from the last copy
     #[arg(
         long,
         env = "TICKETING_STALE_CATALOG",
@@ -110,20 +110,20 @@ pub struct Config {
     #[arg(long, env = "TICKETING_PAYMENT_TIMEOUT", default_value = "20s", value_name = "DURATION", value_parser = duration_of::<1, 600>)]
     pub payment_timeout: Duration,
 
-    /// Whether a booking that costs something can be confirmed without being paid here, because
-    /// the money is taken elsewhere; if not said, only while there is no payment provider
+    /// Allow confirming a priced booking without a payment here, because the money is taken
+    /// elsewhere. Default: true only without a payment provider
     #[arg(long, env = "TICKETING_CONFIRM_UNPAID", value_name = "BOOL")]
     pub confirm_unpaid: Option<bool>,
 
-    /// The most transactions at once, each on a connection of its own. Requests that wait for
-    /// one are committed together; a further one begins only when many wait. There is one more
+    /// The most concurrent transactions, each on its own connection. Requests that wait for one are
+    /// committed together; another transaction begins only when many wait. There is one more
     /// connection, for requests that wait for a lock
     #[arg(long, env = "TICKETING_COMMIT_WORKERS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub commit_workers: u16,
 
-    /// How long a transaction waits for a lock that somebody else has: 1 ms to 10 s. Then its requests
-    /// are decided one by one, as far as their locks can be had; the others wait apart, for 5 s at
-    /// most, and hold up nobody
+    /// How long a transaction waits for a lock that another session holds: 1 ms to 10 s. Then its
+    /// requests are decided one by one, as far as their locks are free; the others wait apart, for 5 s
+    /// at most, and hold up no other request
     #[arg(long, env = "TICKETING_LOCK_WAIT_MAX", default_value = "25ms", value_name = "DURATION", value_parser = lock_wait_of)]
     pub lock_wait_max: Duration,
 
@@ -163,7 +163,7 @@ impl Config {
         }
     }
 
-    /// How old what is known of the catalog may be.
+    /// The allowed age of the copy of the catalog.
     #[must_use]
     pub fn staleness_terms(&self) -> StalenessTerms {
         StalenessTerms {
@@ -211,14 +211,14 @@ impl Config {
         }
     }
 
-    /// Whether what costs something can be confirmed without being paid here.
+    /// Whether a priced booking can be confirmed without a payment here.
     #[must_use]
     pub fn is_unpaid_allowed(&self) -> bool {
         self.confirm_unpaid
             .unwrap_or(self.payment_provider.is_none())
     }
 
-    /// What it says about bookings.
+    /// The settings of bookings.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {

@@ -1,7 +1,7 @@
-//! Which customer of `CustomerService` a booking belongs to: found, or made, before the order for
-//! it is given, so that no transaction of a commit worker asks for customers.
+//! Finds or creates the customer of `CustomerService` that a booking belongs to, before its order is
+//! submitted, so that no transaction of a commit worker reads customers.
 //!
-//! A caller's own id of a customer costs no look-up unless it could be one of `CustomerService`.
+//! A caller's own customer id costs no look-up unless it could be one of `CustomerService`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +40,13 @@ impl CustomerResolver {
         }
     }
 
-    /// The customer that a booking for `customer` belongs to: the one with its address, which is
-    /// made if there is none, or the one whose id it is; none if it is the caller's own id. Answered
+    /// The customer that a booking for `customer` belongs to: the one with its address, created if
+    /// there is none, or the one with its id; none if it is the caller's own id. Answered
     /// before the caller's `deadline`.
     ///
     /// # Errors
     ///
-    /// If the database does not answer, or somebody has locked the address.
+    /// If the database does not answer, or another session has the address locked.
     pub async fn of(
         &self,
         customer: &Customer,
@@ -61,7 +61,7 @@ impl CustomerResolver {
             }
             self.known.remove(customer);
         }
-        // Callers that ask for the same customer at once wait for one of them, which may have more time
+        // Callers that need the same customer at once wait for one of them, which may have more time
         // than they have.
         let give_up_at = give_up_at(deadline);
         let finding = self.find(key, deadline);

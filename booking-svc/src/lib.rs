@@ -41,13 +41,13 @@ const NAME: &str = "booking-svc";
 /// The role that has this service's privileges.
 const ROLE: &str = "booking_svc";
 
-/// What it serves, by full name.
+/// The services that it serves, by full name.
 const SERVICES: &[&str] = &[
     booking_service_server::SERVICE_NAME,
     customer_service_server::SERVICE_NAME,
 ];
 
-/// Serves on `listener` until the shutdown; then finishes what is under way.
+/// Serves on `listener` until the shutdown; then finishes the calls in progress.
 ///
 /// # Errors
 ///

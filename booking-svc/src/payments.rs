@@ -1,10 +1,10 @@
-//! Paying: has the provider take the money for a booking, and give it back.
+//! Payments: the provider takes the money for a booking, and refunds it.
 //!
-//! An attempt is written down before the provider is asked, and what came of it is decided under
-//! the booking's lock like any other order; in between no transaction is open. Whoever finds an
-//! attempt on record can bring it to its end, as every question to the provider can be repeated:
-//! the call that began it, a copy of that call, or [`reconcile`] once its deadline has passed.
-//! Several at once do no harm.
+//! An attempt is written before the provider is called, and its outcome is decided under the
+//! booking's lock like any other order; no transaction is open in between. Every call to the
+//! provider can be repeated, so a recorded attempt can be finished by the call that began it, by a
+//! repeat of that call, or by [`reconcile`] once its deadline has passed. Several at once do no
+//! harm.
 
 mod attempt;
 mod metrics;
@@ -41,7 +41,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const ANSWERS_MIN: u32 = 4;
 /// The longest that an order may wait to be decided.
 const ORDER_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a booking and its sale are looked up because something changes them meanwhile.
+/// The most times that a booking and its sale are looked up because they change during the call.
 const LOOKUPS_MAX: u32 = 3;
 
 /// Has bookings paid.
@@ -75,7 +75,7 @@ pub enum PayError {
     /// The booking, its sale or the attempt could not be found out.
     #[error(transparent)]
     Sales(#[from] SalesError),
-    /// No money was taken, and the hold goes on.
+    /// No money was taken, and the seats stay held.
     #[error("declined: {reason:?}")]
     Declined {
         /// The booking.
@@ -87,7 +87,7 @@ pub enum PayError {
         /// When the hold ends.
         expires_at: OffsetDateTime,
     },
-    /// The money was taken after the booking had ended, and is given back.
+    /// The money was taken after the booking had ended, and is refunded.
     #[error("paid too late")]
     TooLate {
         /// The booking.
@@ -97,7 +97,7 @@ pub enum PayError {
         /// Why the booking ended.
         failure_reason: Option<FailureReason>,
     },
-    /// It is not known yet.
+    /// The outcome is not known yet.
     #[error("the provider has not settled it yet")]
     Unsettled {
         /// The booking.
@@ -157,8 +157,8 @@ impl Payments {
         }
     }
 
-    /// Writes down what came of an attempt, unless somebody has. The booking is confirmed or
-    /// reinstated, or owes the money, or waits for another attempt.
+    /// Records the outcome of an attempt, unless that was done. The booking is confirmed or
+    /// reinstated, or a refund becomes due, or it waits for another attempt.
     async fn settle(&self, record: &PaymentRecord, ending: AttemptEnd) -> Result<(), PayError> {
         let booking_id = record.booking_id;
         let show_id = booking_id.show();
@@ -211,8 +211,8 @@ impl Payments {
     }
 }
 
-/// The key of the attempt that is made under a request id: the same for every copy of the call,
-/// on whatever replica, and no other show's.
+/// The key of the attempt under a request id: the same for every replay of the call on every
+/// replica, and different from any other show's.
 fn payment_key(show_id: ShowId, request_id: Uuid) -> Uuid {
     let mut hash = Sha256::new();
     hash.update("ticketing payment");
@@ -223,7 +223,7 @@ fn payment_key(show_id: ShowId, request_id: Uuid) -> Uuid {
     Builder::from_custom_bytes(head).into_uuid()
 }
 
-/// What the provider is asked about.
+/// The attempt for calls to the provider.
 fn attempt_of(record: &PaymentRecord) -> Result<Attempt, PayError> {
     let amount = Amount::new(record.amount, record.currency);
     Ok(Attempt {
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_have_one_key_and_no_other_call_has_it() {
+    fn a_replay_has_the_same_key_and_no_other_call_has_it() {
         let [show, other_show] = [ShowId::generate(), ShowId::generate()];
         let [request, other_request] = [Uuid::now_v7(), Uuid::now_v7()];
         let key = payment_key(show, request);

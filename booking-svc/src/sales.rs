@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, CatalogError, Freshness, Stale};
 use crate::domain::{Booking, Sale, SaleState, Snapshot};
 use crate::store::{Applied, FeedPlace, Store, StoreError};
 
-/// How many shows may be asked of the catalog at once. More wait, as long as their callers.
+/// The most shows that are fetched from the catalog at once. Others wait, as long as their callers.
 const CATALOG_CALLS_MAX: usize = 16;
 /// The most bytes of sales in memory.
 const CACHE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -41,7 +41,7 @@ pub enum SalesError {
     /// The catalog does not answer, and the show is not known here.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// What the catalog says is not known well enough to sell.
+    /// The copy of the catalog is too old to sell.
     #[error(transparent)]
     Stale(#[from] Stale),
     /// There is no such show.
@@ -59,7 +59,7 @@ impl Weighter<ShowId, Arc<Sale>> for ByBytes {
 }
 
 impl Sales {
-    /// Sales out of `store`, and out of `catalog` where the store has none yet.
+    /// Sales from `store`, and from `catalog` if the store has none yet.
     #[must_use]
     pub fn new(store: Store, catalog: Catalog, freshness: Freshness) -> Self {
         let cache = Cache::with_weighter(CACHED_SALES_EXPECTED, CACHE_BYTES_MAX, ByBytes);
@@ -74,12 +74,12 @@ impl Sales {
         }
     }
 
-    /// Until when a show can be sold on what is known of it now. No order that sells may be decided
+    /// Until when a show can be sold with the present data. No order that sells may be decided
     /// later than that.
     ///
     /// # Errors
     ///
-    /// If too little is known to sell it.
+    /// If the data is too old to sell it.
     pub fn sellable_until(&self, show_id: ShowId) -> Result<Instant, SalesError> {
         Ok(self.freshness.sellable_until(show_id)?)
     }
@@ -88,13 +88,13 @@ impl Sales {
     ///
     /// # Errors
     ///
-    /// If there is no such show, or nobody who knows can be asked.
+    /// If there is no such show, or neither the database nor the catalog answers.
     pub async fn get(&self, show_id: ShowId) -> Result<Arc<Sale>, SalesError> {
         if let Some(sale) = self.cache.get(&show_id) {
             return Ok(sale);
         }
-        // Callers that ask for the same show at once wait for one of them. Boxed: every call
-        // would carry the large future of a lookup that hardly any needs.
+        // Callers that need the same show at once wait for one of them. Boxed: every call
+        // would carry the large future of a lookup that few need.
         Box::pin(self.cache.get_or_insert_async(&show_id, self.find(show_id))).await
     }
 
@@ -160,17 +160,17 @@ impl Sales {
         lock_wait: Duration,
     ) -> Result<Applied, StoreError> {
         let applied = self.keep(snapshot, cursor, Some(lock_wait)).await?;
-        // Whoever asks next reads what is stored, which may be newer than this.
+        // The next lookup reads the stored sale, which may be newer than this.
         self.cache.remove(&snapshot.show_id);
         Ok(applied)
     }
 
-    /// Waits until there is an answer that the catalog has not heard.
+    /// Waits until there is an answer that the catalog does not have.
     pub(crate) async fn answered(&self) {
         self.answered.notified().await;
     }
 
-    /// Has every sale looked up again.
+    /// Empties the cache, so that every sale is looked up again.
     pub(crate) fn forget_all(&self) {
         self.cache.clear();
     }
@@ -192,12 +192,12 @@ impl Sales {
         Ok(applied)
     }
 
-    /// How old what is known of the catalog is.
+    /// The age of the copy of the catalog.
     pub(crate) fn freshness(&self) -> &Freshness {
         &self.freshness
     }
 
-    /// Waits until the catalog has told of a cancelled show since the last time.
+    /// Waits until the catalog reports another cancelled show.
     pub(crate) async fn cancellation(&self) {
         self.cancelled.notified().await;
     }

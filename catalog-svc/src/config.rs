@@ -9,12 +9,12 @@ use service_kit::postgres::DatabaseUrl;
 
 use crate::api::WatchLimits;
 
-/// A stream that has nothing to tell says so within 15 s, on its way included.
+/// An idle stream sends a bookmark within 15 s, time on the network included.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(14);
-/// A reader that takes nothing for so long is dropped.
+/// A reader that takes nothing for this long is dropped.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Keeps the catalog: shows, their seat layouts and prices, and the feed of their revisions.
+/// Serves the catalog: shows, their seat layouts and prices, and the feed of their revisions.
 ///
 /// Serves gRPC, and needs a PostgreSQL database that `migrate up` has prepared. Any number of
 /// instances can run at once.
@@ -30,7 +30,7 @@ pub struct Cli {
     pub config: Config,
 }
 
-/// What a running instance needs to know.
+/// The settings of a running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
@@ -78,7 +78,7 @@ pub struct Config {
     pub database: DatabaseArgs,
 
     /// A streaming replica of that database, which GetShow and ListShows read from while it
-    /// has replayed all that the instance knows; else they read from the database itself
+    /// has replayed all revisions that the instance knows; else they read from the database itself
     #[arg(long, env = "TICKETING_READ_DATABASE_URL", value_name = "URL", value_parser = DatabaseUrl::parse, help_heading = "Database")]
     pub read_database_url: Option<DatabaseUrl>,
 
@@ -88,7 +88,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What bounds the streams of WatchShows.
+    /// The limits of WatchShows streams.
     #[must_use]
     pub fn watch_limits(&self) -> WatchLimits {
         WatchLimits {

@@ -1,7 +1,7 @@
 //! catalog-svc: shows, their seat layouts and prices, and the feed of their revisions.
 //!
 //! Imports point one way: `api → store → domain`. Protobuf types stay in `api`, the database's
-//! in `store`, and `domain` knows neither.
+//! types in `store`; `domain` uses neither.
 
 pub mod api;
 pub mod config;
@@ -28,11 +28,11 @@ const NAME: &str = "catalog-svc";
 /// The role that has this service's privileges.
 const ROLE: &str = "catalog_svc";
 
-/// The largest answer, in bytes. What can be created now is answered in less than 4 MiB, which is
-/// what clients take by default; layouts and prices of earlier releases may be larger.
+/// The largest answer, in bytes. New shows are answered in less than 4 MiB, the default limit of
+/// clients; layouts and prices of earlier releases may be larger.
 const ANSWER_BYTES_MAX: usize = 5 * MESSAGE_BYTES_MAX;
 
-/// The methods whose requests have layouts or prices. UpdateShow too: a show is sent as it was read.
+/// The methods whose requests have layouts or prices. UpdateShow too: clients send the show that they read.
 const LARGE_REQUESTS: &[&str] = &[
     "/ticketing.catalog.v1.CatalogService/CreateSeatLayout",
     "/ticketing.catalog.v1.CatalogService/CreateShow",
@@ -41,7 +41,7 @@ const LARGE_REQUESTS: &[&str] = &[
     "/ticketing.catalog.v1.CatalogService/UpdateShow",
 ];
 
-/// What it serves, by full name: to anybody, and to other services of the installation.
+/// The services that it serves, by full name: public, and internal.
 const SERVICES: &[&str] = &[
     catalog_service_server::SERVICE_NAME,
     catalog_feed_service_server::SERVICE_NAME,
@@ -50,13 +50,13 @@ const SERVICES: &[&str] = &[
 /// Where it serves.
 #[derive(Debug)]
 pub struct Listeners {
-    /// CatalogService, for anybody.
+    /// CatalogService, for all callers.
     pub public: TcpListener,
     /// CatalogFeedService, for other services of the installation.
     pub internal: TcpListener,
 }
 
-/// Serves on `listeners` until the shutdown; then finishes what is under way.
+/// Serves on `listeners` until the shutdown; then finishes the calls in progress.
 ///
 /// # Errors
 ///
@@ -124,7 +124,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: Shutdown) -> an
     served
 }
 
-/// Starts what goes on beside the calls; all of it ends at the soft stop.
+/// Starts the background tasks; all of them end at the soft stop.
 fn start_tasks(
     store: &Arc<Store>,
     database: &Database,

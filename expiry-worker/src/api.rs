@@ -10,7 +10,7 @@ use crate::sweep::Sweeper;
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Expiry {
-    /// What it runs.
+    /// The sweeper that RunOnce runs.
     pub sweeper: Sweeper,
     /// When it must stop.
     pub shutdown: Shutdown,

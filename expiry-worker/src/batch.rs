@@ -1,9 +1,9 @@
 //! One transaction that fails stale bookings.
 //!
-//! It skips bookings that somebody has locked. For an area or a seat it waits for [`LOCK_WAIT`] at most:
-//! somebody may keep one locked for long, as a console that was left open. Then it is tried once more
-//! and waits for nothing: what a booking needs is locked if it is free, and bookings that lack something are
-//! left for another time.
+//! It skips bookings that another session has locked. For an area or a seat it waits for [`LOCK_WAIT`] at
+//! most: another session may keep one locked for long, such as a console that was left open. Then it is
+//! tried once more without waiting: it locks the rows that are free, and bookings without all of their
+//! rows are left for a later scan.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,11 +26,11 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 pub(crate) enum LockMode {
     /// It waits for them a little.
     Wait,
-    /// It takes those that are free, in one more round trip.
+    /// Takes only free locks, in one more round trip.
     AtOnce,
 }
 
-/// What a batch is to fail.
+/// The range of holds for a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     /// Holds that ended after this instant,
@@ -52,9 +52,9 @@ pub(crate) struct Batch {
     pub(crate) is_full: bool,
     /// When the hold of the last of them ended.
     pub(crate) last: OffsetDateTime,
-    /// Whether somebody bought meanwhile.
+    /// Whether booking-svc was deciding orders at that moment.
     pub(crate) has_buyers: bool,
-    /// Whether bookings were left out because of what somebody has locked.
+    /// Whether bookings were left out because of locks of other sessions.
     pub(crate) has_blocked: bool,
 }
 
@@ -67,7 +67,7 @@ struct Stale {
     seat_shows: Vec<Uuid>,
     seats: Vec<i32>,
     seat_owners: Vec<Uuid>,
-    /// Those of the bookings that have places in areas, and their shows.
+    /// The bookings with places in areas, and their shows.
     with_places: (Vec<Uuid>, Vec<Uuid>),
 }
 
@@ -122,7 +122,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Locks what is free of the areas and seats of bookings; which of those lack something.
+/// Locks the free areas and seats of bookings; returns the bookings that lack one.
 async fn blocked(client: &Lent, stale: &Stale) -> Result<HashSet<Uuid>, tokio_postgres::Error> {
     let try_areas = client.prepare_cached(include_str!("sql/try_areas.sql"));
     let try_areas = try_areas.await?;
@@ -171,14 +171,14 @@ impl Statements {
     }
 }
 
-/// Fails what is locked, and commits; one round trip.
+/// Fails the locked bookings, and commits; one round trip.
 async fn write(
     client: &Lent,
     statements: &Statements,
     stale: &Stale,
 ) -> Result<(), tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit the rest: COMMIT
-    // goes out, after them all have been polled once, only if none has failed by then.
+    // A value that cannot be encoded is never sent, so the server would commit the rest: COMMIT
+    // goes out, after the others have been polled once, only if none has failed by then.
     let broken = AtomicBool::new(false);
     let noted = |done: Result<u64, tokio_postgres::Error>| {
         if done.is_err() {
@@ -195,7 +195,7 @@ async fn write(
         client.batch_execute(end).await
     };
     let (shows, bookings) = &stale.with_places;
-    // Most batches have none.
+    // Most batches have no places.
     let with_places = async |statement| {
         if bookings.is_empty() {
             return Ok(0);

@@ -21,7 +21,7 @@ pub struct Cli {
     pub config: Config,
 }
 
-/// What a running instance needs to know.
+/// The settings of a running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
@@ -37,7 +37,7 @@ pub struct Config {
     #[arg(long)]
     pub once: bool,
 
-    /// How long to rest between two looks for holds that have ended
+    /// How long to sleep between two scans for holds that have ended
     #[arg(long, env = "TICKETING_POLL_INTERVAL", default_value = "500ms", value_name = "DURATION", value_parser = duration_of::<0, 60>)]
     pub poll_interval: Duration,
 

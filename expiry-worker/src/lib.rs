@@ -25,8 +25,8 @@ use crate::sweep::{ScanCursor, Sweeper};
 const NAME: &str = "expiry-worker";
 /// The role that has this service's privileges.
 const ROLE: &str = "expiry_worker";
-/// The shortest sleep between two looks, whatever the poll interval: a hold that another worker
-/// has in hand would otherwise be looked for without end.
+/// The shortest sleep between two scans, whatever the poll interval: otherwise a hold that another
+/// worker has locked would be scanned for without end.
 const SLEEP_MIN: Duration = Duration::from_millis(20);
 
 /// Works and serves on `listener` until the shutdown.
@@ -84,14 +84,14 @@ async fn prepare(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Databas
     Ok(database)
 }
 
-/// Sweeps once in each poll interval.
+/// Scans once in each poll interval.
 async fn work(sweeper: Sweeper, poll_interval: Duration, shutdown: Shutdown) {
     let stop = &shutdown.soft;
-    let looks = Mutex::new(ScanCursor::default());
+    let cursor = Mutex::new(ScanCursor::default());
     background::run("sweep", stop, async || {
         let mut failed = 0;
         let swept = sweeper
-            .look(&mut *looks.lock().await, stop, &mut failed)
+            .scan(&mut *cursor.lock().await, stop, &mut failed)
             .await;
         if failed > 0 {
             tracing::debug!(failed, "failed stale bookings");

@@ -1,9 +1,9 @@
-//! Failing stale bookings: each batch is one transaction that marks the bookings, frees their
+//! Fails stale bookings: each batch is one transaction that marks the bookings, frees their
 //! seats and places and writes the log, so that no crash can leave one without the others.
 //!
 //! Locks: bookings with SKIP LOCKED, so that a worker never waits for one; then areas, then seats,
-//! each in the order in which everyone locks them. It therefore cannot deadlock with booking-svc, nor
-//! with another worker. What stays locked holds up only the bookings that need it (`batch.rs`).
+//! each in the common order of locks. It therefore cannot deadlock with booking-svc, nor
+//! with another worker. A row that stays locked holds up only the bookings that need it (`batch.rs`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,24 +21,24 @@ use uuid::Uuid;
 use crate::batch::{self, Batch, LockMode, Wanted};
 use crate::metrics;
 
-/// How often a batch is tried again that met other transactions.
+/// The most tries of a batch that meets conflicts.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// How many batches are under way at once when there is more than one to do. With two of them the
+/// How many batches run at once when there is more than one to do. With two of them the
 /// database still waits now and then, for its disk or for the worker.
 const BATCHES_AT_ONCE: usize = 3;
 
-/// How long it rests after a batch beside which somebody bought, in that batch's own time.
+/// The pause after a batch while customers buy, as a multiple of the batch's duration.
 const RESTS: u32 = 4;
 /// The longest it does: the batch may have waited for locks.
 const REST_MAX: Duration = Duration::from_millis(200);
 
-/// How many bookings a step reads over at the most, unless more end at the same instant.
+/// The most bookings that a step reads, unless more end at the same instant.
 const STEP_BOOKINGS: i64 = 20_000;
-/// How far a look goes back behind the one before. A hold is at least 10 s long, so this
-/// finds it unless its transaction took more than 12 s; a whole sweep finds it even then.
+/// How far a scan goes back before the end of the previous one. A hold is at least 10 s long, so this
+/// finds it unless its transaction took more than 12 s; a full scan finds it even then.
 const OVERLAP: Duration = Duration::from_secs(2);
-/// A whole sweep may take one part in so many of the time.
+/// A full scan may take one part in this many of the time.
 const WHOLE_SWEEP_SHARE: u32 = 50;
 
 /// Fails stale bookings.
@@ -50,11 +50,11 @@ pub struct Sweeper {
     skipped: Arc<Skipped<Uuid>>,
 }
 
-/// What a worker remembers from one look to the next. Only to save work: a whole sweep looks
-/// at everything, whatever is remembered.
+/// What a worker remembers from one scan to the next. Only to save work: a full scan reads
+/// everything, whatever is remembered.
 #[derive(Debug)]
 pub struct ScanCursor {
-    /// Where the last look ended, by the database's clock.
+    /// Where the last scan ended, by the database's clock.
     seen_until: OffsetDateTime,
     /// When the next whole sweep is due.
     whole_sweep_at: Instant,
@@ -69,13 +69,13 @@ impl Default for ScanCursor {
     }
 }
 
-/// What came of batches at once, all of them full.
+/// The results of concurrent batches, all of them full.
 struct Done {
     /// Where the first of them ended.
     last: OffsetDateTime,
-    /// Whether somebody bought meanwhile.
+    /// Whether booking-svc was deciding orders meanwhile.
     has_buyers: bool,
-    /// Whether they failed no booking, because of what somebody has locked.
+    /// Whether they failed no booking, because of locks of other sessions.
     is_stuck: bool,
 }
 
@@ -90,13 +90,13 @@ impl Sweeper {
         }
     }
 
-    /// Fails every stale booking but what others have in hand. Counts them in `failed` as
+    /// Fails every stale booking that no other session has locked. Counts them in `failed` as
     /// they are committed, so that the count holds even if the future is dropped. Stops
-    /// between batches when `stop` says so.
+    /// between batches when `stop` is cancelled.
     ///
     /// # Errors
     ///
-    /// If the database does not do a batch; those before it stay done.
+    /// If a batch fails; those before it stay done.
     pub async fn run_once(
         &self,
         stop: &CancellationToken,
@@ -107,40 +107,40 @@ impl Sweeper {
             .map(drop)
     }
 
-    /// Fails what has lapsed since the last look; now and then, as often as that is cheap,
-    /// whatever is stale. Otherwise like [`Sweeper::run_once`].
+    /// Fails the holds that have lapsed since the last scan; now and then, as often as that is cheap,
+    /// all stale ones. Otherwise like [`Sweeper::run_once`].
     ///
     /// # Errors
     ///
-    /// If the database does not do a batch; those before it stay done.
-    pub async fn look(
+    /// If a batch fails; those before it stay done.
+    pub async fn scan(
         &self,
-        looks: &mut ScanCursor,
+        cursor: &mut ScanCursor,
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<(), DbError> {
         let began = Instant::now();
-        let whole = looks.whole_sweep_at <= began;
+        let whole = cursor.whole_sweep_at <= began;
         let from = if whole {
             OffsetDateTime::UNIX_EPOCH
         } else {
-            looks.seen_until - OVERLAP
+            cursor.seen_until - OVERLAP
         };
-        looks.seen_until = self.sweep(from, stop, failed).await?;
+        cursor.seen_until = self.sweep(from, stop, failed).await?;
         if whole {
-            looks.whole_sweep_at = Instant::now() + began.elapsed() * WHOLE_SWEEP_SHARE;
+            cursor.whole_sweep_at = Instant::now() + began.elapsed() * WHOLE_SWEEP_SHARE;
         }
         Ok(())
     }
 
-    /// Fails the stale bookings whose holds ended after `from`; where it came to.
+    /// Fails the stale bookings whose holds ended after `from`; returns how far it came.
     async fn sweep(
         &self,
         mut from: OffsetDateTime,
         stop: &CancellationToken,
         failed: &mut u64,
     ) -> Result<OffsetDateTime, DbError> {
-        // The first tells whether there are more.
+        // The first batch shows whether there are more.
         let mut at_once = 1;
         while !stop.is_cancelled() {
             let (now, step_end) = self.step(from).await?;
@@ -155,19 +155,19 @@ impl Sweeper {
                     if at_once == 1 {
                         break;
                     }
-                    // What one of them had locked and let go again is left.
+                    // Bookings that one of them had locked and released again are left.
                     at_once = 1;
                     continue;
                 };
-                // Others may have ended at the same instant; unless all that came of it is locked.
+                // Others may have ended at the same instant, unless all of those are locked.
                 from = match done.is_stuck {
                     true => done.last,
                     false => done.last - Duration::from_micros(1),
                 };
                 at_once = BATCHES_AT_ONCE.min(self.pool.status().max_size);
                 if done.has_buyers {
-                    // They go first: who wants the seats of what is stale has them without this, and
-                    // who reads it is told what it is.
+                    // Buyers go first: expired seats can be taken without this sweep, and
+                    // reads already show expired holds as FAILED.
                     at_once = 1;
                     let rest = (began.elapsed() * RESTS).min(REST_MAX);
                     stop.run_until_cancelled(tokio::time::sleep(rest)).await;
@@ -194,8 +194,8 @@ impl Sweeper {
         Ok((row.get(0), row.get(1)))
     }
 
-    /// So many batches at once, each of what the others have not locked. If all were full, so that there
-    /// may be more, what came of them.
+    /// Runs this many batches at once, each over rows that the others have not locked. Returns their
+    /// results if all were full, so that there may be more.
     async fn batches(
         &self,
         at_once: usize,
@@ -215,7 +215,7 @@ impl Sweeper {
                 Ok(batch) => {
                     *failed += batch.map_or(0, |batch| batch.bookings);
                     let full = batch.filter(|batch| batch.is_full);
-                    // Not the last: a batch whose turn came again may have left some of its first.
+                    // Not the last: a retried batch may have left some of its first bookings.
                     all = all.map(|all| {
                         let (all, full) = all.zip(full)?;
                         Some(Done {
@@ -231,7 +231,7 @@ impl Sweeper {
         all
     }
 
-    /// In a task of its own: a caller that goes away must not leave a transaction half done on
+    /// In its own task: a caller that leaves must not leave a transaction half done on
     /// a connection that goes back to the pool.
     async fn batch_on_its_own(
         &self,
@@ -245,9 +245,9 @@ impl Sweeper {
         }
     }
 
-    /// Fails a batch. What others have locked is left. If a booking is in it that cannot be failed, the
-    /// batch is made smaller until that one is alone, and then left out for a while: it must not keep the
-    /// others from ending.
+    /// Fails a batch. Bookings that others have locked are left. If one cannot be failed, the batch is
+    /// halved until that one is alone, and then skipped for a while: it must not keep the others
+    /// from expiring.
     async fn batch(
         &self,
         from: OffsetDateTime,

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::connect;
 
-/// What booking-svc follows, and what it has found.
+/// The catalog that booking-svc follows, and the one that it has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogState {
     /// The installation that is followed; none before the first was found.
@@ -51,7 +51,7 @@ impl fmt::Display for CatalogState {
             Some(found) => {
                 let same = self.installation == Some(found.installation);
                 let what = if same {
-                    "the same, without what was followed"
+                    "the same, without the history that was followed"
                 } else {
                     "another catalog"
                 };
@@ -66,7 +66,7 @@ impl fmt::Display for CatalogState {
     }
 }
 
-/// What booking-svc follows, and what it has found.
+/// Reads the catalog that booking-svc follows, and the one that it has found.
 ///
 /// # Errors
 ///

@@ -24,7 +24,7 @@ const FIND_TRGM: &str = "SELECT quote_ident(nspname)
     FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
     WHERE extname = 'pg_trgm'";
 
-/// What stands for schema `public`, wherever the migrations name it.
+/// The expressions by which the migrations name schema `public`.
 const IN_PUBLIC: [&str; 3] = [
     "public._sqlx_migrations",
     "WITH SCHEMA public",

@@ -23,25 +23,26 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Apply what the database lacks; safe to repeat, and to run twice at once
+    /// Apply missing migrations; safe to repeat, and to run twice at once
     ///
-    /// Also sets the password of each service's role from the environment, where it is there:
+    /// Also sets the password of each service's role from the environment, if it is set:
     /// TICKETING_CATALOG_SVC_PASSWORD, TICKETING_BOOKING_SVC_PASSWORD and
     /// TICKETING_EXPIRY_WORKER_PASSWORD.
     Up(UpArgs),
-    /// Tell which versions the database has, and which it lacks
+    /// List the migrations that the database has, and those that it lacks
     Status(DatabaseArgs),
-    /// Tell what is wrong with a database, and what to do about it; changes nothing
+    /// Report what is wrong with a database, and what to do about it; changes nothing
     ///
-    /// A line for each thing that was looked at: OK, WARN (something is at risk), FAIL (the services
-    /// cannot work, or lose what they have acknowledged) or SKIP (it could not be found out). The
+    /// One line for each check: OK, WARN (something is at risk), FAIL (the services
+    /// cannot work, or lose what they have acknowledged) or SKIP (it could not be checked). The
     /// exit code is 1 if anything is FAIL. Takes the URL of the owner or of any service.
     Doctor(DatabaseArgs),
-    /// Have booking-svc follow a catalog that it has refused: another one, or one that was restored
+    /// Make booking-svc follow a catalog that it has refused: another one, or a restored one
     ///
-    /// Tells what booking-svc follows and what it has found; changes nothing without --yes. Then the
-    /// catalog that was found is followed from its start. What it says replaces what was copied
-    /// before, and shows that it does not have are closed. Bookings stay as they are.
+    /// Prints which catalog booking-svc follows and which it has found; changes nothing without
+    /// --yes. With it, booking-svc follows the catalog that was found, from its start. What it says
+    /// replaces what was copied before, and shows that it does not have are closed. Bookings stay
+    /// as they are.
     AcceptCatalog(AcceptArgs),
 }
 

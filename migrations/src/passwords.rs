@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 /// The role that each service connects as, made by a migration without a password.
 pub const SERVICE_ROLES: [&str; 3] = ["catalog_svc", "booking_svc", "expiry_worker"];
 
-/// Passwords for the service roles; a role without one keeps what it has.
+/// Passwords for the service roles; a role without one keeps its password.
 #[derive(Clone, Default)]
 pub struct Passwords([Option<String>; SERVICE_ROLES.len()]);
 

@@ -17,7 +17,7 @@ use crate::{Migration, Passwords, connect, known};
 const TRIES_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Applies what the database lacks, and sets the passwords. Returns what it applied.
+/// Applies the missing migrations, and sets the passwords. Returns the migrations that it applied.
 ///
 /// Runs at once on one database wait for each other (an advisory lock). Roles belong to the
 /// whole cluster, so runs on two databases of one cluster can still collide; the one that
@@ -91,7 +91,7 @@ fn is_catalog_collision(error: &dyn DatabaseError) -> bool {
         Some("23505") => error.constraint().is_some_and(|key| key.starts_with("pg_")),
         // Duplicate object; deadlock.
         Some("42710" | "40P01") => true,
-        // "tuple concurrently updated" has no SQLSTATE of its own.
+        // "tuple concurrently updated" has no specific SQLSTATE.
         Some("XX000") => error.message().contains("concurrently"),
         _ => false,
     }

@@ -9,7 +9,7 @@ use migrations::{Passwords, SERVICE_ROLES};
 use test_harness::postgres::{self, OWNER, OwnServer, TestDatabase, empty_database};
 
 const WAIT: Duration = Duration::from_secs(10);
-/// An ephemeral server has neither of its own accord.
+/// An ephemeral server has neither by default.
 const DURABLE: [(&str, &str); 2] = [("fsync", "on"), ("full_page_writes", "on")];
 
 /// What the binary says of a database: its exit code and its lines.
@@ -53,7 +53,7 @@ async fn execute(database: &TestDatabase, statements: &str) {
 }
 
 #[tokio::test]
-async fn a_good_database_has_nothing_wrong_whoever_looks() {
+async fn a_good_database_has_no_findings_for_any_role() {
     let server = OwnServer::start_with(&DURABLE).await;
     let database = server.database().await;
     for role in SERVICE_ROLES.into_iter().chain([OWNER]) {
@@ -92,7 +92,7 @@ async fn a_good_database_has_nothing_wrong_whoever_looks() {
 }
 
 #[tokio::test]
-async fn what_takes_no_writes_is_told_and_which_host_does() {
+async fn a_read_only_host_is_reported_with_the_host_that_takes_writes() {
     let mut server = OwnServer::start_with(&DURABLE).await;
     let database = server.database().await;
     let standby = server.standby().await;
@@ -143,7 +143,7 @@ async fn what_takes_no_writes_is_told_and_which_host_does() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_ends_it_with_the_servers_reason() {
+async fn a_wrong_password_is_an_error_with_the_servers_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     // The server may run under another account.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");

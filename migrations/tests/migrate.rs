@@ -75,7 +75,7 @@ async fn runs_at_once_do_not_meet_in_one_database_nor_across_several() {
 }
 
 #[tokio::test]
-async fn the_binary_sets_passwords_and_does_not_tell_them() {
+async fn the_binary_sets_passwords_and_does_not_print_them() {
     let database = empty_database().await;
     let url = database.url(OWNER);
     let up = || {
@@ -83,11 +83,14 @@ async fn the_binary_sets_passwords_and_does_not_tell_them() {
             .env("TICKETING_BOOKING_SVC_PASSWORD", "it's a secret")
             .output()
     };
-    let (code, told, errors) = text(&up().expect("run migrate"));
+    let (code, output, errors) = text(&up().expect("run migrate"));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(told.contains("applied 0001 catalog\n"), "{told}");
-    assert!(told.contains("set the password of booking_svc\n"), "{told}");
-    assert!(!told.contains("secret"), "{told}");
+    assert!(output.contains("applied 0001 catalog\n"), "{output}");
+    assert!(
+        output.contains("set the password of booking_svc\n"),
+        "{output}"
+    );
+    assert!(!output.contains("secret"), "{output}");
     let query = "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = $1";
     let row = database
         .owner()
@@ -96,17 +99,17 @@ async fn the_binary_sets_passwords_and_does_not_tell_them() {
         .await;
     assert_eq!(row.expect("the role").get::<_, Option<bool>>(0), Some(true));
 
-    let (code, told, _) = text(&up().expect("run migrate"));
+    let (code, output, _) = text(&up().expect("run migrate"));
     assert_eq!(code, Some(0));
-    assert!(told.starts_with("the schema is up to date\n"), "{told}");
+    assert!(output.starts_with("the schema is up to date\n"), "{output}");
     let status = migrate(&["status"]).env("DATABASE_URL", &url).output();
-    let (code, told, _) = text(&status.expect("run migrate"));
+    let (code, output, _) = text(&status.expect("run migrate"));
     assert_eq!(code, Some(0));
-    assert!(told.starts_with("applied 0001 catalog\n"), "{told}");
+    assert!(output.starts_with("applied 0001 catalog\n"), "{output}");
 }
 
 #[test]
-fn a_bad_value_is_told_in_one_line() {
+fn a_bad_value_is_one_line_of_error() {
     for (arguments, named) in [
         (vec!["up"], "--database-url"),
         (vec!["up", "--database-url", "nonsense"], "postgres://"),
@@ -122,15 +125,15 @@ fn a_bad_value_is_told_in_one_line() {
         ),
         (vec!["down"], "no such command"),
     ] {
-        let (code, told, errors) = text(&migrate(&arguments).output().expect("run migrate"));
-        assert_eq!((code, told.as_str()), (Some(2), ""), "{arguments:?}");
+        let (code, output, errors) = text(&migrate(&arguments).output().expect("run migrate"));
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
         assert!(errors.contains(named), "{errors}");
     }
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_told_in_its_own_words() {
+async fn an_error_of_the_server_is_printed_in_its_own_words() {
     let url = empty_database().await.url(OWNER) + "_not";
     let (code, _, errors) = text(
         &migrate(&["up", "--database-url", &url])
@@ -142,7 +145,7 @@ async fn what_the_server_refuses_is_told_in_its_own_words() {
 }
 
 #[test]
-fn a_database_that_is_not_there_is_waited_for_and_told_in_one_line() {
+fn a_missing_database_is_waited_for_and_reported_in_one_line() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     drop(listener);

@@ -1,7 +1,7 @@
 //! `migrations/schema.sql`: the schema as the migrations make it, in one file.
 //!
-//! It is for reading: in a review it shows what a migration changes, and to whoever is new what
-//! there is. It is written by this test, and is the same on every PostgreSQL that is supported.
+//! It is for reading: a review sees there what a migration changes, and a newcomer the whole
+//! schema. This test writes it; it is the same on every supported version of PostgreSQL.
 
 use std::{env, fs};
 

@@ -15,7 +15,7 @@ const URL: &str = "postgres://postgres@127.0.0.1/none";
 const STOP_MAX: Duration = Duration::from_secs(25);
 
 #[tokio::test]
-async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
+async fn a_bad_value_is_one_line_and_exit_code_2() {
     for name in SERVICES {
         for (arguments, named) in [
             (vec![], "--database-url"),
@@ -81,7 +81,7 @@ async fn help_names_each_environment_variable() {
 }
 
 #[tokio::test]
-async fn each_tells_its_health_and_its_contract_and_stops_when_asked_to() {
+async fn each_serves_health_and_reflection_and_stops_on_sigterm() {
     let mut system = System::start(1).await;
     let worker = system.workers.pop().expect("there is one");
     let (catalog, booking) = (&mut system.catalog, &mut system.booking);
@@ -102,12 +102,12 @@ async fn each_tells_its_health_and_its_contract_and_stops_when_asked_to() {
             "ticketing.catalog.v1.CatalogService",
         ),
     ] {
-        tells_its_health(name, process, service).await;
-        tells_its_contract(process, service).await;
+        serves_health(name, process, service).await;
+        serves_reflection(process, service).await;
         if name == "booking-svc" {
             let customers = "ticketing.booking.v1.CustomerService";
-            tells_its_health(name, process, customers).await;
-            tells_its_contract(process, customers).await;
+            serves_health(name, process, customers).await;
+            serves_reflection(process, customers).await;
         }
         process.terminate();
         let status = process.wait(STOP_MAX).await;
@@ -123,13 +123,13 @@ async fn each_tells_its_health_and_its_contract_and_stops_when_asked_to() {
 /// A log collector that died, or a terminal that was closed, must not keep a service from
 /// stopping, nor from serving.
 #[tokio::test]
-async fn a_service_whose_log_nobody_reads_serves_and_stops_all_the_same() {
+async fn a_service_serves_and_stops_though_nobody_reads_its_log() {
     let database = postgres::database().await;
     for (name, role) in SERVICES.into_iter().zip(SERVICE_ROLES) {
         let url = database.url(role);
         let mut arguments = vec!["--database-url", &url];
         if name == "booking-svc" {
-            // There is no catalog that it could hear.
+            // There is no catalog to follow.
             arguments.extend(["--stale-catalog", "sell"]);
         }
         let mut process = Process::start_unread(name, &arguments).await;
@@ -139,7 +139,7 @@ async fn a_service_whose_log_nobody_reads_serves_and_stops_all_the_same() {
     }
 }
 
-async fn tells_its_health(name: &str, process: &Process, service: &str) {
+async fn serves_health(name: &str, process: &Process, service: &str) {
     let address = process.address().to_string();
     for (asked, code) in [
         ("", 0),
@@ -163,7 +163,7 @@ async fn tells_its_health(name: &str, process: &Process, service: &str) {
     assert_eq!(asked, Ok(()));
 }
 
-async fn tells_its_contract(process: &Process, service: &str) {
+async fn serves_reflection(process: &Process, service: &str) {
     let endpoint = Endpoint::from_shared(process.url()).expect("a URL");
     let channel = endpoint.connect().await.expect("a connection");
     for listed in [

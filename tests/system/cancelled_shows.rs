@@ -42,13 +42,13 @@ async fn count(owner: &Client, query: &str) -> i64 {
 
 const ENDED: &str = "SELECT count(*) FROM booking.transitions WHERE verb = 'VOID'";
 
-/// A system whose booking-svc stands before a lock rather than go on with other orders.
+/// A system whose booking-svc waits for a lock instead of continuing with other orders.
 async fn waits_for_locks(database: TestDatabase) -> System {
     System::start_with(database, 0, &["--lock-wait-max", "5s"]).await
 }
 
-/// Has somebody else hold a booking halfway through the show, so that the winding up comes
-/// that far and no further; who must be told to let go.
+/// Locks a booking halfway through the show, so that the cancelled-shows worker gets that far
+/// and no further; returns the session to end.
 async fn a_hurdle(system: &System) -> Client {
     let hurdle = system.database.owner().await;
     let lock = "BEGIN;
@@ -99,7 +99,7 @@ async fn assert_fully_cancelled(system: &System, owner: &Client, show: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_kill_left_undone_is_done_after_the_restart() {
+async fn work_left_by_a_kill_is_done_after_the_restart() {
     let mut system = waits_for_locks(postgres::database().await).await;
     let owner = system.database.owner().await;
     let show = a_show_with_bookings(&system).await;
@@ -113,7 +113,7 @@ async fn what_a_kill_left_undone_is_done_after_the_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_in_the_middle_is_prompt_and_another_instance_goes_on() {
+async fn a_stop_in_the_middle_is_prompt_and_another_instance_continues() {
     let mut system = waits_for_locks(postgres::database().await).await;
     let owner = system.database.owner().await;
     let show = a_show_with_bookings(&system).await;

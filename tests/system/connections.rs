@@ -72,11 +72,11 @@ async fn what_is_no_grpc_is_answered_with_a_status_of_http() {
 }
 
 #[tokio::test]
-async fn a_peer_has_its_connections_and_no_more() {
+async fn a_peer_has_a_limit_of_connections() {
     let sim = Process::start("payment-sim", &["--connections-per-peer-max", "2"]).await;
     let mut held = Vec::new();
     for _ in 0..2 {
-        // The harness's own have gone when the service notices it.
+        // The harness's own connections are closed; the service sees that a moment later.
         held.push(eventually_some(SOON, "a connection", async || served(&sim).await).await);
     }
     assert!(served(&sim).await.is_none());
@@ -200,7 +200,7 @@ async fn an_old_connection_is_replaced_and_no_call_fails() {
 }
 
 #[tokio::test]
-async fn without_descriptors_nothing_spins_and_all_goes_on_afterwards() {
+async fn without_descriptors_nothing_spins_and_all_recover() {
     let sim = Process::start("payment-sim", &[]).await;
     let held = served(&sim).await.expect("a connection");
     let before = sim.limit_descriptors(5);
@@ -272,7 +272,7 @@ async fn streams_and_silent_connections_do_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
-async fn calls_are_taken_while_balancers_hear_of_the_stop() {
+async fn calls_are_accepted_while_balancers_learn_of_the_stop() {
     let mut sim = Process::start("payment-sim", &["--shutdown-delay", "3s"]).await;
     let old = served(&sim).await.expect("a connection");
     sim.terminate();
@@ -292,7 +292,7 @@ async fn calls_are_taken_while_balancers_hear_of_the_stop() {
 }
 
 #[tokio::test]
-async fn a_call_under_way_is_finished_though_the_service_stops() {
+async fn a_call_in_progress_is_finished_though_the_service_stops() {
     let mut sim = Process::start("payment-sim", &[]).await;
     let client = Raw::connect(sim.address()).await.expect("a connection");
     let (answer, mut body) = client.begin(client.head(LIST)).await.expect("a stream");

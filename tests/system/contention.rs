@@ -13,8 +13,8 @@ use uuid::Uuid;
 const CUSTOMERS: usize = 200;
 const SEATS: usize = 10;
 
-/// Each wants two seats, any two, and takes what is told of taken ones into account. So as
-/// long as two are free somebody still wants them: in the end all are sold.
+/// Each customer wants any two seats, and skips those that an error named as taken. So while two
+/// are free somebody still wants them: in the end all are sold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_seat_is_sold_once_and_nobody_holds_half() {
     let system = System::start(1).await;

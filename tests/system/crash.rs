@@ -55,7 +55,7 @@ async fn killing_each_service_in_turn_loses_nothing() {
         system.booking.start_again().await;
         load.progress(STRETCH).await;
         system.catalog.kill9().await;
-        // What is on sale goes on selling without the catalog.
+        // Shows on sale keep selling without the catalog.
         load.progress(STRETCH).await;
         system.catalog.start_again().await;
         system.workers[0].kill9().await;
@@ -66,7 +66,7 @@ async fn killing_each_service_in_turn_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killing_postgresql_loses_nothing_and_nobody_dies_of_it() {
+async fn killing_postgresql_loses_nothing_and_no_service_ends() {
     let mut server = OwnServer::start().await;
     let mut system = System::start_on(server.database().await, 1).await;
     let ids = [

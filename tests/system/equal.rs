@@ -25,7 +25,7 @@ use uuid::Uuid;
 type Catalog = CatalogServiceClient<Channel>;
 type Bookings = BookingServiceClient<Channel>;
 
-/// How long booking-svc may need to catch up with what it missed.
+/// How long booking-svc may need to catch up with the revisions it missed.
 const CAUGHT_UP_MAX: Duration = Duration::from_secs(30);
 /// How long a service may be away before the organiser's patience ends.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -160,7 +160,7 @@ fn kind(series: &Series) -> &Kind {
     series.series.as_ref().expect("set")
 }
 
-/// What no call tells: the revision, and when the show starts.
+/// What no call returns: the revision, and when the show starts.
 async fn assert_stored(owner: &Client, show: &Show) {
     let query = "SELECT revision, start_at FROM booking.sales WHERE show_id = $1";
     let row = owner.query_one(query, &[&uuid(&show.show_id)]).await;

@@ -74,7 +74,7 @@ async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
 }
 
 #[tokio::test]
-async fn without_a_worker_a_hold_ends_all_the_same() {
+async fn without_a_worker_a_hold_still_ends() {
     let system = System::start(0).await;
     let show = system.a_show(2).await;
     let began = machine::watch();

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// How deep messages are filled in: a show's layout has rows with series of numbers.
 const DEPTH_MAX: usize = 8;
-/// How many calls are under way on one connection.
+/// How many concurrent calls there are on one connection.
 const CALLS_AT_ONCE: usize = 8;
 /// How long a stream is listened to: what is wrong with its request it says at once.
 const STREAM_MAX: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ enum Extreme<'a> {
     All(usize),
 }
 
-/// The ids of what there is.
+/// The ids of existing shows, bookings and layouts.
 struct Known {
     show: String,
     booking: String,
@@ -294,7 +294,7 @@ impl Contract {
     }
 }
 
-/// What a call was answered; none for a stream that goes on.
+/// The status of a call; none for a stream that continues.
 async fn answer(client: &Raw, call: &Call) -> Option<tonic::Status> {
     let (path, what) = (&call.path, &call.what);
     let asked = client.ask(path, &call.message).await;

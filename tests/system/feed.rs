@@ -15,7 +15,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 const FOLLOWED_MAX: Duration = Duration::from_secs(15);
-/// How often booking-svc tells the catalog how far it is.
+/// How often booking-svc reports its revision to the catalog.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits for a sale that nobody has asked for: only the feed can have brought it.
@@ -34,7 +34,7 @@ async fn followed(owner: &Client, show: &str) {
 }
 
 #[tokio::test]
-async fn the_feed_is_resumed_after_either_end_was_away() {
+async fn the_feed_resumes_after_an_outage_of_either_end() {
     let mut system = System::start(0).await;
     let owner = system.database.owner().await;
     followed(&owner, &system.a_show(5).await).await;
@@ -68,7 +68,7 @@ async fn the_feed_is_resumed_after_either_end_was_away() {
 }
 
 #[tokio::test]
-async fn without_the_catalog_known_shows_go_on_selling_if_the_operator_says_so() {
+async fn without_the_catalog_services_sell_known_shows_with_stale_catalog_sell() {
     let database = postgres::database().await;
     let mut system = System::start_with(database, 0, &["--stale-catalog", "sell"]).await;
     let known = system.a_show(5).await;
@@ -83,7 +83,7 @@ async fn without_the_catalog_known_shows_go_on_selling_if_the_operator_says_so()
         .expect("a hold");
     let unknown = "01020304-0506-8000-8000-000000000000";
     let status = reserve(&mut client, unknown, &["A-1"], "ada").await;
-    let status = status.expect_err("a show that nobody can tell of");
+    let status = status.expect_err("a show that no catalog can describe");
     assert_error(&status, Code::Unavailable, "CATALOG_UNAVAILABLE");
     system.catalog.start_again().await;
     eventually(FOLLOWED_MAX, "the catalog is asked again", async || {
@@ -116,7 +116,7 @@ async fn a_hundred_thousand_seats_can_be_booked_at_once() {
 /// What a change of the catalog has answered is what the next reserve meets, through any replica of
 /// either service.
 #[tokio::test]
-async fn what_the_catalog_has_answered_holds_for_the_next_reserve() {
+async fn a_catalog_change_holds_for_the_next_reserve() {
     let system = System::start(0).await;
     let database = &system.database;
     let other_catalog = start_catalog(database).await;
@@ -133,7 +133,7 @@ async fn what_the_catalog_has_answered_holds_for_the_next_reserve() {
     for round in 0..2 {
         sell(round).await.expect("a show on sale");
     }
-    // Until either catalog has heard of both that follow.
+    // Until both catalogs have a report of both followers.
     tokio::time::sleep(2 * ASK_INTERVAL).await;
     let show_id = || show.clone();
     for round in 0..20 {

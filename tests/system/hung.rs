@@ -1,5 +1,5 @@
-//! A database that hangs, or takes no writes any more: who notices it, how soon, and what goes on
-//! on another host.
+//! A database that hangs, or becomes read-only: which service detects it, how soon, and how all
+//! continue on another host.
 
 #![allow(clippy::print_stdout, reason = "how long it took is worth seeing")]
 
@@ -22,18 +22,18 @@ use url::Url;
 /// What a machine that is busy with other tests may take in addition.
 const BUSY: Duration = Duration::from_secs(5);
 /// How soon readiness says what the database does.
-const NOTICED_MAX: Duration = Duration::from_secs(2).saturating_add(BUSY);
-/// How soon all goes on: what was under way on connections that hang is given up after 12 s.
+const DETECTED_MAX: Duration = Duration::from_secs(2).saturating_add(BUSY);
+/// How soon all work again: connections that hang are closed after 12 s.
 const AGAIN_MAX: Duration = Duration::from_secs(15).saturating_add(BUSY);
-/// How soon a service ends that has nothing under way.
+/// How soon an idle service ends.
 const STOP_MAX: Duration = Duration::from_secs(3).saturating_add(BUSY);
 /// What a caller waits for one answer.
 const CALL_MAX: Duration = Duration::from_secs(2);
-/// How long it takes whoever promotes to be sure that the primary hangs.
+/// How long the failover tool takes to be sure that the primary hangs.
 const PROMOTED_AFTER: Duration = Duration::from_secs(1);
-/// How long the database stands still, once that is noticed.
+/// How long the database hangs, once that is detected.
 const HANG: Duration = Duration::from_secs(3);
-/// The shortest hold, so that it ends while the test goes on.
+/// The shortest hold, so that it ends during the test.
 const SHORT_HOLDS: [&str; 2] = ["--hold", "10s"];
 /// With the default of 5 s a promotion often takes that much longer.
 const PROMOTED_SOON: (&str, &str) = ("wal_retrieve_retry_interval", "200ms");
@@ -76,18 +76,18 @@ async fn says(process: &Process, serving: bool) -> bool {
     asked.is_ok() == serving
 }
 
-/// Waits until each service says whether it serves; how long each took.
-async fn noticed(system: &System, serving: bool) -> [Duration; 3] {
+/// Waits until each service says whether it serves; returns how long each took.
+async fn health_becomes(system: &System, serving: bool) -> [Duration; 3] {
     let began = Instant::now();
-    let noticing = async |process: &Process| {
+    let turning = async |process: &Process| {
         let what = format!("SERVING is {serving}");
-        eventually(NOTICED_MAX, &what, async || says(process, serving).await).await;
+        eventually(DETECTED_MAX, &what, async || says(process, serving).await).await;
         began.elapsed()
     };
     let (catalog, booking, worker) = join!(
-        noticing(&system.catalog),
-        noticing(&system.booking),
-        noticing(&system.workers[0])
+        turning(&system.catalog),
+        turning(&system.booking),
+        turning(&system.workers[0])
     );
     [catalog, booking, worker]
 }
@@ -191,8 +191,8 @@ async fn a_primary_that_hangs_is_left_for_the_standby_that_is_promoted() {
         "the hold was failed {:.1?} after the primary hung",
         hung.elapsed()
     );
-    noticed(&system, true).await;
-    let failed = get(&mut client, &held).await.expect("it is there");
+    health_becomes(&system, true).await;
+    let failed = get(&mut client, &held).await.expect("the booking exists");
     assert_eq!(failed.state(), BookingState::Failed);
     server.go_on();
 }
@@ -206,7 +206,7 @@ async fn a_primary_that_takes_no_writes_is_left_for_the_standby_that_is_promoted
     work_again(&system, &id, 1..100).await;
     let owner = system.database.owner().await;
     set_read_only(&owner, "on").await;
-    let said = noticed(&system, false).await;
+    let said = health_becomes(&system, false).await;
     let refused = reserve(&mut system.booking_client(), &id, &["A-999"], "ann").await;
     let refused = refused.expect_err("nobody takes writes");
     assert_error(&refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
@@ -214,7 +214,7 @@ async fn a_primary_that_takes_no_writes_is_left_for_the_standby_that_is_promoted
     standby.promote(&system.database).await;
     let [sold, listed, made] = work_again(&system, &id, 100..900).await;
     println!(
-        "read-only was noticed in {said:.1?}; after the promotion a seat was sold in {sold:.1?}, \
+        "read-only was detected in {said:.1?}; after the promotion a seat was sold in {sold:.1?}, \
          bookings listed in {listed:.1?}, a show made in {made:.1?}"
     );
     let there = "SELECT count(*) FROM booking.bookings WHERE state = 'CONFIRMED'";
@@ -252,7 +252,7 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     let owner = system.database.owner().await;
 
     set_read_only(&owner, "on").await;
-    let away = noticed(&system, false).await;
+    let away = health_becomes(&system, false).await;
     let refused = reserve(&mut system.booking_client(), &id, &["A-1"], "ann").await;
     let refused = refused.expect_err("it takes no writes");
     assert_error(&refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
@@ -260,16 +260,16 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     let refused = refused.expect_err("it takes no writes");
     assert_error(&refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
     set_read_only(&owner, "off").await;
-    let back = noticed(&system, true).await;
+    let back = health_becomes(&system, true).await;
     println!("read-only: NOT_SERVING after {away:.1?}, SERVING after {back:.1?}");
     work_again(&system, &id, 1..100).await;
 
     server.freeze();
-    let away = noticed(&system, false).await;
+    let away = health_becomes(&system, false).await;
     // The hang itself, not a wait for something to happen.
     sleep(HANG).await;
     server.go_on();
-    let back = noticed(&system, true).await;
+    let back = health_becomes(&system, true).await;
     println!("standing still: NOT_SERVING after {away:.1?}, SERVING after {back:.1?}");
     let again = work_again(&system, &id, 100..900).await;
     println!("and all worked after {again:.1?}");
@@ -297,7 +297,7 @@ async fn sessions_that_began_read_only_are_not_used_once_the_database_takes_writ
     let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     owner.batch_execute(end_all).await.expect("a superuser");
-    noticed(&system, false).await;
+    health_becomes(&system, false).await;
     // Pools have such sessions by then.
     for _ in 0..20 {
         let request = ListBookingsRequest {
@@ -314,7 +314,7 @@ async fn sessions_that_began_read_only_are_not_used_once_the_database_takes_writ
         );
     }
     set("RESET default_transaction_read_only").await;
-    noticed(&system, true).await;
+    health_becomes(&system, true).await;
     let again = work_again(&system, &id, 1..900).await;
     println!("and all worked after {again:.1?}");
     for _ in 0..20 {
@@ -324,7 +324,7 @@ async fn sessions_that_began_read_only_are_not_used_once_the_database_takes_writ
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_with_nothing_under_way_stops_though_the_database_hangs() {
+async fn an_idle_service_stops_though_the_database_hangs() {
     let server = OwnServer::start().await;
     let mut system = System::start_on(server.database().await, 1).await;
     let id = system.a_show(10).await;
@@ -340,7 +340,7 @@ async fn a_service_with_nothing_under_way_stops_though_the_database_hangs() {
     let left = timeout(CALL_MAX, system.catalog_client().create_show(show(3))).await;
     assert!(!matches!(left, Ok(Ok(_))), "no show: {left:?}");
     // What they do by themselves waits for the database by then, too.
-    noticed(&system, false).await;
+    health_becomes(&system, false).await;
     for process in [
         &mut system.workers[0],
         &mut system.booking,
@@ -387,7 +387,7 @@ async fn statements_that_get_no_answer_end_their_connections() {
     for way in &ways {
         way.fall_silent();
     }
-    noticed(&system, false).await;
+    health_becomes(&system, false).await;
     // Each pool and each commit worker has statements that nobody answers.
     let mut asking = tokio::task::JoinSet::new();
     for seat in 900..930 {
@@ -402,7 +402,7 @@ async fn statements_that_get_no_answer_end_their_connections() {
     for way in &ways {
         way.let_new_ones_pass();
     }
-    let serving = noticed(&system, true).await;
+    let serving = health_becomes(&system, true).await;
     let [sold, listed, made] = work_again(&system, &id, 100..900).await;
     println!(
         "new connections pass: SERVING after {serving:.1?}, then a seat was sold in {sold:.1?}, \

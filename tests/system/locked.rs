@@ -1,4 +1,4 @@
-//! Somebody keeps rows locked for long, and callers keep asking for them: everybody else goes on.
+//! Rows stay locked for long, and callers keep asking for them: all other callers are served.
 
 #![allow(
     clippy::print_stdout,
@@ -115,14 +115,14 @@ impl Locked {
                     assert_error(&status, Code::Aborted, "CONTENTION");
                     assert!(has_retry_info(&status));
                 }
-                // Whoever is not the first to have it is refused.
+                // Only the first caller gets it; the others are refused.
                 Ok(()) | Err(_) => return Instant::now(),
             }
         }
     }
 }
 
-/// Buys seat after seat of a show, looks at its areas and makes customers; the longest that a call took
+/// Buys seat after seat of a show, reads its areas and makes customers; returns the longest call
 /// before and while rows were locked.
 async fn buy(
     (mut client, mut customers): Clients,
@@ -190,7 +190,7 @@ async fn a_show(system: &System, seats: i32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_that_stay_locked_hold_up_nobody_else() {
+async fn locked_rows_hold_up_no_other_caller() {
     let system = System::start(1).await;
     let seats = i32::try_from(SEATS).expect("few");
     let (open, mixed, closed) = (

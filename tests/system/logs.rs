@@ -1,5 +1,5 @@
-//! What is in a service's log at its default level, and what is not: faults of its own under the
-//! id that the caller has, and nothing of what strangers do.
+//! What is in a service's log at its default level, and what is not: the service's own faults under
+//! the log id that the caller has, and nothing that strangers cause.
 
 use std::net::SocketAddr;
 
@@ -76,7 +76,7 @@ async fn what_strangers_spoil_is_counted_and_no_line_of_the_log() {
         drop(client);
         break_http2(sim.address()).await;
     }
-    eventually(SOON, "all of it is noticed", async || {
+    eventually(SOON, "the service has logged it", async || {
         let log = sim.log();
         // A stream that is reset at once may not even be begun.
         log.matches("a call that cannot be read").count() >= 7 * ROUNDS
@@ -91,7 +91,7 @@ async fn what_strangers_spoil_is_counted_and_no_line_of_the_log() {
     assert!(above_debug < ROUNDS, "{above_debug} lines:\n{log}");
 }
 
-/// Frames that no peer may send, each on a connection of its own, until the service closes it.
+/// Frames that no peer may send, each on its own connection, until the service closes it.
 async fn break_http2(address: SocketAddr) {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     // A call's headers, without a table: POST, http, a path, a content type and TE.
@@ -127,7 +127,7 @@ async fn break_http2(address: SocketAddr) {
         frame(1, 4, 1, b"\xff\xff\xff\xff\xff\xff"),
         frame(8, 0, 0, &[0; 3]),
         b"\xff\xff\xff\0\0\0\0\0\x01".to_vec(),
-        b"no frame at all, but a text that goes on for a while".to_vec(),
+        b"no frame at all, but a text of some length, more than a frame's header".to_vec(),
         beyond_every_window,
     ] {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
@@ -144,7 +144,7 @@ async fn break_http2(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_compressed_request_is_told_that_it_must_not_be() {
+async fn a_compressed_request_is_refused() {
     let sim = Process::start("payment-sim", &[]).await;
     let client = Raw::connect(sim.address()).await.expect("a connection");
     let with_encoding = async |path: &str, encoding: &'static str, body: &[u8]| {
@@ -171,7 +171,7 @@ async fn a_compressed_request_is_told_that_it_must_not_be() {
 }
 
 #[tokio::test]
-async fn a_call_in_vain_is_found_by_its_id_and_with_its_cause() {
+async fn a_failed_call_is_in_the_log_with_its_id_and_cause() {
     let mut system = System::start(0).await;
     system.catalog.kill9().await;
     let mut client = system.booking_client();

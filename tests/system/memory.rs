@@ -71,12 +71,12 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    /// So many, each with this much of its body.
+    /// Begins `calls` calls, each with this much of its body.
     async fn begin(process: &Process, path: &str, calls: usize, body: &Bytes) -> Self {
         Self::begin_with(process, path, calls, body, 0).await
     }
 
-    /// The same with so many more headers.
+    /// The same with more headers.
     async fn begin_with(
         process: &Process,
         path: &str,
@@ -148,7 +148,7 @@ async fn bodies_that_do_not_end_are_bounded_and_given_up() {
             }
         }
     }
-    assert!(late > 50, "what there is room for is waited for: {late}");
+    assert!(late > 50, "calls within the limits are waited for: {late}");
     before.assert_bounded();
     before.assert_comes_back().await;
 }
@@ -209,7 +209,7 @@ async fn large_answers_that_nobody_reads_are_bounded_and_given_up() {
         }
     }
     for answer in begun {
-        assert!(is_reset(answer).await, "it was given up");
+        assert!(is_reset(answer).await, "it was reset");
     }
     before.assert_bounded();
     drop((stranger, unread));
@@ -235,7 +235,7 @@ async fn watchers_that_do_not_read_are_bounded_and_given_up() {
         let entry = honest.message().await.expect("an entry");
         assert_eq!(entry.expect("an entry").revision, revision);
     }
-    assert!(is_reset(streams.swap_remove(0)).await, "it was given up");
+    assert!(is_reset(streams.swap_remove(0)).await, "it was reset");
     before.assert_bounded();
     drop((stranger, streams));
     before.assert_comes_back().await;
@@ -288,7 +288,7 @@ async fn headers_are_bounded() {
     unfinished_calls_are_bounded(70, 125, 200).await;
 }
 
-/// So many calls on each connection, with so many headers and a byte of their bodies.
+/// Many calls on each connection, with many headers and one byte of their bodies.
 async fn unfinished_calls_are_bounded(connections: usize, calls: usize, headers: usize) {
     // More connections than the default allows: it is the streams that are bounded here.
     let sim = Process::start("payment-sim", &["--connections-per-peer-max", "1000"]).await;

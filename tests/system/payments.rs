@@ -1,8 +1,8 @@
 //! A kill at each step of a payment. Afterwards, without anybody who asks again: no money without
 //! a ticket or a refund, no ticket without money, by the provider's books and by ours.
 //!
-//! Each step is held on to from outside: a provider that is away or thinks, a process that is
-//! stopped, a row that is locked. So what is killed is the binary that is shipped.
+//! Each step is held from outside: a provider that is down or slow, a stopped process, a locked
+//! row. So the killed process is the shipped binary.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl Till {
         held.expect("free seats")
     }
 
-    /// Begins to pay; the call is under way when this returns.
+    /// Begins to pay; the call is in progress when this returns.
     async fn begin(&self, token: &str) -> (Booking, ConfirmBookingRequest, Answer) {
         let held = self.hold().await;
         let request = ConfirmBookingRequest {
@@ -110,12 +110,14 @@ impl Till {
         .await;
     }
 
-    /// Waits until the provider has a payment in a state, with so much kept of it.
-    async fn told(&self, wanted: PaymentState, wanted_kept: i64) {
+    /// Waits until the provider has a payment in a state, with `wanted_kept` of it not refunded.
+    async fn provider_has(&self, wanted: PaymentState, wanted_kept: i64) {
         let what = format!("the provider has {wanted:?} {wanted_kept}");
         eventually(SETTLED_MAX, &what, async || {
             let books = self.books().await;
-            books.values().any(|told| *told == (wanted, wanted_kept))
+            books
+                .values()
+                .any(|payment| *payment == (wanted, wanted_kept))
         })
         .await;
     }
@@ -160,15 +162,19 @@ impl Till {
         let payment = found.payment.as_ref().expect("it was tried");
         let is_sold = found.state() == BookingState::Confirmed;
         let books = self.books().await;
-        let (told, kept) = books[&payment.payment_key];
+        let (provider_state, kept) = books[&payment.payment_key];
         let total = found.total.as_ref().expect("set").minor_units;
-        assert_eq!(kept, if is_sold { total } else { 0 }, "{found:?} {told:?}");
+        assert_eq!(
+            kept,
+            if is_sold { total } else { 0 },
+            "{found:?} {provider_state:?}"
+        );
         assert_eq!(is_sold, payment.state() == OurState::Captured, "{found:?}");
         assert_eq!(books.len(), 1, "{books:?}");
         found
     }
 
-    /// What a copy of a call is told in the end.
+    /// The final reply to a replay of a call.
     async fn copy(&self, request: &ConfirmBookingRequest) -> Result<Booking, Status> {
         eventually_some(SETTLED_MAX, "an answer", async || {
             let answer = self.send(request.clone()).await;
@@ -199,7 +205,7 @@ impl Till {
         let locking = self.system.database.owner().await;
         let lock = "BEGIN; SELECT FROM booking.bookings FOR UPDATE";
         locking.batch_execute(lock).await.expect("a lock");
-        self.told(PaymentState::Captured, 2 * 1250).await;
+        self.provider_has(PaymentState::Captured, 2 * 1250).await;
         self.kill(answer).await;
         locking.batch_execute("ROLLBACK").await.expect("an end");
         (held, request)
@@ -220,7 +226,7 @@ impl Till {
 }
 
 #[tokio::test]
-async fn killed_before_the_provider_has_heard_of_it() {
+async fn killed_before_the_provider_was_called() {
     let mut till = Till::open().await;
     till.provider.kill9().await;
     let (held, request, answer) = till.begin("approve").await;
@@ -233,7 +239,7 @@ async fn killed_before_the_provider_has_heard_of_it() {
 async fn killed_while_the_provider_thinks() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("slow:1h").await;
-    till.told(PaymentState::Pending, 0).await;
+    till.provider_has(PaymentState::Pending, 0).await;
     till.kill(answer).await;
     till.declined(&held, &request).await;
 }
@@ -242,18 +248,18 @@ async fn killed_while_the_provider_thinks() {
 async fn killed_between_authorize_and_capture() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("slow:4s").await;
-    till.told(PaymentState::Pending, 0).await;
+    till.provider_has(PaymentState::Pending, 0).await;
     till.booking.freeze();
-    till.told(PaymentState::Approved, 0).await;
+    till.provider_has(PaymentState::Approved, 0).await;
     till.kill(answer).await;
     till.declined(&held, &request).await;
 }
 
 #[tokio::test]
-async fn killed_before_it_has_heard_that_the_money_was_taken() {
+async fn killed_before_the_capture_was_answered() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("timeout").await;
-    till.told(PaymentState::Captured, 2 * 1250).await;
+    till.provider_has(PaymentState::Captured, 2 * 1250).await;
     till.kill(answer).await;
     till.confirmed(&held, &request).await;
 }
@@ -293,7 +299,7 @@ async fn killed_with_the_money_taken_and_the_seats_gone_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn killed_before_anybody_is_told_of_the_ticket() {
+async fn killed_before_the_confirm_is_answered() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("slow:1s").await;
     // Nothing stands between the commit and the answer that could be held on to, but the
@@ -312,13 +318,13 @@ async fn killed_before_anybody_is_told_of_the_ticket() {
 async fn the_provider_killed_between_authorize_and_capture() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("slow:4s").await;
-    till.told(PaymentState::Pending, 0).await;
+    till.provider_has(PaymentState::Pending, 0).await;
     till.booking.freeze();
-    till.told(PaymentState::Approved, 0).await;
+    till.provider_has(PaymentState::Approved, 0).await;
     till.provider.kill9().await;
     till.booking.go_on();
     till.provider.start_again().await;
-    // Who waits is told, in time or not; nobody guesses.
+    // The waiting caller gets the outcome, late or not; nobody guesses.
     match answer.await.expect("no panic") {
         Ok(booking) => assert_eq!(booking.state(), BookingState::Confirmed),
         Err(status) => {
@@ -334,7 +340,7 @@ async fn the_provider_killed_between_authorize_and_capture() {
 }
 
 #[tokio::test]
-async fn killed_with_a_refund_owed_or_made_and_not_noted() {
+async fn killed_with_a_refund_due_or_made_but_not_recorded() {
     for token in ["approve", "timeout"] {
         let mut till = Till::open().await;
         let (held, _, answer) = till.begin(token).await;
@@ -351,8 +357,8 @@ async fn killed_with_a_refund_owed_or_made_and_not_noted() {
             .await;
         cancelled.expect("live");
         if token == "timeout" {
-            // Made, but whoever asked for it was not answered.
-            till.told(PaymentState::Captured, 0).await;
+            // Done, but its caller was not answered.
+            till.provider_has(PaymentState::Captured, 0).await;
         }
         till.booking.kill9().await;
         if token == "approve" {

@@ -135,7 +135,7 @@ async fn with_a_second_catalog_a_frozen_one_is_left_within_seconds() {
     let last = buyer
         .bought_at
         .map(|at| at.saturating_duration_since(began));
-    tell(&format!(
+    print_figure(&format!(
         "from the freeze to the last ticket, with a second catalog: {last:?}"
     ));
     assert!(last.is_some_and(|last| last < STALENESS_MAX), "{last:?}");
@@ -143,7 +143,7 @@ async fn with_a_second_catalog_a_frozen_one_is_left_within_seconds() {
 }
 
 #[tokio::test]
-async fn a_catalog_that_is_silent_ends_sales_unless_the_operator_says_otherwise() {
+async fn a_silent_catalog_ends_sales_unless_stale_catalog_is_sell() {
     let database = postgres::database().await;
     let (frozen, other) = (
         start_catalog(&database).await,
@@ -166,7 +166,7 @@ async fn a_catalog_that_is_silent_ends_sales_unless_the_operator_says_otherwise(
     let last = buyer
         .bought_at
         .map(|at| at.saturating_duration_since(began));
-    tell(&format!(
+    print_figure(&format!(
         "from the freeze to the last ticket, with no other catalog: {last:?}"
     ));
     assert!(last.is_some_and(|last| last < STALENESS_MAX), "{last:?}");
@@ -174,11 +174,11 @@ async fn a_catalog_that_is_silent_ends_sales_unless_the_operator_says_otherwise(
     let status = confirmed.expect_err("it would be a sale");
     assert_error(&status, Code::Unavailable, "CATALOG_UNAVAILABLE");
     let over = cancel(&mut steady.client, &kept.booking_id).await;
-    over.expect("what is held can be given up");
+    over.expect("a hold can be cancelled");
     says(&booking, STATUS_QUO).await;
     let log = booking.log();
     assert_eq!(log.matches("nothing is sold").count(), 1, "{log}");
-    // Whoever said so sells a show that was cancelled.
+    // With `--stale-catalog sell` a cancelled show is still sold.
     let mut careless = Buyer::of(&sells, &ended);
     careless.next = buyer.next;
     careless.buy().await.expect("the operator's choice");
@@ -224,7 +224,7 @@ async fn a_show_that_cannot_be_written_holds_up_no_other_and_is_not_sold() {
     let began = Instant::now();
     cancel_show(&mut catalog, other).await;
     at_other.is_refused("SHOW_NOT_ON_SALE").await;
-    tell(&format!(
+    print_figure(&format!(
         "another show's change beside a locked one: {:?}",
         began.elapsed()
     ));
@@ -255,7 +255,7 @@ async fn a_show_that_cannot_be_written_holds_up_no_other_and_is_not_sold() {
 }
 
 #[tokio::test]
-async fn a_show_that_the_catalog_cannot_read_is_not_sold_until_its_row_is_mended() {
+async fn a_show_that_the_catalog_cannot_read_is_not_sold_until_its_row_is_repaired() {
     let system = System::start(0).await;
     let owner = system.database.owner().await;
     let (spoiled, other) = (system.a_show(500).await, system.a_show(500).await);
@@ -311,10 +311,10 @@ async fn another_catalog_is_refused_until_it_is_accepted() {
     assert_eq!(errors(&booking, "is another catalog"), 1);
 
     let url = database.url(OWNER);
-    let told = accept(&url, &[]).await;
+    let output = accept(&url, &[]).await;
     assert!(
-        told.contains("another catalog") && told.contains("--yes"),
-        "{told}"
+        output.contains("another catalog") && output.contains("--yes"),
+        "{output}"
     );
     let owner = database.owner().await;
     let sales = "SELECT count(*) FROM booking.sales";
@@ -354,7 +354,7 @@ async fn a_catalog_that_was_restored_is_refused_until_it_is_accepted() {
     cancel_show(&mut client, &reopened).await;
     buyers[1].is_refused("SHOW_NOT_ON_SALE").await;
 
-    // A restart that loses nothing goes on without a word.
+    // A restart that loses nothing needs no operator.
     catalog.kill9().await;
     catalog.start_again().await;
     buyers[0].buys().await;
@@ -368,8 +368,11 @@ async fn a_catalog_that_was_restored_is_refused_until_it_is_accepted() {
     buyers[0].is_refused("CATALOG_UNAVAILABLE").await;
     assert_eq!(errors(&booking, "has lost what was followed"), 1);
     let url = database.url(OWNER);
-    let told = accept(&url, &[]).await;
-    assert!(told.contains("without what was followed"), "{told}");
+    let output = accept(&url, &[]).await;
+    assert!(
+        output.contains("without the history that was followed"),
+        "{output}"
+    );
     buyers[0].is_refused("CATALOG_UNAVAILABLE").await;
 
     accept(&url, &["--yes"]).await;
@@ -382,9 +385,9 @@ async fn a_catalog_that_was_restored_is_refused_until_it_is_accepted() {
     buyers[0].is_refused("SHOW_NOT_ON_SALE").await;
 }
 
-/// Tells a figure to whoever runs the tests with --nocapture.
+/// Prints a figure for a run with --nocapture.
 #[allow(clippy::print_stdout)]
-fn tell(figure: &str) {
+fn print_figure(figure: &str) {
     println!("{figure}");
 }
 
@@ -395,7 +398,7 @@ fn errors(process: &Process, words: &str) -> usize {
     errors.filter(|line| line.contains(words)).count()
 }
 
-/// Runs `migrate accept-catalog`, and returns what it says.
+/// Runs `migrate accept-catalog`, and returns its output.
 async fn accept(url: &str, more: &[&str]) -> String {
     let all = ["accept-catalog", "--database-url", url];
     let output = run("migrate", &[&all[..], more].concat()).await;

@@ -27,7 +27,7 @@ async fn is_serving(process: &Process) -> bool {
     asked.is_ok()
 }
 
-/// Has a process lose its task, and waits until it is begun again.
+/// Makes a process lose its task, and waits until it is restarted.
 async fn lose(process: &Process, task: &str) {
     let lost = || {
         let log = process.log();
@@ -35,15 +35,11 @@ async fn lose(process: &Process, task: &str) {
         lines.filter(|line| line.contains(task)).count()
     };
     let before = lost();
-    eventually(
-        SOON,
-        &format!("{task} is lost and begun again"),
-        async || {
-            // It hears of the signal only once it runs again.
-            process.lose_task();
-            lost() > before
-        },
-    )
+    eventually(SOON, &format!("{task} is lost and restarted"), async || {
+        // It gets the signal only once it runs again.
+        process.lose_task();
+        lost() > before
+    })
     .await;
 }
 
@@ -88,7 +84,7 @@ async fn a_task_whose_state_is_the_databases_is_begun_again() {
             lose(&process, task).await;
             lose(&process, task).await;
             assert_eq!(process.ended(), None, "{name} without {task}");
-            // What was known of the catalog is found out anew, and nothing is sold until then.
+            // The catalog's state is read again, and nothing is sold until then.
             eventually(SOON, &format!("{name} serves after {task}"), async || {
                 is_serving(&process).await
             })
@@ -103,7 +99,7 @@ async fn a_task_whose_state_is_the_databases_is_begun_again() {
 }
 
 #[tokio::test]
-async fn what_a_lost_task_does_goes_on_after_it() {
+async fn the_work_of_a_lost_task_continues_after_its_restart() {
     let mut system = System::start(0).await;
     let database = &system.database;
     let show = system.a_show(4).await;
@@ -155,7 +151,7 @@ async fn without_its_commit_workers_booking_svc_ends_and_no_order_is_lost_or_don
     let other = reserve(&mut client, &show, &["A-2"], "bob").await;
     other.expect("a free seat, and a sale that is known");
 
-    // The order stands in its transaction, and cannot go on.
+    // The order waits in its transaction.
     let (owner, locker) = (system.database.owner().await, system.database.owner().await);
     locker
         .batch_execute("BEGIN; LOCK TABLE booking.show_seats")
@@ -168,7 +164,7 @@ async fn without_its_commit_workers_booking_svc_ends_and_no_order_is_lost_or_don
     });
     let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
         AND datname = current_database() AND usename = 'booking_svc'";
-    eventually(SOON, "an order is under way", async || {
+    eventually(SOON, "an order waits", async || {
         let row = owner.query_one(blocked, &[]).await;
         row.expect("a count").get::<_, i64>(0) > 0
     })

@@ -1,7 +1,7 @@
-//! What is free in one show, as far as is remembered, and what is promised of it.
+//! The remembered free seats of one show, and the claims on them.
 //!
-//! Invariants: no two promises have a seat in common; a promise ends with the [`SoftClaim`] that it
-//! was made to; one read at a time.
+//! Invariants: no two claims have a seat in common; a claim ends with its [`SoftClaim`]; one read
+//! at a time.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -18,8 +18,8 @@ use crate::domain::Sale;
 use crate::domain::choose::{FreeSeats, Hall, Unmet, choose_all};
 use crate::store::{Store, StoreError};
 
-/// After a read there is none for this many times as long as it took, so that refusing many
-/// costs the database no more than a part of its time.
+/// The pause after a read, as a multiple of its duration, so that rejecting a crowd costs the
+/// database only a part of its time.
 const REST: u32 = 8;
 /// The longest of these rests.
 const REST_MAX: Duration = Duration::from_secs(1);
@@ -34,37 +34,37 @@ pub(super) struct ShowAllocator {
     reading: AsyncMutex<()>,
     /// Held while seats are picked: first come, first served.
     picking: AsyncMutex<()>,
-    /// The number of the oldest promise that is not settled, or of the next.
+    /// The number of the oldest open claim, or of the next one.
     oldest: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct Memory {
-    /// What nobody has, as far as is known.
+    /// The seats without an owner, as far as is known.
     free: FreeSeats,
-    /// What is promised.
-    promised: FreeSeats,
-    /// The numbers of the promises.
+    /// The claimed seats.
+    claimed: FreeSeats,
+    /// The numbers of the open claims.
     outstanding: BTreeSet<u64>,
     next: u64,
     /// When the last read began.
     read_at: Option<Instant>,
     /// When the next may begin.
     rested_at: Instant,
-    /// What has changed hands since the read began that is under way.
+    /// Seats that have changed hands since the current read began.
     taken_since: FreeSeats,
     freed_since: FreeSeats,
 }
 
 /// Why nothing was picked.
 pub(super) enum NotPicked<W> {
-    /// A wish cannot be met with what was free at that read.
+    /// A choice cannot be met with the free seats of that read.
     Unmet(Unmet, Option<Instant>),
-    /// Only because of promises; wait until these are settled.
+    /// Only because of claims; wait until these are settled.
     Promised(W),
 }
 
-/// Seats that are promised until this is dropped.
+/// Seats that are claimed until this is dropped.
 #[derive(Debug)]
 pub struct SoftClaim {
     room: Arc<ShowAllocator>,
@@ -79,7 +79,7 @@ impl SoftClaim {
         &self.ordinals
     }
 
-    /// Gives the promise back: somebody has these seats.
+    /// Ends the claim: these seats belong to others.
     pub fn lost(self, taken: &[u32]) {
         self.room.note(taken.iter().copied(), []);
     }
@@ -89,7 +89,7 @@ impl Drop for SoftClaim {
     fn drop(&mut self) {
         let mut memory = self.room.memory();
         for ordinal in &self.ordinals {
-            memory.promised.remove(*ordinal);
+            memory.claimed.remove(*ordinal);
         }
         memory.outstanding.remove(&self.number);
         let oldest = memory.outstanding.first().copied().unwrap_or(memory.next);
@@ -106,7 +106,7 @@ impl ShowAllocator {
         });
         let memory = Memory {
             free: FreeSeats::none(count),
-            promised: FreeSeats::none(count),
+            claimed: FreeSeats::none(count),
             outstanding: BTreeSet::new(),
             next: 0,
             read_at: None,
@@ -137,7 +137,7 @@ impl ShowAllocator {
         let memory = self.memory();
         let sets = [
             &memory.free,
-            &memory.promised,
+            &memory.claimed,
             &memory.taken_since,
             &memory.freed_since,
         ];
@@ -145,7 +145,7 @@ impl ShowAllocator {
         size_of::<Self>() as u64 + self.hall.weight() + sets
     }
 
-    /// Reads what is free, unless a read has begun since `as_of`; none: ever.
+    /// Reads the free seats, unless a read has begun since `as_of`; `None`: ever.
     pub(super) async fn read(
         &self,
         store: &Store,
@@ -181,7 +181,7 @@ impl ShowAllocator {
         Ok(())
     }
 
-    /// Notes what has changed hands.
+    /// Records seats that have changed hands.
     pub(super) fn note(
         &self,
         taken: impl IntoIterator<Item = u32>,
@@ -200,21 +200,21 @@ impl ShowAllocator {
         }
     }
 
-    /// Picks seats out of what is remembered, and promises them.
+    /// Picks remembered free seats, and claims them.
     pub(super) async fn try_pick(
         self: &Arc<Self>,
         wanted: &Arc<Wanted>,
     ) -> Result<SoftClaim, NotPicked<impl Future<Output = ()> + use<>>> {
         let _turn = self.picking.lock().await;
-        let (mut free, promised, read_at, next) = {
+        let (mut free, claimed, read_at, next) = {
             let memory = self.memory();
             let free = memory.free.clone();
-            (free, memory.promised.clone(), memory.read_at, memory.next)
+            (free, memory.claimed.clone(), memory.read_at, memory.next)
         };
         wanted.named.iter().for_each(|seat| free.remove(*seat));
         let choosing = off_the_runtime({
             let (hall, wanted) = (self.hall(), Arc::clone(wanted));
-            move || choose_beside(&hall, free, &promised, &wanted)
+            move || choose_beside(&hall, free, &claimed, &wanted)
         });
         match choosing.await {
             Ok(ordinals) => {
@@ -223,7 +223,7 @@ impl ShowAllocator {
                 memory.next += 1;
                 memory.outstanding.insert(number);
                 for ordinal in &ordinals {
-                    memory.promised.insert(*ordinal);
+                    memory.claimed.insert(*ordinal);
                 }
                 Ok(SoftClaim {
                     room: Arc::clone(self),
@@ -235,7 +235,7 @@ impl ShowAllocator {
             Err(None) => {
                 let mut oldest = self.oldest.subscribe();
                 Err(NotPicked::Promised(async move {
-                    // The sender lives as long as the promises.
+                    // The sender lives as long as the claims.
                     let _ = oldest.wait_for(|oldest| *oldest >= next).await;
                 }))
             }
@@ -247,18 +247,18 @@ impl ShowAllocator {
     }
 }
 
-/// Chooses among what is free and not promised; none if only the promises are in the way.
+/// Chooses among the free and unclaimed seats; none if only claims are in the way.
 fn choose_beside(
     hall: &Hall,
     free: FreeSeats,
-    promised: &FreeSeats,
+    claimed: &FreeSeats,
     wanted: &Wanted,
 ) -> Result<Vec<u32>, Option<Unmet>> {
     let mut left = free.clone();
-    left.remove_all(promised);
+    left.remove_all(claimed);
     let chosen = choose_all(hall, left, &wanted.wishes);
     match chosen {
-        Err(unmet) if promised.is_empty() => Err(Some(unmet)),
+        Err(unmet) if claimed.is_empty() => Err(Some(unmet)),
         Err(_) => match choose_all(hall, free, &wanted.wishes) {
             Ok(_) => Err(None),
             Err(unmet) => Err(Some(unmet)),
@@ -267,7 +267,7 @@ fn choose_beside(
     }
 }
 
-/// Runs what takes milliseconds where it holds up no call.
+/// Runs work of milliseconds on a blocking thread, where it holds up no call.
 async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,

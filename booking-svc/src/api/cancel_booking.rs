@@ -23,12 +23,12 @@ impl Bookings {
         change.buyer = buyer.map(Arc::new);
         let booked = self.commands.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }
 
-/// What to change, and the labels and places to give up.
+/// What to change, and the labels and places to return.
 pub(super) type Cancel = (Change, (Vec<String>, Vec<Places>));
 
 pub(super) fn parse(mut request: pb::CancelBookingRequest) -> Result<Cancel, ApiError> {

@@ -1,4 +1,4 @@
-//! Choices of a reserve that names no seats: what they say, and what is wrong with them.
+//! The choices of a reserve: parsing them, and their errors.
 
 use std::collections::HashSet;
 use std::num::NonZeroU8;
@@ -33,7 +33,7 @@ pub(super) fn normalize(choice: &mut pb::SeatChoice) {
     choice.price_tiers.iter_mut().for_each(model::normalize);
 }
 
-/// The choices; those that are wrong are left out.
+/// The valid choices; invalid ones become violations.
 pub(super) fn parse(choices: &[pb::SeatChoice], violations: &mut FieldViolations) -> Vec<Choice> {
     if choices.len() > CHOICES_MAX {
         violations.add("choices", format!("has more than {CHOICES_MAX} choices"));
@@ -65,7 +65,7 @@ fn choice(path: &str, said: &pb::SeatChoice, violations: &mut FieldViolations) -
         Ok(pb::Seating::Unspecified | pb::Seating::Best) => Ok(Seating::Best),
         Ok(pb::Seating::Together) => Ok(Seating::Together),
         Ok(pb::Seating::Any) => Ok(Seating::Anywhere),
-        Err(_) => Err("is no way to sit"),
+        Err(_) => Err("is not a known seating"),
     };
     let seating = violations.take(&format!("{path}.seating"), seating);
     tiers(
@@ -112,7 +112,7 @@ fn money(path: &str, price: &Money, violations: &mut FieldViolations) -> Option<
     Some((minor_units?, currency?))
 }
 
-/// INVALID_ARGUMENT for what a show does not have.
+/// INVALID_ARGUMENT for names that the show does not have.
 pub(super) fn misnamed(misnamed: Vec<(usize, Misnamed)>) -> ApiError {
     let mut violations = FieldViolations::default();
     for (place, what) in misnamed {

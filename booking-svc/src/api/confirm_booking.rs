@@ -21,7 +21,7 @@ impl Bookings {
         change.buyer = buyer.map(Arc::new);
         let booked = self.commands.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

@@ -65,7 +65,7 @@ impl From<BookingView> for pb::Booking {
             cancel_reason: cancel_reason(booking.cancel_reason).into(),
             payment_reference: booking.payment_reference.unwrap_or_default(),
             orphan_seat_labels,
-            // Told by whoever looks it up.
+            // Filled in by `with_payment`.
             payment: None,
             customer_id: match (booking.linked_customer, &booking.customer) {
                 (Some(id), _) => id.to_string(),
@@ -154,7 +154,7 @@ pub(super) fn booking_state(number: i32) -> Result<Option<BookingState>, &'stati
         Ok(pb::BookingState::Confirmed) => Ok(Some(BookingState::Confirmed)),
         Ok(pb::BookingState::Cancelled) => Ok(Some(BookingState::Cancelled)),
         Ok(pb::BookingState::Failed) => Ok(Some(BookingState::Failed)),
-        Err(_) => Err("is no state of a booking"),
+        Err(_) => Err("is not a state of a booking"),
     }
 }
 
@@ -166,6 +166,6 @@ pub(super) fn seat_status(number: i32) -> Result<Option<SeatStatus>, &'static st
         Ok(pb::SeatStatus::Held) => Ok(Some(SeatStatus::Held)),
         Ok(pb::SeatStatus::Booked) => Ok(Some(SeatStatus::Booked)),
         Ok(pb::SeatStatus::Blocked) => Ok(Some(SeatStatus::Blocked)),
-        Err(_) => Err("is no status of a seat"),
+        Err(_) => Err("is not a status of a seat"),
     }
 }

@@ -1,5 +1,5 @@
-//! Why a call did nothing, as the contract says it. Nothing else in this service makes an
-//! error for a caller, but for fields that do not parse.
+//! Converts rejections and errors into the contract's errors. The only place in this service that
+//! makes an error for a caller, except for fields that do not parse.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::domain::{CustomerRefusal, FailureReason, Rejection, Taken};
 use crate::sales::SalesError;
 use crate::store::{CustomerError, OrderError, StoreError};
 
-/// A label of the caller's can be of any length; its place in the request tells it as well.
+/// A label of the caller's can be of any length; its index in the request identifies it as well.
 const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
 
 impl From<Rejection> for ApiError {
@@ -217,7 +217,7 @@ impl From<Rejection> for ApiError {
     }
 }
 
-/// A length of time as people say it, in whole seconds.
+/// A duration for people, in whole seconds.
 fn minutes(length: Duration) -> String {
     let seconds = length.as_secs();
     format!("{} min {} s", seconds / 60, seconds % 60)
@@ -350,8 +350,9 @@ impl From<OrderError> for ApiError {
         match error {
             OrderError::Overloaded => Self::overloaded("too many requests wait"),
             OrderError::DeadlineExceeded => Self::deadline_exceeded(),
-            OrderError::DatabaseUnavailable => Self::database_unavailable()
-                .because("the commit workers could not write it; their own lines say why"),
+            OrderError::DatabaseUnavailable => Self::database_unavailable().because(
+                "the commit workers could not write it; see their log lines for the cause",
+            ),
             OrderError::Contention | OrderError::SaleChanged | OrderError::PicksTaken(_) => {
                 Self::contention()
             }
@@ -369,12 +370,12 @@ impl From<SalesError> for ApiError {
             SalesError::NotFound(id) => Rejection::ShowNotFound(id).into(),
             SalesError::Catalog(error @ (CatalogError::Unavailable(_) | CatalogError::Away(_))) => {
                 catalog_unavailable(
-                    "the show is not known here yet, and the catalog cannot be reached",
+                    "booking-svc does not know the show yet, and the catalog cannot be reached",
                 )
                 .because_of(&error)
             }
             SalesError::Stale(stale) => {
-                catalog_unavailable("booking-svc has not heard from the catalog lately and sells nothing until it does; retry")
+                catalog_unavailable("booking-svc has no recent data from the catalog and sells nothing until it has; retry")
                     .because_of(&stale)
             }
             SalesError::Catalog(error @ CatalogError::Malformed(_)) => Self::internal(&error),

@@ -22,7 +22,7 @@ impl Bookings {
         change.buyer = buyer.map(Arc::new);
         let booked = self.commands.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

@@ -24,7 +24,7 @@ impl Bookings {
             .filter(|found| buyer.is_none_or(|buyer| buyer.owns(&found.booking)))
             .ok_or(Rejection::BookingNotFound(id))?;
         Ok(pb::GetBookingResponse {
-            booking: Some(self.tell_record(record).await?),
+            booking: Some(self.reply_record(record).await?),
         })
     }
 }

@@ -43,7 +43,7 @@ impl Bookings {
     }
 }
 
-/// An area of the layout, by its index. One that has come since the sale was looked up has no
+/// An area of the layout, by its index. One that was added after the sale was looked up has no
 /// count yet, and offers nothing.
 fn as_message(sale: &Sale, index: usize, count: Option<&AreaCount>) -> pb::Area {
     let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);

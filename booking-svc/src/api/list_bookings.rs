@@ -42,7 +42,7 @@ impl Bookings {
         };
         for record in page.items.into_iter().filter(is_own) {
             let id = record.booking.booking_id;
-            let booking = self.tell_record(record).await?;
+            let booking = self.reply_record(record).await?;
             bytes += booking.encoded_len();
             if bytes > PAGE_BYTES_MAX && last.is_some() {
                 next = last;

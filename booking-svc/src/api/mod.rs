@@ -1,4 +1,4 @@
-//! BookingService, and CustomerService beside it: each handler parses, acts and replies.
+//! BookingService and CustomerService: each handler parses, acts and replies.
 //! Protobuf stays in here.
 
 mod buyer;
@@ -35,10 +35,10 @@ pub use customers::Customers;
 pub const HOLD_MIN: Duration = Duration::from_secs(10);
 /// The longest hold.
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 60);
-/// The most seats and places of a booking, whatever the configuration says: the schema's limit.
+/// The most seats and places of a booking under any configuration: the schema's limit.
 pub const SEATS_PER_BOOKING_MAX: u16 = 100;
 
-/// What the configuration says about bookings.
+/// The limits of bookings, from the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The most seats and places of a booking; 1 to [`SEATS_PER_BOOKING_MAX`].
@@ -48,13 +48,13 @@ pub struct Limits {
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Bookings {
-    /// What changes something.
+    /// The commands that change bookings.
     pub commands: BookingCommands,
-    /// What is on sale.
+    /// The sales of shows.
     pub sales: Sales,
-    /// What is read.
+    /// The store, for reads.
     pub store: Store,
-    /// What is allowed.
+    /// The limits of requests.
     pub limits: Limits,
 }
 

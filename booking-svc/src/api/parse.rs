@@ -1,4 +1,4 @@
-//! What several requests have in common, as values that cannot be invalid.
+//! Parses the parts that several requests share into values that cannot be invalid.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::domain::{Customer, Email, Places};
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
 const PAYMENT_REFERENCE_CHARS_MAX: usize = 128;
 
-/// A show's id that is required; of a UUID that no show can have, it is said later that there is
-/// no such show.
+/// A show's id, required. A UUID that no show can have parses; the look-up then finds no such
+/// show.
 pub(super) fn show_id(text: &str, violations: &mut FieldViolations) -> Option<ShowId> {
     violations.take("show_id", ShowId::asked_for(text))
 }
 
-/// A booking's id that is required; of a UUID that no booking can have, it is said later that
-/// there is no such booking.
+/// A booking's id, required. A UUID that no booking can have parses; the look-up then finds no
+/// such booking.
 pub(super) fn booking_id(text: &str, violations: &mut FieldViolations) -> Option<BookingId> {
     violations.take("booking_id", BookingId::asked_for(text))
 }
@@ -48,7 +48,7 @@ pub(super) fn etag(path: &str, text: &str, violations: &mut FieldViolations) -> 
         path,
         version
             .filter(|version| *version >= 1)
-            .ok_or("is no etag of this service"),
+            .ok_or("is not an etag of this service"),
     )
 }
 
@@ -56,9 +56,8 @@ pub(super) fn etag(path: &str, text: &str, violations: &mut FieldViolations) -> 
 pub(super) fn customer_id(id: String, violations: &mut FieldViolations) -> Option<Customer> {
     let fits = (1..=CUSTOMER_ID_CHARS_MAX).contains(&id.chars().count())
         && !id.chars().any(char::is_control);
-    let message = format!(
-        "must have 1 to {CUSTOMER_ID_CHARS_MAX} characters, none of them control characters"
-    );
+    let message =
+        format!("must have 1 to {CUSTOMER_ID_CHARS_MAX} characters, without control characters");
     violations.take(
         "customer_id",
         fits.then_some(Customer::Id(id)).ok_or(message),
@@ -71,7 +70,7 @@ pub(super) fn email(email: &str, violations: &mut FieldViolations) -> Option<Cus
     email.map(|email| Customer::Email(email.as_str().to_owned()))
 }
 
-/// What every change of a booking says. `body` is the rest of the request, for the hash of it:
+/// The parts of every change of a booking. `body` is the rest of the request, for the fingerprint:
 /// without the ids, and with its lists in one order.
 pub(super) fn change(
     verb: &str,
@@ -138,7 +137,7 @@ pub(super) fn places(asked: &[pb::PlaceRequest], violations: &mut FieldViolation
     places
 }
 
-/// How many places are asked for in all, whatever else is wrong with them.
+/// The total number of requested places, even if other parts of them are invalid.
 pub(super) fn place_count(asked: &[pb::PlaceRequest]) -> usize {
     let counts = asked
         .iter()
@@ -146,7 +145,7 @@ pub(super) fn place_count(asked: &[pb::PlaceRequest]) -> usize {
     counts.fold(0, usize::saturating_add)
 }
 
-/// Puts labels and places in one order, whatever order they came in: the caller has sent the same.
+/// Sorts labels and places: requests that differ only in their order are the same.
 pub(super) fn sort(labels: &mut [String], places: &mut [pb::PlaceRequest]) {
     labels.sort_unstable();
     places.sort_unstable_by(|one, other| {
@@ -166,7 +165,7 @@ pub(super) fn hold(asked: &prost_types::Duration) -> Result<Duration, String> {
     Ok(hold)
 }
 
-/// What money is known by elsewhere, which is optional.
+/// The reference of a payment taken outside Ticketing; optional.
 pub(super) fn payment_reference(text: String, violations: &mut FieldViolations) -> Option<String> {
     if text.is_empty() {
         return None;
@@ -174,7 +173,7 @@ pub(super) fn payment_reference(text: String, violations: &mut FieldViolations) 
     let fits =
         text.chars().count() <= PAYMENT_REFERENCE_CHARS_MAX && !text.chars().any(char::is_control);
     let message = format!(
-        "must have at most {PAYMENT_REFERENCE_CHARS_MAX} characters, none of them control characters"
+        "must have at most {PAYMENT_REFERENCE_CHARS_MAX} characters, without control characters"
     );
     violations.take("payment_reference", fits.then_some(text).ok_or(message))
 }

@@ -16,9 +16,9 @@ use crate::payments::{PayError, PaymentToken, TOKEN_CHARS_MAX};
 use crate::store::BookingRecord;
 
 impl Bookings {
-    /// What a command has made of a booking, with its payment as it stands now, which is looked up
-    /// if there is one.
-    pub(super) async fn tell(&self, booked: BookingView) -> Result<pb::Booking, ApiError> {
+    /// The booking that a command returned, with the current state of its payment, read only if
+    /// there is one.
+    pub(super) async fn reply(&self, booked: BookingView) -> Result<pb::Booking, ApiError> {
         let record = match booked.booking.payment {
             Some(payment) => {
                 let show_id = booked.booking.booking_id.show();
@@ -30,8 +30,11 @@ impl Bookings {
         Ok(with_payment(booked, record.as_ref()))
     }
 
-    /// A booking as it stands.
-    pub(super) async fn tell_record(&self, record: BookingRecord) -> Result<pb::Booking, ApiError> {
+    /// The reply for a stored booking.
+    pub(super) async fn reply_record(
+        &self,
+        record: BookingRecord,
+    ) -> Result<pb::Booking, ApiError> {
         let BookingRecord { booking, payment } = record;
         let sale = self.sales.of(&booking).await?;
         Ok(with_payment(
@@ -80,7 +83,7 @@ fn state(record: &PaymentRecord) -> pb::PaymentState {
     }
 }
 
-/// Who pays, and how, which is optional.
+/// The payment token; optional.
 pub(super) fn token(text: String, violations: &mut FieldViolations) -> Option<PaymentToken> {
     if text.is_empty() {
         return None;
@@ -92,7 +95,7 @@ pub(super) fn token(text: String, violations: &mut FieldViolations) -> Option<Pa
     )
 }
 
-/// An attempt of another call is under way.
+/// Another call is paying for the booking.
 pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentPending,
@@ -104,7 +107,7 @@ pub(super) fn pending(id: BookingId, key: Uuid) -> ApiError {
     .with("payment_key", key)
 }
 
-/// What costs something is not confirmed unpaid.
+/// A priced booking is not confirmed without payment.
 pub(super) fn required(id: Option<BookingId>) -> ApiError {
     let (subject, why) = match id {
         Some(_) => ("payment_token", "must be set"),
@@ -122,7 +125,7 @@ pub(super) fn required(id: Option<BookingId>) -> ApiError {
     }
 }
 
-/// There is nobody to pay to.
+/// There is no payment provider.
 pub(super) fn not_offered() -> ApiError {
     ApiError::precondition(
         ErrorReason::PaymentNotOffered,

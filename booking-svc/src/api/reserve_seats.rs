@@ -24,7 +24,7 @@ impl Bookings {
         buyer::check(buyer.as_ref(), &wanted.customer)?;
         let booked = self.commands.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

@@ -11,7 +11,7 @@ use tonic::Request;
 use super::{Bookings, SEATS_PER_BOOKING_MAX, buyer, parse};
 use crate::commands::Change;
 
-/// What to swap: the labels of the seats to give, and of those to take.
+/// The swap: the labels of the seats to return, and of the seats to take.
 #[derive(Debug)]
 pub(super) struct Swap {
     pub(super) change: Change,
@@ -34,7 +34,7 @@ impl Bookings {
         change.buyer = buyer.map(Arc::new);
         let booked = self.commands.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
-            booking: Some(self.tell(booked).await?),
+            booking: Some(self.reply(booked).await?),
         })
     }
 }

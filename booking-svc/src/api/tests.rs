@@ -11,7 +11,7 @@ use super::{cancel_booking, confirm_booking, extend_hold, reserve_seats, swap_se
 const BOOKING: &str = "0b5c1f6e-8a2d-8000-8000-000000000001";
 const CUSTOMER: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// What has each fingerprint so far.
+/// The requests seen so far, by fingerprint.
 #[derive(Default)]
 struct Seen(HashMap<i64, String>);
 
@@ -23,7 +23,7 @@ impl Seen {
         assert_eq!(*known, meaning, "one fingerprint");
     }
 
-    /// Every meaning had a fingerprint of its own.
+    /// Asserts that every meaning had its own fingerprint.
     #[track_caller]
     fn check(self, at_least: usize) {
         let mut meanings: Vec<_> = self.0.into_values().collect();

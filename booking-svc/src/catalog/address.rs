@@ -10,7 +10,7 @@ use service_kit::args::ServiceUrl;
 pub(crate) struct Address {
     /// The URL that it was found by.
     pub(crate) url: ServiceUrl,
-    /// What is connected to.
+    /// The address of the connection.
     pub(crate) address: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! Where instances of the catalog may be: every address of every name, asked anew each time.
+//! The addresses of the catalog's instances: every address of every name, resolved again each time.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -23,11 +23,11 @@ const ADDRESSES_MAX: usize = 16;
 const LOOKUP_MAX: Duration = Duration::from_secs(1);
 /// How long an instance may take from the connection to its first answers.
 const ATTEMPT_MAX: Duration = Duration::from_secs(2);
-/// How long after one address the next is tried as well: instances that hang cost this, and not
-/// the whole of an attempt.
+/// How long after one address the next is tried as well: a hanging instance costs this, not
+/// a whole attempt.
 const NEXT_AFTER: Duration = Duration::from_millis(200);
 
-/// Where the catalog is, as the command line says: one or more URLs, with commas between them.
+/// The catalog's addresses from the command line: one or more URLs, with commas between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogUrls(Vec<ServiceUrl>);
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_one_that_was_lost_comes_last() {
+    async fn the_lost_address_is_tried_last() {
         let urls: CatalogUrls = "http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:2"
             .parse()
             .expect("URLs");

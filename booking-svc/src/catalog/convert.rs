@@ -1,4 +1,4 @@
-//! The catalog's shows as snapshots of what is sold.
+//! Converts the catalog's shows into snapshots.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::layout::{layout, prices};
 use crate::domain::{OrphanRule, Proposal, ProposedChange, SaleState, Snapshot, Terms};
 
-/// A show as it stands at a revision. The catalog has checked it; what does not fit is told in
+/// A show at one revision. The catalog has checked it; an invalid value is described in
 /// words for the log.
 pub(crate) fn snapshot(show: pb::Show) -> Result<Snapshot, String> {
     let id = show.show_id.clone();
@@ -83,7 +83,7 @@ fn duration(length: Option<&prost_types::Duration>) -> Result<Option<Duration>, 
     length.map(proto_convert::duration).transpose()
 }
 
-/// 0 is none.
+/// 0 means no limit.
 fn limit(limit: i32) -> Result<Option<u16>, String> {
     let limit = u16::try_from(limit).map_err(|_| format!("{limit} is no limit"))?;
     Ok((limit > 0).then_some(limit))

@@ -1,4 +1,4 @@
-//! Why the catalog is not followed, or not any more.
+//! Why the catalog is not, or no longer, followed.
 
 use service_kit::args::ServiceUrl;
 use service_kit::background::StepError;
@@ -28,9 +28,9 @@ pub(crate) enum FollowError {
     Feed(Address, Box<tonic::Status>),
     #[error("the feed has ended")]
     Ended,
-    #[error("the feed does not bring what the catalog has")]
+    #[error("the feed lacks revisions that the catalog has")]
     Stalled,
-    #[error("more shows than can wait could not be applied")]
+    #[error("too many shows could not be applied")]
     TooManyWait,
     #[error(
         "{address} is another catalog: its installation is {found}, {known} is followed. If it is \

@@ -1,8 +1,8 @@
-//! How long ago this process knew all that the catalog had written, and what follows from that.
+//! The age of this process's copy of the catalog, and its consequences for sales.
 //!
-//! Invariant: what is sold was not known to be otherwise when it was sold, nor could it have been
-//! for longer than `staleness_max`: the age counts from before the catalog was asked what its
-//! newest revision is, and only once all up to there has been applied.
+//! Invariant: a sale never contradicts the known catalog, and its data is never older than
+//! `staleness_max`. The age counts from before the catalog was asked for its newest revision, and
+//! only once everything up to that revision has been applied.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,38 +20,38 @@ use crate::store::FeedPlace;
 
 /// How often readiness and the log follow the age.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How long an order may wait whose terms do not depend on the age.
+/// How long an order may wait if its terms do not depend on the age.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
-/// The most shows that wait to be applied at once. They are asked for again one by one, so more
-/// would take longer than the feed from its start.
+/// The most shows that wait to be applied at once. They are fetched one by one, so more would take
+/// longer than the feed from its start.
 const WAITING_MAX: usize = 1_000;
 
-/// What becomes of sales while the catalog is not known well enough.
+/// What to do with sales while the copy of the catalog is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum StaleCatalog {
     /// Nothing is sold.
     Refuse,
-    /// What was known last is sold, cancelled or not.
+    /// Sell from the last copy, cancelled or not.
     Sell,
 }
 
-/// How old what is known may be.
+/// The highest allowed age, and the reaction beyond it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StalenessTerms {
     /// The most.
     pub max: Duration,
-    /// What happens beyond it.
+    /// The reaction beyond it.
     pub beyond: StaleCatalog,
 }
 
 /// Why nothing can be sold now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stale {
-    /// The catalog was not heard since this process began.
-    #[error("nothing was heard from the catalog yet")]
-    Unheard,
-    /// It was heard too long ago.
-    #[error("the catalog was last heard {} s ago", .0.as_secs())]
+    /// No message from the catalog since this process started.
+    #[error("no message from the catalog yet")]
+    NoContact,
+    /// The last message from the catalog is too old.
+    #[error("the last message from the catalog is {} s old", .0.as_secs())]
     For(Duration),
     /// It has changed the show, which could not be copied yet.
     #[error("a change of the show waits to be applied")]
@@ -67,16 +67,16 @@ pub(crate) struct WaitingShow {
     pub(crate) before: FeedPlace,
 }
 
-/// What is known of the age of what is known.
+/// The age of this process's copy of the catalog.
 #[derive(Debug, Clone)]
 pub struct Freshness(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     terms: StalenessTerms,
-    /// What `known_at_ms` counts from.
+    /// The zero point of `known_at_ms`.
     began_at: Instant,
-    /// When all that the catalog had written was known here last; 0 if never.
+    /// When this process last knew everything that the catalog had written; 0 if never.
     known_at_ms: AtomicU64,
     /// How many shows wait.
     waiting_count: AtomicUsize,
@@ -98,7 +98,7 @@ impl Freshness {
         freshness
     }
 
-    /// Until when a show can be sold on what is known of it.
+    /// Until when a show can be sold with the present data.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Freshness {
         if self.0.terms.beyond == StaleCatalog::Sell {
             return Ok(now + FOR_EVER);
         }
-        let until = self.fresh_until().ok_or(Stale::Unheard)?;
+        let until = self.fresh_until().ok_or(Stale::NoContact)?;
         if until <= now {
             return Err(Stale::For(now - until + self.0.terms.max));
         }
@@ -118,7 +118,7 @@ impl Freshness {
         Ok(until)
     }
 
-    /// Notes that all that the catalog had written at `at` is known here.
+    /// Records that everything that the catalog had written at `at` is applied here.
     pub(crate) fn known_at(&self, at: Instant) {
         let since = at.duration_since(self.0.began_at).as_millis();
         // 0 is never; a process does not live for 2^64 ms.
@@ -168,7 +168,7 @@ impl Freshness {
         true
     }
 
-    /// Notes that a show was applied up to `revision`; whether it had waited.
+    /// Records that a show was applied up to `revision`; returns whether it had waited.
     pub(crate) fn applied(&self, show_id: ShowId, revision: i64) -> bool {
         if self.waiting_count() == 0 {
             return false;
@@ -209,7 +209,7 @@ impl Freshness {
         self.0.waiting_count.load(Ordering::Acquire)
     }
 
-    /// Nothing is known yet of the catalog that is followed from now on.
+    /// Forgets the age: another catalog is followed from now on.
     pub(crate) fn begin_again(&self) {
         let mut waiting = self.lock();
         waiting.clear();
@@ -224,8 +224,8 @@ impl Freshness {
     }
 }
 
-/// Keeps the health of the `service` that sells in step with the age until the shutdown, and tells
-/// when sales stop or rest on old knowledge, and when that ends.
+/// Keeps the health of the selling `service` in step with the age until the shutdown, and logs
+/// when sales stop or rest on old data, and when that ends.
 pub async fn watch_staleness(
     freshness: Freshness,
     health: Health,
@@ -241,21 +241,21 @@ pub async fn watch_staleness(
             let is_fresh = until.is_some_and(|until| until > Instant::now());
             if was_fresh != Some(is_fresh) {
                 match (is_fresh, refuses) {
-                    (true, _) => tracing::info!("what the catalog says is known"),
-                    // It has just begun.
+                    (true, _) => tracing::info!("the copy of the catalog is up to date"),
+                    // The process has just started.
                     (false, _) if was_fresh.is_none() => {}
                     (false, true) => {
                         tracing::warn!(?max, "the catalog is silent: nothing is sold");
                     }
                     (false, false) => tracing::warn!(
                         ?max,
-                        "the catalog is silent: what was known last is sold, cancelled or not"
+                        "the catalog is silent: the last copy is sold, cancelled or not"
                     ),
                 }
                 was_fresh = Some(is_fresh);
             }
             if refuses {
-                let need = match (is_fresh, freshness.is_heard()) {
+                let need = match (is_fresh, freshness.had_contact()) {
                     (true, _) => Need::Met,
                     (false, true) => Need::Lost,
                     (false, false) => Need::Awaited,
@@ -287,16 +287,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_sold_beyond_the_age_nor_before_the_catalog_was_heard() {
+    async fn nothing_is_sold_without_fresh_catalog_data() {
         let (fresh, show) = (freshness(StaleCatalog::Refuse), ShowId::generate());
         let sells = freshness(StaleCatalog::Sell);
-        assert_eq!(fresh.sellable_until(show), Err(Stale::Unheard));
+        assert_eq!(fresh.sellable_until(show), Err(Stale::NoContact));
         assert!(sells.sellable_until(show).is_ok());
         let asked_at = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         fresh.known_at(asked_at);
         // To the millisecond.
-        let until = fresh.sellable_until(show).expect("it was heard");
+        let until = fresh.sellable_until(show).expect("there was contact");
         assert!(
             until - asked_at <= MAX + Duration::from_millis(1),
             "{until:?}"

@@ -1,4 +1,4 @@
-//! One instance of the catalog: whether its feed can be followed, and what it answers when it is asked.
+//! One instance of the catalog: whether its feed can be followed, and its answers to calls.
 
 use std::time::Duration;
 
@@ -24,15 +24,15 @@ pub(crate) struct Following {
     pub(crate) address: Address,
     pub(crate) client: Client,
     pub(crate) feed: Streaming<FollowShowsResponse>,
-    /// What it said when it was asked first.
+    /// Its first answer.
     pub(crate) asked: Asked,
 }
 
-/// What the catalog has answered.
+/// The catalog's answer to GetFeed.
 pub(crate) struct Asked {
     /// When it was asked.
     pub(crate) at: Instant,
-    /// The revision that it was told is applied here.
+    /// The revision that this instance last reported as applied.
     pub(crate) applied: i64,
     pub(crate) answer: GetFeedResponse,
 }

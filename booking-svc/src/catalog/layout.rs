@@ -1,5 +1,5 @@
-//! The catalog's layouts and prices as values of the model. The catalog has checked them; what
-//! does not fit all the same is told in words for the log.
+//! Converts the catalog's layouts and prices into values of the model. The catalog has checked
+//! them; a value that is invalid anyway is described for the log.
 
 use model::{
     Area, BestSeats, Coordinates, Currency, LayoutDescription, Point, PriceDescription, PriceList,

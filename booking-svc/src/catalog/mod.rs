@@ -1,5 +1,5 @@
-//! The catalog as this service knows it: a client that copies shows as sales, and answers what
-//! the catalog proposes. One direction: the catalog knows nothing of bookings, and calls nobody.
+//! The client of the catalog: fetches shows to copy as sales, and answers the catalog's proposals.
+//! One direction: the catalog knows nothing of bookings, and calls no other service.
 
 mod address;
 mod addresses;
@@ -62,7 +62,7 @@ pub(crate) enum Connection {
     Away(Arc<str>),
 }
 
-/// Why a show could not be had from the catalog.
+/// Why a show could not be fetched from the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// No instance of the catalog can be followed.
@@ -71,7 +71,7 @@ pub enum CatalogError {
     /// The catalog does not answer.
     #[error("the catalog does not answer: {}", cause::chain(.0))]
     Unavailable(#[from] Box<tonic::Status>),
-    /// What it sent is no show that could be sold.
+    /// It sent a show that cannot be sold.
     #[error("the catalog sent a show that cannot be: {0}")]
     Malformed(String),
 }
@@ -114,7 +114,7 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// If the catalog does not answer, or not with a show.
+    /// If the catalog does not answer, or not with a valid show.
     pub async fn show(&self, show_id: ShowId) -> Result<Option<Snapshot>, CatalogError> {
         let (mut client, installation) = self.client().await?;
         let mut request = tonic::Request::new(GetShowRequest {
@@ -122,7 +122,7 @@ impl Catalog {
         });
         request.set_timeout(CALL_TIMEOUT);
         match client.get_show(request).await {
-            // Its address may be another catalog's by now, which the feed is about to find.
+            // The address may belong to another catalog by now; the feed is about to detect that.
             Ok(response) if response.get_ref().installation_id != *installation => {
                 Err(CatalogError::Away("it is another catalog".into()))
             }
@@ -135,11 +135,11 @@ impl Catalog {
         }
     }
 
-    /// Tells an answer. A show that is gone waits for none.
+    /// Sends an answer. A deleted show needs none.
     ///
     /// # Errors
     ///
-    /// If the catalog has not heard it.
+    /// If the catalog did not accept it.
     pub async fn answer(&self, answer: &ProposalAnswer) -> Result<(), CatalogError> {
         let (mut client, _) = self.client().await?;
         let mut request = tonic::Request::new(AnswerProposalRequest {
@@ -156,7 +156,7 @@ impl Catalog {
         }
     }
 
-    /// Notes which instance is followed, or that none is.
+    /// Records which instance is followed, if any.
     pub(crate) fn connection_is(&self, connection: Connection) {
         self.connection.send_replace(connection);
     }

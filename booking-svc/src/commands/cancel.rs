@@ -6,8 +6,8 @@ use super::{BookingCommands, BookingView, Change, CommandError};
 use crate::domain::{Command, Places};
 
 impl BookingCommands {
-    /// Gives a booking up, or the seats of these labels and so many places; they are free. None of
-    /// either: all of it.
+    /// Cancels a booking, or returns the seats of these labels and this many places. If there are
+    /// neither: cancels all of it.
     ///
     /// # Errors
     ///

@@ -11,19 +11,19 @@ use crate::store::OrderError;
 /// How a booking is paid.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Paid {
-    /// Elsewhere, or not at all; and what the money is known by there.
+    /// Outside Ticketing, or not at all; with the reference of that payment.
     Elsewhere(Option<String>),
     /// Here, by this token.
     Here(PaymentToken),
 }
 
 impl BookingCommands {
-    /// Turns a hold into a sale, once it is paid. That is refused while too little is known of the
-    /// catalog, as the show may have been cancelled; a payment that has begun by then is finished.
+    /// Turns a hold into a sale, once it is paid. That is refused while the copy of the catalog is
+    /// too old, as the show may have been cancelled; a payment that has begun by then is finished.
     ///
     /// # Errors
     ///
-    /// Why it was not.
+    /// Why it was not confirmed.
     pub async fn confirm(
         &self,
         change: Change,
@@ -70,7 +70,7 @@ impl BookingCommands {
     ) -> Result<BookingView, CommandError> {
         let payments = self.paying.payments.as_ref();
         let payments = payments.ok_or(CommandError::PaymentNotOffered)?;
-        // A booking has a sale: it is looked up first, so that what is written can be told.
+        // The sale is looked up before the write, so that the reply cannot fail after it.
         self.sale_of(change.booking_id).await?;
         let request_id = change.request_id.unwrap_or_else(Uuid::now_v7);
         let show_id = change.booking_id.show();

@@ -9,8 +9,8 @@ use crate::domain::Command;
 use crate::store::OrderError;
 
 impl BookingCommands {
-    /// Has a hold go on for `hold` from now, unless it does for longer already. No longer than the
-    /// show's holds last, so that its length bounds every caller.
+    /// Extends a hold to `hold` from now, unless it already lasts longer. No longer than the
+    /// show's hold duration, so that it limits every caller.
     ///
     /// # Errors
     ///

@@ -26,19 +26,19 @@ const PICKS_MAX: u32 = 16;
 pub struct Reserve {
     /// Of which show.
     pub show_id: ShowId,
-    /// Which seats, none twice.
+    /// The labels of seats, none twice.
     pub labels: Vec<String>,
     /// How many places of which areas, no area twice.
     pub places: Vec<Places>,
-    /// Which others are to be chosen.
+    /// The choices of further seats.
     pub choices: Vec<Choice>,
-    /// For whom.
+    /// The customer.
     pub customer: Customer,
-    /// For how long; none: as the show says, or this service.
+    /// The hold's duration; `None`: the show's, or this service's default.
     pub hold: Option<Duration>,
-    /// Whether they are sold at once.
+    /// Whether to sell at once, without a hold.
     pub sell: bool,
-    /// What the money is known by that was taken elsewhere.
+    /// The reference of a payment taken outside Ticketing.
     pub payment_reference: Option<String>,
     /// The caller's id for it.
     pub request_id: Option<Uuid>,
@@ -46,7 +46,7 @@ pub struct Reserve {
     pub fingerprint: i64,
 }
 
-/// What came of the attempts at a reserve so far.
+/// The attempts at a reserve so far.
 #[derive(Debug)]
 struct Attempts {
     /// When the first began.
@@ -129,7 +129,7 @@ impl BookingCommands {
                     tried.picks += 1;
                     tried.last_conflict_at = Some(Instant::now());
                 }
-                // More may be known by now.
+                // A newer sale may be known by now.
                 Err(OrderError::DeadlineExceeded) if decided_by < deadline => tried.lookups += 1,
                 Err(error) => return Err(CommandError::Undecided(error)),
             }
@@ -137,7 +137,7 @@ impl BookingCommands {
         Err(CommandError::Undecided(OrderError::Contention))
     }
 
-    /// The order, and the promise of the seats that were picked for it.
+    /// The order, and the claim on the seats that were picked for it.
     async fn prepare(
         &self,
         sale: &Arc<Sale>,
@@ -205,7 +205,7 @@ impl BookingCommands {
     }
 }
 
-/// What is wanted, in the terms of a sale.
+/// The request in a sale's terms: ordinals and areas.
 struct Resolved {
     /// The ordinals of the seats that are named.
     named: Vec<u32>,

@@ -12,8 +12,8 @@ use crate::store::OrderError;
 const TO: &str = "to_seat_labels";
 
 impl BookingCommands {
-    /// Gives the seats of a booking that are labelled `from` and takes those labelled `to`, as
-    /// many: all of them or none.
+    /// Exchanges the seats of a booking that are labelled `from` for as many labelled `to`: all of
+    /// them or none.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl BookingCommands {
                 Err(CommandError::Undecided(OrderError::SaleChanged)) => {
                     sale = self.sales.refresh(change.booking_id.show()).await?;
                 }
-                // More may be known by now.
+                // A newer sale may be known by now.
                 Err(CommandError::Undecided(OrderError::DeadlineExceeded))
                     if decided_by < deadline => {}
                 Ok(booked) => {

@@ -12,7 +12,7 @@ use super::named::named;
 use super::payment::{Payment, PaymentState};
 use super::places::HeldPlaces;
 
-/// Seats that one customer holds, has bought, or had.
+/// Seats and places of one show for one customer: held, sold, or given back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booking {
     /// Its id, which names its show too.
@@ -25,7 +25,7 @@ pub struct Booking {
     pub cancel_reason: Option<CancelReason>,
     /// 1 when it is made; each transition adds 1.
     pub version: i32,
-    /// Who it is for.
+    /// Its customer.
     pub customer: Customer,
     /// The customer of `CustomerService` that it belongs to, if it is for one.
     pub linked_customer: Option<CustomerId>,
@@ -35,13 +35,13 @@ pub struct Booking {
     pub places: Vec<HeldPlaces>,
     /// The sum of its seats' and places' prices, in minor units.
     pub total: i64,
-    /// The price of what was given back after it was confirmed, in minor units, if something
-    /// was. With `total`, what was paid for it.
+    /// The price of everything returned after it was confirmed, in minor units, if something
+    /// was. With `total`, the amount paid for it.
     pub released: Option<i64>,
-    /// What is owed to the customer, in minor units: `released`, and `total` too once it is
-    /// cancelled; none if nothing is.
+    /// The refund due to the customer, in minor units: `released`, and `total` too once it is
+    /// cancelled; none if nothing is due.
     pub refund_due: Option<i64>,
-    /// What the money is known by elsewhere, if it was taken elsewhere.
+    /// The reference of a payment taken outside Ticketing.
     pub payment_reference: Option<String>,
     /// The newest attempt to pay it here, if there was one.
     pub payment: Option<Payment>,
@@ -73,7 +73,7 @@ pub struct HeldSeat {
     pub tier: Arc<str>,
 }
 
-/// What a transition has replaced in its booking.
+/// The values of a booking that a transition has replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
     /// The seats.
@@ -82,15 +82,15 @@ pub struct Prior {
     pub places: Vec<HeldPlaces>,
     /// The sum of their prices, in minor units.
     pub total: i64,
-    /// The price of what was given back after it was confirmed, in minor units.
+    /// The price of everything returned after it was confirmed, in minor units.
     pub released: Option<i64>,
     /// When the hold ended, or would have ended.
     pub expires_at: OffsetDateTime,
-    /// The orphans that it had left.
+    /// Its former orphans.
     pub orphans: Vec<u32>,
 }
 
-/// Who a booking is for.
+/// The customer of a booking.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Customer {
     /// The caller's own id of the customer.
@@ -106,7 +106,7 @@ pub enum BookingState {
     Pending,
     /// Has its seats.
     Confirmed,
-    /// Was given up.
+    /// Ended by its customer, its seller or its show.
     Cancelled,
     /// Came to nothing.
     Failed,
@@ -126,13 +126,13 @@ pub enum FailureReason {
 /// Who cancelled a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelReason {
-    /// Its customer, or somebody for them.
+    /// Its customer, or a caller on their behalf.
     Customer,
     /// The organiser cancelled its show.
     ShowCancelled,
 }
 
-/// What can happen to a booking.
+/// The commands that change a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Makes it.
@@ -149,7 +149,7 @@ pub enum Verb {
     Sell,
     /// Has its hold end later.
     Extend,
-    /// Gives other seats for some of its own.
+    /// Exchanges some of its seats for others.
     Swap,
     /// Gives a part of it up.
     Release,
@@ -159,20 +159,20 @@ pub enum Verb {
     Decline,
     /// Sells it after its hold has ended, because its money was taken late.
     Reinstate,
-    /// Owes the money that was taken too late.
+    /// Records the refund of money that was taken too late.
     Repay,
 }
 
-/// One row of the log: what a command did to a booking.
+/// One row of the log: the change that a command made to a booking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
     /// The booking.
     pub booking_id: BookingId,
     /// The booking's version that it led to.
     pub version: i32,
-    /// What happened.
+    /// The command.
     pub verb: Verb,
-    /// Where it was; none when it was made.
+    /// Its state before; none when it was made.
     pub from: Option<BookingState>,
     /// Where it is.
     pub to: BookingState,
@@ -180,13 +180,13 @@ pub struct Transition {
     pub request_id: Uuid,
     /// A hash of the command and the body of the request.
     pub fingerprint: i64,
-    /// What it has replaced, if more than the state.
+    /// The values that it replaced, if more than the state.
     pub prior: Option<Prior>,
 }
 
-/// Where `verb` leads a booking that is in `state`; none if it may not. A booking that does
-/// not exist yet has no state. While an attempt to pay a PENDING one is under way
-/// ([`Booking::is_being_paid`]) nothing but the attempt's end, its hold's or its show's moves it.
+/// Where `verb` leads a booking that is in `state`; none if it is not allowed. A booking that does
+/// not exist yet has no state. While a PENDING booking is being paid
+/// ([`Booking::is_being_paid`]) only the end of the attempt, the hold or the show changes it.
 #[must_use]
 pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingState> {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
@@ -220,20 +220,20 @@ pub fn next_state(state: Option<BookingState>, verb: Verb) -> Option<BookingStat
 }
 
 impl Booking {
-    /// Whether its hold has ended at `now`, whether or not anyone has written so.
+    /// Whether its hold has ended at `now`, even if its row does not say so yet.
     #[must_use]
     pub fn lapsed(&self, now: OffsetDateTime) -> bool {
         self.state == BookingState::Pending && self.expires_at <= now
     }
 
-    /// How many places it takes of those that its customer may have.
+    /// How many places it counts for its customer's quota.
     #[must_use]
     pub fn place_count(&self) -> usize {
         let in_areas = self.places.iter().map(|places| places.quantity as usize);
         self.seats.len() + in_areas.sum::<usize>()
     }
 
-    /// Whether an attempt to pay it is under way.
+    /// Whether an attempt to pay it is in progress.
     #[must_use]
     pub fn is_being_paid(&self) -> bool {
         self.payment
@@ -252,14 +252,14 @@ impl Booking {
         since.unwrap_or(self.created_at)
     }
 
-    /// What is owed for it when it is cancelled: all that was paid, and nothing for a hold.
+    /// The refund due when it is cancelled: all that was paid, and nothing for a hold.
     #[must_use]
     pub fn refund(&self) -> Option<i64> {
         let paid = self.total + self.released.unwrap_or(0);
         (self.state == BookingState::Confirmed && paid > 0).then_some(paid)
     }
 
-    /// What a transition is about to replace.
+    /// The values that a transition is about to replace.
     #[must_use]
     pub fn prior(&self) -> Prior {
         Prior {
@@ -286,9 +286,9 @@ impl Booking {
         self.total = seats + self.places.iter().map(HeldPlaces::total).sum::<i64>();
     }
 
-    /// The booking as a transition left it, before whatever came after: what the call that
-    /// made the transition returned. `replaced` is what the first of the later ones that
-    /// replaced more than the state has replaced. Its payment is told as it stands.
+    /// The booking as a transition left it, before later ones: what the call that made the
+    /// transition returned. `replaced` is what the first of the later ones that replaced more
+    /// than the state has replaced. Its payment keeps its current state.
     #[must_use]
     pub fn as_of(mut self, version: i32, state: BookingState, replaced: Option<Prior>) -> Self {
         self.version = version;

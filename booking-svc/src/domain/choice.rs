@@ -1,5 +1,5 @@
-//! Choices of who names no seats, as they are asked for, and what an order says of seats that
-//! were picked or that lie around those that it wants.
+//! Choices, as callers ask for them; and what an order says about its picked seats and about the
+//! seats around its named ones.
 
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use model::Currency;
 use super::choose::{Hall, Seating, Unmet, Wish};
 use super::sale::Sale;
 
-/// How many places from a seat that is chosen by label its neighbours are looked at; what lies
-/// farther away counts as taken. A row that is free up to there has another way to sit anyway.
+/// How many positions from a named seat its neighbours are checked; seats farther away count as
+/// taken. A run that is free up to there has another way to sit anyway.
 const REACH: u32 = 50;
 
 /// Seats for a party, by the names that the caller knows.
@@ -30,7 +30,7 @@ pub struct Choice {
     pub seating: Seating,
 }
 
-/// What a choice says that a show knows nothing of.
+/// A name in a choice that the show does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misnamed {
     /// Its section.
@@ -42,11 +42,11 @@ pub enum Misnamed {
 }
 
 impl Choice {
-    /// The same in a show's own terms.
+    /// The choice in a show's own terms.
     ///
     /// # Errors
     ///
-    /// All that the show knows nothing of.
+    /// All names that the show does not have.
     pub fn wish(&self, sale: &Sale) -> Result<Wish, Vec<Misnamed>> {
         let mut misnamed = Vec::new();
         let section = self.section.as_deref().and_then(|name| {
@@ -83,7 +83,7 @@ impl Choice {
     }
 }
 
-/// What was picked for the choices of a reservation. Nothing, if it has none.
+/// The seats picked for the choices of a reservation; none if it has no choices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Picks {
     /// The ordinals of the seats, ascending, all of them among the reservation's own. If one is
@@ -93,8 +93,8 @@ pub struct Picks {
     pub unmet: Option<Unmet>,
 }
 
-/// What must be known to tell which orphans a choice by label leaves. Only for shows whose
-/// orphan rule asks.
+/// What is needed to determine which orphans a choice by label leaves. Only for shows with an
+/// orphan rule.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     hall: Arc<Hall>,
@@ -102,7 +102,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// What is around these seats of a hall.
+    /// The seats around these seats of a hall.
     #[must_use]
     pub fn of(hall: Arc<Hall>, chosen: &[u32]) -> Self {
         let ordinals = hall.around(chosen, REACH);

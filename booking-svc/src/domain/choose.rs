@@ -1,27 +1,28 @@
-//! Choosing seats for who names none, and what a choice leaves behind. Pure, and bounded: the
-//! work grows with the seats of the hall and the size of the party, never with their ways to sit.
+//! Chooses seats for callers that name none, and finds the orphans that a choice leaves. Pure, and
+//! bounded: the work grows with the seats of the hall and the size of the party, never with their
+//! ways to sit.
 //!
 //! Seats are **together** if they are next to each other in one run of a row: an aisle and the
-//! end of a row part neighbours, how seats are drawn does not. A seat is **near** by the square
-//! of its distance from where the layout has its best seats; a party by the sum over its seats, so
-//! of two blocks the one whose middle is nearer wins. Where the first seats are the best, near is
-//! early in the order of the layout, and no seat is an orphan. In order of preference:
+//! end of a row separate neighbours, the drawn positions do not. A seat is **near** by the square
+//! of its distance from the point where the layout has its best seats; a party by the sum over its
+//! seats, so of two blocks the one whose middle is nearer wins. Where the first seats are the best,
+//! near is early in the order of the layout, and no seat is an orphan. In order of preference:
 //!
-//! 1. together, leaving no orphan; then leaving as few as can be;
+//! 1. together, leaving no orphan; then leaving as few as possible;
 //! 2. in groups of two or more within one section; then in such groups anywhere;
-//! 3. with as few people alone as can be.
+//! 3. with as few people alone as possible.
 //!
-//! Within each: fewer groups, then fewer orphans, then nearer, then the lower ordinal. A hall
-//! and a set of free seats have one answer to a wish.
+//! Within each: fewer groups, then fewer orphans, then nearer, then the lower ordinal. For a hall,
+//! a set of free seats and criteria there is exactly one choice.
 //!
-//! **Accessible seats** go to who asks for them, as many as were asked for and not one more.
-//! **Companion seats** go to a party with an accessible seat; to others as a box office does
-//! it, only if the wish cannot be met without.
+//! **Accessible seats** go only to parties that ask for them, exactly as many as they ask for.
+//! **Companion seats** go to a party with an accessible seat; to others only if the choice cannot be
+//! met without.
 //!
-//! **Company** comes before all of that but sitting together: a person in an accessible seat has
-//! somebody of the party next to them, as far as there are others; else as near as can be, and in
+//! **Companions** come before all of that except sitting together: a person in an accessible seat
+//! has one of the party next to them, as far as there are others; else as near as possible, and in
 //! the same section. The rest of the party is then seated as one without accessible seats, in
-//! that section if it can be.
+//! that section if possible.
 
 mod apart;
 mod beside;
@@ -46,7 +47,7 @@ pub use self::several::{Unmet, choose_all};
 /// The most people that seats are chosen for at once.
 pub const PARTY_MAX: u8 = 100;
 
-/// What somebody who names no seats wants.
+/// What a party without named seats asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// For how many people. Up to [`PARTY_MAX`]; more is never met.
@@ -55,7 +56,7 @@ pub struct Wish {
     pub accessible: u8,
     /// The section by its index in the layout; none: any.
     pub section: Option<usize>,
-    /// Price tiers by their places in the price list; none: any.
+    /// Price tiers by their index in the price list; none: any.
     pub tiers: Vec<usize>,
     /// The highest price of a seat, in minor units; none: any.
     pub price_max: Option<i64>,
@@ -137,7 +138,7 @@ fn ordinals(offer: &Offer<'_>, free: &FreeSeats, wish: &Wish) -> Option<Vec<u32>
     }
 }
 
-/// Those who need an accessible seat, each with somebody near; then the rest of the party.
+/// First the people in accessible seats, each with a companion; then the rest of the party.
 fn with_company(
     offer: &Offer<'_>,
     free: &FreeSeats,
@@ -185,12 +186,12 @@ struct Block {
     accessible: u32,
 }
 
-/// What is to be kept low, the worst first.
+/// The cost of a choice, the most important part first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
-    /// People in accessible seats with nobody else of the party beside them, where there are others.
+    /// People in accessible seats without anybody of the party next to them, if there are others.
     without_company: u32,
-    /// People with nobody of the party beside them.
+    /// People without anybody of the party next to them.
     alone: u32,
     groups: u32,
     orphans: u32,

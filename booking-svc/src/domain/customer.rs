@@ -1,4 +1,4 @@
-//! A customer's record: whom bookings can be for, whatever the show.
+//! A customer's record, for bookings of any show.
 //!
 //! Nothing in here but ids, versions and times may be logged: the rest is personal.
 
@@ -15,7 +15,7 @@ use super::email::Email;
 const PHONE_DIGITS_MIN: usize = 3;
 /// The most characters of a telephone number.
 const PHONE_CHARS_MAX: usize = 32;
-/// What a telephone number may have between its digits.
+/// The characters allowed between the digits of a telephone number.
 const PHONE_SIGNS: &str = " +-()./";
 
 /// The id of a customer. It names no show, since a customer books many.
@@ -43,7 +43,7 @@ pub struct CustomerRecord {
     pub updated_at: OffsetDateTime,
 }
 
-/// A customer that is to be there.
+/// A customer to be found or created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCustomer {
     /// Its e-mail address: a customer that has it is the one.
@@ -56,7 +56,7 @@ pub struct NewCustomer {
     pub external_reference: ExternalReference,
 }
 
-/// New values for some of a customer's fields; what is not set stays as it is.
+/// New values for some of a customer's fields; unset fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerPatch {
     /// Another address.
@@ -76,24 +76,24 @@ pub struct CustomerUpdate {
     pub id: CustomerId,
     /// The version it must still have.
     pub version: Option<i32>,
-    /// What to change.
+    /// The changes.
     pub patch: CustomerPatch,
 }
 
 /// Why a customer was not found or not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CustomerRefusal {
-    /// There is none, of this id if it was asked for by one.
+    /// There is no such customer; with the id, if that was the key.
     NotFound(Option<CustomerId>),
     /// Another customer has the address that this one was to get.
     EmailTaken(CustomerId),
-    /// It has another version by now, this one.
+    /// It has another version, this one.
     VersionMismatch(i32),
     /// The request id was used for another body.
     RequestIdReused,
 }
 
-/// What is wrong with a text. Its message is for the caller.
+/// The fault of a text. Its message is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CustomerProblem {
     /// No telephone number.
@@ -102,10 +102,8 @@ pub enum CustomerProblem {
          \"+-()./\", at least {PHONE_DIGITS_MIN} digits"
     )]
     Phone,
-    /// Too long, or more than a line, or with what cannot be seen.
-    #[error(
-        "must have at most {0} characters, none that cannot be seen, and no white space at its ends"
-    )]
+    /// Too long, or with a line break or an invisible character.
+    #[error("must have at most {0} characters, no invisible ones, and no white space at its ends")]
     Line(usize),
 }
 
@@ -123,7 +121,7 @@ pub type DisplayName = Line<200>;
 pub type ExternalReference = Line<128>;
 
 impl NewCustomer {
-    /// One of whom nothing is known but the address.
+    /// A new customer with nothing but an address.
     #[must_use]
     pub fn by(email: Email) -> Self {
         Self {
@@ -208,7 +206,7 @@ impl<const CHARS_MAX: usize> FromStr for Line<CHARS_MAX> {
     }
 }
 
-/// The text of each, for whoever stores or compares it.
+/// Access to the text, to store or compare it.
 macro_rules! text {
     ($($type:ty $(, const $length:ident)?;)*) => {
         $(impl$(<const $length: usize>)? $type {
@@ -227,7 +225,7 @@ text! {
 }
 
 impl CustomerPatch {
-    /// What `customer` becomes by this patch. Its version and time are for whoever writes it.
+    /// `customer` with this patch applied. The writer sets its version and time.
     #[must_use]
     pub fn apply(&self, customer: CustomerRecord) -> CustomerRecord {
         let or = |new: Option<&str>, old: String| new.map_or(old, ToOwned::to_owned);

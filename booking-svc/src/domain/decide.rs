@@ -1,9 +1,9 @@
 //! The decision between the two round trips of a transaction: which of a batch of orders
-//! are granted, over rows that are locked. Pure code: the same orders over the same rows
-//! always end the same way, exactly as if they had come one after another.
+//! are granted, over locked rows. Pure code: the same orders over the same rows always end the same
+//! way, exactly as if they had come one after another.
 //!
-//! Invariants: an order is granted whole or not at all; a seat that is given has no owner, or one
-//! that this batch has just expired; no area gives more places than it has; every change of a
+//! Invariants: an order is granted whole or not at all; a seat is only given if it has no owner, or
+//! one that this batch has just expired; no area gives more places than it has; every change of a
 //! booking leaves a transition.
 
 mod areas;
@@ -46,16 +46,16 @@ pub struct Locked {
     pub bookings: HashMap<BookingId, Booking>,
     /// The owner of every seat that orders may give or take.
     pub seats: HashMap<(ShowId, u32), Option<BookingId>>,
-    /// What is known of owners that are not locked themselves.
+    /// Owners of seats that are not locked themselves.
     pub owners: HashMap<BookingId, Owner>,
     /// Every area of which orders may take or give back places.
     pub areas: HashMap<AreaKey, AreaRow>,
-    /// Where an area has fewer places left than are wanted of it: the show's holds with places
-    /// that have ended, those first that ended first, up to [`ENDED_HOLDS_MAX`].
+    /// For areas with fewer places left than wanted: the show's expired holds with places, in the
+    /// order of their ends, up to [`ENDED_HOLDS_MAX`].
     pub ended: HashMap<ShowId, Vec<EndedHold>>,
-    /// The PENDING and CONFIRMED bookings of each whose places orders add to.
+    /// The PENDING and CONFIRMED bookings of each quota holder that orders add places to.
     pub quota: HashMap<(ShowId, QuotaHolder), Vec<Booking>>,
-    /// Orders that were carried out, or refused for good, before, by request id.
+    /// Earlier results, granted or rejected, by request id.
     pub replays: HashMap<(ShowId, Uuid), Replay>,
 }
 
@@ -64,11 +64,11 @@ pub struct Locked {
 pub struct SaleRow {
     /// The catalog's revision that it is a copy of.
     pub revision: i64,
-    /// Where the show is in its life, as the catalog said at that revision.
+    /// The show's state at that revision of the catalog.
     pub state: SaleState,
 }
 
-/// What a seat's row tells of its owner.
+/// What a seat's row says about its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The owner's state.
@@ -78,28 +78,28 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Whether its hold has ended at `now`, whether or not anyone has written so.
+    /// Whether its hold has ended at `now`, even if its row does not say so yet.
     #[must_use]
     pub fn has_lapsed(&self, now: OffsetDateTime) -> bool {
         self.state == BookingState::Pending && self.expires_at <= now
     }
 }
 
-/// What becomes of an order: the booking as it stands after it, or why there is none.
+/// The outcome of an order: the booking after it, or why it was not granted.
 pub type Outcome = Result<Booking, NotGranted>;
 
 /// Why an order is not granted. It has changed nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotGranted {
-    /// For good.
+    /// Rejected, which is final.
     Rejected(Rejection),
-    /// The sale was looked up at an older revision: look it up again, then order again.
+    /// The sale was looked up at an older revision: look it up again, then submit the order again.
     SaleChanged,
-    /// Holds that have ended, but whose rows are not locked here, own seats or have places that
-    /// are wanted: order again, behind an `Expire` for each. None, if others wait for them.
+    /// Expired holds, whose rows are not locked here, own wanted seats or places: decide the order
+    /// again behind an `Expire` for each. Empty if other orders wait for them.
     Lapsed(Vec<BookingId>),
-    /// Of its seats only these, by ordinal, cannot be had, which were picked: pick others, then
-    /// order again.
+    /// Only picked seats, these ordinals, are taken: pick others, then submit the order
+    /// again.
     PicksTaken(Vec<u32>),
     /// The rows contradict each other. A fault of ours.
     Fault(&'static str),
@@ -110,35 +110,35 @@ pub enum NotGranted {
 pub struct Decision {
     /// One for each order, in their order.
     pub outcomes: Vec<Outcome>,
-    /// What must be written for them.
+    /// The writes for them.
     pub writes: Writes,
 }
 
-/// What a transaction must write.
+/// The writes of a transaction.
 #[derive(Debug, Default)]
 pub struct Writes {
     /// Bookings that are new, as they end up.
     pub inserted: Vec<Booking>,
-    /// Bookings whose state has changed, as they end up, each with the version it had.
+    /// Bookings whose state has changed, in their final form, each with its prior version.
     pub updated: Vec<(Booking, i32)>,
-    /// Bookings, new ones too, of which more has changed than the state or that have what most
-    /// never have; as they end up, each with the version it had, or was made with.
+    /// Bookings, new ones too, of which more has changed than the state, or which have values that
+    /// most never have; in their final form, each with its prior or first version.
     pub rewritten: Vec<(Booking, i32)>,
     /// Seats that have changed hands.
     pub seats: Vec<SeatWrite>,
     /// Areas of which places were taken or given back.
     pub areas: Vec<AreaWrite>,
-    /// What happened, in order.
+    /// The events, in order.
     pub transitions: Vec<Transition>,
-    /// What copies of the orders are refused for from now on.
+    /// The rejections to be stored for replays.
     pub rejections: Vec<StoredRejection>,
-    /// What is to be noted of payments.
+    /// The writes about payments.
     pub payments: PaymentWrites,
 }
 
 impl Writes {
-    /// Whether there is nothing but what is written together: what is new or has changed its state,
-    /// seats and the log.
+    /// Whether the writes are plain: only new bookings, changes of state, seats and the log, which
+    /// one statement writes.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.rewritten.is_empty()
@@ -155,13 +155,13 @@ pub struct SeatWrite {
     pub show_id: ShowId,
     /// The number that it keeps.
     pub ordinal: u32,
-    /// Who had it.
+    /// Its former owner.
     pub from: Option<BookingId>,
-    /// Who has it.
+    /// Its new owner.
     pub to: Option<BookingId>,
 }
 
-/// Decides a batch. An order sees what those before it were granted.
+/// Decides a batch. An order sees the grants of those before it.
 #[must_use]
 pub fn decide(orders: &[Order], mut locked: Locked) -> Decision {
     let Some(now) = locked.now else {
@@ -200,11 +200,11 @@ struct Batch {
     now: OffsetDateTime,
     locked: Locked,
     areas: Areas,
-    /// The version that each booking had that this batch has touched; none if it is new.
+    /// The prior version of each booking that this batch has touched; none if it is new.
     changed: BTreeMap<BookingId, Option<i32>>,
-    /// Those of them of which more than the state has changed, or is unusual.
+    /// Those of them that need a rewrite: more than the state has changed, or is unusual.
     rewritten: BTreeSet<BookingId>,
-    /// Who had each seat that this batch has given or freed.
+    /// The prior owner of each seat that this batch has given or freed.
     seats: BTreeMap<(ShowId, u32), Option<BookingId>>,
     log: Vec<Transition>,
     rejections: Vec<StoredRejection>,
@@ -291,7 +291,7 @@ impl Batch {
         row.ok_or(refused(Rejection::ShowNotFound(show_id)))
     }
 
-    /// What is held can be sold, unless the show was cancelled.
+    /// A hold can be sold, unless the show was cancelled.
     fn check_not_cancelled(&self, show_id: ShowId) -> Result<(), NotGranted> {
         let state = self.sale(show_id)?.state;
         if state == SaleState::Cancelled {
@@ -403,7 +403,7 @@ impl Batch {
             prior,
         });
         if order.repeatable {
-            // A copy may come later in this batch.
+            // A replay may come later in this batch.
             let replay = Replay {
                 fingerprint: order.fingerprint,
                 result: Ok(booking.clone()),

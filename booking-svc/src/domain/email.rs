@@ -9,8 +9,8 @@ use model::{is_hidden, nfc};
 const EMAIL_BYTES_MAX: usize = 254;
 /// The most bytes before the "@".
 const LOCAL_BYTES_MAX: usize = 64;
-/// What may stand before the "@" beside letters and digits. Not what is allowed in quotation marks
-/// alone, which next to no mailbox has and many a slip of the keyboard.
+/// Characters allowed before the "@" besides letters and digits. Not those that need quotation
+/// marks, which almost no mailbox has and many a typing error.
 const LOCAL_SIGNS: &str = ".!#$%&'*+/=?^_`{|}~-";
 
 /// An e-mail address as customers are found by it: in lower case and normalization form C, and its
@@ -21,7 +21,7 @@ pub struct Email(String);
 /// Surely no e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be an e-mail address, as \"ann@example.org\", of at most {EMAIL_BYTES_MAX} bytes, \
+    "must be an e-mail address, such as \"ann@example.org\", of at most {EMAIL_BYTES_MAX} bytes, \
      {LOCAL_BYTES_MAX} of them before the @"
 )]
 pub struct EmailProblem;
@@ -37,7 +37,7 @@ impl Email {
 impl FromStr for Email {
     type Err = EmailProblem;
 
-    /// Only what is surely none is refused: whether mail arrives is not for this service to
+    /// Refuses only invalid addresses: whether mail arrives is not for this service to
     /// find out.
     fn from_str(text: &str) -> Result<Self, EmailProblem> {
         let parts = text.rsplit_once('@').and_then(|(local, domain)| {
@@ -52,7 +52,7 @@ impl FromStr for Email {
     }
 }
 
-/// What stands before the "@".
+/// The part before the "@".
 fn local_of(text: &str) -> Option<String> {
     // Again, as lower case is made letter by letter.
     let local = nfc(&nfc(text).to_lowercase()).into_owned();
@@ -60,7 +60,7 @@ fn local_of(text: &str) -> Option<String> {
         if char.is_ascii() {
             char.is_ascii_alphanumeric() || LOCAL_SIGNS.contains(char)
         } else {
-            // Those that only join letters or turn their direction are not for the eye either.
+            // Joiners and direction marks are invisible too.
             !is_hidden(char)
                 && !char.is_whitespace()
                 && !matches!(char, '\u{200c}'..='\u{200f}' | '\u{61c}')
@@ -70,7 +70,7 @@ fn local_of(text: &str) -> Option<String> {
     (fits && local.chars().all(is_valid)).then_some(local)
 }
 
-/// What stands behind the "@".
+/// The part after the "@".
 struct Domain {
     unicode: String,
     /// How long it is where mail is sent.
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_surely_none_is_refused() {
+    fn an_invalid_address_is_refused() {
         for wrong in [
             "",
             "@",

@@ -1,4 +1,4 @@
-//! What has happened to a booking, as the log has it.
+//! The events of a booking, from the log.
 
 use model::BookingId;
 use time::OffsetDateTime;
@@ -13,9 +13,9 @@ pub struct Event {
     pub booking_id: BookingId,
     /// The booking's version that it led to.
     pub version: i32,
-    /// What happened.
+    /// The command.
     pub verb: Verb,
-    /// Where it was; none when it was made.
+    /// Its state before; none when it was made.
     pub from: Option<BookingState>,
     /// Where it is.
     pub to: BookingState,

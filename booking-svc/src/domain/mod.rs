@@ -1,5 +1,5 @@
-//! What a booking is and what may happen to it. Pure: no I/O, no protobuf, no SQL, no clock
-//! of its own.
+//! What a booking is and what may happen to it. Pure: no I/O, no protobuf, no SQL, and no reading
+//! of a clock.
 
 mod booking;
 mod buyer;

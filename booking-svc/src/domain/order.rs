@@ -1,4 +1,4 @@
-//! What callers order.
+//! Orders: requests that are valid in themselves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,14 +34,14 @@ pub struct Order {
 }
 
 impl Order {
-    /// What tells it from every other: request ids are unique within a show.
+    /// What identifies it: request ids are unique within a show.
     #[must_use]
     pub fn key(&self) -> (ShowId, Uuid) {
         (self.show_id, self.request_id)
     }
 }
 
-/// What to do.
+/// The commands of orders.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Hold seats, or sell them at once.
@@ -52,7 +52,7 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
-        /// What the money is known by that was taken elsewhere.
+        /// The reference of a payment taken outside Ticketing.
         payment_reference: Option<String>,
     },
     /// Give a booking up.
@@ -70,9 +70,9 @@ pub enum Command {
         version: Option<i32>,
         /// The show, which names the booking's seats.
         sale: Arc<Sale>,
-        /// The labels of the seats to give up, none twice.
+        /// The labels of the seats to return, none twice.
         labels: Vec<String>,
-        /// The places to give up, no area twice.
+        /// The places to return, no area twice.
         places: Vec<Places>,
     },
     /// Have a hold end later.
@@ -81,9 +81,9 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
-        /// How long from now it goes on, unless it does for longer already.
+        /// How long from now it lasts, unless it already lasts longer.
         hold: Duration,
-        /// The longest that it may go on since the booking was made.
+        /// The longest that it may last since the booking was made.
         lifetime_max: Duration,
     },
     /// Give other seats for some of a booking's own.
@@ -92,17 +92,17 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
-        /// The show, as the seats and prices were looked up in it.
+        /// The sale that seats and prices were looked up in.
         sale: Arc<Sale>,
-        /// The labels of the seats to give up, none twice.
+        /// The labels of the seats to return, none twice.
         labels: Vec<String>,
         /// The ordinals of as many seats to take, ascending, none twice, all of them in the
         /// sale's layout.
         ordinals: Vec<u32>,
-        /// What is around them, if the show's orphan rule asks.
+        /// The seats around them, if the show's orphan rule needs them.
         around: Option<Surroundings>,
     },
-    /// Fail a booking if its hold has ended: a reserve wants its seats.
+    /// Fail a booking if its hold has ended: another order needs its seats.
     Expire {
         /// Which booking.
         booking_id: BookingId,
@@ -118,17 +118,17 @@ pub enum Command {
         booking_id: BookingId,
         /// The version it must still have.
         version: Option<i32>,
-        /// How it is to be paid; none: it is confirmed if it costs nothing.
+        /// The payment; none: confirm it if it costs nothing.
         attempt: Option<NewAttempt>,
     },
-    /// Write down what came of an attempt to pay.
+    /// Record the outcome of an attempt to pay.
     Settle(Settlement),
 }
 
-/// A new booking, as it is wanted.
+/// The request for a new booking.
 #[derive(Debug, Clone)]
 pub struct Reservation {
-    /// The show, as the seats and prices were looked up in it.
+    /// The sale that seats and prices were looked up in.
     pub sale: Arc<Sale>,
     /// The ordinals of the seats, ascending, none twice, all of them in the sale's layout.
     pub ordinals: Vec<u32>,
@@ -136,22 +136,22 @@ pub struct Reservation {
     pub places: Vec<Places>,
     /// Which of them were not named, but picked.
     pub picks: Picks,
-    /// What is around those that were named, if the show's orphan rule asks.
+    /// The seats around the named ones, if the show's orphan rule needs them.
     pub around: Option<Surroundings>,
-    /// For whom.
+    /// The customer.
     pub customer: Customer,
     /// The customer of `CustomerService` that it is for, if it is for one.
     pub linked_customer: Option<CustomerId>,
     /// For how long.
     pub hold: Duration,
-    /// Whether it is sold at once.
+    /// Whether to sell at once, without a hold.
     pub sell: bool,
-    /// What the money is known by that was taken elsewhere; only if it is sold at once.
+    /// The reference of a payment taken outside Ticketing; only if it is sold at once.
     pub payment_reference: Option<String>,
 }
 
 impl Reservation {
-    /// How many seats and places it wants.
+    /// The number of its seats and places.
     #[must_use]
     pub fn count(&self) -> u32 {
         let places: u32 = self.places.iter().map(|places| places.quantity).sum();
@@ -203,7 +203,7 @@ impl Command {
         }
     }
 
-    /// The seats whose owners it has to know, by ordinal, beside those that it wants to have.
+    /// The seats whose owners the decision needs, by ordinal, besides the wanted ones.
     #[must_use]
     pub fn looks_at_seats(&self) -> &[u32] {
         match self {
@@ -221,7 +221,7 @@ impl Command {
             Self::Reserve(_) | Self::Confirm { .. } | Self::Extend { .. } | Self::Pay { .. } => {
                 false
             }
-            // Of a show that was cancelled meanwhile.
+            // Of a show that was cancelled during the payment.
             Self::Settle(settlement) => settlement.ending == AttemptEnd::Taken,
             Self::Cancel { .. }
             | Self::Release { .. }
@@ -231,7 +231,7 @@ impl Command {
         }
     }
 
-    /// Whose places it adds to, if the show limits how many a customer may have.
+    /// The quota holder that it adds places to, if the show has a quota.
     #[must_use]
     pub fn quota_holder(&self) -> Option<QuotaHolder> {
         match self {
@@ -259,7 +259,7 @@ impl Command {
     }
 }
 
-/// What came of an attempt, for its booking.
+/// The outcome of an attempt, for its booking.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     /// The booking.
@@ -268,18 +268,18 @@ pub struct Settlement {
     pub key: Uuid,
     /// The attempt's deadline.
     pub deadline_at: OffsetDateTime,
-    /// What came of it.
+    /// The outcome.
     pub ending: AttemptEnd,
-    /// What it takes to give a booking its seats back whose hold has ended.
+    /// What is needed to give an expired booking its seats back.
     pub reinstatement: Option<Reinstatement>,
 }
 
-/// The seats and places of a booking that has lost them, and what can be had of them.
+/// The lost seats and places of a booking, to be given back to it if they are free.
 #[derive(Debug, Clone)]
 pub struct Reinstatement {
     /// The show, as it was looked up.
     pub sale: Arc<Sale>,
-    /// Who is counted for it.
+    /// Its quota holder.
     pub holder: QuotaHolder,
     /// The ordinals of the booking's seats, ascending.
     pub ordinals: Vec<u32>,

@@ -1,4 +1,4 @@
-//! Paying for a booking: attempts, what comes of them, and what is given back.
+//! Payments of a booking: attempts, their ends, and refunds.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::named::named;
 /// A booking's newest attempt to pay, as its row has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payment {
-    /// The key that the provider knows it by.
+    /// Its key at the provider.
     pub key: Uuid,
     /// Where it is.
     pub state: PaymentState,
@@ -20,7 +20,7 @@ pub struct Payment {
 /// Where an attempt is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentState {
-    /// Nobody here knows yet what becomes of it.
+    /// Its outcome is not known yet.
     Started,
     /// The money was taken.
     Captured,
@@ -31,7 +31,7 @@ pub enum PaymentState {
 /// Why no money was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeclineReason {
-    /// For a reason that the provider does not tell.
+    /// For a reason that the provider does not name.
     Other,
     /// The payer has too little.
     InsufficientFunds,
@@ -52,7 +52,7 @@ pub enum DeclineReason {
     NotCompleted,
 }
 
-/// What came of an attempt, for good.
+/// The final outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptEnd {
     /// The money was taken.
@@ -61,21 +61,21 @@ pub enum AttemptEnd {
     NotTaken(DeclineReason),
 }
 
-/// What becomes of a refund.
+/// The state of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundState {
     /// It has yet to be given back.
     Due,
     /// The payer gets the money.
     Refunded,
-    /// The provider cannot give it back this way: somebody has to see to it.
+    /// The provider declined it: a person has to handle it.
     Declined,
 }
 
 /// An attempt to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewAttempt {
-    /// The key that the provider is to know it by.
+    /// Its key at the provider.
     pub key: Uuid,
     /// How long it may take.
     pub timeout: Duration,
@@ -83,14 +83,14 @@ pub struct NewAttempt {
     pub lifetime_max: Duration,
 }
 
-/// What a transaction writes about payments. Most write nothing.
+/// The writes of a transaction about payments. Most have none.
 #[derive(Debug, Default)]
 pub struct PaymentWrites {
     /// Attempts that begin.
     pub started: Vec<StartedPayment>,
-    /// Attempts of which it is known now what came of them.
+    /// Attempts that have ended.
     pub settled: Vec<SettledPayment>,
-    /// Money that is to be given back.
+    /// Refunds that become due.
     pub refunds: Vec<OwedRefund>,
 }
 
@@ -124,18 +124,18 @@ pub struct SettledPayment {
     pub booking_id: BookingId,
     /// The attempt's key.
     pub key: Uuid,
-    /// What came of it.
+    /// The outcome.
     pub ending: AttemptEnd,
 }
 
-/// Money that is to be given back.
+/// A refund that becomes due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwedRefund {
     /// The booking.
     pub booking_id: BookingId,
     /// The attempt that took it.
     pub payment_key: Uuid,
-    /// The key that the provider is to know the refund by.
+    /// The refund's key at the provider.
     pub key: Uuid,
     /// In minor units.
     pub amount: i64,
@@ -162,11 +162,11 @@ pub struct PaymentRecord {
     pub deadline_at: OffsetDateTime,
     /// How long it was until then when this was read.
     pub time_left: Duration,
-    /// What was given back of it, in minor units.
+    /// The amount refunded, in minor units.
     pub refunded: i64,
-    /// What has yet to be given back.
+    /// The amount still to be refunded.
     pub refund_due: i64,
-    /// What the provider could not give back.
+    /// The amount whose refund the provider declined.
     pub refund_declined: i64,
 }
 

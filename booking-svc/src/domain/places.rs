@@ -1,8 +1,8 @@
-//! Places in general-admission areas: so many of an area, none of them in particular.
+//! Places in general-admission areas: a quantity of an area, none of them in particular.
 
 use std::sync::Arc;
 
-/// So many places of an area.
+/// A quantity of places of an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
     /// The name of the area.
@@ -25,7 +25,7 @@ pub struct HeldPlaces {
 }
 
 impl HeldPlaces {
-    /// What they cost together, in minor units.
+    /// Their total price, in minor units.
     #[must_use]
     pub fn total(&self) -> i64 {
         i64::from(self.quantity) * self.price

@@ -1,14 +1,14 @@
-//! Who is counted as one customer of a show that limits how many places one may have.
+//! Quota holders: whose bookings count together for a show's limit per customer.
 
 use super::booking::{Booking, Customer};
 use super::customer::CustomerId;
 
-/// One customer, by whatever name it books.
+/// One customer, however it is named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum QuotaHolder {
     /// A customer of `CustomerService`, by its id or its e-mail address.
     Linked(CustomerId),
-    /// Whoever the caller has an id of its own for.
+    /// A customer under the caller's own id.
     Own(Customer),
 }
 
@@ -21,7 +21,7 @@ impl QuotaHolder {
 }
 
 impl Booking {
-    /// Who it is counted for.
+    /// The quota holder of a booking.
     #[must_use]
     pub fn holder(&self) -> QuotaHolder {
         QuotaHolder::of(&self.customer, self.linked_customer)

@@ -13,14 +13,14 @@ use super::choose::Unmet;
 use super::named::named;
 use super::sale::{Sale, SaleState};
 
-/// Why an order is refused. Nothing was changed. What is stored ([`Self::is_stored`]) is read by
-/// releases before and after: what stands here keeps its name and its fields.
+/// Why an order is rejected. Nothing was changed. Stored rejections ([`Self::is_stored`]) are read by
+/// earlier and later releases: variants keep their names and their fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Rejection {
     /// There is no such show.
     ShowNotFound(ShowId),
-    /// The show is not on sale, by the state that it is in at this moment; when it goes on sale
-    /// by itself, if that lies ahead.
+    /// The show is not on sale, by its state at this moment; with the time when it goes on sale
+    /// automatically, if that is in the future.
     ShowNotOnSale(
         ShowId,
         SaleState,
@@ -36,10 +36,10 @@ pub enum Rejection {
     CustomerHasTooMany {
         /// The most that they may have.
         limit: u16,
-        /// What they have.
+        /// The number of places that they have.
         taken: usize,
     },
-    /// These seats cannot be had.
+    /// These seats are not available.
     SeatsUnavailable(ShowId, Vec<(String, Taken)>),
     /// There is no such booking.
     BookingNotFound(BookingId),
@@ -57,22 +57,22 @@ pub enum Rejection {
         #[serde(with = "rfc3339")]
         since: OffsetDateTime,
     },
-    /// The booking has another version by now, this one.
+    /// The booking has another version, this one.
     VersionMismatch(BookingId, i32),
     /// The booking does not have these seats.
     NotInBooking(BookingId, Vec<String>),
-    /// The booking does not have so many places of these areas, but this many.
+    /// The booking does not have that many places of these areas, but this many.
     PlacesNotInBooking(BookingId, Vec<(String, u32)>),
-    /// These areas do not have so many places left, but this many.
+    /// These areas do not have that many places left, but this many.
     AreasFull(ShowId, Vec<(String, u32)>),
-    /// The hold would go on for too long since the booking was made.
+    /// The hold would last too long since the booking was made.
     LifetimeExceeded {
         /// The booking.
         booking_id: BookingId,
-        /// The longest from now that it may go on.
+        /// The longest from now that it may last.
         left: Duration,
     },
-    /// The seats to take cost more than those to give, and the booking is paid.
+    /// The new seats cost more than the returned ones, and the booking is paid.
     SwapCostsMore {
         /// The booking.
         booking_id: BookingId,
@@ -83,9 +83,9 @@ pub enum Rejection {
     },
     /// The request id was used for another body.
     RequestIdReused,
-    /// An attempt to pay the booking is under way, by this key.
+    /// The booking is being paid, under this key.
     PaymentPending(BookingId, Uuid),
-    /// What costs something has to be paid here; the booking, if there is one.
+    /// A priced booking must be paid here; with the booking, if there is one.
     PaymentRequired(Option<BookingId>),
     /// A choice cannot be met.
     ChoiceUnavailable(ShowId, Unmet),
@@ -94,9 +94,9 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether a copy of the request is refused the same way, whatever has changed. What does
-    /// not exist may be made, who uses an id twice has refused nothing, and whether everything has
-    /// to be paid is a setting.
+    /// Whether a replay of the request is rejected the same way, whatever has changed. Not stored: an
+    /// unknown id, which may be created later; a reused request id, which decides nothing; and a
+    /// missing payment, which depends on a setting.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         !matches!(
@@ -108,8 +108,8 @@ impl Rejection {
         )
     }
 
-    /// The same, with the seats and areas that it lists in the order in which a request names them:
-    /// the answer may name the first ones only.
+    /// The same, with the listed seats and areas in the order of the request: the error may name only
+    /// the first ones.
     #[must_use]
     pub fn in_order_of<'a>(mut self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let place = |name: &str| {
@@ -125,7 +125,7 @@ impl Rejection {
     }
 }
 
-/// Why a seat cannot be had.
+/// Why a seat is not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Taken {
     /// A PENDING booking holds it.

@@ -1,4 +1,4 @@
-//! booking-svc's own record that a show can be booked: what is sold, when, and how.
+//! Sales: booking-svc's own records that shows can be booked.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use super::booking::Booking;
 use super::named::named;
 
-/// A show as it is sold here: as the catalog described it at one revision, and what became of
-/// its seats before.
+/// A show as booking-svc sells it: the catalog's description at one revision, and the numbering of
+/// its seats under all layouts so far.
 #[derive(Debug, Clone)]
 pub struct Sale {
     /// The show.
@@ -25,7 +25,7 @@ pub struct Sale {
     pub seats: ShowSeats,
     /// Their prices.
     pub prices: PriceList,
-    /// What is off sale because of a change that is under way.
+    /// The part that is off sale because of a pending change.
     pub withdrawn: Withdrawn,
 }
 
@@ -49,26 +49,26 @@ pub struct Snapshot {
 /// When and how a show is sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Where it is in its life, but for what is due by the times below.
+    /// Its stored state, before the changes that the times below make due.
     pub state: SaleState,
     /// When it starts.
     pub start_at: OffsetDateTime,
-    /// When a DRAFT goes on sale by itself.
+    /// When a DRAFT goes on sale automatically.
     pub sales_open_at: Option<OffsetDateTime>,
-    /// When the sale ends by itself; none: when the show starts.
+    /// When the sale ends automatically; none: when the show starts.
     pub sales_close_at: Option<OffsetDateTime>,
-    /// How long a reservation that does not say so holds its seats; none: as the service is set.
+    /// The default duration of a hold; none: the service's setting.
     pub hold: Option<Duration>,
-    /// The most seats of one booking; none: as the service is set.
+    /// The most seats of one booking; none: the service's setting.
     pub seats_per_booking_max: Option<u16>,
     /// The most places of one customer's live bookings; none: no limit.
     pub places_per_customer_max: Option<u16>,
-    /// What happens to choices by label that leave orphans.
+    /// What to do with choices by label that leave orphans.
     pub orphan_rule: OrphanRule,
 }
 
-/// What is off sale because of a change that the catalog has proposed and this service has
-/// accepted. Nothing, when there is none.
+/// The part of a show that is off sale because of an accepted proposal of the catalog. Empty if there
+/// is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Withdrawn {
     /// The ordinals of the seats that the change drops, ascending.
@@ -80,13 +80,13 @@ pub struct Withdrawn {
 /// A change that must not hurt a booking: the catalog makes it once it is accepted here.
 #[derive(Debug, Clone)]
 pub struct Proposal {
-    /// The revision that made it, which tells it from others of its show.
+    /// The catalog revision that it copies; distinguishes it from other sales of its show.
     pub revision: i64,
-    /// What is to change.
+    /// The proposed change.
     pub change: ProposedChange,
 }
 
-/// What is to change.
+/// The proposed change.
 #[derive(Debug, Clone)]
 pub enum ProposedChange {
     /// The show gets another layout.
@@ -102,7 +102,7 @@ pub struct ProposalAnswer {
     pub show_id: ShowId,
     /// The proposal's revision.
     pub proposal: i64,
-    /// Whether the change may be made: what it takes away is off sale by now.
+    /// Whether the change may be made: what it removes is off sale by now.
     pub accepted: bool,
     /// If not, for a layout: the labels of seats with live bookings, and the names of areas of
     /// which live bookings have more places than it leaves; up to [`BOOKED_SEATS_MAX`] in all.
@@ -121,25 +121,25 @@ pub enum SaleState {
     OnSale,
     /// Not for a while.
     Paused,
-    /// Not any more.
+    /// Off sale for good.
     Closed,
-    /// Never again, and what is held cannot be confirmed.
+    /// Off sale for good, and holds cannot be confirmed.
     Cancelled,
 }
 
-/// What happens to a choice of seats that leaves an orphan.
+/// What to do with a choice of seats that leaves an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanRule {
-    /// Nothing.
+    /// Accept it.
     Off,
-    /// It is told.
+    /// Accept it, and name the orphans in the reply.
     Warn,
-    /// It is refused.
+    /// Reject it.
     Strict,
 }
 
 impl Sale {
-    /// The seat with this ordinal in the layout; none if the layout has it no more.
+    /// The seat with this ordinal in the layout; none if the layout no longer has it.
     #[must_use]
     pub fn place(&self, ordinal: u32) -> Option<SeatPlace<'_>> {
         self.seats.layout().seat(self.seats.position_of(ordinal)?)
@@ -151,7 +151,7 @@ impl Sale {
         self.prices.of_seat(self.seats.position_of(ordinal)?)
     }
 
-    /// The present price of a place in the area of this name; none if the layout has it no more.
+    /// The current price of a place in the area of this name; none if the layout no longer has it.
     #[must_use]
     pub fn price_of_area(&self, name: &str) -> Option<PricedAt<'_>> {
         let (index, _) = self.seats.layout().area(name)?;
@@ -171,7 +171,7 @@ impl Sale {
             || self.withdrawn.seats.binary_search(&ordinal).is_ok()
     }
 
-    /// Whether it can name every seat that a booking tells of: the catalog may have added seats since this
+    /// Whether it can name every seat of a booking: the catalog may have added seats since this
     /// was looked up.
     #[must_use]
     pub fn can_name(&self, booking: &Booking) -> bool {
@@ -189,7 +189,7 @@ impl Sale {
 }
 
 impl Proposal {
-    /// The ordinals, ascending, of the seats that the change would take from a show.
+    /// The ordinals, ascending, of the seats that the change would drop.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl Proposal {
 }
 
 impl Terms {
-    /// The state at `now`: the scheduled times count, whether or not the catalog has come by.
+    /// The state at `now`: scheduled times count even before the catalog has applied them.
     #[must_use]
     pub fn state_at(&self, now: OffsetDateTime) -> SaleState {
         let has_come = |at: Option<OffsetDateTime>| at.is_some_and(|at| at <= now);

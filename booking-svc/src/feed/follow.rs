@@ -1,9 +1,9 @@
-//! Following the catalog's feed: every show that is written there becomes a sale here, in
-//! the order of revisions, at least once, from where the last transaction left off.
+//! The feed consumer: makes every show of the catalog's feed a sale here, in the order of revisions,
+//! at least once, continuing from the last transaction.
 //!
-//! Beside the stream the catalog is asked every second what its newest revision is. The answer says how
-//! old the copies here are, and whether the catalog still has the history that was followed. The
-//! question says how far this process has come.
+//! Besides reading the stream it calls GetFeed every second. The answer gives the newest revision,
+//! and so the age of the copies here, and says whether the catalog still has the history that was
+//! followed. The request reports the revision that this process has applied.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,20 +27,20 @@ use crate::catalog::{
 use crate::sales::Sales;
 use crate::store::{Applied, FeedCursor, FeedPlace, FoundCatalog, StoreError};
 
-/// How often the catalog is asked what its newest revision is.
+/// How often the catalog is asked for its newest revision.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the stream may not bring what the catalog says is there. A stream learns of new
-/// revisions within a second, even if a notification was lost.
+/// How long the stream may lack a revision that an answer has named. A stream gets new revisions
+/// within a second, even if a notification was lost.
 const STALL_MAX: Duration = Duration::from_secs(3);
 /// An instance that was followed for so long is left without a pause when it falls silent.
 const STEADY: Duration = Duration::from_secs(1);
 /// How long a change waits for the locks of its show before it is set aside.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
-/// The same for a change that was set aside: meanwhile the feed stands still.
+/// The same for a change that was set aside: the feed stops for that time.
 const AGAIN_LOCK_WAIT: Duration = Duration::from_millis(50);
-/// How often changes that were set aside are tried again.
+/// How often set-aside changes are retried.
 const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
-/// The most of them that may fail in a row: then the feed goes on.
+/// The most of them that may fail in a row; then the feed continues.
 const AGAIN_FAILURES_MAX: u32 = 4;
 
 /// Follows the feed until the shutdown, at whichever address of the catalog answers.
@@ -63,7 +63,7 @@ struct Follower {
     catalog: Catalog,
     sales: Sales,
     freshness: Freshness,
-    /// By which the catalog knows this process.
+    /// This process's id as a follower.
     id: Uuid,
     /// The catalog that is followed, and up to where it was read.
     cursor: Option<FeedCursor>,
@@ -73,7 +73,7 @@ struct Follower {
     tls: Option<ClientTls>,
     /// The show that was tried again last.
     again: Option<ShowId>,
-    /// The epoch whose catalog has every show that is on sale here.
+    /// The epoch whose catalog is completely applied: sales of other catalogs are closed.
     tidied: i64,
 }
 
@@ -87,7 +87,7 @@ impl Follower {
                     let installation = Arc::from(&*following.asked.answer.installation_id);
                     let to = Connection::To(following.client.clone(), installation);
                     self.catalog.connection_is(to);
-                    let error = self.go_on(following, &mut trouble).await;
+                    let error = self.follow(following, &mut trouble).await;
                     self.catalog.connection_is(Connection::Sought);
                     if matches!(error, FollowError::CertificatesChanged) {
                         // Nothing is wrong: the next connection has them.
@@ -101,7 +101,7 @@ impl Follower {
                     error
                 }
             };
-            let pause = trouble.go_on(&error);
+            let pause = trouble.failed(&error);
             if self.catalog.is_away() || began.elapsed() < STEADY {
                 sleep(pause).await;
             }
@@ -111,13 +111,13 @@ impl Follower {
     /// Finds an instance that can be followed.
     async fn find(&mut self) -> Result<Following, FollowError> {
         let stored = self.sales.store().cursor().await?;
-        // Another catalog was accepted, or this process has just begun.
+        // Another catalog was accepted, or this process has just started.
         let is_other = |known: &FeedCursor| known.place.epoch != stored.place.epoch;
         if self.cursor.as_ref().is_none_or(is_other) {
             self.sales.forget_all();
             self.freshness.begin_again();
             self.cursor = None;
-            // What was applied of another catalog counts for nothing.
+            // Reports about another catalog's revisions do not count.
             self.id = Uuid::new_v4();
         }
         let mut cursor = self.cursor.take().unwrap_or(stored);
@@ -142,7 +142,7 @@ impl Follower {
         Ok(found)
     }
 
-    /// Notes what was found and refused, for who decides on it.
+    /// Records the catalog that was found and refused, so that an operator can decide on it.
     async fn store_rejection(&self, error: FollowError) -> FollowError {
         let (FollowError::AnotherCatalog {
             found: installation,
@@ -167,8 +167,8 @@ impl Follower {
         }
     }
 
-    /// Follows an instance until something ends it, and returns what.
-    async fn go_on(&mut self, following: Following, trouble: &mut Trouble) -> FollowError {
+    /// Follows an instance until an error ends it, which it returns.
+    async fn follow(&mut self, following: Following, trouble: &mut Trouble) -> FollowError {
         let result = self.apply_all(following, trouble).await;
         match result {
             Ok(never) => match never {},
@@ -205,7 +205,7 @@ impl Follower {
             {
                 self.tidy(cursor.place.epoch).await?;
                 self.freshness.known_at(asked_at);
-                trouble.is_over();
+                trouble.recovered();
                 ahead = None;
                 if follower.is_none() {
                     // From now on changes wait for this process.
@@ -221,7 +221,7 @@ impl Follower {
                     let entry = entry.ok_or(FollowError::Ended)?;
                     self.apply(entry, &mut cursor).await?;
                     moved_at = Instant::now();
-                    // The catalog waits to hear of it.
+                    // The catalog waits for this report.
                     ask_at = moved_at;
                 }
                 asked = async { question.as_mut().expect("it is set").await }, if question.is_some() => {
@@ -260,7 +260,7 @@ impl Follower {
     ) -> Result<(), FollowError> {
         let before = cursor.place;
         let at = place(entry.position, before.epoch);
-        // What waits must be sent again to whoever goes on from what is stored.
+        // A consumer that resumes from the stored cursor must get the waiting changes again.
         let stored = self.freshness.gap_after().unwrap_or(at);
         let store = self.sales.store();
         let (show_id, applied) = match entry.change {
@@ -309,7 +309,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Goes by what applying a change of a show has done.
+    /// Records the result of applying a change of a show.
     async fn settle(
         &mut self,
         show_id: ShowId,
@@ -340,7 +340,7 @@ impl Follower {
         self.set_aside(show_id, at, before)
     }
 
-    /// Has a show wait, whose change at `at` is not applied: it is not sold until it is.
+    /// Sets aside a show whose change at `at` is not applied: it is not sold until it is.
     fn set_aside(
         &self,
         show_id: ShowId,
@@ -354,7 +354,7 @@ impl Follower {
         }
     }
 
-    /// Ends the sales that were another catalog's, as soon as all of an accepted one is known.
+    /// Closes the sales of another catalog, once all of the accepted one is applied.
     async fn tidy(&mut self, epoch: i64) -> Result<(), StoreError> {
         if self.tidied == epoch {
             return Ok(());
@@ -371,7 +371,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Tries the changes again that were set aside, as the catalog has the shows now.
+    /// Retries set-aside changes, with the catalog's current shows.
     async fn try_again(&mut self) -> Result<(), FollowError> {
         let mut failures = 0;
         for _ in 0..self.freshness.waiting_count() {
@@ -396,7 +396,7 @@ impl Follower {
                     );
                     closed.await.map(|applied| (applied, waiting.revision))
                 }
-                // The questions find out, if it is away.
+                // If the catalog is down, the polls detect it.
                 Err(error) => {
                     tracing::debug!(%show_id, %error, "a show that waits cannot be asked for");
                     failures += 1;

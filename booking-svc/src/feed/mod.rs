@@ -1,4 +1,4 @@
-//! Copying the catalog: what its feed brings becomes sales, and what it proposes is answered.
+//! Copies the catalog: turns the feed's shows into sales, and answers proposals.
 
 mod answers;
 mod follow;

@@ -1,4 +1,4 @@
-//! Driving an attempt from its beginning to its end, for the call that wants it.
+//! Drives an attempt from its beginning to its end, for the call that pays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::domain::{
 };
 use crate::store::OrderError;
 
-/// How long an attempt that came to nothing is tried to be called off before that is left to
-/// the settling.
+/// How long to try to void a failed attempt before it is left to the
+/// reconciler.
 const VOID_MAX: Duration = Duration::from_secs(2);
 
 impl Payments {
-    /// Has a booking paid and confirmed, under the ids of `order`. A copy of an earlier call
-    /// goes on where that stands, and comes to the same end.
+    /// Takes the payment for a booking and confirms it, under the ids of `order`. A repeat of an
+    /// earlier call continues that attempt, and comes to the same outcome.
     ///
-    /// Once the provider is asked it goes on without its caller. If the caller is gone before
-    /// that, the attempt is called off at its deadline.
+    /// Once the provider is called the attempt continues without its caller. If the caller leaves
+    /// before that, the attempt is voided at its deadline.
     ///
     /// # Errors
     ///
-    /// Why it was not, or that this is not known yet.
+    /// Why it was not paid, or that this is not known yet.
     pub async fn pay(
         &self,
         order: Order,
@@ -66,7 +66,7 @@ impl Payments {
             metrics::asked(began, ending.is_some());
             let ending = ending.ok_or(unsettled(record))?;
             match self.settle(record, ending).await {
-                // Not as if nothing had been changed: the money may have been taken.
+                // Not CONTENTION, which would mean that nothing was changed: the money may have been taken.
                 Err(PayError::Undecided(OrderError::Contention)) => return Err(unsettled(record)),
                 settled => settled?,
             }
@@ -74,7 +74,7 @@ impl Payments {
         self.load_result(record).await
     }
 
-    /// What comes of an attempt, if that can be found out.
+    /// The final outcome of an attempt, if it can be determined.
     async fn ask(
         &self,
         attempt: &Attempt,
@@ -92,13 +92,13 @@ impl Payments {
         }
         match fate.ok().and_then(ending) {
             Some(ending) => Some(ending),
-            // Not done, in doubt or refused: what is called off is certain.
+            // Not done, uncertain or refused: the answer to Void is certain.
             None => self.call_off(attempt, Instant::now() + VOID_MAX).await,
         }
     }
 
-    /// Makes sure that no money is taken, or finds out that it was; none if neither is known
-    /// at `deadline`.
+    /// Makes sure that no money is taken, or finds out that it was; none if neither is certain
+    /// by `deadline`.
     pub(super) async fn call_off(
         &self,
         attempt: &Attempt,
@@ -108,8 +108,8 @@ impl Payments {
         fate.ok().and_then(ending)
     }
 
-    /// What an attempt's end has made of its booking then, for the call that began it and for
-    /// every copy.
+    /// The state of the booking after the attempt's end, for the call that began the attempt and for
+    /// every replay.
     async fn load_result(&self, record: &PaymentRecord) -> Result<Booking, PayError> {
         let (booking_id, key) = (record.booking_id, record.key);
         let store = self.sales.store();
@@ -152,7 +152,7 @@ fn unsettled(record: &PaymentRecord) -> PayError {
     }
 }
 
-/// What a fate comes to for good; none if the money is merely held.
+/// The final outcome; none if the money is only held.
 fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
     Some(match fate {
         PaymentOutcome::Approved => return None,
@@ -163,41 +163,42 @@ fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
 }
 
 fn why(reason: payment_client::DeclineReason) -> DeclineReason {
-    use payment_client::DeclineReason as Told;
+    use payment_client::DeclineReason as Reported;
     match reason {
-        Told::Other => DeclineReason::Other,
-        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
-        Told::Expired => DeclineReason::Expired,
-        Told::Incorrect => DeclineReason::Incorrect,
-        Told::OverLimit => DeclineReason::OverLimit,
-        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
-        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
-        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+        Reported::Other => DeclineReason::Other,
+        Reported::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Reported::Expired => DeclineReason::Expired,
+        Reported::Incorrect => DeclineReason::Incorrect,
+        Reported::OverLimit => DeclineReason::OverLimit,
+        Reported::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Reported::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Reported::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use payment_client::DeclineReason as Told;
+    use payment_client::DeclineReason as Reported;
 
     use super::*;
 
     #[test]
     fn a_decline_keeps_its_reason() {
-        for told in [
-            Told::Other,
-            Told::InsufficientFunds,
-            Told::Expired,
-            Told::Incorrect,
-            Told::OverLimit,
-            Told::AuthenticationRequired,
-            Told::SuspectedFraud,
-            Told::CurrencyNotSupported,
+        for reported in [
+            Reported::Other,
+            Reported::InsufficientFunds,
+            Reported::Expired,
+            Reported::Incorrect,
+            Reported::OverLimit,
+            Reported::AuthenticationRequired,
+            Reported::SuspectedFraud,
+            Reported::CurrencyNotSupported,
         ] {
-            let Some(AttemptEnd::NotTaken(reason)) = ending(PaymentOutcome::Declined(told)) else {
-                panic!("{told:?} is an end without money");
+            let Some(AttemptEnd::NotTaken(reason)) = ending(PaymentOutcome::Declined(reported))
+            else {
+                panic!("{reported:?} is an end without money");
             };
-            assert_eq!(format!("{reason:?}"), format!("{told:?}"));
+            assert_eq!(format!("{reason:?}"), format!("{reported:?}"));
         }
     }
 }

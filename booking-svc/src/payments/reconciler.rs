@@ -1,8 +1,8 @@
-//! Settling what nobody has brought to its end: attempts whose deadline has passed, and refunds.
+//! Finishes attempts whose deadline has passed, and makes refunds that are due.
 //!
-//! Nothing but the rows says what is left. Any number of replicas do this at once: each takes up
-//! rows that the others then leave alone for a while, longer each time, so that a provider that
-//! is away is asked again for as long as it takes, but less and less often.
+//! The rows alone say what is left. Any number of replicas run this at once: each claims rows,
+//! which the others then skip for a while, longer each time. So a provider that is down is called
+//! for as long as it takes, but less and less often.
 
 use std::time::Duration;
 
@@ -17,40 +17,40 @@ use super::{PayError, Payments, attempt_of, metrics};
 use crate::domain::{DueRefund, PaymentRecord, RefundState};
 use crate::store::StoreError;
 
-/// How often it looks for what is left.
+/// How often it looks for due rows.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest that a question is asked again before its row is put back; shorter than the
-/// shortest time that a row is taken up for.
+/// The longest that a call is repeated before its row is put back; shorter than the shortest time
+/// that a row is claimed for.
 const QUESTION_MAX: Duration = Duration::from_millis(1_500);
 /// How many rows are worked on at once.
 const AT_ONCE: usize = 32;
 
-/// A row that was taken up.
+/// A claimed row.
 #[derive(Debug)]
 enum Due {
     Payment(PaymentRecord),
     Refund(DueRefund),
 }
 
-/// Settles what is left until the shutdown, from the start on.
+/// Settles due rows until the shutdown.
 pub async fn reconcile(payments: Payments, shutdown: Shutdown) {
     let stop = &shutdown.soft;
-    // Further rows are taken up only as those before are done with, and one that takes long holds
-    // up no other.
+    // Further rows are claimed only as earlier ones are finished, and a slow one holds up no
+    // other.
     let (sender, due) = mpsc::channel(1);
-    let taking_up = background::run("payments", stop, || payments.take_up(&sender));
+    let claiming = background::run("payments", stop, || payments.claim_due(&sender));
     let due = stream::unfold(due, async |mut due| Some((due.recv().await?, due)));
     let settling = due.for_each_concurrent(AT_ONCE, |due| payments.settle_due(due));
     tokio::select! {
-        () = taking_up => {}
+        () = claiming => {}
         () = settling => {}
         () = stop.cancelled() => {}
     }
 }
 
 impl Payments {
-    /// Takes up a page of what is due, and hands it over; how long to rest then.
-    async fn take_up(&self, sender: &mpsc::Sender<Due>) -> Result<Duration, StoreError> {
+    /// Claims a page of due rows, and hands it over; returns the pause before the next page.
+    async fn claim_due(&self, sender: &mpsc::Sender<Due>) -> Result<Duration, StoreError> {
         let store = self.sales.store();
         let payments = store.due_payments().await?.into_iter().map(Due::Payment);
         let refunds = store.due_refunds().await?.into_iter().map(Due::Refund);
@@ -70,8 +70,8 @@ impl Payments {
         }
     }
 
-    /// Calls an attempt off whose deadline has passed; if its money was taken, its booking gets
-    /// it. What cannot be found out now is due again.
+    /// Voids an attempt whose deadline has passed; if its money was taken, the booking gets
+    /// it. If the outcome is still unknown, the attempt is due again.
     async fn reconcile_attempt(&self, record: &PaymentRecord) {
         let (key, booking_id) = (record.key, record.booking_id);
         let settled = async {
@@ -93,7 +93,7 @@ impl Payments {
         }
     }
 
-    /// Has a refund made. What cannot be found out now is due again, under the same key.
+    /// Makes a refund. If the outcome is unknown, it is due again, under the same key.
     async fn give_back(&self, refund: &DueRefund) {
         let (key, booking_id) = (refund.key, refund.payment.booking_id);
         let amount = Amount::new(refund.amount, refund.payment.currency);
@@ -109,7 +109,7 @@ impl Payments {
             Ok(RefundOutcome::Refunded) => RefundState::Refunded,
             Ok(RefundOutcome::Declined) => {
                 // No fault of ours.
-                tracing::warn!(%key, %booking_id, "a refund was declined: somebody has to see to it");
+                tracing::warn!(%key, %booking_id, "a refund was declined: a person has to handle it");
                 RefundState::Declined
             }
             Err(error) => {
@@ -120,7 +120,7 @@ impl Payments {
         };
         metrics::refunded(Some(state));
         if let Err(error) = self.sales.store().settle_refund(refund, state).await {
-            tracing::warn!(%key, %error, "what became of a refund is not noted yet");
+            tracing::warn!(%key, %error, "the outcome of a refund could not be recorded; it is repeated");
         }
     }
 }

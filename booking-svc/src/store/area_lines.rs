@@ -20,7 +20,7 @@ pub(super) fn to_json(places: &[HeldPlaces]) -> Option<String> {
     (!lines.is_empty()).then(|| serde_json::to_string(&lines).unwrap_or_default())
 }
 
-/// What [`to_json`] wrote; none if it is not that.
+/// Reads what [`to_json`] wrote; none if it is not of that form.
 pub(super) fn from_json(json: Option<&str>) -> Option<Vec<HeldPlaces>> {
     let Some(json) = json else {
         return Some(Vec::new());

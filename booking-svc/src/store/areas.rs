@@ -1,4 +1,4 @@
-//! Areas: a row for each that counts what is taken of it.
+//! Areas: one row each, with the number of places taken.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use service_kit::postgres;
 
 use super::{Store, StoreError, rows};
 
-/// How many places of an area are whose, at one moment.
+/// The places of an area by status, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaCount {
     /// The area's name.
@@ -22,7 +22,7 @@ pub struct AreaCount {
 }
 
 impl Store {
-    /// What is taken of each area that a show has ever had.
+    /// The counts of each area that a show has ever had.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ impl Store {
     }
 }
 
-/// Offers the places of a layout, under the sale's exclusive lock: of areas that it does not have,
-/// none. Of `proposed`, which is to replace it, no more than that has either.
+/// Sets the capacities to those of a layout, under the sale's exclusive lock: 0 for areas that it does
+/// not have. With `proposed`, which is to replace it, to the smaller of both.
 pub(super) async fn offer(
     transaction: &Transaction<'_>,
     show_id: ShowId,

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::{CustomerKey, Store, StoreError, payments, rejections, rows};
 use crate::domain::{Booking, BookingState, Customer, PaymentRecord, Replay};
 
-/// The most bookings that one page looks at; a page that finds few among them is short.
+/// The most bookings that one page reads; a page that finds few among them is short.
 const SCANNED_MAX: i64 = 10_000;
 
 const COLUMNS: &str = rows::booking_columns!();
 
-/// Each booking's newest payment, behind [`COLUMNS`], out of the same snapshot: read by itself
-/// it could tell of a later moment than the booking.
+/// Each booking's newest payment, after [`COLUMNS`], from the same snapshot: a separate read
+/// could see a later moment than the booking.
 const PAYMENT: &str = concat!(
     "LEFT JOIN LATERAL (",
     include_str!("sql/payment.sql"),
@@ -36,7 +36,7 @@ pub struct BookingRecord {
 pub struct BookingFilter {
     /// Only those of this show.
     pub show_id: Option<ShowId>,
-    /// Only those of this customer: if `CustomerService` has it, by whatever they were made.
+    /// Only those of this customer; if `CustomerService` has it, however it was named.
     pub customer: Option<Customer>,
     /// Only those in this state.
     pub state: Option<BookingState>,
@@ -45,7 +45,7 @@ pub struct BookingFilter {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T, C> {
-    /// What is on it.
+    /// Its items.
     pub items: Vec<T>,
     /// Where the next one begins, unless this is the last.
     pub next: Option<C>,
@@ -75,7 +75,7 @@ impl Store {
             .transpose()?)
     }
 
-    /// What the call with this request id did on a show, or was refused for, if it came to that.
+    /// The stored result of the call with this request id on a show, a rejection too.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is left to end of cancelled shows.
+//! Cancelled shows with bookings that are still to be ended.
 
 use model::{BookingId, ShowId};
 use service_kit::postgres;
@@ -10,9 +10,9 @@ use super::{Store, StoreError};
 
 /// The most sales on a page.
 const SALES_MAX: i64 = 100;
-/// The most bookings that a page looks at, and so the most that it has.
+/// The most bookings that a page reads, and so the most that it has.
 const BOOKINGS_MAX: i64 = 256;
-/// A page ends when its bookings have so many seats.
+/// A page ends when its bookings have this many seats.
 const SEATS_MAX: i64 = 1_000;
 
 /// The sale of a cancelled show whose bookings have yet to be ended.
@@ -87,8 +87,8 @@ impl Store {
         Ok(page)
     }
 
-    /// Notes that no booking of a cancelled sale is left to end. False if the sale is a copy of
-    /// another revision by now, if another replica has noted it, or if somebody has the row locked.
+    /// Marks a cancelled sale that has no booking left to end. False if the sale is now a copy of
+    /// another revision, if another replica has marked it, or if another session has the row locked.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
-//! The one place that changes customers: a transaction for each change, with the request id
-//! that makes it safe to repeat, and again if others were in its way.
+//! The one place that changes customers: one transaction for each change, with the request id
+//! that makes it safe to repeat, retried after a conflict.
 //!
-//! Locks are taken in one order: the request's row, the e-mail address, the customer. Somebody may
-//! keep one of them for long, as a console that was left open. So a transaction waits for a lock for
-//! [`LOCK_WAIT`] only, and then begins anew, without a connection meanwhile.
+//! Locks are taken in one order: the request's row, the e-mail address, the customer. Another
+//! session may keep one of them for long, such as a console that was left open. So a transaction
+//! waits for a lock for [`LOCK_WAIT`] only, then gives its connection back and starts again.
 //!
-//! Invariant: changes that wait for locks have a part of the pool's connections only
-//! ([`Places`]); those that have met a lock have places of their own, so that they do not hold up
+//! Invariant: changes that wait for locks use only a part of the pool's connections
+//! ([`Places`]); those that have met a lock use separate places, so that they do not hold up
 //! the changes of other customers.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::domain::{
     CustomerId, CustomerRecord, CustomerRefusal, CustomerUpdate, Email, NewCustomer,
 };
 
-/// How often a transaction is tried whose key others took, or whose connection broke.
+/// The most tries of a transaction whose key others took, or whose connection broke.
 const TRIES_MAX: u32 = 4;
 /// How long a transaction waits for a lock; far longer than a change of a customer takes.
 const LOCK_WAIT: Duration = Duration::from_millis(25);
@@ -34,14 +34,14 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// How many changes have a connection of the pool at once, in parts of it: so that reads always find
-/// one, whatever is locked.
+/// How many changes have a connection of the pool at once, as parts of the pool: so that reads always
+/// find one, whatever is locked.
 #[derive(Debug, Clone)]
 pub(super) struct Places(Arc<[Semaphore; 2]>);
 
 impl Places {
-    /// Half of a pool for those that have met no lock, a quarter for those that have; one each at
-    /// least.
+    /// Half of a pool for changes that have met no lock, a quarter for those that have; at least one
+    /// each.
     pub(super) fn of(pool_size: usize) -> Self {
         let part = |of: usize| Semaphore::new((pool_size / of).max(1));
         Self(Arc::new([part(2), part(4)]))
@@ -50,15 +50,15 @@ impl Places {
     /// A place, if one comes free before `give_up_at`.
     async fn get(&self, has_met_a_lock: bool, give_up_at: Instant) -> Option<SemaphorePermit<'_>> {
         let place = self.0[usize::from(has_met_a_lock)].acquire();
-        // Nobody closes it.
+        // The semaphore is never closed.
         timeout_at(give_up_at, place).await.ok()?.ok()
     }
 }
 
-/// What a failed transaction is worth.
+/// Whether to repeat a failed transaction.
 #[derive(Debug, PartialEq, Eq)]
 enum Again {
-    /// As often as there is time for: somebody had a lock.
+    /// As often as time allows: another session held a lock.
     UnlessTooLate,
     /// A few times.
     AFewTimes,
@@ -66,15 +66,15 @@ enum Again {
 }
 
 impl CustomerError {
-    /// Whether the same may go well in a further transaction. One whose commit may have been
-    /// done is repeated under a request id only, whose row tells what became of it.
+    /// Whether a further transaction may succeed. If the commit may have happened, repeat only
+    /// with a request id, whose row records the outcome.
     fn again(&self, has_request_id: bool) -> Again {
         let Self::Store(StoreError::Db(DbError::Statement(error))) = self else {
             return Again::Never;
         };
         match sqlstate::classify(error) {
             Failure::Contention => Again::UnlessTooLate,
-            // What holds the key now is found by the next try.
+            // The next try finds the row that holds the key now.
             Failure::Duplicate => Again::AFewTimes,
             Failure::ConnectionLost if has_request_id => Again::AFewTimes,
             Failure::ConnectionLost | Failure::Timeout | Failure::Fault => Again::Never,
@@ -84,7 +84,7 @@ impl CustomerError {
 
 impl Store {
     /// Makes a change, once for each request id. It is answered before its caller's `deadline`, and
-    /// in 5 s if somebody has what it needs locked.
+    /// in 5 s if another session holds a lock that it needs.
     ///
     /// # Errors
     ///

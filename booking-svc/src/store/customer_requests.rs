@@ -1,8 +1,8 @@
 //! The first result of every mutation of a customer that came with a request id, in
 //! `booking.customer_requests`, for a day ([`super::sweep`]).
 //!
-//! A call inserts its row first of all. A second copy of it then waits at that unique key
-//! until the first has ended, and finds its result, or nothing if the first has failed.
+//! A call inserts its row first of all. A replay then waits at that unique key until the first call
+//! has ended, and finds its result, or no row if the first call has failed.
 
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -12,10 +12,10 @@ use super::customers::{Changed, CustomerError};
 use super::rows;
 use crate::domain::CustomerRefusal;
 
-/// How often a call tries to take its row, or to read the first's.
+/// The most times that a call tries to insert its row, or to read the first call's.
 const CLAIM_TRIES_MAX: u32 = 3;
 
-/// A caller's request id, and a hash of what it asked for.
+/// A caller's request id, and a hash of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id.
@@ -24,7 +24,7 @@ pub struct RequestKey {
     pub fingerprint: i64,
 }
 
-/// Takes the request's row, or returns the result of the call that had it first.
+/// Inserts the request's row, or returns the result of the call that inserted it first.
 pub(super) async fn claim(
     transaction: &Transaction<'_>,
     request: RequestKey,
@@ -42,7 +42,7 @@ pub(super) async fn claim(
         if taken == 1 {
             return Ok(None);
         }
-        // The insert has waited for the row's transaction; a new statement sees what it left.
+        // The insert waited for the row's transaction; a new statement sees its result.
         if let Some(first) = transaction.query_opt(&read, &[&request.id]).await? {
             if first.get::<_, i64>(9) != request.fingerprint {
                 return Err(CustomerError::Rejected(CustomerRefusal::RequestIdReused));

@@ -1,4 +1,4 @@
-//! Customers: reading them, and what comes of changing one.
+//! Customers: reading them, and the results of changing one.
 
 use service_kit::postgres::{self, DbError};
 use tokio_postgres::Row;
@@ -19,10 +19,10 @@ pub enum CustomerKey {
     Email(Email),
 }
 
-/// What to do to a customer.
+/// The changes of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerChange {
-    /// See to it that one is there.
+    /// Find it, or create it.
     Create(NewCustomer),
     /// Change one.
     Update(CustomerUpdate),
@@ -43,8 +43,8 @@ pub enum CustomerError {
     /// It was refused.
     #[error("refused: {0:?}")]
     Rejected(CustomerRefusal),
-    /// Somebody else has what it needs locked.
-    #[error("somebody else has a lock that it needs")]
+    /// Another session holds a lock that it needs.
+    #[error("another session holds a lock that it needs")]
     Contention,
     /// The database did not do it.
     #[error(transparent)]
@@ -64,7 +64,7 @@ impl From<DbError> for CustomerError {
 }
 
 impl CustomerKey {
-    /// How to find the customer that a booking was made for. None if it is the caller's own id.
+    /// The key of the customer that a booking was made for. None if it is the caller's own id.
     #[must_use]
     pub fn of(customer: &Customer) -> Option<Self> {
         match customer {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_could_be_a_customer_is_looked_up() {
+    fn only_possible_customer_ids_are_looked_up() {
         let id = |text: &str| CustomerKey::of(&Customer::Id(text.to_owned()));
         let made = CustomerId::generate();
         assert_eq!(id(&made.to_string()), Some(CustomerKey::Id(made)));

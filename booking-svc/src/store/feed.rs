@@ -1,4 +1,4 @@
-//! Up to where the catalog's feed was applied, and whose feed that is.
+//! The feed's cursor: the followed catalog, and the position up to which its feed was applied.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// By how much the revisions of one epoch lie above those of the one before: see the comment of
+/// The distance between the revisions of one epoch and the next: see the comment of
 /// `sales.revision`.
 const EPOCH_BITS: u32 = 40;
 
@@ -19,11 +19,11 @@ pub struct FeedPlace {
     pub epoch: i64,
     /// The revision.
     pub revision: i64,
-    /// The timeline that has it, if that is known.
+    /// The timeline of the revision, if known.
     pub timeline: Option<Uuid>,
 }
 
-/// Whose feed is followed, and up to where it was applied.
+/// The followed catalog, and the position up to which its feed was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedCursor {
     /// The catalog's installation; none before the first was found.
@@ -42,7 +42,7 @@ pub struct FoundCatalog {
 }
 
 impl Store {
-    /// Whose feed is followed, and up to where it was applied.
+    /// Reads the cursor.
     ///
     /// # Errors
     ///
@@ -62,11 +62,11 @@ impl Store {
         })
     }
 
-    /// Notes that the feed has been applied up to a place. Never goes back.
+    /// Moves the cursor to a position up to which the feed has been applied. Never moves back.
     ///
     /// # Errors
     ///
-    /// If the database does not do it, or another catalog was accepted meanwhile.
+    /// If the database fails, or another catalog was accepted meanwhile.
     pub async fn move_cursor(&self, to: FeedPlace) -> Result<(), StoreError> {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
@@ -75,7 +75,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes a catalog that is not followed, for whoever decides on it.
+    /// Records a catalog that is not followed, so that an operator can decide on it.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl Store {
     }
 
     /// Follows this installation from now on, unless another one is followed already, and forgets
-    /// what else was found. Which one is followed.
+    /// any other catalog that was found. Returns the one that is followed.
     ///
     /// # Errors
     ///
-    /// If the database does not do it.
+    /// If the database fails.
     pub async fn follow_installation(&self, installation: Uuid) -> Result<Uuid, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let follow = "UPDATE booking.feed_cursor

@@ -1,4 +1,4 @@
-//! Reading which seats of a show can be had.
+//! Reads the free seats of a show.
 
 use service_kit::postgres;
 
@@ -7,8 +7,8 @@ use crate::domain::Sale;
 use crate::domain::choose::FreeSeats;
 
 impl Store {
-    /// The seats of a show that nobody has now, whether or not they are for sale. As many rows are
-    /// read as the show has seats: 100,000 at the most.
+    /// The seats of a show without a live owner, whether or not they are for sale. Reads as many rows
+    /// as the show has seats: at most 100,000.
     ///
     /// # Errors
     ///

@@ -57,16 +57,16 @@ pub enum StoreError {
     /// A row was read that cannot be.
     #[error(transparent)]
     BadRow(#[from] BadRow),
-    /// A show from the catalog has had more seats in its life than can be told apart.
+    /// A show from the catalog has had more seats in its life than there are ordinals.
     #[error(transparent)]
     TooManySeats(#[from] NumberingError),
-    /// The feed's cursor is of another epoch: what was read is not the catalog's to say any more.
+    /// The feed's cursor is of another epoch: the data is of a catalog that is no longer followed.
     #[error("another catalog was accepted meanwhile")]
     OtherEpoch,
 }
 
 impl StoreError {
-    /// Whether somebody else has a lock that it needs; nothing was done.
+    /// Whether another session holds a lock that it needs; nothing was done.
     fn is_contention(&self) -> bool {
         matches!(self, Self::Db(error) if error.is_contention())
     }

@@ -1,4 +1,4 @@
-//! Attempts to pay and refunds, as they are on record, and what of them is left to do.
+//! The stored attempts to pay and refunds, and those that are due.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::rows::{self, BadRow};
 use super::{Store, StoreError};
 use crate::domain::{DeclineReason, DueRefund, PaymentRecord, PaymentState, RefundState};
 
-/// The most attempts, or refunds, that are taken up at once.
-const TAKEN_UP_MAX: i64 = 32;
+/// The most attempts, or refunds, that are claimed at once.
+const CLAIMED_MAX: i64 = 32;
 /// Attempts by their keys.
 const BY_KEYS: &str = concat!(
     "SELECT payment.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, payment_key)
@@ -21,7 +21,7 @@ const BY_KEYS: &str = concat!(
     include_str!("sql/payment.sql"),
     ") AS payment"
 );
-/// The longest until what could not be done is tried again, in seconds.
+/// The longest pause before a retry, in seconds.
 const PAUSE_SECONDS_MAX: f64 = 300.0;
 
 impl Store {
@@ -39,28 +39,28 @@ impl Store {
         Ok(found.first().map(|row| record(row, 0)).transpose()?)
     }
 
-    /// Takes up attempts whose deadline has passed, at most 32: they are nobody else's for a
-    /// while, and then are due again. Those that cannot be read are left out.
+    /// Claims attempts whose deadline has passed, at most 32: other replicas skip them for a
+    /// while, and then they are due again. Unreadable ones are left out.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn due_payments(&self) -> Result<Vec<PaymentRecord>, StoreError> {
-        let due = self.take_up(include_str!("sql/due_payments.sql")).await?;
+        let due = self.claim(include_str!("sql/due_payments.sql")).await?;
         self.payments_of(&due).await
     }
 
-    /// Takes up refunds that have yet to be made, at most 32, in the same way.
+    /// Claims refunds that have yet to be made, at most 32, in the same way.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
     pub async fn due_refunds(&self) -> Result<Vec<DueRefund>, StoreError> {
-        let due = self.take_up(include_str!("sql/due_refunds.sql")).await?;
+        let due = self.claim(include_str!("sql/due_refunds.sql")).await?;
         let payments = self.payments_of(&due).await?;
         let payments: HashMap<_, _> = payments.into_iter().map(|it| (it.key, it)).collect();
         let refunds = due.iter().filter_map(|row| {
-            // It is there, unless it cannot be read: the refund refers to it.
+            // Only missing if it is unreadable: the refund refers to it.
             let payment = payments.get(&row.get(1))?.clone();
             Some(DueRefund {
                 key: row.get(2),
@@ -72,14 +72,14 @@ impl Store {
     }
 
     /// Takes rows up; each begins with its show and the key of its payment.
-    async fn take_up(&self, due: &str) -> Result<Vec<Row>, StoreError> {
+    async fn claim(&self, due: &str) -> Result<Vec<Row>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client.prepare_cached(due).await?;
-        let due = client.query(&statement, &[&TAKEN_UP_MAX, &PAUSE_SECONDS_MAX]);
+        let due = client.query(&statement, &[&CLAIMED_MAX, &PAUSE_SECONDS_MAX]);
         Ok(due.await?)
     }
 
-    /// The payments that rows begin with, those that can be read.
+    /// The payments whose keys the rows begin with, without unreadable ones.
     async fn payments_of(&self, rows: &[Row]) -> Result<Vec<PaymentRecord>, StoreError> {
         let column = |at| rows.iter().map(|row| row.get(at)).collect();
         let (shows, keys): (Vec<Uuid>, Vec<Uuid>) = (column(0), column(1));
@@ -97,11 +97,11 @@ impl Store {
         Ok(client.query(&statement, &[&shows, &keys]).await?)
     }
 
-    /// Notes what became of a refund, unless somebody has its row locked: then it is due again.
+    /// Records the outcome of a refund, unless another session has its row locked: then it is due again.
     ///
     /// # Errors
     ///
-    /// If the database does not do it.
+    /// If the database fails.
     pub async fn settle_refund(
         &self,
         refund: &DueRefund,

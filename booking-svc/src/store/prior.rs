@@ -1,4 +1,4 @@
-//! What a transition has replaced, as the log has it: JSON.
+//! The values that a transition has replaced, as JSON for the log.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -27,7 +27,7 @@ struct PriorLines {
     orphans: Vec<u32>,
 }
 
-/// What a transition has replaced, as JSON.
+/// The replaced values as JSON.
 pub(super) fn to_json(prior: &Prior) -> String {
     let lines = PriorLines {
         seats: prior.seats.iter().map(SeatLine::from).collect(),
@@ -41,7 +41,7 @@ pub(super) fn to_json(prior: &Prior) -> String {
     serde_json::to_string(&lines).unwrap_or_default()
 }
 
-/// What [`to_json`] wrote; none if it is not that.
+/// Reads what [`to_json`] wrote; none if it is not of that form.
 pub(super) fn from_json(json: &str) -> Option<Prior> {
     let lines: PriorLines = serde_json::from_str(json).ok()?;
     let nanos = i128::from(lines.expires_at) * 1_000;

@@ -1,6 +1,6 @@
-//! Answering the catalog's proposals: a change that must not hurt a booking is accepted only
-//! when nothing stands in its way, and what it takes away is off sale from then on. The answer
-//! is stored in the transaction that makes it true, and stays until the catalog has heard it.
+//! Answers the catalog's proposals: a change that must not hurt a booking is accepted only if no
+//! booking needs what it removes, which is off sale from then on. The answer is stored in the
+//! transaction that makes it true, and stays until the catalog has it.
 
 use deadpool_postgres::Transaction;
 use model::{ShowId, ShowSeats};
@@ -15,19 +15,19 @@ use crate::domain::{BOOKED_SEATS_MAX, Proposal, ProposalAnswer, ProposedChange};
 const ANSWERS_MAX: i64 = 100;
 
 impl Store {
-    /// Answers that the catalog may not have heard: those after `after` by show, at most 100, and
+    /// Answers that the catalog may not have: those after `after` by show, at most 100, and
     /// where the next ones begin if there may be more.
     ///
     /// # Errors
     ///
     /// If the database does not answer.
-    pub async fn unheard_answers(
+    pub async fn undelivered_answers(
         &self,
         after: Option<Uuid>,
     ) -> Result<Page<ProposalAnswer, Uuid>, StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
-            .prepare_cached(include_str!("sql/unheard_answers.sql"))
+            .prepare_cached(include_str!("sql/undelivered_answers.sql"))
             .await?;
         let after = after.unwrap_or_default();
         let found = client.query(&statement, &[&after, &ANSWERS_MAX]).await?;
@@ -43,15 +43,15 @@ impl Store {
         Ok(Page { items, next })
     }
 
-    /// Notes that the catalog has heard an answer, unless somebody has it locked.
+    /// Deletes an answer that the catalog has, unless another transaction has it locked.
     ///
     /// # Errors
     ///
     /// If the database does not do it.
-    pub async fn answer_heard(&self, answer: &ProposalAnswer) -> Result<(), StoreError> {
+    pub async fn answer_delivered(&self, answer: &ProposalAnswer) -> Result<(), StoreError> {
         let client = postgres::get(&self.pool).await?;
         let statement = client
-            .prepare_cached(include_str!("sql/answer_heard.sql"))
+            .prepare_cached(include_str!("sql/answer_delivered.sql"))
             .await?;
         client
             .execute(&statement, &[&answer.show_id.uuid(), &answer.proposal])
@@ -84,7 +84,7 @@ pub(super) async fn answer(
         }
         booked_seats.is_empty()
     } else {
-        // Nobody could name all seats that the show would have had.
+        // The show's numbering would have no ordinals left for all its seats.
         false
     };
     if !accepted {
@@ -108,7 +108,7 @@ pub(super) async fn answer(
     Ok(())
 }
 
-/// The labels of those of the seats that have live bookings.
+/// The labels of the seats with live bookings.
 async fn booked(
     transaction: &Transaction<'_>,
     show_id: ShowId,

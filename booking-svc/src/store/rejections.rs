@@ -15,7 +15,7 @@ pub(super) fn to_json(rejection: &Rejection) -> Option<String> {
     rejection.is_stored().then(json).flatten()
 }
 
-/// Reads a row of `rejections.sql`: the request, and what it is answered.
+/// Reads a row of `rejections.sql`: the request, and its stored rejection.
 pub(super) fn refused(row: &Row) -> Result<((ShowId, Uuid), Replay), BadRow> {
     let (show_id, request_id) = (rows::show_id(row.get(0))?, row.get(1));
     let rejection = serde_json::from_str(row.get(3));
@@ -40,7 +40,7 @@ mod tests {
 
     const AT: OffsetDateTime = datetime!(2030-01-01 12:00:00.123456 UTC);
 
-    /// One of each kind at least; what is not set once is set another time.
+    /// At least one of each kind; optional values are set in one and unset in another.
     fn all(show_id: ShowId) -> Vec<Rejection> {
         let booking_id = BookingId::generate(show_id);
         let state = |state, failure_reason| Rejection::BookingState {

@@ -14,16 +14,16 @@ use crate::domain::{
     Replay,
 };
 
-/// A row that is not what the schema's constraints promise. A fault of ours.
+/// A row that breaks the schema's promises. A fault of ours.
 #[derive(Debug, thiserror::Error)]
-#[error("column {column} of {row} is not what the schema promises")]
+#[error("column {column} of {row} has a value that the schema excludes")]
 pub struct BadRow {
     column: &'static str,
     row: String,
 }
 
-/// Reads what can be read. A row that cannot be stands in no other's way: it is logged as an
-/// error, under the id in its column `id`, and left out.
+/// Reads rows. One that cannot be read does not hold up the others: it is logged as an
+/// error, under the id in its column `id`, and skipped.
 pub(super) fn readable<T>(
     rows: &[Row],
     id: usize,
@@ -61,7 +61,7 @@ macro_rules! booking_columns {
 }
 pub(super) use booking_columns;
 
-/// How many of those there are; a row's other columns come behind.
+/// The number of these columns; a row's other columns come after them.
 pub(super) const BOOKING_COLUMNS: usize = columns_of(booking_columns!());
 
 /// How many columns a list has.
@@ -76,19 +76,19 @@ const fn columns_of(list: &str) -> usize {
     columns
 }
 
-/// Bookings that are to be changed, by their keys.
+/// Locks the bookings to be changed, by their keys.
 pub(super) const LOCK_BOOKINGS: &str = concat!(
     "SELECT\n",
     booking_columns!(),
     include_str!("sql/lock_bookings.sql")
 );
-/// Whom a quota is counted for, and their live bookings.
+/// Quota holders, and their live bookings.
 pub(super) const QUOTA_BOOKINGS: &str = concat!(
     "SELECT\n",
     booking_columns!(),
     include_str!("sql/quota_bookings.sql")
 );
-/// What requests did, for [`replay`].
+/// The stored results of requests, for [`replay`].
 pub(super) const REPLAYS: &str = concat!(
     "SELECT\n",
     booking_columns!(),
@@ -130,7 +130,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     let state = BookingState::from_name(row.get(1)).ok_or_else(|| bad("state"))?;
     let cancel_reason = match row.get::<_, Option<&str>>(16) {
         Some(name) => Some(CancelReason::from_name(name).ok_or_else(|| bad("cancel_reason"))?),
-        // Cancelled when nobody else could.
+        // Cancelled by a release in which only customers could cancel.
         None => (state == BookingState::Cancelled).then_some(CancelReason::Customer),
     };
     Ok(Booking {
@@ -161,7 +161,7 @@ pub(super) fn booking(row: &Row) -> Result<Booking, BadRow> {
     })
 }
 
-/// Ordinals as the database has them; a null is none.
+/// Reads ordinals; NULL is `None`.
 fn ordinals_of(column: Option<Vec<i32>>) -> Option<Vec<u32>> {
     let ordinals = column.into_iter().flatten();
     ordinals.map(|ordinal| ordinal.try_into().ok()).collect()
@@ -178,7 +178,7 @@ fn payment(row: &Row) -> Result<Option<Payment>, &'static str> {
     Ok(Some(Payment { key, state }))
 }
 
-/// Reads a row of `replays.sql`: the request, and what it did.
+/// Reads a row of `replays.sql`: the request, and its result.
 pub(super) fn replay(row: &Row) -> Result<((ShowId, Uuid), Replay), BadRow> {
     const AT: usize = BOOKING_COLUMNS;
     let booking = booking(row)?;
@@ -225,7 +225,7 @@ pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec
     rows.iter().map(value).collect()
 }
 
-/// A place in an array parameter; a batch is far smaller than what fits.
+/// An index in an array parameter; a batch is far smaller than its type.
 pub(super) fn place(place: usize) -> i32 {
     i32::try_from(place).unwrap_or(i32::MAX)
 }

@@ -14,20 +14,20 @@ use super::rows::BadRow;
 use super::{Store, StoreError, areas, rows};
 use crate::domain::{OrphanRule, Sale, SaleState, Snapshot, Terms, Withdrawn};
 
-/// What applying a snapshot has done.
+/// The result of applying a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     /// Nothing: it was no news, or the show has been deleted.
     Nothing,
-    /// Nothing: somebody else has a lock that it needs.
+    /// Nothing: another session holds a lock that it needs.
     Locked,
-    /// The sale is as the snapshot says.
+    /// The sale is as in the snapshot.
     Sale,
     /// That, and there is an answer that the catalog waits for.
     SaleAndAnswer,
 }
 
-/// What stands here of a sale, under its lock.
+/// The stored row of a sale, under its lock.
 struct Stored {
     revision: i64,
     seats: ShowSeats,
@@ -61,14 +61,14 @@ impl Store {
         Ok(row.map(|row| row.get(0)))
     }
 
-    /// Copies a show from the catalog, unless a newer copy is here, and answers what it
-    /// proposes; with `cursor`, notes in the same transaction how far the feed has been
-    /// applied. Applying it twice, late or from several replicas at once changes nothing.
+    /// Copies a show from the catalog, unless a newer copy is stored, and answers its proposal;
+    /// with `cursor`, also moves the feed's cursor in the same transaction.
+    /// Applying it twice, late or from several replicas at once changes nothing.
     /// With `lock_wait`, does not wait longer for the show's locks.
     ///
     /// # Errors
     ///
-    /// If the database does not do it, or the show has had too many seats in its life; then
+    /// If the database fails, or the show has had too many seats in its life; then
     /// nothing was changed.
     pub async fn apply(
         &self,
@@ -91,12 +91,12 @@ impl Store {
         }
     }
 
-    /// Closes the sale of a show that the catalog has deleted. If there is none, none can be made
-    /// any more: somebody may have asked the catalog for the show before it was deleted.
+    /// Closes the sale of a show that the catalog has deleted. If there is none, prevents one from
+    /// being created: another replica may have fetched the show before it was deleted.
     ///
     /// # Errors
     ///
-    /// If the database does not do it; then nothing was changed.
+    /// If the database fails; then nothing was changed.
     pub async fn apply_deleted(
         &self,
         show_id: ShowId,
@@ -107,7 +107,7 @@ impl Store {
         let mut client = postgres::get(&self.pool).await?;
         let transaction = client.transaction().await?;
         let id = show_id.uuid();
-        // Whoever brings a show that was asked for is done, or comes later.
+        // A transaction that stores a fetched show is done, or comes later.
         let epoch = feed::lock_cursor(&transaction, Some(cursor)).await?;
         let revision = feed::stored_revision(epoch, revision);
         feed::bound_lock_wait(&transaction, lock_wait).await?;
@@ -149,8 +149,8 @@ async fn apply(
     let mut seats = ShowSeats::new(snapshot.layout.clone());
     if stored.is_none() {
         let statement = include_str!("sql/insert_sale.sql");
-        let told = (snapshot, revision, &*layout);
-        if write(transaction, statement, told, &seats, &[]).await? == 0 {
+        let sale = (snapshot, revision, &*layout);
+        if write(transaction, statement, sale, &seats, &[]).await? == 0 {
             // Another replica has just brought it, or it was deleted.
             stored = lock(transaction, snapshot, &layout).await?;
             if stored.is_none() {
@@ -175,8 +175,8 @@ async fn apply(
         };
         let statement = include_str!("sql/update_sale.sql");
         let pending = pending(snapshot);
-        let told = (snapshot, revision, &*layout);
-        write(transaction, statement, told, &seats, &[&pending]).await?;
+        let sale = (snapshot, revision, &*layout);
+        write(transaction, statement, sale, &seats, &[&pending]).await?;
         forget_answers(transaction, snapshot.show_id, pending).await?;
     }
     let (first_new, count) = (
@@ -190,7 +190,7 @@ async fn apply(
             .execute(insert, &[&show_id, &first_new, &count])
             .await?;
     }
-    // While an answer waits to be heard they stay as that has made them.
+    // Until the catalog has the answer, areas stay as the answer changed them.
     let is_answered = answered.is_some() && answered == pending(snapshot);
     let has_areas = had_areas || !seats.layout().areas().is_empty();
     if has_areas && !is_answered {
@@ -210,7 +210,7 @@ fn pending(snapshot: &Snapshot) -> Option<i64> {
     snapshot.proposal.as_ref().map(|proposal| proposal.revision)
 }
 
-/// Locks the sale of a snapshot's show against batches, and reads what stands there.
+/// Locks the sale of a snapshot's show against batches, and reads its row.
 async fn lock(
     transaction: &Transaction<'_>,
     snapshot: &Snapshot,
@@ -237,8 +237,8 @@ async fn lock(
     }))
 }
 
-/// Runs a statement that writes a sale; how many rows it wrote. `more` are its parameters
-/// beyond those that tell the sale.
+/// Runs a statement that writes a sale; returns how many rows it wrote. `more` are its
+/// parameters beyond those of the sale.
 async fn write(
     transaction: &Transaction<'_>,
     statement: &str,

@@ -8,24 +8,24 @@ use super::bookings::Page;
 use super::{Store, StoreError, rows};
 use crate::domain::Sale;
 
-/// The most seats that one statement looks at.
+/// The most seats that one statement reads.
 const SCANNED_MAX: u32 = 10_000;
 
-/// Whether a seat can be had.
+/// The status of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeatStatus {
-    /// Nobody has it.
+    /// It has no owner.
     Available,
     /// A PENDING booking holds it.
     Held,
     /// A CONFIRMED booking has it.
     Booked,
-    /// Nobody has it, and it is not for sale.
+    /// It has no owner, and is not for sale.
     Blocked,
 }
 
 impl SeatStatus {
-    /// What its rows tell: whether a seat is for sale does not stand there.
+    /// The status in its rows; they do not say whether a seat is for sale.
     fn in_rows(self) -> &'static str {
         match self {
             Self::Available | Self::Blocked => "AVAILABLE",
@@ -41,7 +41,7 @@ impl SeatStatus {
     }
 }
 
-/// Seats beside each other both in the layout and by their ordinals.
+/// Seats that are adjacent both in the layout and by their ordinals.
 struct Run {
     first_position: u32,
     ordinals: Range<u32>,
@@ -67,7 +67,7 @@ impl Store {
             next: None,
         };
         let mut start = from;
-        // More with each step: those that are wanted may be few.
+        // More with each step: seats with the wanted status may be few.
         let mut step = u32::from(page_size) + 1;
         while start < seat_count && page.next.is_none() {
             let end = start.saturating_add(step).min(seat_count);
@@ -87,8 +87,8 @@ impl Store {
         Ok(page)
     }
 
-    /// The status of the seats in `positions`; those that the rows tell apart from `wanted` may
-    /// be left out.
+    /// The status of the seats in `positions`. Seats whose rows already show another status than
+    /// `wanted` may be left out.
     async fn statuses(
         &self,
         sale: &Sale,

@@ -1,5 +1,5 @@
-//! Forgetting old request ids: the results of mutations of customers, and what calls were refused
-//! for. Those of bookings are in the log, which is kept.
+//! Deletes old request ids: the results of mutations of customers, and stored rejections. Those of
+//! bookings are in the log, which is kept.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is written without having been locked, as it is expected to be granted: when that is so,
-//! and that it comes to the same when something is otherwise.
+//! The optimistic path: batches that are written without locking first, when the expectations hold,
+//! and that the result is the same when they do not.
 
 use std::time::{Duration, SystemTime};
 
@@ -43,7 +43,7 @@ async fn begin(seats: i32) -> (Stage, String, Client) {
 }
 
 #[tokio::test]
-async fn an_operator_can_have_everything_locked_first() {
+async fn optimistic_writes_can_be_turned_off() {
     let mut stage = Stage::with(&["--lock-wait-max", "5s", "--optimistic-writes", "false"]).await;
     let show = stage.a_show(4).await;
     let first = stage.reserve(&show, &["A-1"]).await;
@@ -74,7 +74,7 @@ async fn run(holder: &Client, statements: &str) {
     holder.batch_execute(statements).await.expect("an owner");
 }
 
-/// Reserves while `holder` has what `lock` locks, which then does `meanwhile`.
+/// Reserves while `holder` holds the lock of `lock`; it then runs `meanwhile`.
 async fn reserve_while(
     stage: &Stage,
     (show, seat): (&str, &str),
@@ -93,15 +93,15 @@ async fn reserve_while(
 }
 
 #[tokio::test]
-async fn what_seems_free_is_taken_without_having_been_locked() {
+async fn seats_that_seem_free_are_sold_without_locking_first() {
     let (mut stage, show, holder) = begin(4).await;
     let seat = "SELECT FROM booking.show_seats WHERE ordinal = 1 FOR UPDATE";
     let taken = reserve_while(&stage, (&show, "A-2"), &holder, (seat, "SELECT")).await;
     let held = taken.expect("nobody has it");
-    // It is what is stored, to the microsecond.
+    // The reply is what is stored, to the microsecond.
     assert_eq!(stage.get(&held.booking_id).await, held);
 
-    // What is known to be taken is locked first.
+    // A seat that is known to be taken is locked first.
     run(&holder, &format!("BEGIN; {seat}")).await;
     let mut client = stage.client();
     let meanwhile = async {
@@ -115,7 +115,7 @@ async fn what_seems_free_is_taken_without_having_been_locked() {
 }
 
 #[tokio::test]
-async fn a_sale_that_changes_meanwhile_is_looked_up_again() {
+async fn a_sale_that_changes_during_the_call_is_looked_up_again() {
     let (mut stage, show, holder) = begin(6).await;
     let sale = "SELECT FROM booking.sales FOR UPDATE";
     let dearer = "UPDATE booking.sales SET revision = revision + 1, \
@@ -124,7 +124,7 @@ async fn a_sale_that_changes_meanwhile_is_looked_up_again() {
     let held = outcome.expect("at the new price");
     assert_eq!(held.total.expect("set").minor_units, 1350);
 
-    // After what was in vain the next two are locked first.
+    // After a miss the next two batches are locked first.
     stage.reserve(&show, &["A-4"]).await;
     stage.reserve(&show, &["A-5"]).await;
     let ended = "UPDATE booking.sales SET sales_close_at = clock_timestamp(), \
@@ -132,7 +132,7 @@ async fn a_sale_that_changes_meanwhile_is_looked_up_again() {
     let outcome = reserve_while(&stage, (&show, "A-3"), &holder, (sale, ended)).await;
     let status = outcome.expect_err("closed");
     assert_error(&status, Code::FailedPrecondition, "SHOW_NOT_ON_SALE");
-    // The catalog knows of neither.
+    // The catalog has neither revision.
     let back = "UPDATE booking.sales SET revision = revision - 2";
     run(&holder, back).await;
     stage.assert_sound().await;
@@ -146,7 +146,7 @@ async fn a_seat_that_another_replica_gave_is_refused_and_named() {
         let label = format!("A-{seat}");
         let theirs = reserve(&mut other, &show, &[&label], "bob").await;
         theirs.expect("nobody has it");
-        // The first does not know yet.
+        // The first replica does not know yet.
         let status = reserve(&mut stage.client(), &show, &[&label], "ann").await;
         let status = status.expect_err("bob has it");
         assert_error(&status, Code::FailedPrecondition, "SEATS_UNAVAILABLE");
@@ -210,7 +210,7 @@ async fn a_hold_that_ends_while_its_confirm_waits_is_not_confirmed() {
     stage.assert_sound().await;
 }
 
-/// What reserves places of "Floor".
+/// The request that reserves places of "Floor".
 fn of_floor(show: &str, quantity: i32) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(&[("Floor", quantity)]),
@@ -229,8 +229,8 @@ async fn begin_with_floor(capacity: i32) -> (Stage, String, Client) {
     (stage, show, holder)
 }
 
-/// Reserves 3 places while somebody has their counter, who does `meanwhile` with it and lets it go;
-/// tells whether the booking was made before that.
+/// Reserves 3 places while another session has their counter locked, runs `meanwhile` and releases it;
+/// returns whether the booking was made before that.
 async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> (Booking, bool) {
     let holder = stage.system.database.owner().await;
     run(&holder, "BEGIN; SELECT FROM booking.show_areas FOR UPDATE").await;
@@ -241,7 +241,7 @@ async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> 
         run(&holder, &format!("{meanwhile}; {released}; COMMIT")).await;
     };
     let (held, ()) = join!(reserve_places(&mut client, of_floor(show, 3)), release);
-    let held = held.expect("so many are left");
+    let held = held.expect("enough are left");
     assert_eq!(stage.get(&held.booking_id).await, held);
     let id = &held.booking_id;
     let before = format!(
@@ -262,7 +262,7 @@ async fn made_before_release(stage: &mut Stage, show: &str, meanwhile: &str) -> 
 #[tokio::test]
 async fn places_are_counted_without_having_been_locked() {
     let (mut stage, show, _) = begin_with_floor(10).await;
-    // Whoever waits for the counter has made the booking by then.
+    // An order that waits for the counter has made its booking by then.
     let (held, before) = made_before_release(&mut stage, &show, "SELECT").await;
     assert!(before);
     assert_eq!(stage.counts(&show).await, [(5, 5, 0)]);
@@ -282,7 +282,7 @@ async fn places_are_counted_without_having_been_locked() {
 }
 
 #[tokio::test]
-async fn what_has_places_is_not_made_before_they_were_given_back() {
+async fn bookings_with_places_are_not_made_before_the_places_are_given_back() {
     let (mut stage, show, _) = begin_with_floor(20).await;
     let given_back = "UPDATE booking.show_areas SET taken = taken + 5;
                       UPDATE booking.show_areas SET taken = taken - 5";
@@ -291,11 +291,11 @@ async fn what_has_places_is_not_made_before_they_were_given_back() {
         !before,
         "it may have been in the way of what was given back"
     );
-    // After what was in vain the next two are locked first. For a while more may be given back, so
-    // that nothing is made before it is certain that none was.
+    // After a miss the next two batches are locked first. For a while more places may be given back,
+    // so nothing is made before it is certain that none was.
     for _ in 0..2 {
         let held = reserve_places(&mut stage.client(), of_floor(&show, 1)).await;
-        held.expect("so many are left");
+        held.expect("enough are left");
     }
     let (_, before) = made_before_release(&mut stage, &show, "SELECT").await;
     assert!(!before);
@@ -311,9 +311,9 @@ async fn places_that_another_replica_gave_are_not_given_again() {
     while left > 0 {
         let quantity = left.min(3);
         let theirs = reserve_places(&mut other, of_floor(&show, quantity)).await;
-        theirs.expect("so many are left");
+        theirs.expect("enough are left");
         left -= quantity;
-        // The first does not know yet.
+        // The first replica does not know yet.
         let status = reserve_places(&mut stage.client(), of_floor(&show, left + 1)).await;
         let status = status.expect_err("one too many");
         assert_error(&status, Code::FailedPrecondition, "AREA_FULL");
@@ -326,7 +326,7 @@ async fn places_that_another_replica_gave_are_not_given_again() {
 #[tokio::test]
 async fn places_that_are_for_sale_no_more_are_not_given() {
     let (stage, show, holder) = begin_with_floor(10).await;
-    // As if the layout had less by now, and holds that have ended had had the rest.
+    // As if the layout had fewer places now, and expired holds had the rest.
     let less = "UPDATE booking.show_areas SET capacity = 4, overhang = 6";
     run(&holder, less).await;
     let status = reserve_places(&mut stage.client(), of_floor(&show, 3)).await;
@@ -335,7 +335,7 @@ async fn places_that_are_for_sale_no_more_are_not_given() {
     assert_eq!(metadata(&status)["left"], "2");
 }
 
-/// Has a reserve wait for what `lock` locks until the show's sales have closed.
+/// Makes a reserve wait for the lock of `lock` until the show's sales have closed.
 async fn closes_while_waiting(lock: &str, request: impl Fn(&str) -> ReserveSeatsRequest) {
     let stage = Stage::that_waits_for_locks().await;
     let mut described = show_of(4, &[("Floor", 10)]);

@@ -165,14 +165,14 @@ async fn a_part_of_a_booking_is_cancelled_and_the_rest_is_kept() {
     let response = client.cancel_booking(one.clone()).await.expect("its own");
     let paid = response.into_inner().booking.expect("set");
     assert_eq!(paid.state(), BookingState::Confirmed);
-    assert_eq!(paid.refund_due.expect("owed").minor_units, 1_250);
+    assert_eq!(paid.refund_due.expect("due").minor_units, 1_250);
     let call = async { client.cancel_booking(one).await };
     let status = stage
         .refused(call, Code::FailedPrecondition, "SEATS_NOT_IN_BOOKING")
         .await;
     assert_eq!(subjects(&status), ["A-5"]);
 
-    // What is left of it is all of it.
+    // Cancelling all that is left is a whole cancel.
     let mut last = request(&held.booking_id);
     last.seat_labels = vec!["A-2".to_owned()];
     let response = stage.client().cancel_booking(last).await.expect("its own");
@@ -181,7 +181,7 @@ async fn a_part_of_a_booking_is_cancelled_and_the_rest_is_kept() {
     let copy = stage.client().cancel_booking(some).await.expect("a copy");
     assert_eq!(copy.into_inner().booking, Some(rest));
     let whole = cancel(&mut stage.client(), &bought.booking_id).await;
-    let refund = whole.expect("live").refund_due.expect("owed").minor_units;
+    let refund = whole.expect("live").refund_due.expect("due").minor_units;
     assert_eq!(refund, 2_500, "all that was paid");
     let free = stage.labels(&show, SeatStatus::Available).await;
     assert_eq!(free.len(), 6);

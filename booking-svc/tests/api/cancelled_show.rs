@@ -1,4 +1,4 @@
-//! What becomes of the bookings of a show that its organiser cancels.
+//! The ends of the bookings of a cancelled show.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 const SOON: Duration = Duration::from_secs(1);
 /// How long ending some thousand bookings may take on a busy machine.
 const FULLY_CANCELLED_MAX: Duration = Duration::from_secs(30);
-/// What a seat of a test's show costs, in cents.
+/// The price of a seat, in cents.
 const PRICE: i64 = 1250;
 
 /// Waits until nothing is left to end of any cancelled show.
@@ -31,20 +31,20 @@ pub(crate) async fn mark_fully_cancelled(stage: &Stage) {
     .await;
 }
 
-/// What is owed for a booking, in cents; none if nothing.
-fn owed(booking: &Booking) -> Option<i64> {
+/// The refund due for a booking, in cents; none if nothing.
+fn refund_due(booking: &Booking) -> Option<i64> {
     let refund = booking.refund_due.as_ref()?;
     assert_eq!(refund.currency_code, "EUR");
     Some(refund.minor_units)
 }
 
-/// Asserts what became of a booking that its holder saw last like this.
+/// Asserts that a booking whose last reply was `seen` has the right end.
 pub(crate) fn assert_ended(seen: &Booking, now: &Booking) {
-    let told = (
+    let ended = (
         now.state(),
         now.failure_reason(),
         now.cancel_reason(),
-        owed(now),
+        refund_due(now),
     );
     let total = seen.total.as_ref().map(|total| total.minor_units);
     let nobody = CancelReason::Unspecified;
@@ -63,15 +63,15 @@ pub(crate) fn assert_ended(seen: &Booking, now: &Booking) {
             return;
         }
     };
-    assert_eq!(told, wanted, "{seen:?} {now:?}");
+    assert_eq!(ended, wanted, "{seen:?} {now:?}");
     assert_eq!(now.confirm_time, seen.confirm_time);
     assert_ne!(now.etag, seen.etag);
 }
 
-/// What a customer did before the show was cancelled, by the customer's name.
-const FATES: [&str; 5] = ["held", "bought", "gave up", "gave back", "came late"];
+/// What a customer did before the show was cancelled; also the customer's name.
+const FATES: [&str; 5] = ["held", "bought", "cancelled", "gave back", "came late"];
 
-/// A booking with seats and a fate of its own, by its number; its customer has the fate's name.
+/// A booking with its own seats and fate, by its number; its customer has the fate's name.
 async fn with_fate(mut client: Bookings, show: &str, number: usize) -> Booking {
     let fate = FATES[number % FATES.len()];
     // Two seats or one.
@@ -83,14 +83,14 @@ async fn with_fate(mut client: Bookings, show: &str, number: usize) -> Booking {
         let confirmed = confirm(&mut client, &booking.booking_id).await;
         booking = confirmed.unwrap_or_else(|status| panic!("{}", describe(&status)));
     }
-    if matches!(fate, "gave up" | "gave back") {
+    if matches!(fate, "cancelled" | "gave back") {
         let cancelled = cancel(&mut client, &booking.booking_id).await;
         booking = cancelled.unwrap_or_else(|status| panic!("{}", describe(&status)));
     }
     booking
 }
 
-/// A show with so many bookings, the same number of each fate.
+/// A show with this many bookings, the same number of each fate.
 async fn a_show_with_bookings(stage: &Stage, bookings: usize) -> (String, Vec<Booking>) {
     let seats = i32::try_from(2 * bookings).expect("few");
     let show = stage.a_show(seats).await;
@@ -107,8 +107,8 @@ async fn a_show_with_bookings(stage: &Stage, bookings: usize) -> (String, Vec<Bo
     (show, made)
 }
 
-/// What stands in the rows of the customers of each fate and in the last entry of their log,
-/// and how often. What was not logged at the time that the booking tells of is left out.
+/// What the rows of each customer's bookings and their last log entries say, and how often.
+/// Bookings that describe an unlogged moment are left out.
 async fn ends(stage: &Stage) -> BTreeMap<String, i64> {
     let query = "
         SELECT concat_ws(' ', b.customer_id || ':', b.state, b.failure_reason, b.cancel_reason,
@@ -122,7 +122,7 @@ async fn ends(stage: &Stage) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn thousands_of_bookings_end_each_as_it_must() {
+async fn thousands_of_bookings_get_the_right_end() {
     const EACH: usize = 440;
     let mut stage = Stage::start().await;
     let other = stage.a_show(10).await;
@@ -149,7 +149,7 @@ async fn thousands_of_bookings_end_each_as_it_must() {
             "gave back: CANCELLED CUSTOMER refund by CANCEL booking-svc",
             each,
         ),
-        ("gave up: CANCELLED CUSTOMER by CANCEL booking-svc", each),
+        ("cancelled: CANCELLED CUSTOMER by CANCEL booking-svc", each),
         ("held: FAILED SHOW_CANCELLED by VOID booking-svc", each),
     ];
     let wanted = wanted.map(|(what, count)| (what.to_owned(), count));
@@ -190,7 +190,7 @@ async fn two_instances_at_once_end_each_booking_once() {
     stage.assert_sound().await;
 }
 
-/// Buys one seat after another until the show is cancelled; every booking as it was last told
+/// Buys one seat after another until the show is cancelled; returns the last reply for each booking
 /// of, and when the last was reserved.
 async fn buy_to_the_end(
     mut client: Bookings,
@@ -198,7 +198,7 @@ async fn buy_to_the_end(
     first: usize,
     step: usize,
 ) -> (Vec<Booking>, Instant) {
-    let mut told = Vec::new();
+    let mut replies = Vec::new();
     let mut last = Instant::now();
     for seat in (first..).step_by(step) {
         let held = match reserve(&mut client, show, &[&format!("A-{seat}")], "ann").await {
@@ -210,20 +210,20 @@ async fn buy_to_the_end(
         };
         last = Instant::now();
         match confirm(&mut client, &held.booking_id).await {
-            Ok(confirmed) => told.push(confirmed),
+            Ok(confirmed) => replies.push(confirmed),
             Err(status) => {
-                // Whether or not it has been ended by then.
+                // Either may come: the worker may have ended it or not.
                 let reasons = ["SHOW_NOT_ON_SALE", "BOOKING_STATE"];
                 assert!(
                     reasons.contains(&&*reason(&status)),
                     "{}",
                     describe(&status)
                 );
-                told.push(held);
+                replies.push(held);
             }
         }
     }
-    (told, last)
+    (replies, last)
 }
 
 #[tokio::test]
@@ -258,27 +258,33 @@ async fn no_booking_slips_by_while_others_reserve_and_confirm() {
     );
 
     mark_fully_cancelled(&stage).await;
-    let told: Vec<_> = bought.into_iter().flat_map(|(told, _)| told).collect();
+    let replies: Vec<_> = bought
+        .into_iter()
+        .flat_map(|(replies, _)| replies)
+        .collect();
     let mut client = stage.client();
-    for seen in &told {
+    for seen in &replies {
         let now = get(&mut client, &seen.booking_id).await.expect("known");
         assert_ended(seen, &now);
     }
     let all = "SELECT count(*) FROM booking.bookings";
-    assert_eq!(usize::try_from(stage.count(all).await), Ok(told.len()));
+    assert_eq!(usize::try_from(stage.count(all).await), Ok(replies.len()));
     let voided = "SELECT count(*) FROM booking.transitions WHERE verb = 'VOID'";
-    assert_eq!(usize::try_from(stage.count(voided).await), Ok(told.len()));
+    assert_eq!(
+        usize::try_from(stage.count(voided).await),
+        Ok(replies.len())
+    );
     assert_quiet(&mut process);
     stage.assert_sound().await;
 }
 
 #[tokio::test]
-async fn until_it_has_been_ended_a_booking_can_be_given_up_but_not_confirmed() {
+async fn until_the_worker_ends_it_a_booking_can_be_cancelled_but_not_confirmed() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let held = stage.reserve(&show, &["A-1"]).await;
     let bought = stage.buy(&show, &["A-2", "A-3"]).await;
-    // Not by the feed, so that nobody has been told yet.
+    // Not through the feed, so that nothing woke the worker yet.
     stage
         .run("UPDATE booking.sales SET state = 'CANCELLED'")
         .await;
@@ -293,7 +299,7 @@ async fn until_it_has_been_ended_a_booking_can_be_given_up_but_not_confirmed() {
         let over = over.expect("live");
         assert_eq!(over.state(), BookingState::Cancelled);
         assert_eq!(over.cancel_reason(), CancelReason::Customer);
-        assert_eq!(owed(&over), refund);
+        assert_eq!(refund_due(&over), refund);
         assert_eq!(stage.get(&booking.booking_id).await, over);
     }
     stage.cancel_show(&show).await;
@@ -304,7 +310,7 @@ async fn until_it_has_been_ended_a_booking_can_be_given_up_but_not_confirmed() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
+async fn a_booking_that_cannot_be_ended_holds_up_no_other_and_is_retried() {
     let stage = Stage::start().await;
     let show = stage.a_show(4).await;
     let broken = stage.buy(&show, &["A-1"]).await;
@@ -345,6 +351,6 @@ async fn one_that_cannot_be_ended_holds_up_no_other_and_is_tried_again() {
     mark_fully_cancelled(&stage).await;
     assert_ended(&broken, &stage.get(&broken.booking_id).await);
     let log = stage.system.booking.log();
-    assert_eq!(log.matches(" ERROR ").count(), 1, "told once:\n{log}");
+    assert_eq!(log.matches(" ERROR ").count(), 1, "logged once:\n{log}");
     test_harness::invariants::assert_hold(&stage.system.database).await;
 }

@@ -25,7 +25,7 @@ const WAITING: &str = "
 /// Less than a service waits for a lock.
 const WAITING_MAX: Duration = Duration::from_secs(2);
 
-/// A show that allows a customer so many places.
+/// A show that allows a customer this many places.
 async fn a_show(stage: &Stage, seats: i32, limit: i32) -> String {
     let described = CreateShowRequest {
         places_per_customer_max: limit,
@@ -34,13 +34,13 @@ async fn a_show(stage: &Stage, seats: i32, limit: i32) -> String {
     stage.create(described).await
 }
 
-/// Asserts that a customer has so many places, and may have so many more.
+/// Asserts that a customer has `taken` places, and may have `left` more.
 fn assert_exceeded(status: &Status, taken: &str, left: &str) {
     assert_error(status, EXCEEDED.0, EXCEEDED.1);
     assert_eq!(quota_subjects(status), ["customer"]);
     let metadata: HashMap<_, _> = metadata(status);
-    let told = ["limit", "taken", "left"].map(|key| metadata[key].as_str());
-    assert_eq!(told, ["4", taken, left], "{}", describe(status));
+    let quota = ["limit", "taken", "left"].map(|key| metadata[key].as_str());
+    assert_eq!(quota, ["4", taken, left], "{}", describe(status));
 }
 
 fn wanted(show: &str, labels: &[&str], customer: &Customer) -> ReserveSeatsRequest {
@@ -57,7 +57,7 @@ async fn booked(client: &mut Bookings, request: ReserveSeatsRequest) -> Result<B
 }
 
 #[tokio::test]
-async fn all_live_bookings_of_a_customer_count_by_whatever_name() {
+async fn all_live_bookings_of_a_customer_count_under_every_name() {
     let mut stage = Stage::start().await;
     let show = a_show(&stage, 20, 4).await;
     let ann = new(&mut client_of(&stage.system.booking), by("ann@example.org")).await;
@@ -85,7 +85,7 @@ async fn all_live_bookings_of_a_customer_count_by_whatever_name() {
         let status = stage.refused(call, EXCEEDED.0, EXCEEDED.1).await;
         assert_exceeded(&status, "3", "1");
     }
-    // Whoever is not her has a limit of its own, and another show has its own.
+    // Another customer has a separate limit, and so has another show.
     let bob = Customer::CustomerId("bob".to_owned());
     let labels = ["A-11", "A-12", "A-13", "A-14"];
     let got = booked(&mut client, wanted(&show, &labels, &bob)).await;
@@ -95,7 +95,7 @@ async fn all_live_bookings_of_a_customer_count_by_whatever_name() {
     let got = booked(&mut client, wanted(&elsewhere, &labels, &names[0])).await;
     assert!(got.is_ok(), "{got:?}");
 
-    // As many others for some of them are no more, and what is given up counts no longer.
+    // A swap for as many others adds none, and returned seats do not count.
     let swap = SwapSeatsRequest {
         booking_id: first.booking_id.clone(),
         from_seat_labels: vec!["A-1".to_owned()],
@@ -115,7 +115,7 @@ async fn all_live_bookings_of_a_customer_count_by_whatever_name() {
     let status = stage.refused(call, EXCEEDED.0, EXCEEDED.1).await;
     assert_exceeded(&status, "4", "0");
 
-    // A hold that has ended counts no longer, whether or not anybody has noticed.
+    // An expired hold does not count, even before the worker has failed it.
     stage.lapse(&got.booking_id).await;
     let got = booked(&mut client, wanted(&show, &["A-10", "A-8"], &names[1])).await;
     let got = got.expect("within the limit");
@@ -144,7 +144,7 @@ async fn fifty_reserves_of_one_customer_at_once_stay_within_the_limit() {
             } else {
                 other.clone()
             };
-            // Half of the rounds are of a customer that the caller has an id of its own for.
+            // Half of the rounds use a customer under the caller's own id.
             let name = if round < 2 {
                 names[place % 2].clone()
             } else {

@@ -168,7 +168,7 @@ async fn an_etag_that_is_no_more_aborts() {
     let status = stage.refused(call, Code::Aborted, "ETAG_MISMATCH").await;
     assert_eq!(metadata(&status)["etag"], held.etag);
     assert!(!has_retry_info(&status), "it would fail the same way again");
-    // The state comes first: an etag cannot make up for it.
+    // The state is checked first: a current etag does not help.
     let confirmed = confirm(&mut client, &held.booking_id).await.expect("live");
     let mut again = request(&held.booking_id);
     again.etag = held.etag;

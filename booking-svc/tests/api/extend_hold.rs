@@ -43,7 +43,7 @@ async fn a_hold_ends_later_and_its_seats_stay_its_own() {
     let shorter = request(&held.booking_id, Duration::from_secs(10));
     let kept = extend(&stage, shorter).await.expect("it may");
     assert_eq!(kept.expire_time, extended.expire_time);
-    // A copy is told what the first was told, not what stands now.
+    // A replay gets the first reply, not the current state.
     assert_eq!(extend(&stage, longer).await.expect("a copy"), extended);
     let mut rest = extended;
     rest.expire_time = held.expire_time;
@@ -67,7 +67,9 @@ async fn a_hold_lives_for_so_long_only_and_the_refusal_says_how_long() {
     let left: u64 = metadata(&status)["left_ms"].parse().expect("a number");
     assert!((1_700_000..1_800_000).contains(&left), "{left}");
     let now = request(&held.booking_id, Duration::from_millis(left - 60_000));
-    extend(&stage, now).await.expect("what it says is left");
+    extend(&stage, now)
+        .await
+        .expect("the time that the error named");
     stage.assert_sound().await;
 }
 

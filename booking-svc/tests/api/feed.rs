@@ -1,4 +1,4 @@
-//! Shows come from the catalog's feed, or on demand before the feed has brought them.
+//! Shows are copied from the catalog's feed, or fetched on demand before the feed has brought them.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ async fn delete_show(stage: &Stage, show: &str) {
     deleted.expect("it never had a booking");
 }
 
-/// What the catalog said of it.
+/// The catalog's snapshot of it.
 fn snapshot(sale: &Sale) -> Snapshot {
     Snapshot {
         show_id: sale.show_id,
@@ -48,7 +48,7 @@ fn snapshot(sale: &Sale) -> Snapshot {
     }
 }
 
-/// The store itself, with a pool of its own.
+/// The store itself, with its own pool.
 pub(crate) fn store_of(stage: &Stage) -> Store {
     let url = stage.system.database.url("booking_svc");
     let cli = Cli::try_parse_from(["booking-svc", "--database-url", &url]).expect("a command line");
@@ -127,7 +127,7 @@ async fn a_cancelled_show_sells_nothing_within_a_second() {
     for booking in held {
         let status = confirm(&mut client, &booking.booking_id).await;
         let status = status.expect_err("the show is cancelled");
-        // Whether or not it has been ended by then.
+        // Either may come: the worker may have ended it or not.
         let reasons = ["SHOW_NOT_ON_SALE", "BOOKING_STATE"];
         assert!(
             reasons.contains(&&*reason(&status)),
@@ -151,7 +151,7 @@ async fn a_deleted_show_sells_nothing_whether_or_not_it_was_known() {
     let code = Code::FailedPrecondition;
     stage.refused(call, code, "SHOW_NOT_ON_SALE").await;
 
-    // While nobody listens: then the feed tells of its end only. Drafts, of which nobody needs
+    // While nobody listens, the feed reports only the end state. Drafts, of which nobody needs
     // to be asked.
     let draft = || CreateShowRequest {
         draft: true,
@@ -262,7 +262,7 @@ async fn a_late_or_repeated_revision_changes_nothing() {
             assert_eq!(stage.digest().await, unchanged);
         }
     }
-    // A deletion that comes late, or twice.
+    // A deletion that arrives late, or twice.
     for revision in [first.revision, second.revision] {
         let late = store.apply_deleted(id, revision, at(revision), None);
         late.await.expect("no harm");
@@ -277,7 +277,7 @@ async fn a_late_or_repeated_revision_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_show_that_was_asked_for_before_it_was_deleted_never_goes_on_sale() {
+async fn a_show_fetched_before_its_deletion_never_goes_on_sale() {
     let stage = Stage::start().await;
     let known: ShowId = stage.a_show(20).await.parse().expect("a show's id");
     let store = store_of(&stage);
@@ -380,7 +380,7 @@ async fn replicas_that_apply_the_same_show_at_once_make_it_once() {
 }
 
 #[tokio::test]
-async fn without_the_catalog_what_is_on_sale_goes_on_selling_if_the_operator_says_so() {
+async fn without_the_catalog_known_shows_sell_with_stale_catalog_sell() {
     let mut stage = Stage::that_sells_stale().await;
     let show = stage.a_show(5).await;
     stage.system.catalog.kill9().await;
@@ -405,7 +405,7 @@ async fn without_the_catalog_what_is_on_sale_goes_on_selling_if_the_operator_say
         .refused(call, Code::NotFound, "BOOKING_NOT_FOUND")
         .await;
 
-    // A service that starts without the catalog sells what it knows.
+    // A service that starts without the catalog sells the shows that it has copied.
     let (mut process, mut other) = stage.another_with(&SELLS_STALE).await;
     let held = reserve(&mut other, &show, &["A-3"], "bob").await;
     assert!(held.is_ok(), "{held:?}");

@@ -1,4 +1,4 @@
-//! GetBooking. That it returns what the verbs returned is asserted with each of them.
+//! GetBooking. The tests of the commands assert that it returns their bookings.
 
 use proto::booking::v1::GetBookingRequest;
 use test_harness::errors::{describe, fields, metadata};

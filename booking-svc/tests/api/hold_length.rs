@@ -38,12 +38,12 @@ async fn nobody_holds_seats_for_longer_than_the_show_does() {
         assert_eq!(fields(&status), ["hold_duration"]);
         assert!(status.message().contains("60s"), "{status:?}");
     }
-    // What is sold at once is held for no time at all.
+    // A booking that is sold at once has no hold.
     let mut sold = asking("A-3", 1_800);
     sold.confirm = true;
     client.reserve_seats(sold).await.expect("a sale");
 
-    // A first result stays one, though nothing so long may be asked for by then.
+    // A first result stays, though such a long hold is not allowed any more.
     let (first, mut update) = (asking("A-4", 50), Show::default());
     let answer = client.reserve_seats(first.clone()).await.expect("a hold");
     update.show_id.clone_from(&show);

@@ -72,7 +72,7 @@ fn one_answer(outcomes: Vec<Result<Booking, Status>>) -> Booking {
 }
 
 #[tokio::test]
-async fn a_repeated_reserve_gets_the_first_result_whatever_came_after() {
+async fn a_repeated_reserve_gets_the_first_result_after_later_changes() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let client = [stage.client()];
@@ -89,7 +89,7 @@ async fn a_repeated_reserve_gets_the_first_result_whatever_came_after() {
     assert_eq!(one_answer(all_reserve(&client, &same).await), first);
     assert_eq!(stage.digest().await, digest, "nothing was written again");
 
-    // The booking moves on; what the first call did stays the same.
+    // The booking changes; the first call's result stays the same.
     let confirming = to_confirm(&first.booking_id);
     let confirmed = one_answer(all_confirm(&client, &confirming).await);
     assert_eq!(one_answer(all_reserve(&client, &request).await), first);
@@ -104,7 +104,7 @@ async fn a_repeated_reserve_gets_the_first_result_whatever_came_after() {
     assert_eq!(stage.digest().await, digest);
     assert_eq!(stage.get(&first.booking_id).await, cancelled);
 
-    // Its seats were sold anew, and the show cancelled: the answer is still the first.
+    // Its seats were sold again, and the show cancelled: the answer is still the first.
     stage.buy(&show, &["A-1"]).await;
     stage.cancel_show(&show).await;
     stage.follow_feed().await;
@@ -177,7 +177,7 @@ async fn an_id_that_was_used_for_another_body_is_refused() {
     let call = client.cancel_booking(cancelling);
     stage.refused(call, reused.0, reused.1).await;
 
-    // The same verb with another etag is another body, and so is another booking.
+    // The same command with another etag is another body, and so is another booking.
     let confirming = to_confirm(&held.booking_id);
     one_answer(all_confirm(&[client.clone()], &confirming).await);
     let mut other = confirming.clone();
@@ -197,7 +197,7 @@ async fn an_id_that_was_used_for_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn twenty_copies_at_once_are_one_in_one_process_and_in_two() {
+async fn twenty_replays_at_once_make_one_booking_in_one_process_and_in_two() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(20).await;
     let (mut process, other) = stage.another().await;
@@ -228,7 +228,7 @@ async fn twenty_copies_at_once_are_one_in_one_process_and_in_two() {
 }
 
 #[tokio::test]
-async fn copies_with_two_bodies_at_once_are_one_booking() {
+async fn two_bodies_under_one_request_id_at_once_make_one_booking() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(20).await;
     let (mut process, other) = stage.another().await;

@@ -1,5 +1,5 @@
-//! The store and the verbs in this process, on a database of their own, with no catalog that
-//! could be asked: what the catalog would say is applied by the test.
+//! The store and the commands in this process, on a separate database, without a catalog: the test
+//! applies the catalog's snapshots itself.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 const CALL_MAX: Duration = Duration::from_secs(20);
-/// How long seats are held where nobody says.
+/// The default duration of a hold.
 pub(crate) const HOLD: Duration = Duration::from_secs(120);
 
 /// One replica of the service, without its catalog.
@@ -45,10 +45,10 @@ impl InProcess {
         Self::that_stores(RejectionLimits::default()).await
     }
 
-    /// The same, with other limits on the rejections that it stores.
+    /// The same, with other limits on stored rejections.
     pub(crate) async fn that_stores(rejections: RejectionLimits) -> Self {
         let database = postgres::database().await;
-        // As if what tests apply had come from there.
+        // As if the snapshots of tests had come from a catalog.
         let owner = database.owner().await;
         let ahead = owner.batch_execute("UPDATE catalog.feed SET revision = 1000");
         ahead.await.expect("the feed's row");
@@ -60,12 +60,12 @@ impl InProcess {
         }
     }
 
-    /// Another replica on the same database: its store and its verbs.
+    /// Another replica on the same database: its store and its commands.
     pub(crate) fn another(&self) -> (Store, BookingCommands) {
         replica(&self.database, RejectionLimits::default())
     }
 
-    /// Applies what the catalog says.
+    /// Applies a snapshot.
     pub(crate) async fn apply(&self, snapshot: &Snapshot) {
         let applied = self.store.apply(snapshot, None, None).await;
         applied.unwrap_or_else(|error| panic!("{snapshot:?}: {error}"));
@@ -115,7 +115,7 @@ impl InProcess {
             .await
     }
 
-    /// Reserves seats that can be had.
+    /// Reserves available seats.
     pub(crate) async fn hold(&self, show: ShowId, labels: &[&str]) -> Booking {
         let held = self.reserve(show, labels).await;
         held.unwrap_or_else(|error| panic!("{labels:?}: {error}"))
@@ -234,7 +234,7 @@ pub(crate) fn labels(booked: &BookingView) -> Vec<String> {
         .collect()
 }
 
-/// A show of one row with these labels at a price, on sale, as the catalog first says.
+/// The catalog's first snapshot of a show of one row with these labels at a price, on sale.
 pub(crate) fn a_show(seats: &[&str], price: i64) -> Snapshot {
     let layout = row_of(seats);
     Snapshot {
@@ -256,7 +256,7 @@ pub(crate) fn a_show(seats: &[&str], price: i64) -> Snapshot {
     }
 }
 
-/// The next that the catalog says of a show.
+/// The catalog's next snapshot of a show.
 pub(crate) fn next(snapshot: &Snapshot) -> Snapshot {
     Snapshot {
         revision: snapshot.revision + 1,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::stage::Stage;
 
-/// What nginx has for all headers of an answer.
+/// nginx's buffer for all headers of an answer.
 const PROXY_BYTES_MAX: usize = 4_096;
 
 /// Of 40 characters, most of which take three bytes.
@@ -55,7 +55,7 @@ fn subjects(status: &Status) -> Vec<String> {
     failure.violations.into_iter().map(|v| v.subject).collect()
 }
 
-/// Asserts that an error has the first of what it lists, fits, and counts the others.
+/// Asserts that an error fits, has the first items of the list, and counts the omitted ones.
 fn assert_first_of(status: &Status, listed: &[String]) {
     let answer = status.clone().into_http::<()>();
     let bytes = |name: &str| answer.headers()[name].len();
@@ -65,18 +65,18 @@ fn assert_first_of(status: &Status, listed: &[String]) {
         "{header} bytes: {}",
         describe(status)
     );
-    let told = subjects(status);
+    let named = subjects(status);
     assert!(
-        (5..listed.len()).contains(&told.len()),
+        (5..listed.len()).contains(&named.len()),
         "{} of them",
-        told.len()
+        named.len()
     );
-    assert_eq!(told, listed[..told.len()]);
+    assert_eq!(named, listed[..named.len()]);
     let counts = metadata(status);
     assert_eq!(counts["total_count"], listed.len().to_string());
     assert_eq!(
         counts["omitted_count"],
-        (listed.len() - told.len()).to_string()
+        (listed.len() - named.len()).to_string()
     );
     assert!(
         status.message().contains(&listed[0]),
@@ -94,7 +94,7 @@ async fn the_first_of_many_taken_seats_are_named_in_the_order_of_the_request() {
     let mut client = stage.client();
     let backwards: Vec<_> = labels.iter().rev().cloned().collect();
     let request = reservation(&show, &texts(&backwards), "bob");
-    // A copy gets what was stored.
+    // A replay gets the stored result.
     for _ in 0..2 {
         let refused = client.reserve_seats(request.clone()).await;
         let status = refused.expect_err("all of them are taken");
@@ -149,17 +149,17 @@ async fn unknown_labels_are_named_by_their_places() {
     let refused = reserve(&mut client, &show, &texts(&long_labels(100)), "bob").await;
     let status = refused.expect_err("there are no such seats");
     assert_error(&status, Code::InvalidArgument, "UNKNOWN_SEATS");
-    let told = status
+    let named = status
         .get_details_bad_request()
         .expect("fields")
         .field_violations;
-    for (place, field) in told.iter().enumerate() {
+    for (place, field) in named.iter().enumerate() {
         assert_eq!(field.field, format!("seat_labels[{place}]"));
     }
     assert_eq!(metadata(&status)["total_count"], "100");
     assert_eq!(
         metadata(&status)["omitted_count"],
-        (100 - told.len()).to_string()
+        (100 - named.len()).to_string()
     );
     assert!(status.details().len() < 2_868);
 

@@ -1,5 +1,5 @@
-//! Holds that have ended, with no worker to notice: whoever looks sees them as FAILED, and
-//! whoever wants their seats gets them.
+//! Holds that have ended, without a worker to fail them: reads show them as FAILED, and other
+//! customers get their seats.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ async fn a_confirm_that_waited_past_the_end_is_refused() {
     let lock = "BEGIN; SELECT FROM booking.bookings FOR UPDATE";
     holder.batch_execute(lock).await.expect("its lock");
     let mut client = stage.client();
-    // The hold was live when the confirm began: what counts is when it has its lock.
+    // The hold was live when the confirm began: the time at which it gets its lock counts.
     let ending = async {
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
              AND datname = current_database() AND usename = 'booking_svc'";
@@ -131,7 +131,7 @@ async fn the_next_reserve_takes_its_seats_or_a_part_of_them() {
     assert_eq!(stage.get(&next.booking_id).await, next);
     let held = stage.labels(&show, SeatStatus::Held).await;
     assert_eq!(held, ["A-2", "A-5", "A-7"]);
-    // What nobody wanted of the two is free for others.
+    // The lapsed hold's other seats are free for others.
     stage.reserve(&show, &["A-1", "A-3", "A-4"]).await;
     stage.assert_sound().await;
 }

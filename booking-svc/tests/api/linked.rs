@@ -54,7 +54,7 @@ async fn a_booking_belongs_to_the_customer_with_its_address_or_id() {
     let found = listed(&stage, Listed::Email("ann@Example.org".to_owned())).await;
     assert_eq!(found, both, "also what was made by her id");
 
-    // Another address changes nothing of what was booked, nor is the old one hers any more.
+    // Another address changes no earlier booking, and the old address is no longer hers.
     let mut moved = ann.clone();
     moved.email = "ann@elsewhere.example".to_owned();
     let moved = update(&mut customers, changing(&moved, &["email"])).await;

@@ -57,8 +57,8 @@ async fn all(stage: &Stage, of: Option<Of>, page_size: i32) -> Vec<BookingEvent>
     panic!("more than {PAGES_MAX} pages of {of:?}");
 }
 
-/// The state that the events of one booking lead to, and its etag. Each must go on from where
-/// the one before has led.
+/// The state that the events of one booking lead to, and its etag. Each event must start from the
+/// state that the one before led to.
 fn replay(events: &[BookingEvent]) -> (BookingState, String) {
     let mut state = BookingState::Unspecified;
     let mut at = None;
@@ -77,7 +77,7 @@ fn commands(events: &[BookingEvent]) -> Vec<BookingVerb> {
     events.iter().map(BookingEvent::verb).collect()
 }
 
-/// A hold that was extended, swapped and given up in part.
+/// A hold that was extended, swapped and returned in part.
 async fn changed(stage: &Stage, show: &str) -> Booking {
     let held = stage.reserve(show, &["A-7", "A-8"]).await;
     let mut client = stage.client();
@@ -107,7 +107,7 @@ async fn changed(stage: &Stage, show: &str) -> Booking {
 }
 
 #[tokio::test]
-async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
+async fn every_command_is_in_the_log_and_the_log_leads_to_the_state() {
     use BookingVerb::{Cancel, Confirm, Expire, Extend, Release, Reserve, Sell, Swap, Void};
     let mut stage = Stage::with_workers(1).await;
     let show = stage.a_show(12).await;
@@ -183,7 +183,7 @@ async fn every_verb_is_in_the_log_and_the_log_leads_to_the_state() {
         BookingVerb::Reinstate,
         BookingVerb::Repay,
     ]);
-    // Whatever verb is added has to be seen here.
+    // Every new command must appear here.
     let known = (1..).map_while(|verb| BookingVerb::try_from(verb).ok());
     assert_eq!(known.collect::<HashSet<_>>(), seen);
     stage.assert_sound().await;
@@ -210,7 +210,7 @@ async fn a_lapsed_hold_in_the_way_is_expired_in_the_log_too() {
 }
 
 #[tokio::test]
-async fn an_event_tells_the_callers_request_id_and_a_copy_leaves_none() {
+async fn an_event_has_the_callers_request_id_and_a_replay_adds_no_event() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let mut client = stage.client();
@@ -233,8 +233,8 @@ async fn an_event_tells_the_callers_request_id_and_a_copy_leaves_none() {
         confirmed.expect("a live hold");
     }
     let events = all(&stage, of_booking(&booking_id), 50).await;
-    let told: Vec<_> = events.iter().map(|event| &event.request_id).collect();
-    assert_eq!(told, ids.iter().collect::<Vec<_>>());
+    let request_ids: Vec<_> = events.iter().map(|event| &event.request_id).collect();
+    assert_eq!(request_ids, ids.iter().collect::<Vec<_>>());
     stage.assert_sound().await;
 }
 
@@ -283,7 +283,7 @@ async fn pages_of_any_size_join_up_booking_after_booking() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_is_wrong_is_refused() {
+async fn unknown_ids_and_bad_fields_are_refused() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let bought = stage.buy(&show, &["A-1"]).await.booking_id;

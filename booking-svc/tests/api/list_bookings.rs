@@ -195,7 +195,7 @@ async fn few_hits_among_many_are_found_and_the_list_ends() {
 }
 
 #[tokio::test]
-async fn it_lists_what_the_verbs_returned() {
+async fn it_lists_what_the_commands_returned() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(5).await;
     let other = stage.a_show(5).await;
@@ -208,7 +208,7 @@ async fn it_lists_what_the_verbs_returned() {
     let found = page(&stage, ListBookingsRequest::default()).await;
     assert_eq!(found.bookings, wanted);
     assert_eq!(found.next_page_token, "");
-    // A show that is none has none, whether or not it could be one.
+    // An unknown show has no bookings, whether or not its id is valid.
     for nowhere in [ShowId::generate().uuid(), uuid::Uuid::new_v4()] {
         let nothing = ListBookingsRequest {
             show_id: nowhere.to_string(),
@@ -217,7 +217,7 @@ async fn it_lists_what_the_verbs_returned() {
         assert!(page(&stage, nothing).await.bookings.is_empty());
     }
 
-    // One that lapses between two pages is in one of them, as what it is by then.
+    // A hold that lapses between two pages is in one of them, in its state at that time.
     let pending = ListBookingsRequest {
         state: BookingState::Pending.into(),
         ..Default::default()

@@ -108,7 +108,7 @@ async fn every_status_pages_through_all_without_a_gap_or_a_double() {
 }
 
 #[tokio::test]
-async fn a_seat_is_told_with_its_place_and_price() {
+async fn a_seat_has_its_position_and_price() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(1).await;
     let wanted = Seat {
@@ -129,7 +129,7 @@ async fn a_seat_is_told_with_its_place_and_price() {
 }
 
 #[tokio::test]
-async fn a_seat_is_told_with_its_deck_its_marks_and_its_place_and_a_blocked_one_as_such() {
+async fn a_seat_has_its_deck_marks_position_and_blocked_status() {
     let mut stage = Stage::start().await;
     let mut layout = layout(4);
     layout.sections[0].deck = "Upper".to_owned();
@@ -140,10 +140,10 @@ async fn a_seat_is_told_with_its_deck_its_marks_and_its_place_and_a_blocked_one_
     described.seats = Some(Seats::Layout(layout));
     let show = stage.create(described).await;
     let seats = page(&stage, request(&show)).await.seats;
-    let told = |seat: &Seat| (seat.accessible, seat.companion, seat.status());
+    let marks = |seat: &Seat| (seat.accessible, seat.companion, seat.status());
     let (available, blocked) = (SeatStatus::Available, SeatStatus::Blocked);
     assert_eq!(
-        seats.iter().map(told).collect::<Vec<_>>(),
+        seats.iter().map(marks).collect::<Vec<_>>(),
         [
             (true, false, available),
             (false, true, available),
@@ -161,9 +161,10 @@ async fn a_seat_is_told_with_its_deck_its_marks_and_its_place_and_a_blocked_one_
         .refused(call, Code::FailedPrecondition, "SEATS_UNAVAILABLE")
         .await;
     assert_eq!(subjects(&status), ["A-3", "A-4"]);
-    let told = status.get_details_precondition_failure().expect("details");
+    let failure = status.get_details_precondition_failure().expect("details");
     assert!(
-        told.violations
+        failure
+            .violations
             .iter()
             .all(|v| v.description == "is not for sale")
     );

@@ -1,5 +1,5 @@
-//! The answer to a COMMIT gets lost, or that to a statement which commits by itself. What was done
-//! is found out by the order's id, whether the caller sent one or not, and is not done again.
+//! The answer to a COMMIT is lost, or that to a statement which commits by itself. The outcome is
+//! resolved by the order's id, whether the caller sent one or not, and the order is not done twice.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::stage::{Bookings, Stage, assert_quiet};
 
-/// A way to the database that can lose what comes back.
+/// A proxy to the database that can lose answers.
 pub(crate) struct Line {
     address: SocketAddr,
     faults: Arc<Faults>,
@@ -33,7 +33,7 @@ struct Faults {
     lost: AtomicUsize,
     /// How many of the answers that were lost were to such a write.
     lost_alone: AtomicUsize,
-    /// Whether only those behind whose COMMIT the next transaction has been sent.
+    /// Whether only those with the next transaction sent behind the COMMIT.
     with_next: AtomicBool,
     /// Whether there is no way at all.
     down: AtomicBool,
@@ -71,7 +71,7 @@ impl Line {
 /// How long an answer waits for the next transaction to be sent.
 const NEXT_MAX: Duration = Duration::from_millis(500);
 
-/// What only a commit worker's connection prepares.
+/// A text that only a commit worker's connection prepares.
 const WRITE: &[u8] = b"booking.new_transition[]";
 /// How an answer of one row ends, if no transaction is open behind it.
 const ONE_ROW: &[u8] = b"SELECT 1\0Z\0\0\0\x05I";
@@ -148,8 +148,8 @@ fn places(bytes: &[u8], text: &'static [u8]) -> impl Iterator<Item = usize> {
 }
 
 impl Faults {
-    /// Whether the answer to a COMMIT that was the so many-th end is to be lost, or that to a write
-    /// without one.
+    /// Whether to lose the answer to the `nth` COMMIT, or to the write of a transaction without
+    /// one.
     async fn lose_one(&self, begun: &mut watch::Receiver<usize>, ended: Option<usize>) -> bool {
         let order = Ordering::SeqCst;
         if self.lost.load(order) == 0 {
@@ -170,7 +170,7 @@ impl Faults {
     }
 }
 
-/// A booking-svc behind such a line.
+/// A booking-svc behind such a proxy.
 pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let direct = stage.system.database.url("booking_svc");
     let config: tokio_postgres::Config = direct.parse().expect("a URL");
@@ -184,7 +184,7 @@ pub(crate) async fn behind_a_line(stage: &Stage) -> (Process, Bookings, Line) {
     let (_, database) = after.split_once('/').expect("it names a database");
     let url = format!("{before}@{}/{database}", line.address);
     let catalog = stage.system.catalog.internal_url();
-    // One commit worker: what a test does to the line, it does to the one that has the order.
+    // One commit worker, so that the proxy's faults hit the one that has the order.
     let arguments = [
         "--database-url",
         &url,
@@ -238,7 +238,7 @@ async fn each_verb_is_answered_and_done_once_without_a_request_id() {
     stage.assert_sound().await;
 }
 
-/// A booking-svc behind a line that knows the show, of which it has sold the third seat.
+/// A booking-svc behind a proxy that knows the show, of which it has sold the third seat.
 async fn knowing(stage: &Stage, show: &str) -> (Process, Bookings, Line) {
     let (process, mut client, line) = behind_a_line(stage).await;
     reserve(&mut client, show, &["A-3"], "bob")
@@ -256,7 +256,7 @@ fn under_an_id(show: &str, seat: &str) -> ReserveSeatsRequest {
 
 /// Under a caller's request id a lone order goes ahead, in a statement that commits by itself.
 #[tokio::test]
-async fn what_committed_by_itself_is_answered_and_done_once() {
+async fn an_order_that_commits_by_itself_is_answered_and_done_once() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let (mut process, mut client, line) = knowing(&stage, &show).await;
@@ -294,7 +294,7 @@ async fn what_committed_by_itself_is_answered_and_done_once() {
 /// More orders than one transaction decides.
 const ORDERS: i32 = 600;
 
-/// So many orders at once, of whose COMMITs some are lost; how many still were to be.
+/// Sends orders at once and loses some of their COMMITs; returns how many losses were left over.
 async fn many_at_once(losses: usize, with_next: bool) -> usize {
     let mut stage = Stage::start().await;
     let show = stage.a_show(ORDERS + 1).await;
@@ -304,7 +304,7 @@ async fn many_at_once(losses: usize, with_next: bool) -> usize {
         .expect("a free seat");
     line.faults.with_next.store(with_next, Ordering::SeqCst);
     line.lose(losses);
-    // More than one connection has under way.
+    // More than one connection can have in progress.
     let clients = [(); 4].map(|()| booking_client_of(&process));
     let orders = (1..=ORDERS).zip(clients.iter().cycle()).map(|(n, client)| {
         let (mut client, show) = (client.clone(), show.clone());

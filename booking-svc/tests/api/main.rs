@@ -1,5 +1,5 @@
-//! Each RPC of booking-svc, and what its store does, on the real service with a real catalog
-//! and a real PostgreSQL database of each test's own: the wrong calls as well as the right ones.
+//! Each RPC of booking-svc, and its store, on the real service with a real catalog and a separate
+//! database of a real PostgreSQL for each test: wrong calls as well as right ones.
 
 mod ahead;
 mod areas;

@@ -52,7 +52,7 @@ async fn a_method_that_is_not_there_is_unimplemented() {
 #[tokio::test]
 async fn a_message_of_another_type_is_malformed() {
     let mut stage = Stage::start().await;
-    // A number where a text is wanted.
+    // A number where a text is expected.
     let message = WatchShowsRequest { after_revision: 5 };
     let call = send(&stage, GET_BOOKING, message);
     stage
@@ -77,13 +77,13 @@ async fn a_message_over_the_limit_is_refused_and_one_below_is_read() {
     let call = client.reserve_seats(request);
     let reason = "SEATS_PER_BOOKING_EXCEEDED";
     stage.refused(call, Code::ResourceExhausted, reason).await;
-    // The connection is none the worse for it.
+    // The connection still works.
     assert_eq!(stage.get(&held.booking_id).await, held);
     stage.assert_sound().await;
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_over_is_told_as_such_and_the_server_goes_on() {
+async fn an_expired_deadline_is_deadline_exceeded_and_the_server_keeps_serving() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let mut client = stage.client();

@@ -1,4 +1,4 @@
-//! What an organiser does in the real catalog while customers book: pauses, schedules, prices,
+//! An organiser's changes in the real catalog while customers book: pauses, schedules, prices,
 //! other layouts, deletions.
 
 use std::time::{Duration, SystemTime};
@@ -296,7 +296,7 @@ async fn new_prices_are_for_later_reservations() {
 }
 
 #[tokio::test]
-async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
+async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_returned() {
     let mut stage = Stage::start().await;
     let (mut process, mut other) = stage.another().await;
     let show = stage.a_show(5).await;
@@ -346,7 +346,7 @@ async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
     let new = new.unwrap_or_else(|status| panic!("{}", describe(&status)));
     let labels: Vec<_> = new.lines.iter().map(|line| &*line.seat_label).collect();
     assert_eq!(labels, ["B-1", "A-2"]);
-    // Both replicas name every seat, also those that are gone.
+    // Both replicas name every seat, also dropped ones.
     for client in [&mut stage.client(), &mut other] {
         for (booking, label) in [(&kept, "A-1"), (&dropped, "A-5"), (&held, "A-4")] {
             let found = get(client, &booking.booking_id).await.expect("a booking");
@@ -357,7 +357,7 @@ async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
         assert_eq!(found.lines, new.lines);
     }
     let answers = "SELECT count(*) FROM booking.answers";
-    eventually(SOON, "every answer is heard", async || {
+    eventually(SOON, "every answer is delivered", async || {
         stage.count(answers).await == 0
     })
     .await;
@@ -366,7 +366,7 @@ async fn a_layout_that_drops_booked_seats_is_refused_until_they_are_given_up() {
 }
 
 #[tokio::test]
-async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
+async fn an_answer_is_delivered_after_a_crash_before_its_delivery() {
     let mut stage = Stage::that_sells_stale().await;
     let show = stage.a_show(5).await;
     let layout_id = stage.a_layout(turned(3)).await;
@@ -379,7 +379,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
     let proposal = stage.described(&show).await.proposal.expect("it stays");
     assert_eq!(proposal.state(), ProposalState::Pending);
 
-    // All that the service did before it died: the answer is there, and nobody has told it.
+    // All that the service did before it died: the answer is stored, and not delivered.
     let store = store_of(&stage);
     let catalog = Catalog::new(
         stage.system.catalog.internal_url().parse().expect("a URL"),
@@ -394,7 +394,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
     let following = tokio::spawn(follow(catalog, sales, shutdown.clone()));
     let answer = eventually_some(ANSWER_MAX, "it is answered", async || {
         store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items
@@ -404,7 +404,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
     shutdown.soft.cancel();
     following.await.expect("it ends");
 
-    // Nor can it be told at once when the service is back.
+    // Nor can it be delivered at once when the service is back.
     stage.system.catalog.kill9().await;
     stage.system.booking.start_again().await;
     let taken = reserve(&mut stage.client(), &show, &["A-5"], "bob").await;
@@ -412,7 +412,7 @@ async fn an_answer_is_told_after_a_crash_between_it_and_its_telling() {
     assert_error(&status, Code::FailedPrecondition, "SEATS_UNAVAILABLE");
     stage.system.catalog.start_again().await;
     let answers = "SELECT count(*) FROM booking.answers";
-    eventually(ANSWER_MAX, "it is heard", async || {
+    eventually(ANSWER_MAX, "it is delivered", async || {
         stage.count(answers).await == 0
     })
     .await;

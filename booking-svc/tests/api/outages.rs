@@ -18,7 +18,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 /// As long as the longest wait for a lock that the roles allow.
 const STALL: Duration = Duration::from_secs(3);
 
-/// Whether a call may fail like this while the database is away.
+/// Whether a call may fail like this while the database is down.
 fn may_fail(status: &Status) -> bool {
     matches!(
         (status.code(), &*reason(status)),
@@ -66,7 +66,7 @@ async fn stall(statements: &str) {
         Ok(acknowledged)
     );
 
-    // At once, and as often as before.
+    // At once, and as often as in the first round.
     for n in 201..=230 {
         stage.reserve(&show, &[&format!("A-{n}")]).await;
     }
@@ -90,11 +90,11 @@ async fn a_stall_on_whole_tables_passes() {
     stall("LOCK TABLE booking.bookings, booking.show_seats, booking.sales").await;
 }
 
-/// Stopped processes of the server, which go on at the latest when this is dropped.
+/// Stopped processes of the server, which continue when this is dropped, or earlier.
 struct Stopped(Vec<String>);
 
 impl Stopped {
-    /// Stops those that serve the service.
+    /// Stops the server processes of the service's connections.
     async fn of(stage: &Stage) -> Self {
         let ids = "SELECT pid::text FROM pg_stat_activity
              WHERE datname = current_database() AND usename = 'booking_svc'";
@@ -188,7 +188,7 @@ where
     }
 }
 
-/// One client's purchases, one after another; the bookings and how often it had to ask.
+/// One client's purchases, one after another; returns the bookings and the number of calls.
 async fn buy_on(
     client: Bookings,
     show: String,
@@ -310,7 +310,7 @@ async fn the_only_connection_is_always_given_back() {
             let code = match n % 5 {
                 0 => {
                     let found = get(&mut client, &held.booking_id).await;
-                    assert_eq!(found.expect("it is there"), held);
+                    assert_eq!(found.expect("the booking exists"), held);
                     return;
                 }
                 1 => get(&mut client, &nobody).await.map(drop),
@@ -336,7 +336,7 @@ async fn the_only_connection_is_always_given_back() {
         read(n).await;
     }
     join_all((0..50).map(read)).await;
-    // Calls that are given up on the way give it back too.
+    // Calls that are cancelled in progress return their connection too.
     for n in 0..50 {
         let gone = tokio::time::timeout(Duration::from_micros(n * 100), read(0)).await;
         drop(gone);

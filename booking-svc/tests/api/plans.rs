@@ -13,7 +13,7 @@ macro_rules! statements {
     };
 }
 
-/// A part of other statements, which say what is wanted.
+/// A part of other statements, which select its rows.
 const PAYMENT: &str = concat!(
     "SELECT payment.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (show_id, payment_key)
     LEFT JOIN LATERAL (",
@@ -86,7 +86,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "cancelled_sales",
         "claim_customer_request",
         "close_sale",
-        "answer_heard",
+        "answer_delivered",
         "forget_answers",
         "free_seats",
         "insert_sale",
@@ -119,7 +119,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         "rewrite",
         "sale",
         "store_answer",
-        "unheard_answers",
+        "undelivered_answers",
         "update_sale",
         "withdraw",
         "settle_customer_request",
@@ -146,7 +146,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("lock_show_areas", &["show_areas_pkey"]),
         ("offer_areas", &["show_areas_pkey"]),
         ("forget_answers", &["answers_pkey"]),
-        ("answer_heard", &["answers_pkey"]),
+        ("answer_delivered", &["answers_pkey"]),
         ("insert_sale", &["deleted_shows_pkey"]),
         ("free_seats", &["show_seats_pkey", "bookings_pkey"]),
         ("create_customer", &["customers_by_email"]),
@@ -192,7 +192,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         ("write_payments", &["payments_pkey"]),
         ("rewrite", &["bookings_pkey"]),
         ("sale", &["sales_pkey"]),
-        ("unheard_answers", &["answers_pkey"]),
+        ("undelivered_answers", &["answers_pkey"]),
         ("update_sale", &["sales_pkey"]),
         ("withdraw", &["sales_pkey"]),
         // Either of the sales' indexes.
@@ -235,16 +235,16 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
         let composed = [("payment", PAYMENT), ("write", WRITE)];
         for (name, statement) in all.into_iter().chain(OF_BOOKINGS).chain(composed) {
             let plan = plan(&client, name, statement).await;
-            let told = || format!("{name} on {state} tables:\n{plan}");
+            let described = || format!("{name} on {state} tables:\n{plan}");
             for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
-                assert!(!plan.contains(slow), "{slow}: {}", told());
+                assert!(!plan.contains(slow), "{slow}: {}", described());
             }
             let wanted = indexes.iter().find(|(of, _)| *of == name);
             for index in wanted.map_or(&[][..], |(_, indexes)| indexes) {
                 assert!(
                     plan.contains(&format!("using {index} ")),
                     "{index}: {}",
-                    told()
+                    described()
                 );
             }
             // By its whole key: a show alone may have a hundred thousand rows.
@@ -253,7 +253,7 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
                 |index: &str| index.starts_with("sales_") || ONE_A_SHOW.contains(&index);
             let by_show = wanted
                 .is_some_and(|(_, indexes)| indexes.iter().all(|index| has_one_row_a_show(index)));
-            // The seats that a proposal drops may be most of the show's; whoever picks looks at all.
+            // A proposal may drop most of a show's seats; the allocator reads all of them.
             let by_show =
                 by_show || ["booked_seats", "free_seats", "sweep_rejections"].contains(&name);
             // A show has few areas.
@@ -276,13 +276,13 @@ async fn on_new_tables_every_statement_finds_its_rows_by_key() {
                     || conditions
                         .all(|line| line.contains(" AND ") || by_time(line) || by_sale(line)),
                 "{}",
-                told()
+                described()
             );
             // A page must not wait for all that comes after it. `list_seats` is asked for a bounded
             // part of the show.
             let paged = !["list_areas", "list_seats"].contains(&name) && name.starts_with("list_")
                 || name == "live_bookings";
-            assert!(!paged || !plan.contains("Sort"), "{}", told());
+            assert!(!paged || !plan.contains("Sort"), "{}", described());
         }
     }
 }
@@ -308,7 +308,7 @@ fn no_statement_is_left_out() {
 }
 
 #[tokio::test]
-async fn that_a_show_has_many_transitions_is_known_before_it_has_them() {
+async fn first_statistics_say_that_a_show_has_many_transitions() {
     let database = postgres::database().await;
     let client = database.client("booking_svc").await;
     // Commit workers plan their statements before there is any.
@@ -332,7 +332,7 @@ async fn expected_transitions(client: &Client, name: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn what_functions_look_up_is_found_by_key_though_they_were_planned_on_empty_tables() {
+async fn functions_planned_on_empty_tables_find_rows_by_key() {
     let database = postgres::database().await;
     let owner = database.owner().await;
     let client = database.client("booking_svc").await;

@@ -1,4 +1,4 @@
-//! An order that breaks its transaction fails alone, whoever is in the batch with it.
+//! An order that breaks its transaction fails alone, whatever else is in its batch.
 
 use std::iter;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const AT_THE_COMMIT: &str = "
     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON booking.bookings DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.customer_id LIKE 'poison%') EXECUTE FUNCTION refuse()";
 
-/// How many transactions made the bookings that are there, and how many those are.
+/// The number of bookings, and of the transactions that made them.
 const BATCHES: &str = "
     SELECT count(DISTINCT written_in), count(*) FROM booking.transitions WHERE version = 1";
 
@@ -30,9 +30,9 @@ async fn an_order_that_breaks_its_transaction_fails_alone() {
     poisoned(AT_THE_WRITE).await;
 }
 
-/// By then the locks of the next transaction have been sent.
+/// The locks of the next transaction have been sent by then.
 #[tokio::test]
-async fn so_does_one_that_breaks_its_commit() {
+async fn an_order_that_breaks_its_commit_fails_alone() {
     poisoned(AT_THE_COMMIT).await;
 }
 
@@ -103,7 +103,7 @@ async fn poisoned(trigger: &str) {
         "{batches} transactions: nothing was batched"
     );
 
-    // Logged once each, under the log id that the caller was told.
+    // Logged once each, under the log id that the caller got.
     let log = stage.system.booking.log();
     let faults: Vec<_> = log
         .lines()
@@ -122,7 +122,7 @@ async fn poisoned(trigger: &str) {
 
 /// Its row has no total, which no row can have: the driver panics where it is read as a number.
 #[tokio::test]
-async fn one_that_makes_a_step_panic_fails_alone_and_the_worker_goes_on() {
+async fn an_order_that_makes_a_step_panic_fails_alone_and_the_worker_continues() {
     const ORDERS: usize = 24;
     let arguments = [
         "--commit-workers",

@@ -1,5 +1,5 @@
-//! What the store does with changes that the catalog proposes, and with layouts that change:
-//! without a catalog, so that each step can be stopped after.
+//! How the store handles the catalog's proposals and new layouts: without a catalog, so that the
+//! test can stop after each step.
 
 use booking_svc::commands::CommandError;
 use booking_svc::domain::{ProposalAnswer, ProposedChange, Rejection, SaleState, Taken};
@@ -56,14 +56,14 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
         accepted: false,
         booked_seats: vec!["B".to_owned(), "D".to_owned()],
     };
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert_eq!(unheard, [refused]);
-    // Nothing was taken off sale: what is free sells.
+    assert_eq!(undelivered, [refused]);
+    // Nothing was taken off sale: free seats sell.
     in_process.hold(show, &["A", "E"]).await;
 
     // The organiser waits for the customers, and asks again.
@@ -72,20 +72,23 @@ async fn a_layout_is_refused_for_live_bookings_alone_and_their_seats_are_named()
     let keeps_what_is_held = ProposedChange::Layout(row_of(&["E", "A", "X"]));
     let again = proposing(&next(&asked), keeps_what_is_held);
     in_process.apply(&again).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert_eq!(unheard.len(), 1, "{unheard:?}");
-    assert!(unheard[0].accepted && unheard[0].booked_seats.is_empty());
-    assert_eq!(unheard[0].proposal, again.revision, "the older one is over");
+    assert_eq!(undelivered.len(), 1, "{undelivered:?}");
+    assert!(undelivered[0].accepted && undelivered[0].booked_seats.is_empty());
+    assert_eq!(
+        undelivered[0].proposal, again.revision,
+        "the older one is over"
+    );
     invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
-async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
+async fn seats_dropped_by_an_accepted_layout_are_off_sale_until_it_is_decided() {
     let in_process = InProcess::open().await;
     let (_, other) = in_process.another();
     let first = a_show(&["A", "B", "C"], 1250);
@@ -128,7 +131,7 @@ async fn what_an_accepted_layout_drops_is_off_sale_until_it_is_decided() {
     assert_eq!(
         in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items,
@@ -170,7 +173,7 @@ async fn seats_keep_their_bookings_under_another_layout() {
         .await
         .expect("all are free");
     assert_eq!(labels(&new), ["A", "X", "Y"], "by their numbers");
-    // This replica still knows the first layout; a cancel finds the seats' names all the same.
+    // This replica still knows the first layout; a cancel still finds the seats' names.
     let refused = rejection(in_process.reserve(show, &["C", "Y"]).await);
     let taken = [("C", Taken::Booked), ("Y", Taken::Held)];
     let taken = taken.map(|(label, how)| (label.to_owned(), how)).to_vec();
@@ -210,13 +213,13 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     unknown(in_process.reserve(show, &["X"]).await);
     let asked = proposing(&first, ProposedChange::Deletion);
     in_process.apply(&asked).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert!(unheard[0].accepted, "{unheard:?}");
+    assert!(undelivered[0].accepted, "{undelivered:?}");
     let closed = Rejection::ShowNotOnSale(show, SaleState::Closed, None);
     assert_eq!(rejection(in_process.reserve(show, &["A"]).await), closed);
 
@@ -228,33 +231,33 @@ async fn a_show_that_never_had_a_booking_is_taken_off_sale_to_be_deleted() {
     assert_eq!(
         in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items,
         []
     );
 
-    // Any booking stands in the way, whatever became of it.
+    // Any booking prevents the deletion, even an ended one.
     let other = a_show(&["A"], 1250);
     in_process.apply(&other).await;
     let booking = in_process.hold(other.show_id, &["A"]).await;
     in_process.cancel(booking.booking_id).await;
     let asked = proposing(&other, ProposedChange::Deletion);
     in_process.apply(&asked).await;
-    let unheard = in_process
+    let undelivered = in_process
         .store
-        .unheard_answers(None)
+        .undelivered_answers(None)
         .await
         .expect("a database")
         .items;
-    assert!(!unheard[0].accepted && unheard[0].booked_seats.is_empty());
+    assert!(!undelivered[0].accepted && undelivered[0].booked_seats.is_empty());
     in_process.hold(other.show_id, &["A"]).await;
     invariants::assert_hold(&in_process.database).await;
 }
 
 #[tokio::test]
-async fn replicas_answer_a_proposal_once_whoever_comes_first() {
+async fn replicas_answer_a_proposal_once() {
     let in_process = InProcess::open().await;
     let (store, commands) = in_process.another();
     for _ in 0..20 {
@@ -269,19 +272,19 @@ async fn replicas_answer_a_proposal_once_whoever_comes_first() {
         );
         let applied = [one.expect("a database"), two.expect("a database")];
         assert!(applied.contains(&Applied::SaleAndAnswer) && applied.contains(&Applied::Nothing));
-        let unheard = in_process
+        let undelivered = in_process
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items;
-        let answer = unheard.iter().find(|answer| answer.show_id == show);
+        let answer = undelivered.iter().find(|answer| answer.show_id == show);
         let answer = answer.expect("it was answered");
         assert_eq!(answer.accepted, held.is_err(), "{answer:?} {held:?}");
         assert_eq!(answer.booked_seats.is_empty(), answer.accepted);
         in_process
             .store
-            .answer_heard(answer)
+            .answer_delivered(answer)
             .await
             .expect("a database");
     }

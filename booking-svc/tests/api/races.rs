@@ -1,4 +1,4 @@
-//! Two verbs at once for the same booking or the same seats: a thousand rounds each, few at a
+//! Two commands at once for the same booking or the same seats: a thousand rounds each, few at a
 //! time. Whatever the order, the outcome is a legal one, and the seats agree with it.
 
 mod bodies;
@@ -19,7 +19,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 const ROUNDS: usize = 1_000;
 /// How often each outcome must be seen.
 const SEEN_MIN: usize = 20;
-/// How many rounds go on at once, each with a part of the show of its own.
+/// How many rounds run at once, each with its own part of the show.
 const AT_ONCE: usize = 8;
 
 /// How often each outcome was seen.
@@ -110,7 +110,7 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
         let (mut here, mut there) = (stage.client(), other.clone());
         let seat = |n: usize| format!("A-{}", 4 * number + n);
         let [a, b, c, d] = [seat(1), seat(2), seat(3), seat(4)];
-        // Two seats in common; each wants one more of its own.
+        // Two seats in common; each wants one more.
         let (left, right) = ([&*a, &*b, &*c], [&*d, &*c, &*b]);
         let one = reserve(&mut here, &show, &left, "ann");
         let two = reserve(&mut there, &show, &right, "bob");
@@ -134,7 +134,7 @@ async fn two_reserves_in_opposite_orders_in_two_processes() {
     stage.assert_sound().await;
 }
 
-/// What comes of two calls at once, of which the other one is sent first every other round.
+/// The outcomes of two concurrent calls, which take turns in being sent first.
 async fn in_turns<A, B>(
     number: usize,
     one: impl Future<Output = A>,

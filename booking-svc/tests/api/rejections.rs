@@ -1,4 +1,4 @@
-//! A refusal is a result: a copy of the call is refused the same way, whatever became of the seats.
+//! A rejection is a result: a replay is rejected the same way, even if the seats became free.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -35,8 +35,8 @@ fn with_id(show: &str, labels: &[&str]) -> ReserveSeatsRequest {
     }
 }
 
-/// All that an error says, but for the log id of the call itself.
-fn told(status: &Status) -> impl PartialEq + Debug + use<> {
+/// An error without the call's own log id.
+fn comparable(status: &Status) -> impl PartialEq + Debug + use<> {
     let mut info = metadata(status);
     info.remove("log_id");
     let details = status.get_error_details();
@@ -70,10 +70,10 @@ async fn a_refused_reserve_is_refused_the_same_way_though_its_seats_are_free() {
     cancel(&mut client, &taken.booking_id).await.expect("live");
     cancel(&mut client, &held.booking_id).await.expect("live");
 
-    // By a copy here and by one at another replica, now that it could be had.
+    // By a replay here and by one at another replica, now that the seat is free.
     for client in [&mut client, &mut other] {
         let again = refused(client.reserve_seats(request.clone()).await);
-        assert_eq!(told(&again), told(&first));
+        assert_eq!(comparable(&again), comparable(&first));
     }
     assert_eq!(stage.count(REJECTIONS).await, 1);
 
@@ -85,9 +85,9 @@ async fn a_refused_reserve_is_refused_the_same_way_though_its_seats_are_free() {
     another_attempt.request_id = an_id();
     let got = client.reserve_seats(another_attempt.clone()).await;
     assert!(got.is_ok(), "{got:?}");
-    // Now it is taken by somebody else, and still it is refused as it was.
+    // Now it is taken by another customer, and the replay is still rejected as before.
     let again = refused(client.reserve_seats(request).await);
-    assert_eq!(told(&again), told(&first));
+    assert_eq!(comparable(&again), comparable(&first));
     let copy = client.reserve_seats(another_attempt).await;
     assert!(copy.is_ok(), "{copy:?}");
     assert_quiet(&mut process);
@@ -151,9 +151,9 @@ async fn every_verb_is_refused_the_same_way_again() {
             Code::FailedPrecondition,
             "SEATS_NOT_IN_BOOKING",
         );
-        all.push(rejections.map(|status| told(&status)));
+        all.push(rejections.map(|status| comparable(&status)));
 
-        // What each of them lacked is so by now; the booking's version is the one that was named.
+        // The cause of each rejection is gone now; the booking's version is the one that was named.
         if all.len() == 1 {
             let swap = SwapSeatsRequest {
                 from_seat_labels: vec!["A-2".to_owned()],
@@ -177,7 +177,7 @@ async fn every_verb_is_refused_the_same_way_again() {
 }
 
 #[tokio::test]
-async fn what_says_nothing_about_the_booking_is_decided_anew() {
+async fn errors_that_say_nothing_about_the_booking_are_decided_again() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let mut client = stage.client();
@@ -207,7 +207,7 @@ async fn what_says_nothing_about_the_booking_is_decided_anew() {
 }
 
 #[tokio::test]
-async fn copies_at_once_have_one_outcome_while_the_seat_becomes_free() {
+async fn replays_at_once_have_one_outcome_while_the_seat_becomes_free() {
     const ROUNDS: usize = 12;
     let mut stage = Stage::start().await;
     let show = stage.a_show(12).await;
@@ -245,7 +245,7 @@ fn one_outcome(outcomes: impl Iterator<Item = Result<Booking, Status>>) -> Resul
     for outcome in &outcomes {
         match (outcome, &outcomes[0]) {
             (Ok(booking), Ok(first)) => assert_eq!(booking, first),
-            (Err(status), Err(first)) => assert_eq!(told(status), told(first)),
+            (Err(status), Err(first)) => assert_eq!(comparable(status), comparable(first)),
             (Err(status), Ok(_)) | (Ok(_), Err(status)) => {
                 panic!("granted, and refused: {}", describe(status))
             }
@@ -254,7 +254,7 @@ fn one_outcome(outcomes: impl Iterator<Item = Result<Booking, Status>>) -> Resul
     outcomes.into_iter().next().expect("there are calls")
 }
 
-/// Beyond the limit they are answered, and a copy is decided anew.
+/// Beyond the limit they are answered, and a replay is decided again.
 #[tokio::test]
 async fn no_more_are_stored_than_the_limits_allow() {
     const STORED: usize = 5;
@@ -326,8 +326,8 @@ async fn refusals_are_kept_for_a_day() {
     .await;
     let again = refused(client.reserve_seats(young).await);
     assert_error(&again, Code::FailedPrecondition, "SEATS_UNAVAILABLE");
-    let anew = client.reserve_seats(old).await;
-    assert!(anew.is_ok(), "{anew:?}");
+    let again = client.reserve_seats(old).await;
+    assert!(again.is_ok(), "{again:?}");
     assert_quiet(&mut one);
     assert_quiet(&mut other);
     stage.assert_sound().await;

@@ -96,7 +96,7 @@ async fn it_holds_the_seats_at_the_prices_of_the_moment() {
 }
 
 #[tokio::test]
-async fn the_caller_says_who_it_is_for_and_for_how_long() {
+async fn the_request_names_the_customer_and_the_hold_duration() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(10).await;
     let domain = format!("{0}.{0}.{0}.org", "y".repeat(61));
@@ -129,7 +129,7 @@ async fn the_caller_says_who_it_is_for_and_for_how_long() {
             .booking
             .expect("the answer has the booking");
         assert_eq!(booking.email, email);
-        // Whoever books by an address is a customer with an id from then on.
+        // A customer who books by an address has an id from then on.
         let is_ours = Uuid::try_parse(&booking.customer_id).is_ok();
         assert_eq!(
             (booking.customer_id == id, is_ours),
@@ -304,7 +304,7 @@ async fn seats_that_are_taken_are_all_named_and_none_is_held() {
     for violation in failure.violations {
         assert_eq!(violation.r#type, "SEAT_UNAVAILABLE");
     }
-    // To the same customer too: one booking is not another.
+    // Also for the same customer: each booking has its own seats.
     let call = reserve(&mut client, &show, &["A-2"], "ann");
     stage.refused(call, Code::FailedPrecondition, reason).await;
     stage.reserve(&show, &["A-1", "A-3", "A-6"]).await;

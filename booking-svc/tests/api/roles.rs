@@ -1,4 +1,4 @@
-//! What each service's role may not do.
+//! The statements that each service's role may not run.
 
 use tokio_postgres::error::SqlState;
 

@@ -1,4 +1,4 @@
-//! The system of one test, with the looks into its database and the pushes at its clock that
+//! The system of one test, with access to its database and control of its clock, which
 //! no client has.
 
 use std::fmt::Debug;
@@ -21,7 +21,7 @@ use tonic::{Code, Status};
 
 /// How long the feed may take on a busy machine.
 const FEED_MAX: Duration = Duration::from_secs(10);
-/// What a service logs when it starts, with room to spare.
+/// The most lines that a service logs at its start, with a margin.
 const LOG_LINES_MAX: usize = 25;
 
 /// Every table of the schema, as one text. The feed's cursor is not of the calls' making.
@@ -54,10 +54,10 @@ const MOVE_HOLD: &str = "
 /// A type short enough to write.
 pub(crate) type Bookings = BookingServiceClient<Channel>;
 
-/// Has booking-svc wait for a lock until a test lets it go, rather than go on with other orders.
+/// Makes booking-svc wait for a lock until a test releases it, instead of continuing with other orders.
 pub(crate) const WAITS_FOR_LOCKS: [&str; 2] = ["--lock-wait-max", "5s"];
 
-/// Has booking-svc sell what it knew last, however long the catalog is silent.
+/// Makes booking-svc sell its last copy, however long the catalog is silent.
 pub(crate) const SELLS_STALE: [&str; 2] = ["--stale-catalog", "sell"];
 
 /// The services without an expiry-worker, and a connection as their database's owner.
@@ -86,7 +86,7 @@ impl Stage {
         Self::of(System::start_with(database, 0, arguments).await).await
     }
 
-    /// The same, with a booking-svc that goes on selling without the catalog.
+    /// The same, with a booking-svc that keeps selling without the catalog.
     pub(crate) async fn that_sells_stale() -> Self {
         let database = postgres::database().await;
         Self::of(System::start_with(database, 0, &SELLS_STALE).await).await
@@ -143,8 +143,8 @@ impl Stage {
         .await;
     }
 
-    /// Waits until booking-svc has nothing left to do by itself: the feed is applied, cancelled
-    /// shows are fully cancelled, and the catalog has heard its answers.
+    /// Waits until booking-svc's background tasks have nothing to do: the feed is applied, cancelled
+    /// shows are fully cancelled, and the catalog has its answers.
     pub(crate) async fn settle(&self) {
         self.follow_feed().await;
         let left = "SELECT (SELECT count(*) FROM booking.answers) + (SELECT count(*) \
@@ -155,7 +155,7 @@ impl Stage {
         .await;
     }
 
-    /// What a query counts, by the owner's connection.
+    /// The count of a query, on the owner's connection.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         let row = self.owner.query_one(query, &[]).await;
         row.unwrap_or_else(|error| panic!("{query}: {error}"))
@@ -210,7 +210,7 @@ impl Stage {
         found.unwrap_or_else(|status| panic!("get {booking}: {}", describe(&status)))
     }
 
-    /// Moves a hold so that it has just ended, whoever has noticed: so long ago that no clock that
+    /// Moves a hold's end into the past, without a worker to fail it: so far that no clock that
     /// is set back a little makes it live again.
     pub(crate) async fn lapse(&self, booking: &str) {
         end_hold(&self.owner, booking, -1.0).await;
@@ -253,7 +253,7 @@ impl Stage {
         (process, client)
     }
 
-    /// Asserts that the data is sound, and that the service runs and has nothing to tell.
+    /// Asserts that the data is sound, and that the service runs and has logged no error.
     pub(crate) async fn assert_sound(&mut self) {
         invariants::assert_hold(&self.system.database).await;
         assert_quiet(&mut self.system.booking);
@@ -294,8 +294,8 @@ pub(crate) async fn move_hold(owner: &Client, booking: &str, from_now: f64) -> O
     })
 }
 
-/// Asserts that a service runs, has met no fault, and has not filled its log. Each call in vain
-/// has a line, so that its id is found.
+/// Asserts that a service runs, has met no fault, and has not filled its log. Each failed call
+/// has a line, so that its log id is found.
 pub(crate) fn assert_quiet(process: &mut Process) {
     assert_faultless(process);
     let log = process.log();

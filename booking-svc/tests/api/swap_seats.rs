@@ -117,7 +117,7 @@ async fn a_paid_booking_gets_the_difference_back_but_does_not_cost_more() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let bought = stage.buy(&show, &["A-1"]).await;
-    // As if it had been bought dearer, then cheaper than seats cost now.
+    // As if it had been bought for more, then for less, than the current price.
     for (paid, outcome) in [(2_000, Ok(750)), (1_000, Err("250"))] {
         stage
             .run(&format!(
@@ -133,7 +133,7 @@ async fn a_paid_booking_gets_the_difference_back_but_does_not_cost_more() {
             Ok(difference) => {
                 let swapped = call.await.expect("cheaper");
                 let total = swapped.total.expect("set").minor_units;
-                let refund = swapped.refund_due.expect("owed").minor_units;
+                let refund = swapped.refund_due.expect("due").minor_units;
                 assert_eq!((total, refund), (1_250, difference));
                 let back = swap(&stage, request(&bought.booking_id, &["A-3"], &["A-2"])).await;
                 back.expect("as dear");

@@ -1,4 +1,4 @@
-//! Rows that cannot be read hold up no others in what the service does by itself.
+//! Unreadable rows hold up no others in background tasks.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::stage::Stage;
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_sale_and_an_answer_of_no_show_are_named_and_the_others_go_on() {
+async fn an_unreadable_sale_or_answer_is_logged_and_the_others_are_processed() {
     let stage = Stage::start().await;
     let [cancelled, deleted] = [stage.a_show(2).await, stage.a_show(2).await];
     let bought = stage.buy(&cancelled, &["A-1"]).await;
-    // Before every show's id, and itself none.
+    // Before every show's id, and no show's id itself.
     let nobody = "00000000-0000-0000-0000-000000000001";
     let spoil = format!(
         "INSERT INTO booking.sales (show_id, revision, state, start_at, layout, prices, seat_count)
@@ -32,7 +32,7 @@ async fn a_sale_and_an_answer_of_no_show_are_named_and_the_others_go_on() {
         ..Default::default()
     };
     let answered = stage.system.catalog_client().delete_show(request).await;
-    answered.expect("the catalog has heard the answer");
+    answered.expect("the catalog has the answer");
 
     let log = stage.system.booking.log();
     let mut errors = log.lines().filter(|line| line.contains(" ERROR "));

@@ -1,4 +1,4 @@
-//! Shows as the contract writes them: the same to whoever asks, writes or follows the feed.
+//! Shows as protobuf messages: the same for reads, mutations and the feed.
 
 use proto::catalog::v1 as pb;
 use service_kit::proto_convert::timestamp;

@@ -26,7 +26,7 @@ pub(super) async fn handle(
     })
 }
 
-/// What is wrong with a request, and what of it only the database can tell.
+/// The violations of a request, and the parts that only the database can check.
 #[derive(Default)]
 struct Wrong {
     violations: FieldViolations,
@@ -35,7 +35,7 @@ struct Wrong {
 }
 
 impl Wrong {
-    /// Who must correct the request anyway shall learn of all that is wrong with it.
+    /// A caller that must correct the request anyway gets all of its violations.
     async fn completed(mut self, api: &CatalogApi) -> ApiError {
         if let Some(id) = self.layout_id {
             match api.store.get_seat_layout(id).await {
@@ -49,7 +49,7 @@ impl Wrong {
                 Err(StoreError::Rejected(Rejection::LayoutNotFound(_))) => {
                     self.violations.add("layout_id", error::NO_LAYOUT);
                 }
-                // What is known to be wrong is told all the same.
+                // The violations already found are returned anyway.
                 Err(_) => {}
             }
         }
@@ -104,9 +104,9 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
         }
     };
     if !violations.is_empty() {
-        // Whether times lie ahead is decided by the database's clock, after it has looked for
-        // the request id: a copy that arrives late still gets the first result. But who must
-        // correct the request anyway shall learn of that too.
+        // The database's clock decides whether times are in the future, after the look-up of the
+        // request id: a replay that arrives late still gets the first result. But a caller that must
+        // correct the request anyway gets that violation too.
         let now = OffsetDateTime::now_utc();
         add(
             violations,
@@ -139,12 +139,12 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
             };
             Ok((CreateShow(new), key))
         }
-        // What is missing was noted.
+        // The missing values are among the violations.
         _ => Err(wrong),
     }
 }
 
-/// Its times. Those that are in the wrong order are noted, and left out.
+/// Its times. Times in the wrong order become violations, and are left out.
 fn schedule(violations: &mut FieldViolations, request: &pb::CreateShowRequest) -> Option<Schedule> {
     let start = parse::required_time(violations, "start_time", request.start_time.as_ref());
     let end = parse::time(violations, "end_time", request.end_time.as_ref());

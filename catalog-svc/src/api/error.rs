@@ -1,4 +1,4 @@
-//! The one place that turns what the store says into errors of the contract.
+//! The one place that converts errors of the store into errors of the contract.
 
 use model::ShowId;
 use proto::errors::v1::ErrorReason;
@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::domain::{Rejection, ShowState, next_states};
 use crate::store::StoreError;
 
-/// The error of a call in whose request a show's fields stand below `prefix`.
+/// The error of a call in whose request a show's fields are below `prefix`.
 pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
     match error {
         StoreError::Rejected(rejection) => refused(rejection, prefix),
@@ -48,14 +48,14 @@ pub(super) fn of(error: StoreError, prefix: &str) -> ApiError {
     }
 }
 
-/// The error of a call whose request has no fields of a show that the store could refuse.
+/// The error of a call whose request has no fields of a show that the store could reject.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         of(error, "")
     }
 }
 
-/// What is said of an id that no layout has.
+/// The message for an unknown layout id.
 pub(super) const NO_LAYOUT: &str = "there is no such layout";
 
 fn refused(rejection: Rejection, prefix: &str) -> ApiError {
@@ -135,7 +135,7 @@ fn no_shows(ids: &[ShowId]) -> ApiError {
     ApiError::not_found(ErrorReason::ShowNotFound, message).with_list("show_id", ids)
 }
 
-/// FAILED_PRECONDITION for what a show is.
+/// FAILED_PRECONDITION about a show.
 fn of_show(reason: ErrorReason, kind: &str, id: ShowId, message: String) -> ApiError {
     let subjects = vec![(id.to_string(), message.clone())];
     ApiError::precondition(reason, kind, message, subjects).with("show_id", id)

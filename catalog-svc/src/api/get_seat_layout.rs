@@ -15,7 +15,7 @@ pub(super) async fn handle(
     let id = id.ok_or_else(|| violations.into_error())?;
     let found = api.store.get_seat_layout(id).await?;
     let mut layout = layout::write(&found);
-    // Those that were given are as good as the computed ones.
+    // Given coordinates take precedence over computed ones.
     if request.with_coordinates && layout.coordinates.is_none() {
         let indexed = SeatLayout::new(found.description.clone());
         layout.coordinates = indexed.ok().as_ref().map(layout::coordinates);

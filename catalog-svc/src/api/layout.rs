@@ -18,8 +18,8 @@ const PATH: &str = "layout";
 /// pending, each with prices: together they stay below the 4 MiB that clients take by default.
 pub(super) const LAYOUT_BYTES_MAX: usize = 1_536 * 1024;
 
-/// The layout that a request describes, or notes of everything that is wrong with it. Without
-/// a name it has the one that is given beside it.
+/// The layout that a request describes, or violations for everything that is invalid. Without
+/// a name it gets `name`.
 pub(super) fn parse(
     violations: &mut FieldViolations,
     mut layout: pb::SeatLayout,
@@ -55,7 +55,7 @@ fn best_seats(violations: &mut FieldViolations, number: i32) -> Option<BestSeats
         Ok(pb::BestSeats::Middle) => Some(BestSeats::Middle),
         Ok(pb::BestSeats::First) => Some(BestSeats::First),
         Err(_) => {
-            violations.add("layout.best_seats", "is no value known here");
+            violations.add("layout.best_seats", "is not a known value");
             None
         }
     }
@@ -72,7 +72,7 @@ fn check_size(violations: &mut FieldViolations, layout: &SeatLayout) {
     }
 }
 
-/// Notes problems of what stands at a path in a request.
+/// Adds the problems of the value at a path in a request as violations.
 pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Problems) {
     violations.omit(problems.omitted());
     for problem in problems {
@@ -80,8 +80,8 @@ pub(super) fn note(violations: &mut FieldViolations, path: &str, problems: Probl
     }
 }
 
-/// What a request says, as the model says it. Numbers below 0 become ones that the model
-/// refuses.
+/// The request's layout as a description of the model. Numbers below 0 become ones that the model
+/// rejects.
 fn description(layout: pb::SeatLayout, best_seats: BestSeats) -> LayoutDescription {
     LayoutDescription {
         sections: layout.sections.into_iter().map(section).collect(),
@@ -141,7 +141,7 @@ fn series(series: pb::Series) -> Series {
             step_minutes: number(times.step_minutes),
         },
         Some(Kind::List(list)) => Series::List(names(list.names)),
-        // None of the kinds names nothing, which the model refuses.
+        // A series of no kind has no names, which the model rejects.
         None => Series::List(Vec::new()),
     }
 }
@@ -149,7 +149,7 @@ fn series(series: pb::Series) -> Series {
 fn area(area: pb::Area) -> Area {
     Area {
         name: area.name.into(),
-        // A negative one is as wrong as none.
+        // A negative capacity is as invalid as 0.
         capacity: u32::try_from(area.capacity).unwrap_or_default(),
         deck: area.deck.into(),
         origin: area.origin.as_ref().map(point),
@@ -186,7 +186,7 @@ pub(super) fn write(layout: &Layout) -> pb::SeatLayout {
     }
 }
 
-/// A layout without what the catalog knows of it beside its sections and areas.
+/// A layout's sections and areas, without the fields that the catalog sets.
 fn write_description(layout: &LayoutDescription) -> pb::SeatLayout {
     let LayoutDescription {
         sections,
@@ -199,7 +199,7 @@ fn write_description(layout: &LayoutDescription) -> pb::SeatLayout {
         coordinates,
     } = layout;
     let best_seats = match best_seats {
-        // As it is where nobody has said so.
+        // The default reads back as not set.
         BestSeats::Front => pb::BestSeats::Unspecified,
         BestSeats::Middle => pb::BestSeats::Middle,
         BestSeats::First => pb::BestSeats::First,
@@ -315,7 +315,7 @@ fn write_names(names: &[Box<str>]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// A number whose limit is far below what fits.
+/// A number whose limit is far below the type's.
 pub(super) fn write_number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -7,11 +7,11 @@ use service_kit::{ApiError, FieldViolations};
 use super::{CatalogApi, convert, parse};
 use crate::store::{Cancel, ChangeState, Close, LifeVerb, Pause, Publish, RequestKey, Resume};
 
-/// A request of one of the verbs; they all have the same fields.
+/// The request of a lifecycle command; they all have the same fields.
 pub(super) trait Request: Message {
     /// The verb that it asks for.
     type Verb: LifeVerb;
-    /// What it is answered.
+    /// The RPC's response.
     type Response;
 
     fn request_id(&mut self) -> String;

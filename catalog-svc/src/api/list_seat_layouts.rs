@@ -34,7 +34,7 @@ pub(super) async fn handle(
     })
 }
 
-/// The place behind a layout, as a page token has it: the id and the name.
+/// The position after a layout, as in a page token: the id and the name.
 fn parse_cursor(text: &str) -> Option<(String, LayoutId)> {
     let (id, name) = text
         .split_once('_')

@@ -67,7 +67,7 @@ impl Page {
     }
 }
 
-/// What is looked for in names, in the form in which it is compared.
+/// The text to search names for, folded like the names.
 fn name_contains(violations: &mut FieldViolations, text: String) -> Option<String> {
     let path = "name_contains";
     let text = parse::sought(violations, path, text, 1..=SOUGHT_CHARS_MAX)?;
@@ -79,7 +79,7 @@ fn name_contains(violations: &mut FieldViolations, text: String) -> Option<Strin
     Some(folded)
 }
 
-/// The place behind a show, as a page token has it: microseconds since 1970 and the id.
+/// The position after a show, as in a page token: microseconds since 1970 and the id.
 fn write_cursor(after: After) -> String {
     format!(
         "{}_{}",

@@ -39,7 +39,7 @@ const OUTPUT_ONLY: [&str; 13] = [
 /// The most bytes of an unknown path that an error repeats.
 const QUOTED_BYTES_MAX: usize = 40;
 
-/// The fields that the paths name, or a note of each path that names none.
+/// The fields that the paths name, or a violation for each unknown path.
 pub(super) fn parse(violations: &mut FieldViolations, paths: &[String]) -> Vec<Field> {
     if paths.is_empty() {
         violations.add("update_mask", "must name at least one field");
@@ -69,7 +69,7 @@ fn field(violations: &mut FieldViolations, path: &str) -> Option<Field> {
             let why = if OUTPUT_ONLY.contains(&root) {
                 "cannot be changed by UpdateShow"
             } else {
-                "is no field of a show"
+                "is not a field of a show"
             };
             let quoted = other.floor_char_boundary(QUOTED_BYTES_MAX);
             violations.add("update_mask", format!("{:?} {why}", &other[..quoted]));

@@ -17,8 +17,8 @@ use crate::store::{Mutation, RequestKey};
 /// The most characters of an etag that is compared at all; ours are shorter.
 const ETAG_CHARS_MAX: usize = 64;
 
-/// The id of a show, or a note what is wrong with it; of a UUID that no show can have, it is said
-/// later that there is no such show.
+/// The id of a show, or a violation. A UUID that no show can have parses; the look-up then finds no
+/// such show.
 pub(super) fn show_id(violations: &mut FieldViolations, path: &str, text: &str) -> Option<ShowId> {
     violations.take(path, ShowId::asked_for(text))
 }
@@ -30,8 +30,8 @@ pub(super) fn request_id(violations: &mut FieldViolations, text: &str) -> Option
         .flatten()
 }
 
-/// What a mutation is remembered by, if its caller gave it an id. `body` is the request
-/// without that id.
+/// The key under which a mutation's result is stored, if its caller sent a request id. `body` is the
+/// request without that id.
 pub(super) fn request_key<M: Mutation>(
     id: Option<Uuid>,
     body: &impl Message,
@@ -44,7 +44,7 @@ pub(super) fn request_key<M: Mutation>(
 /// An etag, if one was given.
 pub(super) fn etag(violations: &mut FieldViolations, path: &str, text: String) -> Option<String> {
     if text.len() > ETAG_CHARS_MAX {
-        violations.add(path, "is no etag that a show ever had");
+        violations.add(path, "is not an etag of a show");
     }
     (!text.is_empty()).then_some(text)
 }
@@ -57,8 +57,8 @@ pub(super) fn min_revision(violations: &mut FieldViolations, revision: i64) -> O
     (revision >= 0).then_some(revision)
 }
 
-/// A text that a list is searched for, of so many characters, in the form that names have; none if
-/// it is empty.
+/// A text to search names for, within this many characters, folded like the names; none if it is
+/// empty.
 pub(super) fn sought(
     violations: &mut FieldViolations,
     path: &str,
@@ -73,7 +73,7 @@ pub(super) fn sought(
         let (min, max) = (chars.start(), chars.end());
         violations.add(
             path,
-            format!("must have {min} to {max} characters, none of them NUL"),
+            format!("must have {min} to {max} characters, without NUL"),
         );
     }
     Some(text)
@@ -114,7 +114,7 @@ pub(super) fn show_type(
         Ok(pb::ShowType::Appointment) => Some(ShowType::Appointment),
         Ok(pb::ShowType::Other) => Some(ShowType::Other),
         Err(_) => {
-            violations.add(path, "is no kind of show known here");
+            violations.add(path, "is not a known kind of show");
             None
         }
     }
@@ -146,13 +146,13 @@ pub(super) fn show_state(
         Ok(pb::ShowState::Closed) => Some(ShowState::Closed),
         Ok(pb::ShowState::Cancelled) => Some(ShowState::Cancelled),
         Err(_) => {
-            violations.add(path, "is no state known here");
+            violations.add(path, "is not a known state");
             None
         }
     }
 }
 
-/// A rule for orphans; that there is none if it is not set.
+/// A rule for orphans; `OFF` if it is not set.
 pub(super) fn orphan_rule(
     violations: &mut FieldViolations,
     path: &str,
@@ -163,7 +163,7 @@ pub(super) fn orphan_rule(
         Ok(pb::OrphanRule::Warn) => Some(OrphanRule::Warn),
         Ok(pb::OrphanRule::Strict) => Some(OrphanRule::Strict),
         Err(_) => {
-            violations.add(path, "is no rule known here");
+            violations.add(path, "is not a known rule");
             None
         }
     }
@@ -181,7 +181,7 @@ pub(super) fn time_zone(
     violations.take(path, name.try_into())
 }
 
-/// The length of holds; `Some(None)` if it is not set.
+/// The duration of holds; `Some(None)` if it is not set.
 pub(super) fn hold(
     violations: &mut FieldViolations,
     path: &str,

@@ -6,7 +6,7 @@ use proto::catalog::v1 as pb;
 use proto::money::v1::Money;
 use service_kit::FieldViolations;
 
-/// The most bytes of a show's tiers in an answer, which may have them twice, beside two layouts.
+/// The most bytes of a show's tiers in an answer, which may have them twice, and two layouts.
 pub(super) const PRICES_BYTES_MAX: usize = 384 * 1024;
 
 /// The prices that a CreateShow has: tiers, or one price for everything, or nothing for everything.
@@ -21,12 +21,12 @@ pub(super) fn parse_either(
         return Some(PriceDescription::single(parser.currency()?, price));
     }
     if seat_price.is_some() {
-        violations.add("seat_price", "must not be set beside price_tiers");
+        violations.add("seat_price", "must not be set together with price_tiers");
     }
     parse(violations, tiers)
 }
 
-/// Tiers of prices, or notes of what is wrong with their amounts and currencies.
+/// Price tiers, or violations of their amounts and currencies.
 pub(super) fn parse(
     violations: &mut FieldViolations,
     tiers: Vec<pb::PriceTier>,
@@ -53,12 +53,12 @@ pub(super) fn parse(
     Some(prices)
 }
 
-/// Converts prices, noting what the model cannot express.
+/// Converts prices; values that the model cannot express become violations.
 struct Parser<'a> {
     violations: &'a mut FieldViolations,
     /// That of the first price which has one.
     currency: Option<Currency>,
-    /// Whether a price has one that is none.
+    /// Whether a price has an invalid currency.
     is_wrong: bool,
 }
 

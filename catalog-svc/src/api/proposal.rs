@@ -14,9 +14,9 @@ use crate::store::StoreError;
 
 /// The longest that a call waits.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// What is left of a call's time to tell that there was no answer.
-const TIME_TO_TELL: Duration = Duration::from_millis(100);
-/// The pause between two looks, however fast the feed grows.
+/// What is left of a call's time to reply that there was no answer.
+const TIME_TO_REPLY: Duration = Duration::from_millis(100);
+/// The pause between two checks, however fast the feed grows.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until a proposal is accepted, as long as the caller does.
@@ -25,7 +25,7 @@ pub(super) async fn wait(
     proposed: Proposed,
     deadline: Instant,
 ) -> Result<(), ApiError> {
-    let last_moment = deadline.checked_sub(TIME_TO_TELL).unwrap_or(deadline);
+    let last_moment = deadline.checked_sub(TIME_TO_REPLY).unwrap_or(deadline);
     let until = last_moment.min(Instant::now() + WAIT_MAX);
     let mut newest = api.newest.subscribe();
     loop {

@@ -1,5 +1,5 @@
-//! WatchShows, and what it shares with FollowShows: the stream that a reader reads, and its
-//! admission.
+//! WatchShows, and the part that it shares with FollowShows: the stream that a reader reads, and
+//! its admission.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -21,14 +21,14 @@ use super::{CatalogApi, convert};
 use crate::domain::{Cursor, Entry, FeedPosition};
 use crate::store::{Reader, Store, StoreError};
 
-/// How many entries wait for a reader beside the one in its hands. The page they come from is
-/// bounded, and more of them would only be stale.
+/// How many entries wait for a reader besides the one that it is reading. Their page is
+/// bounded, and more of them would only be outdated.
 const ENTRIES_WAITING_MAX: usize = 1;
 
 /// The entries of one stream, and the status that ends it.
 ///
-/// The end is told at once: entries that still wait for the reader are dropped, since it will
-/// resume from the last one that it has.
+/// The final status is sent at once: entries that still wait for the reader are dropped, since it
+/// will resume from the last one that it has.
 #[derive(Debug)]
 pub struct Entries<M> {
     entries: mpsc::Receiver<Sent>,
@@ -48,11 +48,11 @@ impl<M> Entries<M> {
     }
 }
 
-/// What a stream is made of.
+/// The parts of a stream.
 pub(super) struct Opening {
     pub(super) store: Arc<Store>,
     pub(super) reader: Reader,
-    /// For what it holds of large shows.
+    /// Its share of the memory for large shows.
     pub(super) rooms: Rooms,
     pub(super) newest: watch::Receiver<i64>,
     pub(super) limits: WatchLimits,
@@ -90,7 +90,7 @@ pub(super) async fn handle(
 }
 
 impl Opening {
-    /// Begins a stream behind a cursor that the feed has had.
+    /// Begins a stream after a cursor that the feed has had.
     pub(super) async fn open<M: FeedMessage>(self, after: Cursor) -> Result<Entries<M>, ApiError> {
         if self.stop.is_cancelled() {
             return Err(ApiError::shutting_down());
@@ -120,7 +120,7 @@ impl Opening {
             let end = Status::from(watcher.run(after.revision).await);
             drop(admitted);
             outcome::log_end_of_stream(M::METHOD, &end);
-            // A reader that has gone away needs no status.
+            // A reader that has left needs no status.
             let _ = end_sender.send(end);
         };
         tokio::spawn(log_id::carry(watching).in_current_span());
@@ -161,7 +161,7 @@ impl<M: FeedMessage> Stream for Entries<M> {
     type Item = Result<M, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // It is asked for more once the last one was taken, but for its last piece.
+        // The next entry is requested once the last one was read, except for its last piece.
         self.in_hand = None;
         let Some(end) = &mut self.end else {
             return Poll::Ready(None);

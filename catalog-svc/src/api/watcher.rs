@@ -1,8 +1,8 @@
 //! The task behind a stream of the feed: reads it page by page, and waits for more.
 //!
 //! Invariants: `cursor` is always a revision up to which the reader was given everything, so an end
-//! at any moment leaves no gap: the reader resumes from what it has. A bookmark is sent only after
-//! the primary database was asked. What is sent goes on from what was sent before, in one history.
+//! at any moment leaves no gap: the reader resumes from it. A bookmark is sent only after the primary
+//! database was asked. Everything sent continues what was sent before, in one history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::whole;
 use crate::domain::{Cursor, Entry, FeedPosition};
 use crate::store::{Reader, Store, StoreError};
 
-/// What bounds the streams of WatchShows.
+/// The limits of WatchShows streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchLimits {
     /// The most streams at once.
@@ -31,7 +31,7 @@ pub struct WatchLimits {
 
 /// A message of a stream, as the contract of that stream has it.
 pub(super) trait FeedMessage: Sized + Send + 'static {
-    /// The method whose stream it is of.
+    /// The method of the stream.
     const METHOD: &'static str;
 
     /// An entry, and where it stands.
@@ -56,7 +56,7 @@ pub(super) struct Watcher {
     pub(super) messages: mpsc::Sender<Sent>,
 }
 
-/// What is sent to a reader. It becomes a message when the reader takes it, as that is several
+/// A message to a reader. It is converted to protobuf when the reader takes it, as that is several
 /// times as large.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -68,13 +68,13 @@ pub(super) struct Sent {
 }
 
 impl Watcher {
-    /// Feeds the reader until something ends it, and returns what.
+    /// Feeds the reader until an error or a stop ends the stream, and returns that.
     pub(super) async fn run(mut self, after: i64) -> ApiError {
         let (stop, messages) = (self.stop.clone(), self.messages.clone());
         tokio::select! {
             Err(end) = self.feed(after) => end,
             () = stop.cancelled() => ApiError::shutting_down(),
-            // Nobody will read this.
+            // The reader has left, so nobody reads this status.
             () = messages.closed() => ApiError::shutting_down(),
         }
     }
@@ -113,9 +113,9 @@ impl Watcher {
             let room = room.map(Arc::new);
             let FeedPosition { revision, timeline } = page.newest;
             if timeline != self.timeline {
-                self.go_on_on(timeline, cursor).await?;
+                self.switch_timeline(timeline, cursor).await?;
             }
-            // An entry is given up as it is sent, so that the page is in memory once.
+            // An entry is moved out as it is sent, so that the page is in memory once.
             for entry in page.entries {
                 cursor = entry.revision();
                 self.send(cursor, Some(entry), room.clone()).await?;
@@ -130,8 +130,8 @@ impl Watcher {
         }
     }
 
-    /// Takes to another timeline, if that goes on from what the reader has.
-    async fn go_on_on(&mut self, timeline: Uuid, cursor: i64) -> Result<(), StoreError> {
+    /// Switches to another timeline, if it continues what the reader has.
+    async fn switch_timeline(&mut self, timeline: Uuid, cursor: i64) -> Result<(), StoreError> {
         let cursor = Cursor {
             revision: cursor,
             timeline: Some(self.timeline),

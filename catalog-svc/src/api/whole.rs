@@ -1,5 +1,5 @@
-//! Rooms for answers that have whole shows: a large one waits for its room, and holds nothing
-//! meanwhile.
+//! Memory budgets for answers with whole shows: a large answer waits for its share, and holds no
+//! connection meanwhile.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tonic::Response;
 
 use crate::domain::{Entry, Page, Show};
 
-/// What a show takes without its seats, or a little more.
+/// An upper estimate of a show's size without its seats.
 const SHOW_BYTES: usize = 8 * 1024;
-/// What a seat takes: in the layout, in a proposed one and in their prices, each by its label.
-/// Labels may be longer where seats are few; what an answer has beyond its room is found then.
+/// The size of a seat: in the layout, in a proposed one and in their prices, each by its label.
+/// Labels may be longer in shows with few seats; the excess is added once the answer exists.
 const SEAT_BYTES: usize = 64;
-/// What clients take by default; the contract has it.
+/// The default limit of clients, which the contract promises.
 const SHOW_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// A show that needs no room, and a page that needs none.
+/// The size up to which a show, or a page, needs no share.
 const SMALL_SHOW_BYTES: usize = 64 * 1024;
 const SMALL_PAGE_BYTES: usize = 256 * 1024;
 /// The room of a page is for its entries in memory, and for one of them encoded.

@@ -23,7 +23,7 @@ pub struct Cursor {
     pub timeline: Option<Uuid>,
 }
 
-/// The feed as a whole, as the database had it at one moment.
+/// The feed's identity and end at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feed {
     /// Which catalog it is of.
@@ -34,7 +34,7 @@ pub struct Feed {
     pub has_cursor: bool,
 }
 
-/// What a revision wrote.
+/// The change of a revision.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// A show as it stands now.
@@ -71,7 +71,7 @@ impl Entry {
 pub struct Page {
     /// In the order of their revisions.
     pub entries: Vec<Entry>,
-    /// Whoever has these has everything up to here.
+    /// The revision up to which these entries are complete.
     pub up_to: i64,
     /// Where the feed ends.
     pub newest: FeedPosition,

@@ -1,14 +1,14 @@
-//! Names as they are searched for: whatever the case, and however they were typed.
+//! Folds names for searches: ignores case, and the ways to type a character.
 
 use std::iter::repeat_n;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The form in which a name and the text that is looked for in it are compared. Not by the
-/// database: what its `lower` does depends on the locale that it was made with.
+/// The folded form in which a name and a search text are compared. Not computed by the
+/// database: its `lower` depends on the locale that it was created with.
 #[must_use]
 pub fn folded(text: &str) -> String {
-    // By way of upper case, which is the same for "ß" and "ss", and for the two sigmas.
+    // Through upper case, which is the same for "ß" and "ss", and for the two sigmas.
     let upper = text.nfkc().flat_map(char::to_uppercase);
     let lower = upper.flat_map(char::to_lowercase).nfkc();
     // The Turkish capital letter with a dot.
@@ -19,8 +19,8 @@ pub fn folded(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character is of a script in which two make a usual word. Each is written twice: the
-/// index knows no texts of less than three characters. What is in a name is in it as before.
+/// Whether a character is of a script in which two make a usual word. Each is written twice, because
+/// the index has no texts of fewer than three characters. Substrings of a name stay substrings.
 fn is_of_short_words(char: char) -> bool {
     matches!(
         char,
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_name_of_short_words_is_in_its_form() {
+    fn a_folded_name_keeps_the_substrings_of_short_words() {
         let letters = ["座", "人", "a", "가"];
         let texts = (0..4_usize.pow(5)).map(|n| {
             let at = |place: u32| letters[n / 4_usize.pow(place) % 4];

@@ -56,16 +56,16 @@ impl FromStr for LayoutId {
 pub struct NewLayout {
     /// Its name.
     pub name: ShowName,
-    /// What it is a new version of.
+    /// The layout that it is a new version of.
     pub derived_from: Option<LayoutId>,
-    /// What it is.
+    /// The layout itself.
     pub layout: SeatLayout,
 }
 
 /// A layout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
-    /// Everything but what it describes.
+    /// Everything but the layout itself.
     pub info: LayoutInfo,
     /// Where its seats and areas are.
     pub description: LayoutDescription,
@@ -78,7 +78,7 @@ pub struct LayoutInfo {
     pub id: LayoutId,
     /// Its name.
     pub name: String,
-    /// What it is a new version of.
+    /// The layout that it is a new version of.
     pub derived_from: Option<LayoutId>,
     /// How many seats it has.
     pub seat_count: u32,
@@ -93,7 +93,7 @@ pub struct LayoutInfo {
 pub struct LayoutList {
     /// Only new versions of this one.
     pub derived_from: Option<LayoutId>,
-    /// The name and the id of the layout that the page begins behind.
+    /// The name and the id of the layout that the page begins after.
     pub after: Option<(String, LayoutId)>,
     /// The most layouts of the page.
     pub size: u16,

@@ -1,11 +1,11 @@
-//! The life of a show: which verbs its state allows, and what its own times make of it.
+//! The life of a show: the commands that its state allows, and the changes that its times make due.
 
 use time::OffsetDateTime;
 
 use super::rejection::Rejection;
 use super::show::{ShowInfo, ShowState};
 
-/// What moves a show from one state to another.
+/// A command or a time that changes a show's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Puts it on sale.
@@ -18,9 +18,9 @@ pub enum Verb {
     Close,
     /// It does not take place.
     Cancel,
-    /// The time has come that its sale opens.
+    /// Opens the sale at its time.
     OpenInTime,
-    /// The time has come that its sale closes.
+    /// Closes the sale at its time.
     CloseInTime,
 }
 
@@ -75,13 +75,13 @@ impl ShowInfo {
         self
     }
 
-    /// The show after a verb at `now`.
+    /// The show after a command at `now`.
     ///
-    /// A show that is published early has no time any more at which it would open.
+    /// A show that is published early loses its opening time.
     ///
     /// # Errors
     ///
-    /// [`Rejection::State`] if its state does not allow the verb.
+    /// [`Rejection::State`] if its state does not allow the command.
     pub fn after(self, verb: Verb, now: OffsetDateTime) -> Result<Self, Rejection> {
         let state = next_state(self.state, verb).ok_or_else(|| self.wrong_state())?;
         let is_ahead = |at: &OffsetDateTime| *at > now;
@@ -96,7 +96,7 @@ impl ShowInfo {
         })
     }
 
-    /// That its state does not allow what was asked for.
+    /// The rejection: its state does not allow the command.
     #[must_use]
     pub fn wrong_state(&self) -> Rejection {
         Rejection::State {
@@ -131,7 +131,7 @@ mod tests {
 
     /// Every pair of a state and a verb, as the contract's picture has them.
     #[test]
-    fn the_table_is_the_contracts() {
+    fn the_state_table_matches_the_contract() {
         let table = [
             "DRAFT: ON_SALE - - - CANCELLED ON_SALE -",
             "ON_SALE: - PAUSED - CLOSED CANCELLED - CLOSED",
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_tells_where_it_may_lead() {
+    fn a_state_lists_its_allowed_transitions() {
         let next = |state| {
             let names: Vec<_> = next_states(state).map(ShowState::as_str).collect();
             names.join(",")

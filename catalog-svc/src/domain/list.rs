@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::show::{ShowState, ShowType};
 
-/// Which shows to list; what is not set leaves out none.
+/// Filters of a list; unset ones exclude nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShowFilter {
     /// Only those of this kind.
@@ -22,7 +22,7 @@ pub struct ShowFilter {
     pub name_contains: Option<String>,
 }
 
-/// The place behind a show in the order of lists.
+/// The position after a show in the order of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct After {
     /// When the show starts.
@@ -34,8 +34,8 @@ pub struct After {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPage<T, P> {
-    /// What stands on it, and can be read.
+    /// Its readable items.
     pub items: Vec<T>,
-    /// The place behind it, if the list goes on.
+    /// The position after it, if there is more.
     pub next: Option<P>,
 }

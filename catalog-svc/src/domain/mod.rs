@@ -1,4 +1,4 @@
-//! What a show and a layout are, what they may become, and the limits they keep. Pure values:
+//! Shows and layouts, their transitions and their limits. Pure values:
 //! no I/O, no protobuf, no SQL.
 
 mod feed;

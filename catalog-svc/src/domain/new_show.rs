@@ -33,16 +33,16 @@ pub struct NewShow {
     pub is_draft: bool,
 }
 
-/// Which seats a new show has, and what they cost.
+/// The seats of a new show, and their prices.
 #[derive(Debug)]
 pub enum NewSeats {
-    /// Those of a layout that there is; whether the prices fit it is yet to be seen.
+    /// An existing layout; whether the prices fit it is checked later.
     Of(LayoutId, PriceDescription),
-    /// Those of a layout that is made with the show, and the prices that fit it.
+    /// A layout that is created with the show, and prices that fit it.
     Own(NewLayout, PriceList),
 }
 
-/// What is wrong with a text. Its message is for the caller.
+/// The fault of a text. Its message is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextProblem {
     /// Too short or too long.
@@ -53,12 +53,12 @@ pub enum TextProblem {
         /// The most.
         max: usize,
     },
-    /// White space around it, or what cannot be seen in it.
+    /// White space around it, or an invisible character in it.
     #[error("must not begin or end with white space, nor have characters that cannot be seen")]
     Shape,
 }
 
-/// The text in one form, if it may be a name of so many characters.
+/// The normalised text, if its length in characters is allowed for a name.
 fn check_text(mut text: String, min: usize, max: usize) -> Result<String, TextProblem> {
     normalize(&mut text);
     let chars = text.chars().count();

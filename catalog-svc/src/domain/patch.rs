@@ -1,4 +1,4 @@
-//! What an update changes, and what a show is after it.
+//! The changes of an update, and the show after it.
 
 use model::Problem;
 use time::OffsetDateTime;
@@ -11,8 +11,8 @@ use super::rules::{
 use super::schedule::{self, Schedule};
 use super::show::{OrphanRule, ShowInfo, ShowState, ShowType};
 
-/// New values for some of a show's fields; what is not set stays as it is. `Some(None)` takes
-/// a value away.
+/// New values for some of a show's fields; unset ones stay as they are. `Some(None)` clears
+/// a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShowPatch {
     /// A new name.
@@ -27,7 +27,7 @@ pub struct ShowPatch {
     pub venue: Option<Venue>,
     /// Another time zone.
     pub time_zone: Option<TimeZone>,
-    /// Another time at which the sale opens by itself.
+    /// Another time at which the sale opens automatically.
     pub sales_open_at: Option<Option<OffsetDateTime>>,
     /// Another time at which the sale closes by itself.
     pub sales_close_at: Option<Option<OffsetDateTime>>,
@@ -227,7 +227,7 @@ mod tests {
             sales_open_at: Some(None),
             ..ShowPatch::default()
         };
-        // Who was told of it may not have heard yet that it is gone.
+        // A feed consumer that knows the time may not know yet that it was cleared.
         let withdrawn = withdrawn.apply(offered, NOW).expect("an update");
         assert_eq!((withdrawn.sales_open_at, withdrawn.offered), (None, true));
         assert!(

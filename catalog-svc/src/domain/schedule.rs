@@ -16,12 +16,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A start, and as far as they are known an end after it, and a sale that opens before it
+    /// A start, and optionally an end after it, and a sale that opens before it
     /// closes, and closes before the show is over.
     ///
     /// # Errors
     ///
-    /// Every time that is not in its place, by the name of its field.
+    /// Every time that is out of order, by the name of its field.
     pub fn new(
         start_at: OffsetDateTime,
         end_at: Option<OffsetDateTime>,
@@ -72,19 +72,19 @@ impl Schedule {
         self.end_at
     }
 
-    /// When its sale opens by itself, if it does.
+    /// When its sale opens automatically, if it does.
     #[must_use]
     pub fn sales_open_at(&self) -> Option<OffsetDateTime> {
         self.sales_open_at
     }
 
-    /// When its sale closes by itself, if it does so before the start or at another time.
+    /// When its sale closes automatically, if not at the start.
     #[must_use]
     pub fn sales_close_at(&self) -> Option<OffsetDateTime> {
         self.sales_close_at
     }
 
-    /// What of it does not lie in the future of `now`, or too far in it.
+    /// The times that are not in the future of `now`, or too far in it.
     #[must_use]
     pub fn not_ahead(&self, now: OffsetDateTime) -> Vec<Problem> {
         let mut problems = start_not_ahead(self.start_at, now);
@@ -94,7 +94,7 @@ impl Schedule {
     }
 }
 
-/// What is wrong with a start, seen from `now`.
+/// The fault of a start, as of `now`.
 pub(super) fn start_not_ahead(start_at: OffsetDateTime, now: OffsetDateTime) -> Vec<Problem> {
     let too_far = start_at - now > START_AHEAD_MAX;
     let too_far = too_far.then(|| problem("start_time", "must be at most 10 years ahead"));
@@ -104,7 +104,7 @@ pub(super) fn start_not_ahead(start_at: OffsetDateTime, now: OffsetDateTime) -> 
         .collect()
 }
 
-/// What is wrong with a time that must lie in the future of `now` if it is set.
+/// The fault of an optional time that must be in the future of `now`.
 pub(super) fn not_ahead(
     field: &str,
     at: Option<OffsetDateTime>,

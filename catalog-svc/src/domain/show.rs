@@ -1,4 +1,4 @@
-//! A show as it stands, and what its state allows.
+//! A show, and what its state allows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -60,9 +60,9 @@ pub struct ShowInfo {
     pub end_at: Option<OffsetDateTime>,
     /// The time zone of its place.
     pub time_zone: TimeZone,
-    /// When its sale opens by itself, if it does.
+    /// When its sale opens automatically, if it does.
     pub sales_open_at: Option<OffsetDateTime>,
-    /// When its sale closes by itself, if not at the start.
+    /// When its sale closes automatically, if not at the start.
     pub sales_close_at: Option<OffsetDateTime>,
     /// Where it takes place; may be empty.
     pub venue: String,
@@ -74,8 +74,8 @@ pub struct ShowInfo {
     pub place_count: u32,
     /// The rules of its sale.
     pub rules: SaleRules,
-    /// Whether the booking service was ever told that, or from when on, it may sell: until then
-    /// nothing that is changed can hurt a booking.
+    /// Whether booking-svc may ever have seen that the show is or will be on sale. Until then no
+    /// change can hurt a booking.
     pub offered: bool,
     /// The revision and the state of the proposal that it has.
     pub proposal: Option<(i64, ProposalState)>,
@@ -112,7 +112,7 @@ impl ShowInfo {
 
 /// A name that is none of those an enumeration has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not one of the names known here")]
+#[error("{0:?} is not a known name")]
 pub struct UnknownName(String);
 
 /// An enumeration whose values have names in the database.
@@ -185,11 +185,11 @@ named! {
 }
 
 named! {
-    /// What happens to a choice of seats that leaves an orphan.
+    /// What to do with a choice of seats that leaves an orphan.
     OrphanRule[3] {
         /// Nothing.
         Off = "OFF",
-        /// It is booked, and the booking says so.
+        /// Accept it, and list the orphans in the booking.
         Warn = "WARN",
         /// It is refused, unless there is no other way.
         Strict = "STRICT",

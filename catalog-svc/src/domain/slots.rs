@@ -1,6 +1,6 @@
-//! A day's slots are times as clocks on the wall show them. On the day on which these go forward
-//! some times do not come, and nobody can be there: a show must not sell them. A time that comes
-//! twice, when the clocks go back, is one slot, the first of the two.
+//! A day's slots are local times. On the day on which the clocks go forward some local times do not
+//! exist: a show must not sell them. A local time that occurs twice, when the clocks go back, is one
+//! slot, the first of the two.
 
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
@@ -10,12 +10,12 @@ use model::{LayoutDescription, Problem, Series};
 use super::rejection::Rejection;
 use super::show::ShowInfo;
 
-/// Sees that every slot of a layout comes on the show's day.
+/// Checks that every slot of a layout exists on the show's day.
 ///
 /// # Errors
 ///
-/// The first series with a slot that does not, under `field`: the field of the request by which
-/// the show gets this layout, or this day.
+/// The first series with a slot that does not exist, under `field`: the field of the request that
+/// gives the show this layout, or this day.
 pub fn check_slots(
     show: &ShowInfo,
     layout: &LayoutDescription,
@@ -27,10 +27,10 @@ pub fn check_slots(
     }
 }
 
-/// The series with slots that do not come on the show's day, by their paths below the layout.
+/// The series with slots that do not exist on the show's day, by their paths below the layout.
 pub fn missing_slots(show: &ShowInfo, layout: &LayoutDescription) -> Vec<Problem> {
     let mut series = every_series(layout).filter(|(_, series)| series.minutes().next().is_some());
-    // Most layouts have none.
+    // Most layouts have no series of times.
     let Some(first) = series.next() else {
         return Vec::new();
     };
@@ -48,7 +48,7 @@ pub fn missing_slots(show: &ShowInfo, layout: &LayoutDescription) -> Vec<Problem
         Some(Problem {
             path: format!("{path}.times"),
             message: format!(
-                "has the slot {}{more}, which does not come on {} in {}: the clocks go forward",
+                "has the slot {}{more}, which does not exist on {} in {}: the clocks go forward",
                 slot.time().strftime("%H:%M"),
                 slot.date(),
                 show.time_zone.as_str()
@@ -82,7 +82,7 @@ struct Day {
 }
 
 impl Day {
-    /// None if nothing is known of the show's time zone any more.
+    /// None if the show's time zone no longer exists.
     fn of(show: &ShowInfo) -> Option<Self> {
         let clocks = show.time_zone.clocks()?;
         let local = |at: time::OffsetDateTime| {
@@ -98,15 +98,15 @@ impl Day {
         })
     }
 
-    /// The slot at a minute of the day, if it does not come.
+    /// The slot at a minute of the day, if it does not exist.
     fn missing(&self, minute: u32) -> Option<DateTime> {
         let slot = self.slot(minute)?;
         let offset = self.clocks.to_ambiguous_timestamp(slot).offset();
         matches!(offset, AmbiguousOffset::Gap { .. }).then_some(slot)
     }
 
-    /// It is on the day on which the show starts; on the next one if it comes before the start
-    /// otherwise, and the show lasts until then.
+    /// It is on the day on which the show starts; or on the next one if it would otherwise be before
+    /// the start, and the show lasts until then.
     fn slot(&self, minute: u32) -> Option<DateTime> {
         let (hour, minute) = (
             i8::try_from(minute / 60).ok()?,
@@ -192,7 +192,7 @@ mod tests {
             ("Europe/Berlin", datetime!(2027-03-27 0:00 UTC)),
             ("Europe/Berlin", datetime!(2027-03-29 0:00 UTC)),
             ("UTC", datetime!(2027-03-28 0:00 UTC)),
-            // The clocks go back there: an hour comes twice, and is one slot each.
+            // The clocks go back there: an hour occurs twice, and each of its slots is one.
             ("Europe/Berlin", datetime!(2027-10-30 23:00 UTC)),
         ] {
             let other = show(zone, start, None);

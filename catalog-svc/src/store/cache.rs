@@ -1,8 +1,8 @@
-//! Shows in memory, whole, for GetShow.
+//! The cache of whole shows, for GetShow.
 //!
-//! What must always hold: every show in here is as the catalog has it at revision
-//! `current_to`, or newer. So a change is taken out before `current_to` passes it, and a show
-//! that was read before the newest change that was taken out is not put in.
+//! What must always hold: every cached show is as new as revision `current_to` of the catalog, or
+//! newer. So a changed show is removed before `current_to` passes its change, and a show
+//! that was read before the newest removed change is not put in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,9 +12,9 @@ use quick_cache::sync::Cache;
 
 use crate::domain::Show;
 
-/// What the shows may weigh in all; a seat weighs 1, which is 100 bytes at most.
+/// The most weight of all shows; a seat weighs 1, which is at most 100 bytes.
 const WEIGHT_MAX: u64 = 1_000_000;
-/// What a show weighs beside its seats.
+/// The weight of a show besides its seats.
 const SHOW_WEIGHT: u64 = 10;
 const SHOWS_EXPECTED: usize = 1_000;
 
@@ -28,7 +28,7 @@ pub(super) struct ShowCache {
 /// The shows that were written after a revision.
 #[derive(Debug)]
 pub(super) struct Changes {
-    /// Which; none if they are too many to be told one by one.
+    /// Their ids; `None` if there are too many to list.
     pub(super) shows: Option<Vec<ShowId>>,
     /// The newest revision: there is no other change up to it.
     pub(super) newest: i64,
@@ -58,11 +58,11 @@ impl ShowCache {
 
     /// The show, if it is here and as new as `floor`.
     pub(super) fn get(&self, id: ShowId, floor: i64) -> Option<Arc<Show>> {
-        // What is found is as new as when this was asked, or newer.
+        // A cached show is as new as `current_to` at this moment, or newer.
         (self.current_to() >= floor).then(|| self.shows.get(&id))?
     }
 
-    /// Keeps a show that is as the catalog had it at `revision`, or newer.
+    /// Caches a show that is as new as `revision` of the catalog, or newer.
     pub(super) fn keep(&self, show: &Arc<Show>, revision: i64) {
         let current_to = self.lock();
         if revision >= *current_to {
@@ -100,7 +100,7 @@ impl ShowCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, i64> {
-        // Nobody can leave a number half written.
+        // A panic cannot leave a number half written.
         self.current_to
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_show_is_as_new_as_what_was_caught_up_with() {
+    fn a_cached_show_is_as_new_as_the_caught_up_revision() {
         let (cache, id) = at_5();
         assert!(cache.get(id, 5).is_some());
         assert!(cache.get(id, 6).is_none());
@@ -191,7 +191,7 @@ mod tests {
         assert!(cache.get(other, 6).is_some());
         cache.wrote(id, 8);
         assert_eq!(cache.current_to(), 6);
-        // The write was seen by a look that began before another one.
+        // The write was seen by a poll that began before another one.
         cache.catch_up(&changes(Some(vec![]), 5));
         assert_eq!(cache.current_to(), 6);
     }

@@ -21,7 +21,7 @@ pub struct ChangeSeatLayout {
     pub etag: Option<String>,
     /// The layout.
     pub layout_id: LayoutId,
-    /// Its prices under that layout; none: the present ones.
+    /// Its prices under that layout; none: the current ones.
     pub prices: Option<PriceDescription>,
     /// The id of the call that waits for the answer, if it has one.
     pub request_id: Option<uuid::Uuid>,
@@ -75,7 +75,7 @@ impl Mutation for ChangeSeatLayout {
     }
 }
 
-/// What is wrong with prices that the caller did not give.
+/// The fault of prices that the caller did not send.
 fn must_be_set(rejection: Rejection) -> Rejection {
     match rejection {
         Rejection::Invalid(problems) => {
@@ -83,7 +83,7 @@ fn must_be_set(rejection: Rejection) -> Rejection {
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let message = format!("must be set: the present ones do not fit the layout; {first}");
+            let message = format!("must be set: the current ones do not fit the layout; {first}");
             Rejection::invalid("price_tiers", message)
         }
         other => other,

@@ -1,6 +1,6 @@
-//! Columns whose values may be what nobody can read: another release wrote them, or somebody by
-//! hand. Such a value fails when it is read, and not the whole statement that has fetched it, so
-//! that it holds up no row beside its own.
+//! Columns whose values may be unreadable: written by another release, or by hand. Such a value fails
+//! when it is read, not the whole statement that fetched it, so
+//! that it holds up no other row.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
 use sqlx::error::BoxDynError;
@@ -14,7 +14,7 @@ use super::error::StoreError;
 /// 2000, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// A value of type jsonb, or why it is none of ours.
+/// A value of type jsonb, or why it is unreadable.
 #[derive(Debug, Clone)]
 pub(super) struct JsonColumn<T>(Result<T, String>);
 

@@ -30,7 +30,7 @@ impl Mutation for CreateShow {
     type Outcome = Show;
 
     const VERB: &'static str = "create_show";
-    // Who sells it first asks for it.
+    // The first reserve fetches the show.
     const IS_AWAITED: bool = false;
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Show, StoreError> {
@@ -78,7 +78,7 @@ async fn seats<'a>(
     }
 }
 
-/// Sees that all slots of the layout come on the show's day.
+/// Checks that all slots of the layout exist on the show's day.
 fn check(show: &ShowInfo, layout: &Layout, seats: &NewSeats) -> Result<(), Rejection> {
     if let NewSeats::Of(..) = seats {
         return check_slots(show, &layout.description, "layout_id");

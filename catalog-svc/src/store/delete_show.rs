@@ -11,7 +11,7 @@ use super::rows;
 use super::write_show::WriteShow;
 use crate::domain::Decided;
 
-/// Deletes a show in any state: its row stays as a tombstone, which the feed tells of.
+/// Deletes a show in any state: its row stays as a tombstone, which the feed reports.
 #[derive(Debug)]
 pub struct DeleteShow {
     /// The show.

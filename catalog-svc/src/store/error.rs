@@ -1,4 +1,4 @@
-//! Why the store did not do what it was asked.
+//! Errors of the store.
 
 use deadpool::managed::PoolError;
 use model::ShowId;
@@ -9,7 +9,7 @@ use service_kit::sqlstate::Failure;
 use super::sqlstate;
 use crate::domain::Rejection;
 
-/// Why the store did not do what it was asked.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The show does not allow it.
@@ -34,10 +34,10 @@ pub enum StoreError {
     /// No connection could be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// All connections of a pool were in use for too long, and none of them came free.
+    /// All connections of a pool were in use for too long, and none of them became free.
     #[error("no connection of the pool came free in time")]
     PoolExhausted,
-    /// They came free, but others had waited for longer.
+    /// Connections became free, but others had waited for longer.
     #[error("more calls than the pool has connections for")]
     PoolBusy,
     /// The database failed; nothing was changed.
@@ -81,8 +81,8 @@ impl StoreError {
         }
     }
 
-    /// Whether the same transaction may be tried again: it is certainly aborted, by another
-    /// one that was in the way; or it may be done, which a request id can tell.
+    /// Whether to try the same transaction again: either it is certainly aborted, by another one
+    /// that was in the way; or it may have committed, which a request id can find out.
     pub(super) fn is_worth_another_try(&self, has_request_id: bool) -> bool {
         match self {
             Self::Database(error) => sqlstate::is_conflict(error),
@@ -91,7 +91,7 @@ impl StoreError {
         }
     }
 
-    /// What a failure of the database means; none for the other kinds.
+    /// The meaning of a failure of the database; none for the other kinds.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         match self {

@@ -12,12 +12,12 @@ use crate::domain::{Cursor, Entry, Feed, FeedPosition, Page, Show};
 
 /// The most shows of a page.
 const PAGE_SHOWS_MAX: i64 = 16;
-/// A page ends with the show that fills it to this many seats: large layouts come one at a time,
+/// A page ends with the show that fills it to this many seats: large layouts are sent one at a time,
 /// since a stream holds its page in memory for as long as its reader takes.
 const PAGE_SEATS: i64 = 20_000;
 
 impl Store {
-    /// The feed as the primary has it now, and whether it ever had this cursor.
+    /// The feed's current state on the primary, and whether it ever had this cursor.
     ///
     /// # Errors
     ///
@@ -35,27 +35,27 @@ impl Store {
     ///
     /// If the database fails.
     pub async fn feed_for(&self, follower: Follower, cursor: Cursor) -> Result<Feed, StoreError> {
-        self.followers.heard(follower);
+        self.followers.report(follower);
         self.with_connection_for(Reader::Service, "feed_for", move |connection| {
             Box::pin(async move {
-                followers::tell(connection, follower).await?;
+                followers::notify(connection, follower).await?;
                 feed(connection, cursor).await
             })
         })
         .await
     }
 
-    /// Waits until those who follow the feed have applied a revision, for half a second at most.
+    /// Waits until all followers have applied a revision, for at most half a second.
     pub async fn applied_by_all(&self, revision: i64) {
         self.followers.wait_for(revision).await;
     }
 
-    /// The next entries after a revision. A feed does not stand still for what cannot be read: it
-    /// names the show.
+    /// The next entries after a revision. An unreadable show does not stop the feed: the entry
+    /// names it.
     ///
     /// # Errors
     ///
-    /// If the revision lies ahead of the newest, or the database fails.
+    /// If the revision is ahead of the newest, or the database fails.
     pub async fn feed_page(&self, reader: Reader, after: i64) -> Result<Page, StoreError> {
         // The semaphore is never closed; if it were, the reads would only be unbounded.
         let _turn = self.feed_reads(reader).acquire().await;
@@ -66,7 +66,7 @@ impl Store {
         .await
     }
 
-    /// A show as the primary has it, and whose it is, for a service that copies it.
+    /// A show from the primary, with the catalog's identity, for a service that copies it.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ async fn page(
         PAGE_SEATS
     );
     let mut rows = rows.fetch_all(&mut *connection).await?;
-    // What was committed between the two may be on another timeline: it comes with the next page.
+    // A commit between the two reads may be on another timeline: it is in the next page.
     rows.retain(|row| row.revision <= newest.revision);
     let up_to = rows.last().map_or(newest.revision, |row| row.revision);
     let mut entries = Vec::new();

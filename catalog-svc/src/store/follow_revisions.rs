@@ -1,10 +1,10 @@
-//! Following the database's revisions.
+//! Tracks the database's revisions.
 //!
 //! Writers notify each revision as they commit it; that wakes watchers at once. A notification
-//! may be lost with the connection that listens, so the revision is asked for once a second
-//! beside it.
+//! may be lost with the listening connection, so the revision is also polled once a
+//! second.
 //!
-//! The shows that were written are taken out of the cache as their revisions become known.
+//! Written shows are removed from the cache as their revisions become known.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -29,7 +29,7 @@ use super::revision_tracker::RevisionTracker;
 const CHANNEL: &str = "catalog_feed";
 /// How often the revision is asked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a connection that listens and hears nothing is asked whether it is still there.
+/// How often an idle listening connection is checked.
 const LISTEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// The most changed shows that are read at once; if there are more, the cache is emptied.
 const CHANGES_MAX: usize = 1_000;
@@ -41,7 +41,7 @@ impl RevisionTracker {
         stop.run_until_cancelled(following).await;
     }
 
-    /// Takes what was written out of the cache, at each new revision and once a second.
+    /// Removes written shows from the cache, at each new revision and once a second.
     async fn catch_up(&self, store: &Store, stop: &CancellationToken) {
         let written = async || {
             let mut newest = self.subscribe();
@@ -53,14 +53,14 @@ impl RevisionTracker {
             let (asked_at, known) = (Instant::now(), self.known());
             let changes = store.changes().await?;
             if changes.newest < known {
-                // What was known is waited for no longer: it will not come.
+                // Do not wait for lost revisions any longer.
                 tracing::warn!(known, newest = changes.newest, "revisions were lost");
                 store.cache.begin_again();
                 self.sender.send_replace(changes.newest);
             }
             store.cache.catch_up(&changes);
             self.raise(changes.newest);
-            self.hearing().asked_at = Some(asked_at);
+            self.listen_state().asked_at = Some(asked_at);
             Ok::<_, StoreError>(POLL_INTERVAL)
         })
         .await;
@@ -73,8 +73,8 @@ impl RevisionTracker {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
-            self.hearing().listening_since = None;
-            sleep(trouble.go_on(&error)).await;
+            self.listen_state().listening_since = None;
+            sleep(trouble.failed(&error)).await;
         }
     }
 
@@ -91,11 +91,11 @@ impl RevisionTracker {
         };
         let connecting = timeout(CONNECT_TIME_MAX, Box::pin(connecting));
         let mut listener = connecting.await.map_err(|_| StoreError::NoAnswer)??;
-        // A lost connection is made anew by the loop around us, after its pause.
+        // A lost connection is replaced by the loop around us, after its pause.
         listener.eager_reconnect(false);
         listener.listen_all([CHANNEL, followers::CHANNEL]).await?;
-        self.hearing().listening_since = Some(Instant::now());
-        trouble.is_over();
+        self.listen_state().listening_since = Some(Instant::now());
+        trouble.recovered();
         loop {
             match timeout(LISTEN_CHECK_INTERVAL, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) if notification.channel() == followers::CHANNEL => {
@@ -108,7 +108,7 @@ impl RevisionTracker {
                 }
                 Ok(Ok(None)) => return Err(sqlx::Error::Io(ErrorKind::UnexpectedEof.into()).into()),
                 Ok(Err(error)) => return Err(error.into()),
-                // It may be that there is nothing to hear, or that the database has vanished.
+                // Either nothing was sent, or the database is gone.
                 Err(_) => {
                     let asked = timeout(PING_TIME_MAX, listener.execute("")).await;
                     asked.map_err(|_| StoreError::NoAnswer)??;
@@ -148,7 +148,7 @@ async fn changes(connection: &mut PgConnection, after: i64) -> Result<Changes, S
     let shows = if changed.len() > CHANGES_MAX {
         None
     } else {
-        // What has an id that none of ours has is in no cache.
+        // An id that is no show's is in no cache.
         Some(ids.filter_map(|id| id.try_into().ok()).collect())
     };
     Ok(Changes { shows, newest })

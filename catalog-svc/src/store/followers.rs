@@ -1,8 +1,8 @@
-//! The processes that follow the feed, and up to where each has applied it: so that what a change
-//! has answered is what is sold next.
+//! The processes that follow the feed, and the revision that each has applied, so that a change
+//! answers only once it is what booking-svc sells.
 //!
-//! A follower tells the instance that it follows, and that tells all others by a notification. Who
-//! was not heard for a while is waited for no longer: it sells nothing soon, or asks again.
+//! A follower reports to the instance that it reads from, and that notifies all other instances. A
+//! follower that stops reporting is no longer waited for: it soon stops selling, or reports again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 
-/// Where followers are told of.
+/// The channel for reports of followers.
 pub(super) const CHANNEL: &str = "catalog_followers";
-/// For how long a follower counts; it asks every second.
-const HEARD_FOR: Duration = Duration::from_secs(3);
+/// How long a report counts; a follower reports every second.
+const REPORT_MAX_AGE: Duration = Duration::from_secs(3);
 /// The longest that a change waits for followers.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// The most followers: as many as streams.
 const FOLLOWERS_MAX: usize = 256;
 
-/// A process that follows the feed, and up to where it has applied it.
+/// A process that follows the feed, and the revision that it has applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Follower {
-    /// By which it is known.
+    /// Identifies the process.
     pub id: Uuid,
-    /// Up to where.
+    /// The newest revision that it has applied.
     pub revision: i64,
 }
 
@@ -37,35 +37,35 @@ pub struct Follower {
 pub(super) struct Followers(watch::Sender<HashMap<Uuid, Heard>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+struct Report {
     revision: i64,
     at: Instant,
 }
 
 impl Followers {
-    /// Notes what a follower has said.
-    pub(super) fn heard(&self, follower: Follower) {
+    /// Stores a follower's report.
+    pub(super) fn report(&self, follower: Follower) {
         self.0.send_modify(|known| {
-            known.retain(|_, heard| heard.at.elapsed() < HEARD_FOR);
+            known.retain(|_, report| report.at.elapsed() < REPORT_MAX_AGE);
             let at = Instant::now();
             let revision = follower.revision;
-            if let Some(heard) = known.get_mut(&follower.id) {
-                // What was said before may come later.
-                heard.revision = heard.revision.max(revision);
-                heard.at = at;
+            if let Some(report) = known.get_mut(&follower.id) {
+                // Reports may arrive out of order.
+                report.revision = report.revision.max(revision);
+                report.at = at;
             } else if known.len() < FOLLOWERS_MAX {
-                known.insert(follower.id, Heard { revision, at });
+                known.insert(follower.id, Report { revision, at });
             }
         });
     }
 
-    /// Notes a follower that another instance has notified of.
+    /// Stores a report that another instance has received.
     pub(super) fn notified(&self, payload: &str) {
         let parts = payload.split_once(':');
         let parsed =
             parts.and_then(|(id, revision)| Some((id.parse().ok()?, revision.parse().ok()?)));
         if let Some((id, revision)) = parsed {
-            self.heard(Follower { id, revision });
+            self.report(Follower { id, revision });
         }
     }
 
@@ -82,8 +82,8 @@ impl Followers {
         let applied = known.wait_for(|known| {
             let mut lately = known
                 .values()
-                .filter(|heard| heard.at.elapsed() < HEARD_FOR);
-            lately.all(|heard| heard.revision >= revision)
+                .filter(|report| report.at.elapsed() < REPORT_MAX_AGE);
+            lately.all(|report| report.revision >= revision)
         });
         if timeout(WAIT_MAX, applied).await.is_err() {
             tracing::debug!(revision, "followers have not applied a change in time");
@@ -91,8 +91,8 @@ impl Followers {
     }
 }
 
-/// Tells all instances of a follower.
-pub(super) async fn tell(
+/// Sends a follower's report to all instances.
+pub(super) async fn notify(
     connection: &mut PgConnection,
     Follower { id, revision }: Follower,
 ) -> Result<(), StoreError> {
@@ -115,11 +115,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_waits_for_who_was_heard_lately() {
+    async fn a_change_waits_for_followers_that_reported_lately() {
         let followers = Followers::default();
         assert_eq!(waits(&followers, 5).await, Duration::ZERO, "nobody follows");
         let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
-        followers.heard(Follower {
+        followers.report(Follower {
             id: one,
             revision: 5,
         });
@@ -133,7 +133,7 @@ mod tests {
             followers.notified("nonsense");
         });
         assert!(waited < Duration::from_millis(30), "{waited:?}");
-        tokio::time::advance(HEARD_FOR).await;
+        tokio::time::advance(REPORT_MAX_AGE).await;
         assert_eq!(waits(&followers, 9).await, Duration::ZERO, "both are gone");
     }
 }

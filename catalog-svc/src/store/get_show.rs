@@ -11,11 +11,11 @@ use super::rows::{self, select_shows};
 use crate::domain::{Rejection, Show};
 
 impl Store {
-    /// The show with this id, at least as new as `min_revision` and as what is known here.
+    /// The show with this id, at least as new as `min_revision` and as the revision known here.
     ///
     /// # Errors
     ///
-    /// If there is none, or it was deleted; if the revision lies ahead of the newest; or the
+    /// If there is none, or it was deleted; if the revision is ahead of the newest; or the
     /// database fails.
     pub async fn get_show(&self, id: ShowId, min_revision: i64) -> Result<Arc<Show>, StoreError> {
         if let Some(known) = self.newest.confirmed_revision()

@@ -1,5 +1,5 @@
-//! Layouts: created once, never changed. A deleted one stays for the shows that are deleted
-//! too, and for repeated calls, but nobody finds it.
+//! Layouts: created once, never changed. The row of a deleted one stays, for deleted shows and for
+//! replays, but no look-up finds it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ async fn exists(
     );
     match found.fetch_optional(transaction).await? {
         Some(_) => Ok(()),
-        None => Err(Rejection::invalid(path, "is the id of no layout").into()),
+        None => Err(Rejection::invalid(path, "is not the id of a layout").into()),
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn one(
     layout.map_err(StoreError::Fault)
 }
 
-/// What a layout describes, ready to be asked.
+/// The seat layout of a stored layout, ready for look-ups.
 pub(super) fn index(layout: &Layout) -> Result<SeatLayout, StoreError> {
     SeatLayout::new(layout.description.clone())
         .map_err(|problems| StoreError::fault(format!("a stored layout: {problems:?}")))
@@ -199,7 +199,7 @@ impl Mutation for DeleteSeatLayout {
         if deleted.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Err(Rejection::LayoutNotFound(id).into());
         }
-        // Whoever was about to use it has committed: the update has waited for them.
+        // Transactions that were about to use it have committed: the update waited for them.
         let user = sqlx::query_scalar!(
             r#"SELECT show_id AS "show_id!" FROM (
                    SELECT show_id FROM catalog.shows
@@ -264,9 +264,9 @@ async fn read_page(
 ) -> Result<LayoutPage, StoreError> {
     let (name, id) = list.after.unzip();
     let id = id.map(|id| id.0);
-    // One more than the page holds, to see whether the list goes on.
+    // One more than the page holds, to see whether there is more.
     let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
-    // Two statements, so that each has its index, whatever the planner knows of the arguments.
+    // Two statements, so that each uses its index even under a generic plan.
     let mut rows = match list.derived_from {
         None => {
             let rows = sqlx::query_as!(

@@ -8,13 +8,13 @@ use super::rows::{ShowRow, select_shows};
 use super::unreadable::Unreadable;
 use crate::domain::{After, ListPage, ShowFilter, ShowInfo};
 
-/// How many shows a search for a text looks at in the list's order, besides a page of them,
+/// How many shows a search for a text reads in the list's order, besides a page of them,
 /// before it turns to the index. The more names have the text, the sooner the page is full, and
-/// the fewer have it, the less is there to collect by the index: about the root of what a page
-/// holds times the shows in the catalog serves both, here for ten thousand.
+/// the fewer have it, the fewer rows the index collects: about the square root of the page size
+/// times the number of shows serves both, here for ten thousand.
 const LOOKED_AT_MAX: i64 = 700;
-/// How many of those it looks at to tell whether the page would be full by the last of them. Most
-/// texts that are asked for are in few names.
+/// How many of those it reads to predict whether the page would be full by the last of them. Most
+/// searched texts are in few names.
 const BEGINNING: i64 = 100;
 /// The most characters of each end of a text that the index is asked for: each costs as much as
 /// there are names that have it.
@@ -29,7 +29,7 @@ pub struct ListShows {
     pub after: Option<After>,
     /// The most shows of the page.
     pub size: u16,
-    /// The revision that the shows must be as new as at least; 0 if the caller names none.
+    /// The revision that the shows must at least be as new as; 0 if the caller names none.
     pub min_revision: i64,
 }
 
@@ -38,7 +38,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the revision lies ahead of the newest, or the database fails.
+    /// If the revision is ahead of the newest, or the database fails.
     pub async fn list_shows(
         &self,
         list: ListShows,
@@ -57,7 +57,7 @@ async fn read(
     list: ListShows,
     unreadable: Unreadable,
 ) -> Result<ListPage<ShowInfo, After>, StoreError> {
-    // One more than the page holds, to see whether the list goes on.
+    // One more than the page holds, to see whether there is more.
     let (size, rows_max) = (usize::from(list.size), i64::from(list.size) + 1);
     let mut rows = match list.filter.name_contains.clone() {
         Some(text) => named(connection, list, &text, rows_max).await?,
@@ -76,15 +76,15 @@ async fn read(
     })
 }
 
-/// Reads rows of shows with the filters of a list, but for the text in the name, between the
+/// Reads rows of shows with the filters of a list, except for the text in the name, between the
 /// literals.
 ///
-/// A filter that is not set is gone once the statement is planned: each call's is planned for
-/// the filters it has (plan_cache_mode of our role), and takes the index that serves them best.
+/// An unset filter disappears when the statement is planned: each call is planned for
+/// its own filters (plan_cache_mode of our role), and uses the index that serves them best.
 ///
-/// A limit should be a subquery, so that the planner does not see the number: it plans for the
-/// first rows then, in the order of an index. Before it has statistics it expects so few shows
-/// that are not deleted that it would sort all of them otherwise.
+/// A limit should be a subquery, so that the planner does not see the number: then it plans for the
+/// first rows, in the order of an index. Without statistics it would otherwise expect so few
+/// shows that it sorts all of them.
 macro_rules! select_listed {
     ($list:ident, $start:tt $(, $rest:tt)+; $($argument:expr),+) => {
         select_shows!(
@@ -122,13 +122,13 @@ async fn any_name(
     rows.fetch_all(connection).await
 }
 
-/// A page of the shows whose names have a text, by two moves: the first is bounded, and the second
-/// is made only for what few names have, or those late in the list; whatever the planner believes.
+/// A page of the shows whose names have a text, in two steps: the first is bounded, and the second
+/// only runs for texts that few names have, or only names late in the list; under any plan.
 ///
-/// `looked_at` goes along the list and stops when the page is full (`near`), or after its
-/// beginning if too few there have the text (`guess`): what stands in a materialized CTE is
-/// fetched when it is needed, and in its order. If the page is not full then, and the list goes
-/// on, what has the text is collected by the index of names, which alone can serve it: OFFSET 0
+/// `looked_at` walks the list and stops when the page is full (`near`), or after its
+/// beginning if too few there have the text (`guess`): rows of a materialized CTE are
+/// fetched when they are needed, and in its order. If the page is not full then, and there is more
+/// to list, the matches are collected by the index of names, the only one that can serve them: OFFSET 0
 /// keeps the filters out. That finds those of `near` once more, and each is looked up once.
 async fn named(
     connection: &mut PgConnection,
@@ -138,7 +138,7 @@ async fn named(
 ) -> Result<Vec<ShowRow>, sqlx::Error> {
     let looked_at_max = LOOKED_AT_MAX + rows_max;
     let beginning = beginning(&list.filter, looked_at_max);
-    // More than half of what would fill the page: they may be few by chance.
+    // More than half of what would fill the page: there may be few by chance.
     let promising_min = rows_max * beginning / (2 * looked_at_max) + 1;
     let rows = select_listed!(
         list,
@@ -184,8 +184,8 @@ async fn named(
     rows.fetch_all(connection).await
 }
 
-/// How many shows to look at before it is decided whether to go on. Those of one place or before
-/// some time are often few, and then all are looked at: many others may have the text.
+/// How many shows to read before it is decided whether to continue. Those of one place or before
+/// some time are often few, and then all are read: many others may have the text.
 fn beginning(filter: &ShowFilter, looked_at_max: i64) -> i64 {
     if filter.venue.is_some() || filter.start_before.is_some() {
         looked_at_max
@@ -194,7 +194,7 @@ fn beginning(filter: &ShowFilter, looked_at_max: i64) -> i64 {
     }
 }
 
-/// The ends of a text, or the text itself if that is not longer: what has the text has them.
+/// The ends of a text, or the text itself if it is not longer: every match contains them.
 fn ends(text: &str) -> impl Iterator<Item = &str> {
     let chars = text.chars().count();
     let (head, tail) = if chars <= 2 * END_CHARS_MAX {
@@ -211,8 +211,8 @@ fn ends(text: &str) -> impl Iterator<Item = &str> {
     std::iter::once(head).chain(tail)
 }
 
-/// The pattern of texts that have `parts` in them, one behind the other, with nothing in them
-/// that has a meaning.
+/// The pattern of texts that contain `parts`, one after the other, with special characters
+/// escaped.
 fn containing<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut pattern = String::from("%");
     for part in parts {

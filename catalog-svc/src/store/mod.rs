@@ -1,8 +1,8 @@
 //! Shows in PostgreSQL, in schema `catalog`. A verb is a file, with its SQL.
 //!
 //! Every write of a show takes the feed's next revision by updating the one row of
-//! `catalog.feed`, in the statement that writes the show: whoever updates that row waits for
-//! the transaction that did so before, so the order of revisions is the order of commits.
+//! `catalog.feed`, in the statement that writes the show. An update of that row waits for the
+//! transaction that updated it before, so the order of revisions is the order of commits.
 //! Locks are taken in one order: the request's row, the show's, its layout's, the feed's.
 
 mod batch_get_shows;
@@ -69,27 +69,27 @@ use pool::{Pool, pool, with_connection};
 use replica::{REPLICA_WAIT_MAX, Replica};
 use unreadable::Unreadable;
 
-/// The most connections for what the process does by itself: it asks for what was written, keeps
-/// the shows' times, and sweeps. Calls never wait for them, nor they for calls.
+/// The most connections for background tasks: the revision tracker, the schedule worker, the sweep.
+/// Calls never wait for them, nor they for calls.
 const BACKGROUND_CONNECTIONS_MAX: u16 = 3;
 /// The longest that background work, or another service, waits for a connection.
 const BACKGROUND_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest that anything keeps a connection: a little more than the `statement_timeout` of
-/// our role. A database that has not answered by then has vanished.
+/// our role. A database that has not answered by then counts as gone.
 const LOAN_TIME_MAX: Duration = Duration::from_secs(12);
 /// The longest that giving up the connections may take at the end of the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
-/// The most pages of the feed that are read at once by either kind of readers, so that the streams
+/// The most pages of the feed that are read at once for each kind of reader, so that the streams
 /// of many watchers leave connections for calls.
 const FEED_READS_MAX: usize = 2;
 /// The most connections for other services of the installation: two read pages of the feed, the
-/// others answer at once.
+/// others serve single calls.
 const SERVICE_CONNECTIONS_MAX: u16 = 4;
 
-/// Who reads: each kind has connections of its own, so that none is in the other's way.
+/// The kind of reader: each kind has its own connections, so that none blocks the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// Anybody.
+    /// Any caller.
     Public,
     /// A service of the same installation.
     Service,
@@ -102,7 +102,7 @@ pub struct Store {
     calls: Pool,
     background: Pool,
     services: Pool,
-    /// What is under way on connections.
+    /// The work in progress on connections.
     loans: TaskTracker,
     replica: Option<Replica>,
     cache: ShowCache,
@@ -151,8 +151,8 @@ impl Store {
         }
     }
 
-    /// Does `work` for a call, on a connection of the calls' pool. A caller that goes away
-    /// stops waiting for a connection, but not what is under way on one.
+    /// Does `work` for a call, on a connection of the calls' pool. If the caller leaves, it
+    /// stops waiting for a connection; work that has begun on one is finished.
     async fn with_connection<T, W>(&self, verb: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -183,7 +183,7 @@ impl Store {
         with_connection(pool, &self.loans, LOAN_TIME_MAX, verb, work).await
     }
 
-    /// The places of those who read pages of the feed.
+    /// The permits for reading pages of the feed.
     fn feed_reads(&self, reader: Reader) -> &Semaphore {
         match reader {
             Reader::Public => &self.public_feed_reads,

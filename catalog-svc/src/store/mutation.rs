@@ -12,20 +12,20 @@ use super::metrics;
 use super::requests::{self, Outcome, RequestKey};
 use super::sqlstate;
 
-/// How often a transaction is tried that others keep in conflict.
+/// The most tries of a transaction that meets conflicts.
 const TRIES_MAX: u32 = 4;
 /// The pause before another try; longer each time.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A change of the catalog.
 pub trait Mutation: Send + Sync + 'static {
-    /// What comes of it.
+    /// Its result.
     type Outcome: Outcome;
 
     /// Its name in spans and fingerprints.
     const VERB: &'static str;
 
-    /// Whether it is answered only once those who follow the feed have applied it, so that the
+    /// Whether it is answered only once all followers have applied it, so that the
     /// caller's next order meets it.
     const IS_AWAITED: bool = true;
 
@@ -55,7 +55,7 @@ impl Store {
                 Box::pin(async move { run(connection, &*mutation, request).await })
             });
             match made.await {
-                // A commit whose outcome is unknown is asked for again: the request's row
+                // A commit whose outcome is unknown is repeated: the request's row
                 // makes the second transaction wait for the first, if it still runs.
                 Err(error)
                     if tries < TRIES_MAX && error.is_worth_another_try(request.is_some()) =>

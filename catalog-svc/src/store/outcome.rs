@@ -1,4 +1,4 @@
-//! What is kept of each kind of result. Layouts never change, so their ids are enough.
+//! The stored form of each kind of result. Layouts never change, so their ids are enough.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct StoredLayout {
     layout_id: Uuid,
 }
 
-/// That a call had nothing to return.
+/// The result of a call that returns nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StoredNothing {}
 
@@ -44,7 +44,7 @@ pub enum StoredDecision<T> {
     Now(T),
 }
 
-/// That a show was written, which the caller is told nothing else of.
+/// A show that was written, without its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrittenShow {
     /// The show.
@@ -113,7 +113,7 @@ impl Outcome for () {
     }
 }
 
-/// None for a copy, and if nothing had to be written.
+/// `None` for a replay, and if nothing had to be written.
 impl Outcome for Option<WrittenShow> {
     type Stored = StoredNothing;
 

@@ -1,10 +1,10 @@
-//! How connections are had, and given back in a known state.
+//! Borrows connections, and returns them in a known state.
 //!
-//! A caller may go away while its statement runs, which would leave a connection with whatever
-//! was under way on it, an open transaction included. So what is begun on a connection is
-//! finished in a task of its own, whoever waits for it; and a connection whose state is not known
-//! is closed. No wait for the database is without a limit: one that hangs keeps its connections
-//! open and says nothing.
+//! A caller may leave while its statement runs, which would leave a connection with unfinished
+//! work on it, perhaps an open transaction. So work that has begun on a connection is
+//! finished in its own task, even without its caller; and a connection in an unknown state
+//! is closed. Every wait for the database has a limit: one that hangs keeps its connections
+//! open and does not answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 use super::error::StoreError;
 use super::sqlstate;
 
-/// The longest that connecting to the primary takes, once it is known where that is.
+/// The longest that connecting to the primary takes, once its address is known.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long a connection may take to say that it is usable.
 pub(super) const PING_TIME_MAX: Duration = Duration::from_secs(1);

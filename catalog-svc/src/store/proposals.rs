@@ -1,7 +1,7 @@
 //! Proposals: made by one call, answered by the booking service in another.
 //!
-//! A show has one at most that is pending. Its layout changes, and it is deleted, by an answer
-//! or while none is pending: so what was decided when it was proposed still holds when it is
+//! A show has at most one pending proposal. Its layout changes, or it is deleted, only by an answer
+//! or while none is pending: so the checks at the proposal still hold when it is
 //! accepted.
 
 use model::{PriceDescription, ShowId};
@@ -23,7 +23,7 @@ use crate::domain::{
     Answer, Answered, Decided, LayoutId, ProposalState, Proposed, Rejection, ShowInfo, dropped,
 };
 
-/// What is proposed: another layout with its prices, or else that the show is deleted.
+/// The proposed change: another layout with its prices, or else the show's deletion.
 #[derive(Debug, Default)]
 pub(super) struct NewProposal<'a> {
     /// The layout and the prices under it.
@@ -85,7 +85,7 @@ pub(super) async fn drop_layout_change(
 pub struct AnswerProposal {
     /// Which one.
     pub proposed: Proposed,
-    /// What it says.
+    /// The answer itself.
     pub answer: Answer,
 }
 
@@ -93,14 +93,14 @@ impl Mutation for AnswerProposal {
     type Outcome = Option<WrittenShow>;
 
     const VERB: &'static str = "answer_proposal";
-    // Who answers may be the one that would be waited for.
+    // The follower that answers may be the one that it would wait for.
     const IS_AWAITED: bool = false;
 
     async fn apply(&self, transaction: &mut PgConnection) -> Result<Self::Outcome, StoreError> {
         let Proposed { id, revision } = self.proposed;
         let (mut show, now) = match rows::lock(transaction, id).await {
             Ok(locked) => locked,
-            // It was deleted by an answer that has come before.
+            // An earlier copy of the answer has deleted it.
             Err(StoreError::Rejected(Rejection::NotFound(_)))
                 if was_there(transaction, id).await? =>
             {
@@ -162,7 +162,7 @@ async fn was_there(transaction: &mut PgConnection, id: ShowId) -> Result<bool, S
     Ok(known.fetch_one(transaction).await?)
 }
 
-/// Gives the call that has waited its result, for its copies. Its row may be swept by now.
+/// Stores the result for the waiting call's replays. Its row may be swept by now.
 async fn settle(
     transaction: &mut PgConnection,
     request_id: Option<Uuid>,
@@ -183,7 +183,7 @@ async fn settle(
 }
 
 impl Store {
-    /// What became of a proposal; none if it is pending.
+    /// The outcome of a proposal; none if it is pending.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl Store {
         .await
     }
 
-    /// A show as it stands in the database itself, whatever replicas and caches know.
+    /// A show from the primary database, past replicas and caches.
     ///
     /// # Errors
     ///

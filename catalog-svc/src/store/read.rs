@@ -1,10 +1,10 @@
-//! Where a read runs: on the replica, if there is one that has replayed enough, else on the
+//! Chooses where a read runs: on the replica, if there is one that has replayed enough, else on the
 //! primary.
 //!
-//! What must always hold: a read is as new as the newest revision that this process knew when
+//! What must always hold: a read is at least as new as the newest revision that this process knew when
 //! the read began, and as the revision that its caller asked for. A database's newest revision
-//! is asked for before what it stands for is read, so the read can only be newer. And no
-//! replica's word is taken for it that something does not exist.
+//! is read before its data, so the data can only be newer. A replica is never trusted that
+//! something does not exist.
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
@@ -15,8 +15,8 @@ use super::replica::{Read, read};
 use super::revision_tracker::newest;
 
 impl Store {
-    /// Does `work`, which only reads, where it is as new as `min_revision` and as what this
-    /// process knows.
+    /// Does `work`, which only reads, on a database that is as new as `min_revision` and as the
+    /// revision that this process knows.
     pub(super) async fn read<T, W>(
         &self,
         verb: &'static str,

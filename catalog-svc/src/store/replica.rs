@@ -1,7 +1,7 @@
-//! The replica: whether it is asked, and whether what it says is new enough.
+//! The replica: whether to use it, and whether its data is new enough.
 //!
-//! A replica's newest revision is asked for before what it stands for is read, so the read can only be
-//! newer. Its word is not taken for it that something does not exist.
+//! A replica's newest revision is read before its data, so the data can only be newer. It is not
+//! trusted that something does not exist.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::revision_tracker::newest;
 
 /// The longest that a read waits for a connection to the replica, and again for its answer.
 pub(super) const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
-/// How long a replica that failed is left alone, until one read tries it again.
+/// How long a failed replica is not used, until one read tries it again.
 const REPLICA_REST: Duration = Duration::from_secs(1);
 
 /// A replica of the database.
@@ -25,15 +25,15 @@ const REPLICA_REST: Duration = Duration::from_secs(1);
 pub(super) struct Replica {
     pool: Pool,
     loans: TaskTracker,
-    /// Since it failed: when it may be tried again.
+    /// When it may be tried again, if it has failed.
     try_at: Mutex<Option<Instant>>,
 }
 
-/// What a read found.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub(super) found: T,
-    /// It is as the catalog had it at this revision, or newer.
+    /// It is as new as this revision of the catalog, or newer.
     pub(super) revision: i64,
 }
 
@@ -93,7 +93,7 @@ impl Replica {
         }
     }
 
-    /// Whether it answers as far as is known, or it is this caller's turn to try.
+    /// Whether it is not known to have failed, or it is this caller's turn to try.
     fn may_be_asked(&self) -> bool {
         let mut try_at = self.lock();
         let now = Instant::now();
@@ -121,12 +121,12 @@ impl Replica {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        // Nobody can leave a time half written.
+        // A panic cannot leave a time half written.
         self.try_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Does `work`, of which `revision` is what it is at least as new as.
+/// Does `work`, whose data is at least as new as `revision`.
 pub(super) async fn read<T, W>(
     connection: &mut PgConnection,
     revision: i64,

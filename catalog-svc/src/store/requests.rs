@@ -1,7 +1,7 @@
 //! The first result of every mutation that came with a request id, in `catalog.requests`.
 //!
-//! A call inserts its row first of all. A second copy of it then waits at that unique key
-//! until the first has ended, and finds its result, or nothing if the first has failed.
+//! A call inserts its row first of all. A replay then waits at that unique key until the first call
+//! has ended, and finds its result, or no row if the first call has failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use super::error::StoreError;
 
 /// For how many hours a result is kept.
 const KEEP_HOURS: i32 = 24;
-/// How often a call tries to take its row, or to read the first's.
+/// The most times that a call tries to insert its row, or to read the first call's.
 const CLAIM_TRIES_MAX: u32 = 3;
 /// The most rows that one statement sweeps.
 const SWEEP_ROWS_MAX: i64 = 500;
 /// The pause between sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A caller's request id, and a hash of what it asked for.
+/// A caller's request id, and a hash of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id.
@@ -36,31 +36,31 @@ pub struct RequestKey {
     pub fingerprint: i64,
 }
 
-/// What a call returned, as it is kept for its copies.
+/// The result of a call, which is stored for its replays.
 pub trait Outcome: Sized + Send + Sync + 'static {
     /// The show that was written for it, and in which revision.
     fn wrote(&self) -> Option<(ShowId, i64)> {
         None
     }
 
-    /// What is kept.
+    /// The stored form.
     type Stored: Serialize + DeserializeOwned + Send + Unpin + 'static;
 
-    /// What is to be kept.
+    /// The stored form of this result.
     ///
     /// # Errors
     ///
     /// Only by a fault of ours.
     fn store(&self) -> Result<Self::Stored, StoreError>;
 
-    /// What the first call returned.
+    /// The result of the first call.
     fn restore(
         stored: Self::Stored,
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
-/// Takes the request's row, or returns the result of the call that had it first.
+/// Inserts the request's row, or returns the result of the call that inserted it first.
 pub(super) async fn claim<T: Outcome>(
     transaction: &mut PgConnection,
     request: RequestKey,
@@ -69,7 +69,7 @@ pub(super) async fn claim<T: Outcome>(
         if insert(transaction, request).await? {
             return Ok(None);
         }
-        // The insert has waited for the row's transaction; a new statement sees what it left.
+        // The insert waited for the row's transaction; a new statement sees its result.
         if let Some(stored) = first_result(transaction, request).await? {
             let stored = serde_json::from_value(stored).map_err(StoreError::fault)?;
             return T::restore(stored, transaction).await.map(Some);
@@ -132,7 +132,7 @@ pub(super) async fn settle<T: Outcome>(
         Ok(())
     } else {
         Err(StoreError::fault(
-            "a request's row was not there to take its result",
+            "a request's row was missing when its result was to be stored",
         ))
     }
 }
@@ -172,7 +172,7 @@ impl Store {
 }
 
 async fn sweep_batch(connection: &mut PgConnection) -> Result<u64, StoreError> {
-    // Several replicas sweep at once, and leave each other's rows alone.
+    // Several replicas sweep at once, and skip each other's rows.
     let deleted = sqlx::query!(
         "DELETE FROM catalog.requests WHERE request_id IN (
              SELECT request_id FROM catalog.requests

@@ -1,7 +1,7 @@
 //! The newest revision of the feed, as far as this process knows it.
 //!
-//! What is known here may be late, and is ahead of the database only after that has lost what it had
-//! committed, until it is asked again.
+//! It may lag behind the database. It is ahead only after the database has lost committed data,
+//! until the next poll.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,22 +12,22 @@ use tokio::time::Instant;
 
 use super::error::StoreError;
 
-/// For how long after the revision was asked for it is taken as known for sure: a few polls.
+/// How long a poll's answer counts as certain: a few polls.
 const SURE_FOR: Duration = Duration::from_secs(3);
 
-/// Tells watchers of new revisions, and readers of what they must be as new as.
+/// Announces new revisions to watchers, and the minimum revision to readers.
 #[derive(Debug, Clone)]
 pub struct RevisionTracker {
     pub(super) sender: watch::Sender<i64>,
-    hearing: Arc<Mutex<ListenState>>,
+    listen_state: Arc<Mutex<ListenState>>,
 }
 
-/// Since when this process hears of what others write.
+/// How well this process is informed of other processes' writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ListenState {
-    /// Since when it listens without a break, if it does.
+    /// Since when it has listened without a break, if it listens.
     pub(super) listening_since: Option<Instant>,
-    /// When it asked last what was answered.
+    /// When the last successful poll was sent.
     pub(super) asked_at: Option<Instant>,
 }
 
@@ -35,13 +35,13 @@ impl Default for RevisionTracker {
     fn default() -> Self {
         Self {
             sender: watch::Sender::new(0),
-            hearing: Arc::default(),
+            listen_state: Arc::default(),
         }
     }
 }
 
 impl RevisionTracker {
-    /// Wakes whoever holds it at each new revision.
+    /// A receiver that wakes at each new revision.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<i64> {
         self.sender.subscribe()
@@ -52,15 +52,15 @@ impl RevisionTracker {
         *self.sender.borrow()
     }
 
-    /// The same, if others cannot have written for long without its being known: while this
-    /// process listens, and was answered lately, since it began to listen.
+    /// The same, if no other process can have written unnoticed for long: this process listens, and
+    /// a recent poll has succeeded since it began to listen.
     pub(super) fn confirmed_revision(&self) -> Option<i64> {
-        let hearing = *self.hearing();
-        let (since, asked_at) = (hearing.listening_since?, hearing.asked_at?);
+        let listen_state = *self.listen_state();
+        let (since, asked_at) = (listen_state.listening_since?, listen_state.asked_at?);
         (asked_at > since && asked_at.elapsed() < SURE_FOR).then(|| self.known())
     }
 
-    /// Makes a revision known that was committed.
+    /// Records a committed revision.
     pub(super) fn raise(&self, newest: i64) {
         self.sender.send_if_modified(|known| {
             let is_new = newest > *known;
@@ -69,9 +69,11 @@ impl RevisionTracker {
         });
     }
 
-    pub(super) fn hearing(&self) -> MutexGuard<'_, ListenState> {
-        // Nobody can leave a time half written.
-        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn listen_state(&self) -> MutexGuard<'_, ListenState> {
+        // A panic cannot leave it half written.
+        self.listen_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Rows of `catalog.shows` and what stands beside them, read and written; what several verbs
-//! share.
+//! Rows of `catalog.shows` and of tables joined to it, read and written; shared by several
+//! commands.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::domain::{
     SaleRules, Show, ShowInfo, TimeZone,
 };
 
-/// Reads rows of shows. The first literal says which prices, the others are the rest of the
+/// Reads rows of shows. The first literal selects the prices, the others are the rest of the
 /// query.
 macro_rules! select_shows {
     ($prices:tt, $start:tt $(+ $rest:tt)* $(, $argument:expr)*) => {
@@ -91,7 +91,7 @@ pub(super) struct ShowRow {
     pub(super) updated_at: TimeColumn,
     #[serde(default, rename = "cancelled_micros")]
     pub(super) cancelled_at: Option<TimeColumn>,
-    /// None if they were not asked for.
+    /// `None` if they were not selected.
     pub(super) prices: Option<Prices>,
 }
 
@@ -183,7 +183,7 @@ impl ShowRow {
         Ok((self.try_into()?, prices.read("prices")?))
     }
 
-    /// Its place in a list; none if it has no start that can be told.
+    /// Its position in a list; none if its start cannot be represented.
     pub(super) fn place(&self) -> Option<After> {
         Some(After {
             start_at: self.start_at.read("start_at").ok()?,
@@ -209,8 +209,8 @@ fn optional(it: Option<u32>) -> Result<Option<i32>, StoreError> {
     it.map(number).transpose()
 }
 
-/// Locks a show until the end of the transaction, so that what is decided over it stays true.
-/// Returns it as it is by its own times, with the time at which the lock was had.
+/// Locks a show until the end of the transaction, so that decisions over it stay true.
+/// Returns it in the state that its times have made due, with the time at which the lock was granted.
 pub(super) async fn lock(
     transaction: &mut PgConnection,
     id: ShowId,
@@ -239,8 +239,8 @@ pub(super) async fn prices(
     prices.fetch_one(connection).await?.read("prices")
 }
 
-/// Shows with their layouts and what is proposed for them, in the order that they come in; of
-/// each that cannot be read, why.
+/// Shows with their layouts and proposals, in the order of their rows; for an unreadable one the
+/// error.
 pub(super) async fn all_whole(
     connection: &mut PgConnection,
     shows: Vec<(ShowInfo, PriceDescription)>,
@@ -266,7 +266,7 @@ pub(super) async fn all_whole(
     Ok(whole.collect())
 }
 
-/// A show with its layout and what is proposed for it.
+/// A show with its layout and its proposal.
 pub(super) async fn whole(
     connection: &mut PgConnection,
     show: (ShowInfo, PriceDescription),

@@ -1,7 +1,7 @@
-//! Writes what the shows' own times have made of them, so that the feed tells of it.
+//! Writes the state changes that shows' own times make due, so that they enter the feed.
 //!
-//! Any number of replicas do so at once: each takes the shows that are due and that nobody
-//! else has locked. Who locks one for a verb of its own sees to its times itself.
+//! Any number of replicas run it at once: each takes the shows that are due and that nobody else
+//! has locked. A command that locks a show applies its times itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,31 +23,31 @@ use crate::domain::ShowInfo;
 
 /// The most shows of one transaction.
 const BATCH_SHOWS_MAX: i64 = 50;
-/// The longest pause between two looks: another replica may have written an earlier time.
+/// The longest pause between two rounds: another replica may have written an earlier time.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-/// The shortest, if a show is due but locked by somebody else.
+/// The shortest, if a due show is locked by another session.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 
-/// What a look has found.
+/// The result of a round.
 #[derive(Debug)]
 struct Look {
     due: Due,
-    /// The time until the next show is due, if one is to be.
+    /// The time until the next show is due, if any.
     next: Option<Duration>,
 }
 
-/// What became of the shows that were due.
+/// The results of the due shows.
 #[derive(Debug, Default)]
 struct Due {
     /// Whether there may be more.
     is_full: bool,
-    /// Those that could not be read or written, each with why.
+    /// Those that could not be read or written, each with its error.
     failed: Vec<(Uuid, StoreError)>,
 }
 
 impl Store {
-    /// Keeps the shows' times until it is told to stop. A show that cannot be read or written is
-    /// left alone for a minute, and holds up none of the others.
+    /// Applies the shows' times until `stop`. A show that cannot be read or written is skipped for
+    /// a minute, and holds up none of the others.
     pub async fn schedule_worker(self: Arc<Self>, stop: CancellationToken) {
         let skipped = Skipped::default();
         background::run("schedules", &stop, async || {
@@ -82,8 +82,8 @@ async fn look(connection: &mut PgConnection, left_alone: Vec<Uuid>) -> Result<Lo
     })
 }
 
-/// The time until the next show is due, if one is to be; 1 s for what is later, which may be
-/// infinitely late.
+/// The time until the next show is due, if any; 1 s for later ones, whose times may be
+/// infinite.
 async fn time_left(
     connection: &mut PgConnection,
     left_alone: &[Uuid],
@@ -117,7 +117,7 @@ async fn write_due(transaction: &mut PgConnection, left_alone: &[Uuid]) -> Resul
     };
     for row in rows {
         let show = row.show_id;
-        // What fails here undoes nothing of the others.
+        // A failure here does not undo the other shows.
         let mut savepoint = transaction.begin().await?;
         match write(&mut savepoint, row, now).await {
             Ok(()) => savepoint.commit().await?,
@@ -139,6 +139,6 @@ async fn write(
     let show = ShowInfo::try_from(row)?.at(now);
     let (id, state): (ShowId, _) = (show.id, show.state);
     WriteShow::of(show, now).write(transaction).await?;
-    tracing::info!(show = %id, %state, "its time has come");
+    tracing::info!(show = %id, %state, "the show changed its state on schedule");
     Ok(())
 }

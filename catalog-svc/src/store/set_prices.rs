@@ -1,4 +1,4 @@
-//! Sets all prices of a show anew.
+//! Replaces all prices of a show.
 
 use model::{PriceDescription, PriceList, SeatLayout, ShowId};
 use sqlx::PgConnection;
@@ -12,8 +12,8 @@ use crate::domain::{Rejection, Show, ShowInfo};
 
 /// Sets the prices of a show that is not cancelled.
 ///
-/// They must fit the layout that it has now. If another one is proposed, that comes with prices
-/// of its own, which replace these when it is accepted.
+/// They must fit the layout that it has now. A proposed layout comes with its own prices, which
+/// replace these when it is accepted.
 #[derive(Debug)]
 pub struct SetPrices {
     /// The show.
@@ -52,7 +52,7 @@ pub(super) fn check_fit(prices: PriceDescription, layout: &SeatLayout) -> Result
     fits.map(drop).map_err(Rejection::Invalid)
 }
 
-/// Sees that a show stays with its currency. What was never offered may still change it.
+/// Checks that a show keeps its currency. A show that was never offered may change it.
 pub(super) fn check_currency(
     show: &ShowInfo,
     present: &PriceDescription,

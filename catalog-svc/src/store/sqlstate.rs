@@ -1,11 +1,11 @@
-//! The one place that reads sqlx's errors: what they mean for whoever ran the statement.
+//! The one place that reads sqlx's errors: what they mean for the statement.
 
 use service_kit::cause;
 use service_kit::sqlstate::{self, Failure};
 use sqlx::Error;
 use sqlx::postgres::PgDatabaseError;
 
-/// SQLSTATE of a lock that was not had within `lock_timeout`.
+/// SQLSTATE of a lock that was not granted within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Reads an error.
@@ -24,7 +24,7 @@ pub(super) fn classify(error: &Error) -> Failure {
     }
 }
 
-/// An error in words for the log, without what the database's quote of rows.
+/// An error as text for the log, without the rows that the database quotes.
 pub(super) fn in_words(error: &Error) -> String {
     let said = error.as_database_error();
     match said.and_then(|said| said.try_downcast_ref::<PgDatabaseError>()) {
@@ -38,13 +38,13 @@ pub(super) fn in_words(error: &Error) -> String {
     }
 }
 
-/// Whether another transaction was in the way, and trying again at once may help. A lock that
-/// was not had in seconds is no such case: whoever waits for it again waits as long again.
+/// Whether another transaction was in the way, and an immediate retry may help. A lock that was not
+/// free within seconds is not such a case: a retry would wait as long again.
 pub(super) fn is_conflict(error: &Error) -> bool {
     classify(error) == Failure::Contention && code(error).as_deref() != Some(LOCK_NOT_AVAILABLE)
 }
 
-/// Whether the connection was lost, so that a statement under way may be done or not.
+/// Whether the connection was lost, so that the statement may or may not have been executed.
 pub(super) fn is_connection_lost(error: &Error) -> bool {
     classify(error) == Failure::ConnectionLost
 }

@@ -1,4 +1,4 @@
-//! Rows that cannot be read, where others stand beside them: each is left out, and logged.
+//! Unreadable rows among others: each is skipped, and logged.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 
-/// What was left out lately, so that it is not logged by every read.
+/// The rows that were skipped lately, so that not every read logs them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unreadable(Arc<Skipped<Uuid>>);
 
 impl Unreadable {
-    /// What was read of the show or layout with this id; none, and a line in the log once a
-    /// minute, if it could not be.
+    /// The show or layout with this id that was read; none, with a line in the log once a
+    /// minute, if it is unreadable.
     pub(super) fn leave_out<T>(&self, id: Uuid, read: Result<T, StoreError>) -> Option<T> {
         let error = match read {
             Ok(read) => return Some(read),
@@ -21,7 +21,7 @@ impl Unreadable {
         };
         if !self.0.contains(id) {
             self.0.add(id);
-            tracing::error!(%id, %error, "left out what cannot be read");
+            tracing::error!(%id, %error, "skipped an unreadable row");
         }
         None
     }

@@ -16,7 +16,7 @@ pub struct UpdateShow {
     pub id: ShowId,
     /// The etag that it must have, if the caller cares.
     pub etag: Option<String>,
-    /// What to change.
+    /// The changes.
     pub patch: ShowPatch,
 }
 

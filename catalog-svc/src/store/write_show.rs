@@ -1,4 +1,4 @@
-//! The one statement that changes a show. Verbs decide what it becomes.
+//! The one statement that changes a show. Commands decide its new values.
 
 use model::PriceDescription;
 use sqlx::PgConnection;
@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::rows::{self, ShowRow};
 use crate::domain::{ProposalState, Show, ShowInfo, folded};
 
-/// What becomes of a show that is locked.
+/// The new values of a locked show.
 #[derive(Debug)]
 pub(super) struct WriteShow<'a> {
     /// The show; its revision is that under which it was locked.
@@ -25,7 +25,7 @@ pub(super) struct WriteShow<'a> {
 }
 
 impl WriteShow<'_> {
-    /// A show whose prices stay.
+    /// A write that keeps the show's prices.
     pub(super) fn of(show: ShowInfo, now: OffsetDateTime) -> Self {
         Self {
             show,
@@ -107,7 +107,7 @@ impl WriteShow<'_> {
     }
 }
 
-/// A show that was just written, with everything that stands beside it.
+/// A show that was just written, with its layout, prices and proposal.
 pub(super) async fn whole(
     transaction: &mut PgConnection,
     show: ShowInfo,

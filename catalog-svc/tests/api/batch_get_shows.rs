@@ -49,19 +49,22 @@ async fn the_first_that_do_not_exist_are_named() {
     let refused = try_batch(&service.client, &ids).await;
     let status = assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
     ids.retain(|id| *id != there);
-    let told = metadata(&status);
-    let named: Vec<_> = told["show_id"].split(',').collect();
+    let error = metadata(&status);
+    let named: Vec<_> = error["show_id"].split(',').collect();
     assert!((10..ids.len()).contains(&named.len()), "{named:?}");
     assert_eq!(named, ids[..named.len()]);
-    assert_eq!(told["omitted_count"], (ids.len() - named.len()).to_string());
-    assert_eq!(told["total_count"], "99");
+    assert_eq!(
+        error["omitted_count"],
+        (ids.len() - named.len()).to_string()
+    );
+    assert_eq!(error["total_count"], "99");
     let few = try_batch(&service.client, &ids[..3]).await;
     let status = assert_refused(few, Code::NotFound, "SHOW_NOT_FOUND");
     assert_eq!(metadata(&status)["show_id"], ids[..3].join(","));
 }
 
 #[tokio::test]
-async fn bad_ids_are_told_by_their_places() {
+async fn bad_ids_are_named_by_their_index() {
     let (service, _database) = Service::start().await;
     let id = ShowId::generate().to_string();
     let many: Vec<_> = (0..101).map(|_| ShowId::generate().to_string()).collect();

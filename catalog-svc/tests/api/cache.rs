@@ -13,21 +13,21 @@ use crate::support::{
 
 const ROUNDS: usize = 1_000;
 
-/// Renames a show behind the service's back, outside of the feed: whoever reads it in the
-/// database sees that, and whoever has it in memory does not.
-async fn rename_unnoticed(database: &TestDatabase, id: &str, name: &str) {
+/// Renames a show behind the service's back, outside of the feed: a read of the database sees the
+/// new name, a read of the cache does not.
+async fn rename_behind_the_cache(database: &TestDatabase, id: &str, name: &str) {
     let statement = format!("UPDATE catalog.shows SET name = '{name}' WHERE show_id = '{id}'");
     execute(database, &statement).await;
 }
 
-/// Waits until the service has the show in memory, and returns it as it is there. It has
+/// Waits until the service has the show in its cache, and returns it from there. It has
 /// another name in the database then.
 async fn eventually_kept(client: &Client, database: &TestDatabase, id: &str) -> pb::Show {
     let mut looks = 0;
     eventually_some(SOON, "the show is kept in memory", async || {
         let before = get(client, id).await;
         looks += 1;
-        rename_unnoticed(database, id, &format!("look {looks}")).await;
+        rename_behind_the_cache(database, id, &format!("look {looks}")).await;
         (get(client, id).await == before).then_some(before)
     })
     .await
@@ -71,7 +71,7 @@ async fn a_write_through_another_instance_is_seen_soon() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_not_heard_of_is_seen_by_its_revision_at_once_and_otherwise_soon() {
+async fn a_write_without_notification_is_read_at_once_by_min_revision_and_soon_without() {
     let (service, database) = Service::start().await;
     let client = &service.client;
     let id = create(client, hamlet()).await.show_id;
@@ -117,7 +117,7 @@ async fn whoever_does_not_listen_does_not_read_from_memory() {
 }
 
 #[tokio::test]
-async fn whoever_is_cut_off_does_not_read_from_memory_for_long() {
+async fn an_instance_that_is_cut_off_soon_stops_reading_its_cache() {
     let database = postgres::database().await;
     let url = database.url("catalog_svc");
     let proxy = Proxy::start(&url).await;

@@ -119,7 +119,7 @@ async fn a_loss_is_proposed_and_done_when_it_is_accepted() {
         .map(|layout| (layout.seat_count, layout.sections.len()));
     assert_eq!(seats, Some((3, 1)));
 
-    // What does not concern it goes on.
+    // Changes of other fields still work.
     update(&service.client, renaming(&show.show_id, "Macbeth")).await;
     assert_eq!(feed.next_show().await.proposal.as_ref(), Some(&proposal));
     answer(&service.feed, &show.show_id, proposal.revision, Ok(())).await;
@@ -165,7 +165,7 @@ async fn seats_with_bookings_are_named_and_stay() {
     assert_eq!(kept.booked_seats, ["A-4"]);
     assert_eq!(get(&service.client, &show.show_id).await, after);
 
-    // A copy is told the same; another try is another proposal.
+    // A replay gets the same reply; another request id makes another proposal.
     let refused = try_change(&service.client, request).await;
     assert_refused(refused, Code::FailedPrecondition, "SEATS_BOOKED");
     let (call, again) = waiting(&service.client, changing(&show, &small, "")).await;
@@ -176,7 +176,7 @@ async fn seats_with_bookings_are_named_and_stay() {
 }
 
 #[tokio::test]
-async fn one_change_waits_at_a_time_and_its_copies_wait_with_it() {
+async fn one_change_waits_at_a_time_and_its_replays_wait_with_it() {
     let (service, database) = Service::start().await;
     let Stage { small, show, .. } = stage(&service.client, hamlet()).await;
     let request = changing(&show, &small, &new_request_id());
@@ -207,7 +207,7 @@ async fn without_an_answer_the_change_stays_proposed() {
     let Stage { small, show, .. } = stage(&service.client, hamlet()).await;
     let body = changing(&show, &small, &new_request_id());
     let mut request = Request::new(body.clone());
-    // Our client would give up by itself if it could read this; it reads 8 digits at most.
+    // Our client would time out by itself if it could read this; it reads 8 digits at most.
     let timeout = "000000700m".parse().expect("a header's value");
     request.metadata_mut().insert("grpc-timeout", timeout);
     let refused = service.client.clone().change_seat_layout(request).await;

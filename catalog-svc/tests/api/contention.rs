@@ -41,7 +41,7 @@ async fn a_transaction_that_met_another_is_tried_again() {
 }
 
 #[tokio::test]
-async fn it_is_given_up_in_the_end_and_nothing_is_changed() {
+async fn contention_ends_in_an_error_and_changes_nothing() {
     let (service, database) = Service::start().await;
     execute(&database, &conflicts(100)).await;
     let refused = try_create(&service.client, hamlet()).await;
@@ -110,7 +110,7 @@ async fn callers_that_leave_take_no_connection_with_them() {
         .expect("a connection");
     assert_eq!(get(&service.client, &show.show_id).await, show);
     // No show is half created, and no transaction left open.
-    eventually(SOON, "nothing is under way", async || {
+    eventually(SOON, "no statement runs", async || {
         let open = "SELECT count(*) FROM pg_stat_activity
                     WHERE datname = current_database() AND usename = 'catalog_svc'
                       AND state <> 'idle'";
@@ -123,7 +123,7 @@ async fn callers_that_leave_take_no_connection_with_them() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_connection_is_told_when_there_is_none() {
+async fn waiting_in_vain_for_a_pool_connection_is_an_error() {
     let (service, database) = Service::start_with(|config| {
         config.database.database_connections_max = 1;
         config.database.database_wait_max = Duration::from_millis(100);

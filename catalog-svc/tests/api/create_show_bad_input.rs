@@ -1,4 +1,4 @@
-//! CreateShow: what is refused, and that all of it is told at once.
+//! CreateShow: what is refused, and that one error names every violation.
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
@@ -29,7 +29,7 @@ pub(crate) async fn bad_fields(client: &Client, request: pb::CreateShowRequest) 
 }
 
 #[tokio::test]
-async fn every_bad_field_is_told_at_once() {
+async fn one_error_names_every_bad_field() {
     let (service, database) = Service::start().await;
     let request = pb::CreateShowRequest {
         name: String::new(),
@@ -60,7 +60,7 @@ async fn every_bad_field_is_told_at_once() {
         request_id: "seven".to_owned(),
         ..Default::default()
     };
-    let told = bad_fields(&service.client, request).await;
+    let violations = bad_fields(&service.client, request).await;
     let expected = [
         "end_time",
         "hold_duration",
@@ -83,7 +83,7 @@ async fn every_bad_field_is_told_at_once() {
         "time_zone",
         "venue",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(violations, expected);
     assert_eq!(contents(&database).await, (0, 0, 0));
 }
 
@@ -211,14 +211,14 @@ async fn the_short_form_has_its_limits() {
         ),
     ];
     for (request, expected) in cases {
-        let told = bad_fields(&service.client, request.clone()).await;
-        assert_eq!(told, expected, "{request:?}");
+        let violations = bad_fields(&service.client, request.clone()).await;
+        assert_eq!(violations, expected, "{request:?}");
     }
     assert_eq!(contents(&database).await, (0, 0, 0));
 }
 
 #[tokio::test]
-async fn a_layout_is_told_what_is_wrong_by_its_paths() {
+async fn layout_errors_name_their_paths() {
     let (service, database) = Service::start().await;
     let rows = |rows| with_sections(vec![section("Stalls", rows)]);
     let marked = |layout: pb::SeatLayout| {
@@ -307,8 +307,8 @@ async fn a_layout_is_told_what_is_wrong_by_its_paths() {
         ),
     ];
     for (request, expected) in cases {
-        let told = bad_fields(&service.client, request).await;
-        assert_eq!(told, [expected]);
+        let violations = bad_fields(&service.client, request).await;
+        assert_eq!(violations, [expected]);
     }
     assert_eq!(contents(&database).await, (0, 0, 0));
     let most = with_sections(thousands(1_000).collect());
@@ -331,7 +331,7 @@ async fn a_message_over_the_limit_is_an_invalid_argument() {
 async fn a_deadline_of_a_millisecond_has_passed() {
     let (service, database) = Service::start().await;
     let mut request = Request::new(hamlet());
-    // Our client would give up by itself if it could read this; it reads 8 digits at most.
+    // Our client would time out by itself if it could read this; it reads 8 digits at most.
     let timeout = "0000000001m".parse().expect("a header's value");
     request.metadata_mut().insert("grpc-timeout", timeout);
     let refused = service.client.clone().create_show(request).await;

@@ -1,4 +1,4 @@
-//! CreateShow: prices and times that are refused, and what only the database can tell.
+//! CreateShow: prices and times that are refused, and what only the database can check.
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn prices_are_told_what_is_wrong_by_their_paths() {
+async fn price_errors_name_their_paths() {
     let (service, database) = Service::start().await;
     let priced = |price_tiers: Vec<pb::PriceTier>| pb::CreateShowRequest {
         price_tiers,
@@ -68,8 +68,8 @@ async fn prices_are_told_what_is_wrong_by_their_paths() {
         ),
     ];
     for (tiers, expected) in cases {
-        let told = bad_fields(&service.client, priced(tiers)).await;
-        assert_eq!(told, [expected]);
+        let violations = bad_fields(&service.client, priced(tiers)).await;
+        assert_eq!(violations, [expected]);
     }
     assert_eq!(contents(&database).await, (0, 0, 0));
 }
@@ -101,7 +101,7 @@ async fn a_sale_has_times_in_order() {
 }
 
 #[tokio::test]
-async fn what_only_the_database_knows_is_told_with_the_rest() {
+async fn violations_found_by_the_database_are_in_the_same_error() {
     let (service, database) = Service::start().await;
     let made = create_layout(
         &service.client,

@@ -40,7 +40,7 @@ async fn a_repeated_call_returns_the_first_result() {
 }
 
 #[tokio::test]
-async fn copies_at_the_same_time_create_one_show() {
+async fn replays_at_the_same_time_create_one_show() {
     let (service, database) = Service::start().await;
     let request = hamlet_once();
     let clients: Vec<_> = (0..COPIES).map(|_| client(service.address)).collect();
@@ -55,7 +55,7 @@ async fn copies_at_the_same_time_create_one_show() {
 }
 
 #[tokio::test]
-async fn a_copy_that_waited_for_one_that_failed_creates_the_show() {
+async fn a_replay_that_waited_for_a_failed_call_creates_the_show() {
     let (service, database) = Service::start().await;
     // The first of them is aborted after it has taken the request's row.
     execute(

@@ -54,7 +54,7 @@ async fn a_show_that_was_on_sale_is_deleted_if_it_has_no_bookings() {
             Some(pb::proposal::Change::Deletion(pb::Deletion {}))
         );
         answer(&service.feed, &id, proposal.revision, Ok(())).await;
-        // It may be told again.
+        // The answer may be sent twice.
         answer(&service.feed, &id, proposal.revision, Ok(())).await;
     };
     let deleting = try_delete(&service.client, &id, "", "");
@@ -81,7 +81,7 @@ async fn a_show_with_bookings_is_not_deleted() {
     assert_eq!(show.state(), pb::ShowState::OnSale);
     let proposal = show.proposal.expect("the refused proposal");
     assert_eq!(proposal.state(), pb::ProposalState::Refused);
-    // A copy of the call is told the same.
+    // A replay gets the same reply.
     let refused = try_delete(&service.client, &id, "", &request_id).await;
     assert_refused(refused, Code::FailedPrecondition, "SHOW_HAS_BOOKINGS");
     assert_eq!(contents(&database).await, (1, 1, 3));

@@ -31,7 +31,7 @@ async fn a_lost_answer_to_a_commit_is_found_by_the_request_id() {
 }
 
 #[tokio::test]
-async fn without_a_request_id_the_caller_is_told_that_it_cannot_be_known() {
+async fn without_a_request_id_the_error_says_that_the_outcome_is_unknown() {
     let database = postgres::database().await;
     let url = database.url("catalog_svc");
     let proxy = Proxy::start(&url).await;
@@ -88,7 +88,7 @@ async fn sessions_that_the_database_ends_are_replaced() {
          WHERE datname = current_database() AND usename = 'catalog_svc'",
     )
     .await;
-    // They were idle, so no call need notice.
+    // They were idle, so no call needs to fail.
     assert_eq!(gets().await, vec![show.clone(); 8]);
     assert_eq!(create(&service.client, hamlet()).await.revision, 2);
 }

@@ -1,23 +1,23 @@
-//! ListShows by a text in the name, among ten thousand: what it looks at is bounded, whatever
-//! the text and whatever the planner knows; and no show is skipped or repeated.
+//! ListShows by a text in the name, among ten thousand: the number of shows it reads is bounded,
+//! for any text and any statistics; and no show is skipped or repeated.
 
 use proto::catalog::v1 as pb;
 
 use crate::find_shows::{at, explain, named, prepare, ten_thousand_shows};
 use crate::support::{Client, Service, create, execute, hamlet, hours_ahead};
 
-/// How many shows are looked at in the list's order for a page of 50, and one more.
+/// How many shows are read in the list's order for a page of 50, and one more.
 const LOOKED_AT_MAX: u64 = 751;
-/// How many of those tell whether to look at the others, and how many of them must have the text.
+/// How many of those decide whether to read on, and how many of them must have the text.
 const BEGINNING: u64 = 100;
 const PROMISING_MIN: u64 = 4;
 
 /// Where a page of what has a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum From {
-    /// From so many shows at most, in the list's order.
+    /// From this many shows at most, in the list's order.
     List(u64),
-    /// From the index of names, after so many in the list's order.
+    /// From the index of names, after this many in the list's order.
     Index(u64),
 }
 
@@ -29,7 +29,7 @@ fn looked_at(plan: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_is_bounded_for_every_text() {
+async fn reads_are_bounded_for_every_text() {
     let (service, database) = Service::start().await;
     create(&service.client, hamlet()).await;
     ten_thousand_shows(&database).await;
@@ -95,27 +95,27 @@ async fn what_is_looked_at_is_bounded_for_every_text() {
                 "{filters}, '{text}', '{ends}', 51, {LOOKED_AT_MAX}, {BEGINNING}, {PROMISING_MIN}"
             );
             let plan = explain(&connection, "ANALYZE, COSTS OFF, TIMING OFF", &arguments).await;
-            let told = || format!("{arguments}, analyzed: {is_analyzed}:\n{plan}");
+            let described = || format!("{arguments}, analyzed: {is_analyzed}:\n{plan}");
             let executed = || plan.lines().filter(|line| !line.contains("never executed"));
             let is_used = |what: &str| executed().any(|line| line.contains(what));
-            assert!(!is_used("Seq Scan"), "{}", told());
+            assert!(!is_used("Seq Scan"), "{}", described());
             match expected {
                 From::List(shows) => {
-                    assert!(!is_used("shows_by_name"), "{}", told());
-                    assert!(looked_at(&plan) <= shows, "{}", told());
+                    assert!(!is_used("shows_by_name"), "{}", described());
+                    assert!(looked_at(&plan) <= shows, "{}", described());
                 }
                 From::Index(shows) => {
-                    assert!(is_used("shows_by_name"), "{}", told());
-                    assert_eq!(looked_at(&plan), shows, "{}", told());
+                    assert!(is_used("shows_by_name"), "{}", described());
+                    assert_eq!(looked_at(&plan), shows, "{}", described());
                 }
             }
             // What is looked at first stands in the list's order: nothing is sorted for it.
             let walk = plan.split("CTE looked_at").nth(1).expect("a walk");
             let walk = walk.split("CTE guess").next().expect("a walk");
-            assert!(walk.contains("Index Scan"), "{}", told());
-            assert!(!walk.contains("Sort"), "{}", told());
+            assert!(walk.contains("Index Scan"), "{}", described());
+            assert!(!walk.contains("Sort"), "{}", described());
         }
-        // Few are at one place or soon: all are looked at, and no others, whoever has the text.
+        // Few are at one place or soon: exactly these are read, whatever the text.
         for (filters, shows) in [
             ("NULL, NULL, NULL, NULL, NULL, NULL, 'Hall 7'", 50),
             (

@@ -89,7 +89,7 @@ async fn a_text_in_the_name_is_taken_literally_in_any_case() {
 }
 
 #[tokio::test]
-async fn what_looks_the_same_is_found_however_it_was_typed() {
+async fn equal_looking_names_are_found_however_they_were_typed() {
     let (service, database) = Service::start().await;
     create(&service.client, hamlet()).await;
     ten_thousand_shows(&database).await;
@@ -311,12 +311,12 @@ async fn every_filter_has_an_index() {
         for (index, arguments, _) in filters() {
             for _ in 0..EXECUTIONS {
                 let plan = explain(&connection, "COSTS", &format!("{arguments}, 51")).await;
-                let told = || format!("{arguments}, analyzed: {is_analyzed}:\n{plan}");
-                assert!(!plan.contains("Seq Scan"), "{}", told());
-                assert!(!plan.contains("Sort"), "{}", told());
+                let described = || format!("{arguments}, analyzed: {is_analyzed}:\n{plan}");
+                assert!(!plan.contains("Seq Scan"), "{}", described());
+                assert!(!plan.contains("Sort"), "{}", described());
                 // Without statistics it may be another one.
                 let is_taken = plan.contains(&format!(" {index} "));
-                assert!(is_taken || !is_analyzed, "not {index}: {}", told());
+                assert!(is_taken || !is_analyzed, "not {index}: {}", described());
             }
         }
     }
@@ -340,7 +340,7 @@ async fn every_filter_has_an_index() {
     ] {
         let query =
             format!("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = '{index}'");
-        // Each session tells what it did once it is idle.
+        // Each session reports its statistics once it is idle.
         eventually(SOON, "the index was used", async || scans(&query).await > 0).await;
     }
 }

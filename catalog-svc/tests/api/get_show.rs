@@ -68,8 +68,8 @@ async fn a_revision_that_does_not_exist_is_refused() {
         let ahead = try_get_since(&service.client, &show.show_id, newest + 1).await;
         let status = ahead.expect_err("a revision of the future");
         assert_error(&status, Code::OutOfRange, "CURSOR_OUT_OF_RANGE");
-        let told = metadata(&status).get("newest_revision").cloned();
-        assert_eq!(told, Some(newest.to_string()));
+        let newest_revision = metadata(&status).get("newest_revision").cloned();
+        assert_eq!(newest_revision, Some(newest.to_string()));
         let negative = try_get_since(&service.client, &show.show_id, -1).await;
         let status = negative.expect_err("no revision");
         assert_error(&status, Code::InvalidArgument, "INVALID_FIELD");

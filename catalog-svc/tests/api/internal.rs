@@ -127,7 +127,7 @@ async fn a_follower_gets_every_show_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_others_wrote_is_known_however_its_news_got_lost() {
+async fn writes_of_others_are_known_even_without_notifications() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     for n in 0..20 {
@@ -229,13 +229,13 @@ async fn a_restart_keeps_the_history_and_a_restore_does_not() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_on_another_timeline_of_the_same_history() {
+async fn a_stream_continues_on_another_timeline_of_the_same_history() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     let mut stream = follow(&service.feed, None).await.expect("a stream");
     let (first, _) = next(&mut stream).await.expect("a show");
     assert_eq!(next(&mut stream).await.expect("a bookmark").1, None);
-    // As a server that was started anew.
+    // As after a restart of the server.
     execute(&database, "UPDATE catalog.feed SET server_run = 'x'").await;
     rename_silently(&database, &show.show_id, "Macbeth").await;
     let (second, _) = next(&mut stream).await.expect("a show");
@@ -309,7 +309,7 @@ async fn an_instance_without_its_database_vouches_for_nothing() {
     public.bookmark().await;
     newest(&service.feed).await;
     proxy.hold();
-    // What is under way may be answered still; from then on there is no word, but the end.
+    // A poll in progress may still be answered; after that comes only the end.
     let asked = tokio::spawn({
         let feed = service.feed.clone();
         async move { get_feed(&feed, None).await }

@@ -160,7 +160,7 @@ async fn changes_that_wait_for_the_booking_service_hold_up_no_other_large_call()
 }
 
 #[tokio::test]
-async fn what_is_larger_is_refused_by_its_size() {
+async fn larger_ones_are_refused_by_size() {
     let (service, _database) = Service::start().await;
     let mut client = service.client.clone();
     let mut too_large = hall('a');

@@ -48,7 +48,7 @@ async fn a_database_that_is_not_there_yet_is_waited_for() {
     server.crash().await;
     let service = Service::on(&database.url("catalog_svc"), |_| {}).await;
     let waiting = Service::on(&database.url("catalog_svc"), |_| {}).await;
-    // Told to stop meanwhile, it does.
+    // It stops while it waits for the database.
     assert!(waiting.stop().await.is_err());
     server.restart().await;
     eventually(SOON, "it serves", async || serves(&service, "").await).await;
@@ -82,7 +82,7 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
+async fn a_stop_finishes_calls_in_progress_and_accepts_no_new_ones() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     let mut owner = database.owner().await;
@@ -106,7 +106,7 @@ async fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
     under_way
         .await
         .expect("no panic")
-        .expect("the call under way succeeds");
+        .expect("the call in progress succeeds");
     service.stop().await.expect("an orderly end");
 }
 

@@ -115,7 +115,7 @@ async fn a_page_is_not_disturbed_by_writes_between() {
 }
 
 #[tokio::test]
-async fn filters_leave_out_what_they_say() {
+async fn filters_exclude_other_shows() {
     let (service, _database) = Service::start().await;
     let week = a_week(&service.client).await;
     cancel(&service.client, &week[1].show_id).await;
@@ -231,7 +231,7 @@ async fn a_token_serves_its_own_query_only() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_told() {
+async fn bad_arguments_are_refused() {
     let (service, _database) = Service::start().await;
     let never = prost_types::Timestamp {
         seconds: 0,
@@ -271,7 +271,7 @@ async fn bad_arguments_are_told() {
 }
 
 #[tokio::test]
-async fn layouts_are_neither_sent_nor_read() {
+async fn lists_neither_read_nor_send_layouts() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, with_sections(arena())).await;
     let without = pb::Show {

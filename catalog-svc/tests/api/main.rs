@@ -1,4 +1,4 @@
-//! CatalogService as its callers see it: the real service on a database of its own for each
+//! CatalogService as its callers see it: the real service on a separate database for each
 //! test, through a real client.
 
 mod batch_get_shows;

@@ -15,7 +15,7 @@ const BEGIN: &[u8] = b"BEGIN\0";
 const COMMIT: &[u8] = b"COMMIT\0";
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Hands on everything, but for what it was told to lose or to hold up.
+/// Forwards everything, except what a test makes it lose or hold.
 pub(crate) struct Proxy {
     address: SocketAddr,
     faults: Arc<Faults>,
@@ -23,7 +23,7 @@ pub(crate) struct Proxy {
 
 #[derive(Default)]
 struct Faults {
-    /// The answers to so many commits are lost.
+    /// The number of commits whose answers are lost.
     commits_to_lose: AtomicU32,
     /// Answers are held up from the next begin on.
     begin_to_hold: AtomicU32,
@@ -57,7 +57,7 @@ impl Proxy {
         self.faults.commits_to_lose.store(1, Ordering::SeqCst);
     }
 
-    /// From the next begin on the database hears everything, and nobody hears the database.
+    /// From the next BEGIN on, requests reach the database and its answers are held.
     pub(crate) fn hold_from_next_begin(&self) {
         self.faults.begin_to_hold.store(1, Ordering::SeqCst);
     }
@@ -67,7 +67,7 @@ impl Proxy {
         *self.faults.held.borrow()
     }
 
-    /// From now on nobody hears the database.
+    /// From now on the database's answers are held.
     pub(crate) fn hold(&self) {
         self.faults.held.send_replace(true);
     }
@@ -89,7 +89,7 @@ async fn hand_on(client: TcpStream, server: TcpStream, faults: Arc<Faults>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        // Cut: the client hears nothing, and the database ends by itself what it has.
+        // Cut: the client gets nothing more, and the database finishes what it has.
         () = requests(from_client, to_server, &faults) => {}
         () = answers(from_server, to_client, &faults) => {}
     }

@@ -117,7 +117,7 @@ async fn copy_silently(database: &TestDatabase, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_was_just_written_is_never_missed() {
+async fn a_new_write_is_never_missed() {
     let stage = Stage::start().await;
     let client = &stage.service.client;
     let first = create(client, hamlet()).await;
@@ -138,7 +138,7 @@ async fn what_was_just_written_is_never_missed() {
 }
 
 #[tokio::test]
-async fn reads_reach_the_replica_and_go_on_without_it() {
+async fn reads_use_the_replica_and_continue_without_it() {
     let mut stage = Stage::start().await;
     let client = stage.service.client.clone();
     let show = create(&client, hamlet()).await;
@@ -184,7 +184,7 @@ async fn reads_reach_the_replica_and_go_on_without_it() {
 }
 
 #[tokio::test]
-async fn what_was_written_elsewhere_is_found_by_its_revision() {
+async fn a_write_of_another_instance_is_found_by_min_revision() {
     let stage = Stage::start().await;
     let client = &stage.service.client;
     let show = create(client, hamlet()).await;
@@ -203,7 +203,7 @@ async fn what_was_written_elsewhere_is_found_by_its_revision() {
 }
 
 #[tokio::test]
-async fn a_replica_that_does_not_answer_holds_no_read_up_for_long() {
+async fn a_hanging_replica_holds_up_no_read_for_long() {
     let mut server = OwnServer::start().await;
     let database = server.database().await;
     let standby = server.standby().await;

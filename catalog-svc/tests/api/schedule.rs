@@ -34,7 +34,7 @@ fn delay(show: &pb::Show, due: Option<prost_types::Timestamp>) -> Duration {
 }
 
 #[tokio::test]
-async fn a_sale_opens_and_closes_in_time_and_the_feed_tells() {
+async fn a_sale_opens_and_closes_on_time_and_the_feed_reports_it() {
     let (service, _database) = Service::start().await;
     let request = pb::CreateShowRequest {
         sales_open_time: millis_ahead(5_000),
@@ -120,7 +120,7 @@ async fn a_show_whose_whole_sale_was_missed_is_closed() {
 }
 
 #[tokio::test]
-async fn a_verb_goes_by_the_time_though_nobody_wrote_it_yet() {
+async fn a_command_obeys_the_scheduled_time_before_it_is_written() {
     let (service, database) = Service::start().await;
     let request = pb::CreateShowRequest {
         sales_open_time: Some(hours_ahead(1)),

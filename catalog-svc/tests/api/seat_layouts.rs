@@ -289,7 +289,7 @@ async fn a_layout_in_use_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn of_its_use_and_its_deletion_one_wins() {
+async fn either_the_use_or_the_deletion_of_a_layout_wins() {
     let (service, _database) = Service::start().await;
     for _ in 0..8 {
         let id = create_layout(&service.client, pit("Pit")).await.layout_id;

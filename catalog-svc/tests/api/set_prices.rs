@@ -74,7 +74,7 @@ async fn of_many_with_one_etag_one_wins() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_told_by_its_path() {
+async fn prices_that_do_not_fit_are_named_by_their_path() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     let all = |price| tier("All", price, &[]);

@@ -86,7 +86,7 @@ async fn show_in(client: &Client, state: pb::ShowState) -> pb::Show {
 }
 
 #[tokio::test]
-async fn every_state_allows_its_verbs_and_no_other() {
+async fn every_state_allows_its_commands_and_no_others() {
     let (service, _database) = Service::start().await;
     // What Publish, Pause, Resume, Close and Cancel lead to; and where each may go at all.
     let table = [
@@ -119,11 +119,11 @@ async fn every_state_allows_its_verbs_and_no_other() {
             let called = call(&service.client, verb, id, &before.etag, "").await;
             let Some(next) = next else {
                 let status = assert_refused(called, Code::FailedPrecondition, "SHOW_STATE");
-                let told = metadata(&status);
+                let metadata = metadata(&status);
                 let name = state.as_str_name().replace("SHOW_STATE_", "");
-                assert_eq!(told.get("state"), Some(&name), "{verb:?}");
+                assert_eq!(metadata.get("state"), Some(&name), "{verb:?}");
                 assert_eq!(
-                    told.get("allowed_states").map(String::as_str),
+                    metadata.get("allowed_states").map(String::as_str),
                     Some(allowed)
                 );
                 assert_eq!(subjects(&status), [&**id]);
@@ -210,7 +210,7 @@ async fn a_repeated_call_returns_the_first_result() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_refused_is_decided_anew() {
+async fn a_rejected_call_is_decided_again() {
     let (service, _database) = Service::start().await;
     let show = show_in(&service.client, OnSale).await;
     let resume = new_request_id();

@@ -64,7 +64,7 @@ fn assert_named<T: std::fmt::Debug>(refused: Result<T, tonic::Status>, field: &s
 }
 
 #[tokio::test]
-async fn a_slot_that_never_comes_is_refused_wherever_it_would_come_from() {
+async fn a_slot_in_a_skipped_hour_is_refused_in_every_call() {
     let (service, _database) = Service::start().await;
     let client = &service.client;
     let why = "has the slot 02:00 and 1 more, which does not come on 2030-03-31 in \
@@ -122,7 +122,7 @@ async fn a_slot_that_never_comes_is_refused_wherever_it_would_come_from() {
 }
 
 #[tokio::test]
-async fn an_hour_that_comes_twice_is_one_slot_and_its_second_a_name() {
+async fn a_repeated_hour_has_one_slot_and_its_second_needs_a_name() {
     let (service, _database) = Service::start().await;
     let autumn = create(&service.client, on(AUTUMN, day("01:00", "04:30"))).await;
     assert_eq!(autumn.seat_count, 8);

@@ -61,7 +61,7 @@ async fn the_process_survives_and_later_calls_succeed() {
         let status = refused.expect_err("nothing succeeds in a stall");
         let known = matches!(
             (status.code(), &*reason(&status)),
-            // Connections come free as statements give up their locks.
+            // Connections become free as statements release their locks.
             (Code::Unavailable, "DATABASE_UNAVAILABLE" | "OVERLOADED")
                 | (Code::Aborted, "CONTENTION")
                 | (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")

@@ -101,7 +101,7 @@ impl Service {
     }
 }
 
-/// What a service is told by a test.
+/// The settings of a service under test.
 pub(crate) fn config(url: &str) -> Config {
     let line = [
         "catalog-svc",
@@ -113,14 +113,14 @@ pub(crate) fn config(url: &str) -> Config {
     Cli::try_parse_from(line).expect("valid arguments").config
 }
 
-/// A client with a connection of its own.
+/// A client with its own connection.
 pub(crate) fn client(address: SocketAddr) -> Client {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     // With the usual limit for answers, of 4 MiB.
     CatalogServiceClient::new(endpoint.connect_lazy())
 }
 
-/// A client of the internal service, with a connection of its own.
+/// A client of the internal service, with its own connection.
 pub(crate) fn feed_client(address: SocketAddr) -> FeedClient {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     FeedClient::new(endpoint.connect_lazy())
@@ -188,7 +188,7 @@ pub(crate) fn section(name: &str, rows: Vec<pb::RowBlock>) -> pb::Section {
     }
 }
 
-/// A row of so many seats; without a name if that is empty.
+/// A row of `seat_count` seats; without a name if that is empty.
 pub(crate) fn counted(name: &str, seat_count: i32) -> pb::RowBlock {
     pb::RowBlock {
         names: (!name.is_empty()).then(|| listed([name])),
@@ -227,7 +227,7 @@ pub(crate) fn tier(name: &str, price: Money, sections: &[&str]) -> pb::PriceTier
     }
 }
 
-/// The request with a layout of its own.
+/// A request that creates its own layout.
 pub(crate) fn with_layout(layout: pb::SeatLayout) -> pb::CreateShowRequest {
     pb::CreateShowRequest {
         seats: Some(Seats::Layout(layout)),
@@ -349,7 +349,7 @@ pub(crate) async fn answer(
         booked_seats: booked_seats.iter().map(ToString::to_string).collect(),
     };
     let answered = feed.clone().answer_proposal(request).await;
-    answered.expect("an answer that is heard");
+    answered.expect("an answer that is accepted");
 }
 
 /// A request that gives a show another name.
@@ -416,7 +416,7 @@ pub(crate) async fn rename_silently(database: &TestDatabase, id: &str, name: &st
     row.expect("a revision").get(0)
 }
 
-/// Waits until so many of the service's sessions wait for a lock.
+/// Waits until this many of the service's sessions wait for a lock.
 pub(crate) async fn eventually_blocked(database: &TestDatabase, sessions: i64) {
     let query = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND usename = 'catalog_svc'

@@ -41,7 +41,7 @@ async fn spoiled(service: &Service, database: &postgres::TestDatabase) -> [Strin
 }
 
 #[tokio::test]
-async fn a_feed_passes_over_what_cannot_be_read_or_names_it_and_goes_on() {
+async fn a_feed_skips_or_names_unreadable_rows_and_continues() {
     let (service, database) = Service::start().await;
     let ids = spoiled(&service, &database).await;
     let [first, .., last] = &ids;
@@ -92,7 +92,7 @@ async fn a_page_of_the_feed_that_cannot_be_read_at_all_is_not_its_end() {
 }
 
 #[tokio::test]
-async fn lists_leave_out_what_cannot_be_read() {
+async fn lists_skip_unreadable_rows() {
     let (service, database) = Service::start().await;
     let ids = spoiled(&service, &database).await;
     // Prices and layouts are not read for a list, and an infinite start comes last.
@@ -136,7 +136,7 @@ async fn lists_leave_out_what_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_list_of_layouts_leaves_out_what_cannot_be_read() {
+async fn a_list_of_layouts_skips_unreadable_rows() {
     let (service, database) = Service::start().await;
     for name in ["A", "B", "C"] {
         let plan = pb::SeatLayout {
@@ -171,7 +171,7 @@ async fn a_list_of_layouts_leaves_out_what_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_show_that_is_due_and_cannot_be_written_is_named_and_the_others_open() {
+async fn an_unwritable_due_show_is_logged_and_the_others_open() {
     let database = postgres::database().await;
     let url = database.url("catalog_svc");
     let catalog = Process::start("catalog-svc", &["--database-url", &url]).await;

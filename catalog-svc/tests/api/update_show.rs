@@ -137,7 +137,7 @@ async fn paths_that_cannot_be_changed_are_named() {
     let refused = try_update(&service.client, updating(show.clone(), &[])).await;
     let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
     assert_eq!(fields(&status), ["update_mask"]);
-    // So many that not all of them fit an answer.
+    // Too many to fit in one answer.
     let paths = vec!["\u{202e}".repeat(1_000); 500];
     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
     let refused = try_update(&service.client, updating(show, &paths)).await;
@@ -146,7 +146,7 @@ async fn paths_that_cannot_be_changed_are_named() {
 }
 
 #[tokio::test]
-async fn bad_values_are_told_at_once() {
+async fn one_error_names_every_bad_value() {
     let (service, database) = Service::start().await;
     let show = create(&service.client, hamlet()).await;
     let bad = pb::Show {
@@ -198,7 +198,7 @@ async fn bad_values_are_told_at_once() {
 }
 
 #[tokio::test]
-async fn times_are_checked_against_those_that_stay() {
+async fn new_times_are_checked_against_unchanged_ones() {
     let (service, database) = Service::start().await;
     let request = pb::CreateShowRequest {
         end_time: Some(hours_ahead(30)),

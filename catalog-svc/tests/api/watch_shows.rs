@@ -78,7 +78,7 @@ impl Feed {
 }
 
 #[tokio::test]
-async fn it_sends_every_show_whole_and_goes_on() {
+async fn the_stream_sends_every_show_whole_and_continues() {
     let (service, _database) = Service::start().await;
     let mut shows = Vec::new();
     for seats in 1..=20 {
@@ -92,7 +92,7 @@ async fn it_sends_every_show_whole_and_goes_on() {
     for show in &shows {
         assert_eq!(feed.next_show().await, *show);
     }
-    // The reader is told that it has everything, and then of what is written.
+    // The reader gets a bookmark, and then what is written.
     assert_eq!(feed.bookmark().await, 20);
     let created = create(&service.client, hamlet()).await;
     assert_eq!(feed.next_show().await, created);
@@ -246,11 +246,11 @@ async fn writers_notify_each_revision() {
     cancel(&service.client, &id).await;
     delete(&service, &id).await;
     for revision in 1..=5 {
-        let told = timeout(SOON, listener.recv())
+        let notification = timeout(SOON, listener.recv())
             .await
             .expect("a notification soon");
         assert_eq!(
-            told.expect("a notification").payload(),
+            notification.expect("a notification").payload(),
             revision.to_string()
         );
     }

@@ -35,7 +35,7 @@ async fn cursors_that_cannot_be_are_refused() {
 async fn streams_are_bounded_and_their_places_are_given_back() {
     let (service, _database) = Service::start_with(|config| {
         config.watch_streams_max = 2;
-        // Nothing is sent that would tell of a reader's leaving.
+        // Nothing is sent that would reveal that a reader has left.
         config.watch_bookmark_interval = Duration::from_secs(3_600);
     })
     .await;
@@ -61,7 +61,7 @@ async fn a_reader_that_takes_nothing_is_dropped() {
         config.watch_reader_patience = Duration::from_millis(200);
     })
     .await;
-    // More than all the buffers on the way take up.
+    // More than all the buffers on the way can hold.
     for _ in 0..8 {
         create(&service.client, with_sections(arena())).await;
     }
@@ -126,7 +126,7 @@ async fn a_reader_that_resumes_after_an_outage_misses_nothing() {
         created.into_inner().show
     })
     .await;
-    // The stream that was open goes on, or has ended with a status; a resumed one has it all.
+    // The open stream continues, or has ended with a status; a resumed one has it all.
     let seen = match feed.next_change().await {
         Ok((revision, _)) => revision,
         Err(status) => {

@@ -1,4 +1,4 @@
-//! What is paid at once: the sum of a booking's prices, or a part of it.
+//! The amount of one payment or refund: the sum of a booking's prices, or a part of it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Currency;
 
-/// The largest amount that is paid at once, in minor units: 100 seats at the highest price.
+/// The largest amount of a payment, in minor units: 100 seats at the highest price.
 pub const AMOUNT_MAX: i64 = 100_000_000_000_000;
 
 /// An amount of money to pay: 1 to [`AMOUNT_MAX`] minor units of a currency.
@@ -23,11 +23,11 @@ pub struct Amount {
 pub struct AmountError;
 
 impl Amount {
-    /// So many minor units of a currency.
+    /// An amount in minor units of a currency.
     ///
     /// # Errors
     ///
-    /// If they are none, fewer, or above the limit.
+    /// If they are 0, negative, or above the limit.
     pub fn new(minor_units: i64, currency: Currency) -> Result<Self, AmountError> {
         if (1..=AMOUNT_MAX).contains(&minor_units) {
             Ok(Self {

@@ -31,19 +31,19 @@ pub struct ShowId(Uuid);
 #[serde(try_from = "Uuid", into = "Uuid")]
 pub struct BookingId(Uuid);
 
-/// Why a text or a UUID is no id of the wanted kind. Its text is for the caller.
+/// Why a text or a UUID is not an id of the expected kind. Its text is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Nothing.
     #[error("is empty")]
     Empty,
     /// Not a UUID at all.
-    #[error("must be a UUID, as \"0b5c1f6e-8a2d-8000-8000-000000000000\"")]
+    #[error("must be a UUID, such as \"0b5c1f6e-8a2d-8000-8000-000000000000\"")]
     NotAUuid,
-    /// A UUID, but none that this product gives to a show.
+    /// A UUID, but not one that this product gives to a show.
     #[error("is not the id of a show")]
     NotAShow,
-    /// A UUID, but none that this product gives to a booking.
+    /// A UUID, but not one that this product gives to a booking.
     #[error("is not the id of a booking")]
     NotABooking,
 }
@@ -56,8 +56,8 @@ impl ShowId {
         Self(Uuid::from_u128(key | VERSION_8_AND_VARIANT))
     }
 
-    /// The id that a caller asks for: any UUID. One that this product gives to no show is the
-    /// id of none, so looking it up finds nothing.
+    /// The id in a request: any UUID. One that this product gives to no show parses too; its look-up
+    /// then finds nothing.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl BookingId {
         ))
     }
 
-    /// The id that a caller asks for: any UUID. One that this product gives to no booking is the
-    /// id of none, so looking it up finds nothing.
+    /// The id in a request: any UUID. One that this product gives to no booking parses too; its
+    /// look-up then finds nothing.
     ///
     /// # Errors
     ///

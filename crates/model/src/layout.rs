@@ -52,12 +52,12 @@ struct Inner {
 }
 
 impl SeatLayout {
-    /// Checks a description and indexes it. Its names and labels are brought into one form
-    /// ([`crate::nfc`]); those that are looked up must have it too.
+    /// Checks a description and indexes it. Its names and labels are normalised
+    /// ([`crate::nfc`]); texts to look up must be normalised too.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The problems of the description.
     pub fn new(mut description: LayoutDescription) -> Result<Self, Problems> {
         description.normalize();
         let blocks = check::check_shape(&description)?;
@@ -76,7 +76,7 @@ impl SeatLayout {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// So many seats, labelled from "1" on, in one section "General".
+    /// This many seats, labelled from "1" on, in one section "General".
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl SeatLayout {
         Self::new(LayoutDescription::of_total(seats))
     }
 
-    /// What it was made from.
+    /// The description that it was made from.
     #[must_use]
     pub fn description(&self) -> &LayoutDescription {
         &self.0.description
@@ -174,7 +174,7 @@ impl SeatLayout {
         self.0.accessible.iter()
     }
 
-    /// The positions of the seats for those who come with them, ascending.
+    /// The positions of the companion seats, ascending.
     pub fn companion_positions(&self) -> impl Iterator<Item = u32> {
         self.0.companion.iter()
     }
@@ -184,7 +184,7 @@ impl SeatLayout {
         self.0.blocked.iter()
     }
 
-    /// What seats are the better for being near to, as described or else the middle of the
+    /// The point that the best seats are near to, as described or else the middle of the
     /// front, one seat before it.
     #[must_use]
     pub fn focal_point(&self) -> Point {
@@ -197,7 +197,7 @@ impl SeatLayout {
         self.0.description.best_seats
     }
 
-    /// Where a seat is, as described or else computed: 100 from seat to seat and from row to
+    /// The position of a seat, as described or else computed: 100 from seat to seat and from row to
     /// row, an aisle 100 wide, every row centred on the first of its section, sections without an
     /// origin centred one behind another with 200 between.
     #[must_use]
@@ -206,7 +206,7 @@ impl SeatLayout {
         Some(self.0.geometry.of_seat(&self.0.description, &seat))
     }
 
-    /// Where the middle of an area is, by its index: as described or else computed, behind the
+    /// The position of an area's middle, by its index: as described or else computed, behind the
     /// sections with 200 between.
     #[must_use]
     pub fn area_point(&self, area: usize) -> Option<Point> {
@@ -231,7 +231,7 @@ impl Inner {
         })
     }
 
-    /// Finds the seats that the description names, and checks what else is by seat.
+    /// Finds the seats that the description names, and checks its other lists by seat.
     fn mark(&mut self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         let described = &self.description;
@@ -267,7 +267,7 @@ impl Inner {
             let wrong = match self.position_of(label) {
                 Some(position) if set.insert(position, self.blocks.seat_count()) => continue,
                 Some(_) => "is listed twice",
-                None => "is no seat of the layout",
+                None => "is not a seat of the layout",
             };
             problems.note(|| (format!("{field}[{i}]"), format!("{label:?} {wrong}")));
         }
@@ -276,7 +276,7 @@ impl Inner {
 }
 
 impl LayoutDescription {
-    /// So many seats, labelled from "1" on, in one section "General".
+    /// This many seats, labelled from "1" on, in one section "General".
     #[must_use]
     pub fn of_total(seats: u32) -> Self {
         let numbers = Series::Numbers {

@@ -2,7 +2,7 @@
 //! numbers that a show's seats keep, prices, money.
 //!
 //! Everything here is a value that cannot be invalid once it exists. No I/O, no protobuf, no
-//! SQL: those rooms convert to and from it.
+//! SQL: other crates convert to and from it.
 
 mod amount;
 mod ids;

@@ -1,4 +1,4 @@
-//! Money: `i64` minor units beside an ISO 4217 code.
+//! Money: `i64` minor units and an ISO 4217 code.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,12 +36,12 @@ pub struct Currency([u8; 3]);
 
 /// A text that is no currency's code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be the ISO 4217 code of a currency, as \"EUR\"")]
+#[error("must be the ISO 4217 code of a currency, such as \"EUR\"")]
 pub struct MoneyError;
 
 impl Currency {
-    /// That of what costs nothing and never will: ISO 4217's code for no currency. Nobody can pay
-    /// with it, so a text is not parsed to it but by [`Self::of_price`].
+    /// The currency of free shows: ISO 4217's code for no currency. Nothing can be paid
+    /// in it, so only [`Self::of_price`] parses it.
     pub const NONE: Self = Self(*b"XXX");
 
     /// The currency of a price: one that people pay with, or [`Self::NONE`].
@@ -92,7 +92,7 @@ impl FromStr for Currency {
 impl TryFrom<String> for Currency {
     type Error = MoneyError;
 
-    /// A currency as it was written down once: it need not be in use any more.
+    /// A stored currency, which need not be in use any more.
     fn try_from(code: String) -> Result<Self, MoneyError> {
         match code.as_bytes() {
             &[a, b, c] if code.bytes().all(|b| b.is_ascii_uppercase()) => Ok(Self([a, b, c])),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_read_though_nobody_pays_with_it_any_more() {
+    fn a_stored_amount_in_a_former_currency_is_read() {
         let read = |code: &str| Currency::try_from(code.to_owned());
         assert_eq!(
             read("DEM").map(|currency| currency.to_string()),

@@ -1,10 +1,10 @@
 //! The numbers that a show's seats keep while its layout is replaced.
 //!
-//! A seat is known to bookings by its **ordinal**. In a show's first layout that is its
+//! Bookings refer to a seat by its **ordinal**. In a show's first layout that is its
 //! position. A layout that replaces it may put seats elsewhere, add some and drop some: a seat
 //! with the same label keeps its ordinal, also one that was dropped and comes back; a new label
 //! gets an ordinal that was never given; a seat that is gone is retired, and keeps its names for
-//! the bookings that had it. Invariant: an ordinal stands for one label for a show's whole life.
+//! the bookings that had it. Invariant: an ordinal belongs to one label for a show's whole life.
 
 mod record;
 
@@ -19,7 +19,7 @@ use crate::layout::{SEATS_MAX, SeatLayout};
 /// The most ordinals that a show ever gives.
 pub const ORDINALS_MAX: u32 = 4 * SEATS_MAX;
 
-/// What a show's numbering is beside its layout. Nothing (`null` when written) as long as every
+/// The stored part of a show's numbering. Empty (`null` when written) as long as every
 /// seat's ordinal is its position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Option<Record>", into = "Option<Record>")]
@@ -92,7 +92,7 @@ impl ShowSeats {
         }
     }
 
-    /// The seats of a show from what was kept of them.
+    /// Restores the seats of a show from their stored form.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl ShowSeats {
         }
     }
 
-    /// The seats once another layout has replaced this one.
+    /// The seats after another layout has replaced this one.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl ShowSeats {
         &self.layout
     }
 
-    /// What is to be kept beside the layout.
+    /// The part to be stored with the layout.
     #[must_use]
     pub fn numbering(&self) -> &Numbering {
         &self.numbering

@@ -19,7 +19,7 @@ pub const PRICE_TIERS_MAX: usize = 1_000;
 /// The most sections, rows, seats and areas that the tiers of a price list name in all.
 pub const PRICE_TARGETS_MAX: usize = 20_000;
 
-/// A named price, and what it is the price of. A tier that names nothing is the price of
+/// A named price, and the sections, rows or seats that have it. A tier that names nothing is the price of
 /// everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceTier {
@@ -66,7 +66,7 @@ pub struct PriceList {
     assignment: Assignment,
 }
 
-/// A price, and what it is called.
+/// A price and its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PricedAt<'a> {
     /// The name of the tier.
@@ -92,7 +92,7 @@ impl PriceDescription {
         }
     }
 
-    /// Brings all names and labels into one form ([`crate::nfc`]), as those of a [`PriceList`] are.
+    /// Normalises all names and labels ([`crate::nfc`]), like those of a [`PriceList`].
     pub fn normalize(&mut self) {
         for tier in &mut self.tiers {
             normalize(&mut tier.name);
@@ -107,12 +107,12 @@ impl PriceDescription {
 }
 
 impl PriceList {
-    /// Checks prices and finds what they are the prices of, with all names in one form
+    /// Checks prices and finds the seats and areas that each tier applies to, with all names normalised
     /// ([`crate::nfc`]).
     ///
     /// # Errors
     ///
-    /// What is wrong with them.
+    /// The problems of the prices.
     pub fn new(mut description: PriceDescription, layout: &SeatLayout) -> Result<Self, Problems> {
         description.normalize();
         let assignment = Assignment::new(&description.tiers, layout)?;
@@ -122,7 +122,7 @@ impl PriceList {
         })
     }
 
-    /// What it was made from.
+    /// The description that it was made from.
     #[must_use]
     pub fn description(&self) -> &PriceDescription {
         &self.description

@@ -1,4 +1,4 @@
-//! What is wrong with a description, and where.
+//! The problems of a description, with their paths.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,7 +13,7 @@ pub const PROBLEMS_MAX: usize = 50;
 pub struct Problem {
     /// The path below the layout or the price list, as "sections\[2\].rows\[0\].names.list".
     pub path: String,
-    /// What it must be, or what is wrong with it.
+    /// What the value must be, or what is wrong with it.
     pub message: String,
 }
 
@@ -23,8 +23,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is wrong, in the order of what was described: the first [`PROBLEMS_MAX`] problems, and
-/// how many more there are.
+/// Problems, in the order of the description: the first [`PROBLEMS_MAX`], and
+/// the number of further ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     first: Vec<Problem>,
@@ -32,7 +32,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// How many there are beside those in here.
+    /// The number of further problems.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_form_of_what_looks_the_same() {
+    fn equal_looking_texts_have_one_form() {
         assert_eq!(nfc("Ma\u{308}rchen"), "Märchen");
         assert_eq!(nfc("\u{212b}"), "Å");
         // The ligature is another text.

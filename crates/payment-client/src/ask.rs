@@ -12,13 +12,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The most times that one question is asked, however much time there is.
 const ASKS_MAX: u32 = 1_000;
 
-/// Stands for a message that may quote a token.
+/// Replaces a message that may quote a token.
 const UNQUOTED: &str = "(not repeated: it may quote a token)";
 
-/// What an answer says.
+/// The meaning of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading<T> {
-    /// What we wanted to know.
+    /// The outcome.
     Settled(T),
     /// The provider does not know yet.
     Pending,
@@ -31,10 +31,10 @@ pub(crate) enum Reading<T> {
 pub(crate) struct Question<'a> {
     /// For the log.
     pub(crate) verb: &'static str,
-    /// What it is about.
+    /// The attempt that it is about.
     pub(crate) attempt: &'a Attempt,
-    /// The token that is sent along. The provider may quote it in an error, and must not be
-    /// quoted then. In what it says of a payment whose token is not at hand, it may too.
+    /// The token that is sent along. The provider may quote it in an error, which must not be
+    /// repeated. It may also quote the token of an earlier call, which is not known here.
     pub(crate) token: Option<&'a PaymentToken>,
     /// The longest to wait for one answer.
     pub(crate) answer_max: Duration,
@@ -71,7 +71,7 @@ impl Question<'_> {
                         )));
                     }
                 },
-                // A refusal tells of this call alone: an earlier one may be done yet.
+                // A refusal is about this call only: an earlier one may still take effect.
                 Ok(Err(status)) if means_not_done(status.code()) => {
                     return Err(self.refused(&status, asked_before > 0));
                 }
@@ -98,7 +98,7 @@ impl Question<'_> {
         }
     }
 
-    /// What the provider says, as far as it quotes no token for sure.
+    /// The provider's message, unless it may quote a token.
     fn words(&self, status: &Status) -> String {
         let words = self.token.map(|token| token.taken_out_of(status.message()));
         words.unwrap_or_else(|| UNQUOTED.to_owned())
@@ -107,7 +107,7 @@ impl Question<'_> {
     fn log_no_answer(&self, status: &Status) {
         let (verb, key) = (self.verb, self.attempt.key);
         let (code, message) = (status.code(), self.words(status));
-        tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not say so");
+        tracing::debug!(verb, %key, ?code, message, "the payment provider did not do it, or did not answer");
     }
 
     fn log_nonsense(&self, why: &'static str) {

@@ -124,8 +124,8 @@ impl PaymentClient {
             .await
     }
 
-    /// Makes sure that no money is held, nor ever will be: Voided or Declined. Captured: it was
-    /// taken before, and has to be refunded.
+    /// Makes sure that no money is or will be held: Voided or Declined. Captured: it was
+    /// taken before, and must be refunded.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl PaymentClient {
             .await
     }
 
-    /// Has the provider give back a part of what it took, or all.
+    /// Refunds a part of a captured payment, or all of it.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
-//! The client of whoever serves `ticketing.payment.v1.PaymentProvider`: it asks until it has an
-//! answer that fits the question, or until there is no time left.
+//! The client of any `ticketing.payment.v1.PaymentProvider`: it repeats a call until it has an
+//! answer that fits it, or until there is no time left.
 //!
-//! What must always hold: nothing is taken for money but an answer that says so without
-//! contradicting itself or the question, and nothing for "no money" but such an answer or a
-//! refusal of the only call there was. All else is unresolved. Protobuf stays in here.
+//! What must always hold: only an answer that says so, without contradicting itself or the call,
+//! counts as money; and only such an answer, or a refusal of the only call there was, counts as "no
+//! money". Everything else is unresolved. Protobuf stays in here.
 
 mod ask;
 mod client;

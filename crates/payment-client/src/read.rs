@@ -1,4 +1,4 @@
-//! What an answer says, held against the question. Pure.
+//! Reads an answer and compares it with its call. Pure.
 
 use model::Amount;
 use proto::money::v1::Money;
@@ -42,7 +42,7 @@ pub(crate) fn voided(attempt: &Attempt, payment: Option<&pb::Payment>) -> Readin
     }
 }
 
-/// What became of a refund of `amount`.
+/// The outcome of a refund of `amount`.
 pub(crate) fn refunded(
     attempt: &Attempt,
     key: RefundKey,
@@ -52,7 +52,7 @@ pub(crate) fn refunded(
     let refund = || {
         let fate = sense(attempt, answer.payment.as_ref())?;
         if fate != Some(PaymentOutcome::Captured) {
-            return Err("a refund of what was not captured");
+            return Err("a refund of a payment that was not captured");
         }
         let refund = answer.refund.as_ref().ok_or("no refund")?;
         if !is_key(&refund.refund_key, key.0) {
@@ -65,9 +65,9 @@ pub(crate) fn refunded(
             .payment
             .as_ref()
             .and_then(|payment| payment.refunded_amount.as_ref());
-        let is_told = back.is_some_and(|back| back.minor_units >= amount.minor_units());
+        let is_in_payment = back.is_some_and(|back| back.minor_units >= amount.minor_units());
         match RefundState::try_from(refund.state) {
-            Ok(RefundState::Refunded) if is_told => Ok(Some(RefundOutcome::Refunded)),
+            Ok(RefundState::Refunded) if is_in_payment => Ok(Some(RefundOutcome::Refunded)),
             Ok(RefundState::Refunded) => Err("a refund that its payment does not have"),
             Ok(RefundState::Declined) => Ok(Some(RefundOutcome::Declined)),
             Ok(RefundState::Unspecified) | Err(_) => Err("an unknown state of a refund"),
@@ -103,7 +103,7 @@ fn sense(
         (PaymentState::Declined, Some(reason)) => Some(PaymentOutcome::Declined(reason)),
         (PaymentState::Declined, None) => return Err("declined without a reason"),
         (PaymentState::Unspecified, _) => return Err("no state"),
-        (_, Some(_)) => return Err("a reason to decline what was not declined"),
+        (_, Some(_)) => return Err("a decline reason without a decline"),
     };
     check_amounts(attempt.amount, payment, fate)?;
     Ok(fate)
@@ -151,28 +151,28 @@ fn part_of(amount: Amount, part: Option<&Money>) -> Interpretation<i64> {
     if fits {
         Ok(part.minor_units)
     } else {
-        Err("a part that is none of the amount")
+        Err("an amount that is not part of the whole")
     }
 }
 
 fn decline_reason(number: i32) -> Interpretation<Option<DeclineReason>> {
-    use pb::DeclineReason as Told;
-    let told = Told::try_from(number).map_err(|_| "an unknown reason to decline")?;
-    Ok(Some(match told {
-        Told::Unspecified => return Ok(None),
-        Told::Other => DeclineReason::Other,
-        Told::InsufficientFunds => DeclineReason::InsufficientFunds,
-        Told::Expired => DeclineReason::Expired,
-        Told::Incorrect => DeclineReason::Incorrect,
-        Told::OverLimit => DeclineReason::OverLimit,
-        Told::AuthenticationRequired => DeclineReason::AuthenticationRequired,
-        Told::SuspectedFraud => DeclineReason::SuspectedFraud,
-        Told::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
+    use pb::DeclineReason as Reported;
+    let reported = Reported::try_from(number).map_err(|_| "an unknown reason to decline")?;
+    Ok(Some(match reported {
+        Reported::Unspecified => return Ok(None),
+        Reported::Other => DeclineReason::Other,
+        Reported::InsufficientFunds => DeclineReason::InsufficientFunds,
+        Reported::Expired => DeclineReason::Expired,
+        Reported::Incorrect => DeclineReason::Incorrect,
+        Reported::OverLimit => DeclineReason::OverLimit,
+        Reported::AuthenticationRequired => DeclineReason::AuthenticationRequired,
+        Reported::SuspectedFraud => DeclineReason::SuspectedFraud,
+        Reported::CurrencyNotSupported => DeclineReason::CurrencyNotSupported,
     }))
 }
 
 fn is_key(text: &str, key: Uuid) -> bool {
-    Uuid::try_parse(text).is_ok_and(|told| told == key)
+    Uuid::try_parse(text).is_ok_and(|reported| reported == key)
 }
 
 fn is_amount(money: Option<&Money>, amount: Amount) -> bool {

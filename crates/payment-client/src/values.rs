@@ -1,4 +1,4 @@
-//! What is asked of a provider, and what can come of it.
+//! The requests to a provider, and their outcomes.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct Attempt {
     pub amount: Amount,
 }
 
-/// Who pays, and how, in the provider's own words. A secret: it is never shown.
+/// The payment token, which only the provider interprets. A secret: it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentToken(String);
 
@@ -36,7 +36,7 @@ pub struct PaymentToken(String);
 #[error("must have 1 to {TOKEN_CHARS_MAX} characters")]
 pub struct TokenError;
 
-/// How a payment stands for good, or until we change it.
+/// The state of a payment, final or until we change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentOutcome {
     /// The amount is held for us.
@@ -49,7 +49,7 @@ pub enum PaymentOutcome {
     Voided,
 }
 
-/// What became of a refund.
+/// The outcome of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundOutcome {
     /// The payer gets the money.
@@ -61,7 +61,7 @@ pub enum RefundOutcome {
 /// Why a payment was declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeclineReason {
-    /// For a reason that the provider does not tell.
+    /// For a reason that the provider does not name.
     Other,
     /// The payer has too little.
     InsufficientFunds,
@@ -79,7 +79,7 @@ pub enum DeclineReason {
     CurrencyNotSupported,
 }
 
-/// Why a call did not settle what it asked for.
+/// Why a call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsettled {
     /// The provider has refused the call and nothing was done by it; there was no other.
@@ -91,15 +91,15 @@ pub enum Unsettled {
         /// The provider's own words.
         message: String,
     },
-    /// It may have been done or not, or be done yet. Keep it, and ask again with the same key.
+    /// It may or may not have been done, or may be done later. Keep it, and repeat it with the same key.
     #[error("unresolved: {0}")]
     Unresolved(UnresolvedReason),
 }
 
-/// What is in the way of knowing.
+/// Why the outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnresolvedReason {
-    /// There was no answer in time, or none that says what was done.
+    /// There was no answer in time, or none that gives the outcome.
     #[error("no answer")]
     NoAnswer,
     /// The provider has not decided.
@@ -113,7 +113,7 @@ pub enum UnresolvedReason {
     ProtocolViolation(&'static str),
 }
 
-/// So many characters of a token in a row are a quote of it.
+/// This many characters of a token in a row count as a quote of it.
 const QUOTED_CHARS_MIN: usize = 6;
 
 impl TryFrom<String> for PaymentToken {
@@ -133,7 +133,7 @@ impl PaymentToken {
         &self.0
     }
 
-    /// A text without what it quotes of the token, in whole or in part.
+    /// A text with every quote of the token removed, whole or in part.
     pub(crate) fn taken_out_of(&self, text: &str) -> String {
         let (token, text): (Vec<_>, Vec<_>) = (self.0.chars().collect(), text.chars().collect());
         let quote = token.len().min(QUOTED_CHARS_MIN);

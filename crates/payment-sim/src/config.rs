@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 use service_kit::args::{Command, HostPort, LogArgs, ServerArgs, file};
 
-/// A payment provider without a bank behind it: takes and returns money that nobody has.
+/// A payment provider without a bank behind it: takes and returns imaginary money.
 ///
-/// The payment token of an Authorize says what it does: `approve`, `decline`,
+/// The payment token of an Authorize selects the behaviour: `approve`, `decline`,
 /// `slow:<duration>`, `timeout`, `lost-answer`, `decline-capture`, `decline-refund`, `nonsense`
 /// or `nonsense-refund`. For development and tests.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ pub struct Cli {
     pub config: Config,
 }
 
-/// What a running instance needs to know.
+/// The settings of a running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to serve gRPC
@@ -39,7 +39,7 @@ pub struct Config {
     #[arg(long, env = "TICKETING_STATE", value_name = "FILE", value_parser = file)]
     pub state: Option<PathBuf>,
 
-    /// The most payments to keep; none is ever forgotten, and further ones are refused
+    /// The most payments to keep; none is ever deleted, and further ones are refused
     #[arg(long, env = "TICKETING_PAYMENTS_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub payments_max: u32,
 

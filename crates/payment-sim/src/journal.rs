@@ -1,8 +1,8 @@
-//! The file that keeps the ledger: a JSON object a line for each deed, written once and never
+//! The journal, the file of the ledger: a JSON object on a line for each entry, written once and never
 //! changed.
 //!
-//! What must always hold: a deed is on disk before anybody is told of it, so an unfinished
-//! last line is one that nobody was told of. Its length is bounded by the ledger's limits.
+//! What must always hold: an entry is on disk before anybody gets an answer that depends on it, so
+//! no answer depends on an unfinished last line. Its length is bounded by the ledger's limits.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ledger::LedgerEvent;
 
-/// The longest line that is read; what is written has 300 bytes at the most.
+/// The longest line that is read; written lines have at most 300 bytes.
 const LINE_BYTES_MAX: u64 = 4 * 1024;
 
 /// The file, with its end as the place to write.
@@ -28,30 +28,30 @@ pub enum JournalError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         error: io::Error,
     },
     /// Another process has it.
     #[error("{} is in use by another process", .0.display())]
     InUse(PathBuf),
-    /// A line is no deed, or does not follow from those before it.
+    /// A line is no entry, or does not follow from those before it.
     #[error("{} line {line}: {what}", path.display())]
     BadLine {
         /// The file.
         path: PathBuf,
         /// Its number, from 1.
         line: u64,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
 }
 
 impl Journal {
-    /// Opens the file, makes it if it is not there, and hands over its deeds in their order.
+    /// Opens the file, creates it if it does not exist, and passes on its entries in order.
     ///
     /// # Errors
     ///
-    /// If it cannot be had alone, read whole, or a deed is refused.
+    /// If it cannot be locked or read, or an entry is refused.
     pub fn open(
         path: &Path,
         mut replay: impl FnMut(&LedgerEvent) -> Result<(), &'static str>,
@@ -100,8 +100,8 @@ impl Journal {
         })
     }
 
-    /// Writes a deed; it is on disk when this returns. After a failure nobody knows what is on
-    /// disk, so every further one fails: opening the file again finds it out.
+    /// Writes an entry; it is on disk when this returns. After a failure it is unknown what is on
+    /// disk, so every further write fails: opening the file again finds it out.
     ///
     /// # Errors
     ///

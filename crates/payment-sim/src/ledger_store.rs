@@ -1,5 +1,5 @@
-//! The ledger with its journal, for many callers at once: decide, write down, apply, in one
-//! turn each.
+//! The ledger with its journal, for concurrent callers: decide, write, apply, in one turn
+//! each.
 
 use std::io;
 use std::path::Path;
@@ -13,11 +13,11 @@ use uuid::Uuid;
 use crate::journal::{Journal, JournalError};
 use crate::ledger::{Ledger, LedgerEvent, Millis, Payment, Refusal};
 
-/// The books. Copies are the same books.
+/// The ledger and its journal. Clones share them.
 #[derive(Debug, Clone)]
 pub struct LedgerStore {
     open: Arc<Mutex<Open>>,
-    /// Why they cannot be used any more, once a change went wrong halfway.
+    /// Why the store cannot be used any more, once a change failed halfway.
     broken: watch::Sender<Option<String>>,
 }
 
@@ -54,7 +54,7 @@ pub enum BooksError {
 }
 
 impl LedgerStore {
-    /// A store that begins with what the file has; without a file, an empty one in memory.
+    /// A store with the entries of the file; without a file, an empty one in memory.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl LedgerStore {
         })
     }
 
-    /// Waits until they cannot be used any more; why.
+    /// Waits until the store cannot be used any more; returns why.
     pub async fn broken(self) -> String {
         let mut broken = self.broken.subscribe();
         let why = broken.wait_for(Option::is_some).await;
@@ -77,7 +77,7 @@ impl LedgerStore {
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
-    /// Carries out what `decide` decides on. A caller that goes away takes nothing with it.
+    /// Carries out what `decide` decides on, even if the caller leaves.
     ///
     /// # Errors
     ///
@@ -133,8 +133,8 @@ impl Open {
     }
 }
 
-/// A change of the books that has begun. Unless it is finished when this is dropped, the books are
-/// broken: nobody knows how much of it is done.
+/// A change that has begun. Unless it is finished when this is dropped, the store is
+/// broken: it is unknown how much of the change is done.
 struct Halfway(watch::Sender<Option<String>>, Option<String>);
 
 impl Drop for Halfway {

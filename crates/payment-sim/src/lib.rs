@@ -1,5 +1,5 @@
-//! payment-sim: the simulated payment provider. It keeps what it has promised, in memory or in
-//! a file too, and does what the tokens of its payments say, the unpleasant things as well.
+//! payment-sim: the simulated payment provider. It keeps its payments in memory, and in a file if
+//! you name one, and does what the tokens of its payments say, failures included.
 //!
 //! Imports point one way: `api → ledger_store → journal → ledger`. The ledger is pure.
 
@@ -27,8 +27,8 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// If the state file cannot be read, written or had alone, or serving fails. Once it could not be
-/// written nobody knows what it has: opening it again finds that out, so the process ends.
+/// If the state file cannot be read, written or locked, or serving fails. After a failed write the
+/// file's contents are unknown; opening it again finds them out, so the process ends.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut certificates = Certificates::default();
     let tls = certificates.server(&config.server.tls)?;

@@ -20,7 +20,7 @@ pub use self::violations::FieldViolations;
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "ticketing";
 
-/// What a caller is advised to wait before a further try, where nothing better is known.
+/// The default advice how long to wait before a retry.
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// An error on its way to the caller.
@@ -31,9 +31,9 @@ pub struct ApiError {
     message: Cow<'static, str>,
     metadata: Vec<(&'static str, String)>,
     detail: Detail,
-    /// How many more the detail would have, beside those that are in it.
+    /// The number of items omitted from the detail.
     omitted: u32,
-    /// What brought it about, in words for the log.
+    /// Its cause, as text for the log.
     cause: Option<Box<str>>,
     is_quiet: bool,
 }
@@ -41,9 +41,9 @@ pub struct ApiError {
 #[derive(Debug, Clone, PartialEq)]
 enum Detail {
     None,
-    /// Paths of fields, each with what is wrong with it.
+    /// Paths of fields, each with its violation.
     BadRequest(Vec<(String, String)>),
-    /// What stands in the way, each with a description.
+    /// The subjects of violations, each with a description.
     Precondition {
         kind: Box<str>,
         subjects: Vec<(String, String)>,
@@ -76,12 +76,12 @@ impl ApiError {
         violations.into_error()
     }
 
-    /// INVALID_ARGUMENT for fields, with a reason of its own.
+    /// INVALID_ARGUMENT for fields, with a specific reason.
     pub fn bad_request(reason: ErrorReason, violations: Vec<(String, String)>) -> Self {
         Self::bad_request_of(reason, violations, 0)
     }
 
-    /// The same, where `omitted` further fields are wrong.
+    /// The same, with `omitted` further violations.
     fn bad_request_of(
         reason: ErrorReason,
         violations: Vec<(String, String)>,
@@ -106,7 +106,7 @@ impl ApiError {
         Self::new(Code::NotFound, reason, message)
     }
 
-    /// FAILED_PRECONDITION; `subjects` are what stands in the way, each with a description.
+    /// FAILED_PRECONDITION; `subjects` are the things that violate it, each with a description.
     pub fn precondition(
         reason: ErrorReason,
         kind: impl Into<Box<str>>,
@@ -136,7 +136,7 @@ impl ApiError {
         }
     }
 
-    /// An error that may pass: the caller is told when to try again.
+    /// A transient error: it says when to try again.
     pub fn retry(
         code: Code,
         reason: ErrorReason,
@@ -171,7 +171,7 @@ impl ApiError {
         )
     }
 
-    /// UNAVAILABLE because the server has as much under way as it accepts.
+    /// UNAVAILABLE because the server is at its limit of concurrent work.
     pub fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
         Self::retry(
             Code::Unavailable,
@@ -254,7 +254,7 @@ impl ApiError {
         self.with(key, list)
     }
 
-    /// Says for the log what brought the error about. It must not quote what callers sent.
+    /// Sets the error's cause for the log. It must not quote callers' data.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<str>>) -> Self {
         self.cause = Some(cause.into());
@@ -267,8 +267,8 @@ impl ApiError {
         self.because(cause::chain(fault))
     }
 
-    /// Says that the caller brought it about, where its code says otherwise: no fault of ours to
-    /// be logged.
+    /// Marks an error that the caller has caused, although its code says otherwise: it is not
+    /// logged as a fault of ours.
     #[must_use]
     pub fn as_callers_doing(mut self) -> Self {
         self.is_quiet = true;

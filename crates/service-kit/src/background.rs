@@ -1,5 +1,5 @@
-//! The one loop for work that a process does again and again by itself: a step, a rest, and after
-//! a failure another attempt.
+//! The loop for a process's periodic work: a step, a pause, and after a failure another
+//! attempt.
 //!
 //! Invariant: a failure is logged when it begins, and again only if it turns out to be worse; its
 //! end is logged once. So an outage does not fill the log, and a fault does not hide in it.
@@ -29,14 +29,14 @@ const SKIPPED_MAX: usize = 1_000;
 
 /// Why a step failed.
 pub trait StepError: Error + 'static {
-    /// Whether it passes by itself, as it does when a database or another service is away. What
-    /// does not is logged as an error.
+    /// Whether it is transient, such as when a database or another service is down. Other errors
+    /// are logged at level error.
     fn is_outage(&self) -> bool;
 }
 
-/// Runs `step` until `stop`. A step returns how long to rest before the next one.
+/// Runs `step` until `stop`. A step returns the pause before the next one.
 ///
-/// A step that has begun is finished: one that can take long must look at `stop` itself.
+/// A step that has begun is finished: one that can take long must check `stop` itself.
 pub async fn run<F, E>(name: &'static str, stop: &CancellationToken, step: impl FnMut() -> F)
 where
     F: Future<Output = Result<Duration, E>>,
@@ -45,8 +45,8 @@ where
     run_woken(name, stop, pending::<()>, step).await;
 }
 
-/// [`run`], where `wake` ends a rest early; but not the wait after a failure, which would be none
-/// where there is always news.
+/// [`run`], where `wake` ends a pause early; but not the wait after a failure, which would disappear
+/// if there is always news.
 pub async fn run_woken<W, F, E>(
     name: &'static str,
     stop: &CancellationToken,
@@ -61,10 +61,10 @@ pub async fn run_woken<W, F, E>(
     while !stop.is_cancelled() {
         let (rest, failed) = match step().await {
             Ok(rest) => {
-                trouble.is_over();
+                trouble.recovered();
                 (rest, false)
             }
-            Err(error) => (trouble.go_on(&error), true),
+            Err(error) => (trouble.failed(&error), true),
         };
         tokio::select! {
             () = stop.cancelled() => {}
@@ -74,7 +74,7 @@ pub async fn run_woken<W, F, E>(
     }
 }
 
-/// What a loop knows of its failures, for a loop that cannot be [`run`].
+/// The failure state of a loop, for loops that cannot use [`run`].
 #[derive(Debug)]
 pub struct Trouble {
     name: &'static str,
@@ -89,7 +89,7 @@ enum Logged {
 }
 
 impl Trouble {
-    /// None so far.
+    /// No failure so far.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
@@ -99,8 +99,8 @@ impl Trouble {
         }
     }
 
-    /// Logs a failure, unless it is known, and returns how long to wait before the next attempt.
-    pub fn go_on(&mut self, error: &impl StepError) -> Duration {
+    /// Logs a failure, unless it was logged already, and returns how long to wait before the next attempt.
+    pub fn failed(&mut self, error: &impl StepError) -> Duration {
         let (task, cause) = (self.name, cause::chain(error));
         let kind = if error.is_outage() {
             Logged::Outage
@@ -119,7 +119,7 @@ impl Trouble {
     }
 
     /// Logs the end of a failure, if there was one.
-    pub fn is_over(&mut self) {
+    pub fn recovered(&mut self) {
         self.backoff.reset();
         if self.logged.take().is_some() {
             let task = self.name;
@@ -128,7 +128,7 @@ impl Trouble {
     }
 }
 
-/// What was at fault itself, and is left alone for a minute so that it holds up nothing else.
+/// Items with faults of their own, skipped for a minute so that they hold up nothing else.
 #[derive(Debug)]
 pub struct Skipped<T>(Mutex<HashMap<T, Instant>>);
 
@@ -137,20 +137,20 @@ impl<T: Copy + Eq + Hash> Skipped<T> {
     pub fn add(&self, it: T) {
         let mut skipped = self.lock();
         if skipped.len() >= SKIPPED_MAX {
-            // Then the others come again sooner.
+            // Then the other items are retried sooner.
             skipped.clear();
         }
         skipped.insert(it, Instant::now() + SKIPPED_FOR);
     }
 
-    /// What is to be left alone now.
+    /// The items to skip now.
     pub fn now(&self) -> Vec<T> {
         let mut skipped = self.lock();
         skipped.retain(|_, until| *until > Instant::now());
         skipped.keys().copied().collect()
     }
 
-    /// Whether it is to be left alone now.
+    /// Whether to skip it now.
     pub fn contains(&self, it: T) -> bool {
         self.lock()
             .get(&it)
@@ -169,8 +169,8 @@ impl<T> Default for Skipped<T> {
     }
 }
 
-/// Waits that double, each with jitter of up to a half, so that those who failed together do not
-/// come back together.
+/// Waits that double, each with jitter of up to a half, so that clients that failed together do not
+/// retry together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     min: Duration,

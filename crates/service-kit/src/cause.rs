@@ -1,4 +1,4 @@
-//! Errors in words for the log: the whole chain of causes, each said once.
+//! Errors as text for the log: the whole chain of causes, each once.
 
 use std::error::Error;
 
@@ -6,11 +6,11 @@ use tonic::Status;
 
 use crate::sqlstate;
 
-/// An error and what caused it, in one line. What the database's errors quote of rows is left
+/// An error and its causes, in one line. Rows that the database's errors quote are left
 /// out.
 ///
-/// Many libraries repeat a cause in the text of the error above it; a text that was said is not
-/// said again.
+/// Many libraries repeat a cause in the text of the error above it; a text is not
+/// repeated.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
@@ -31,7 +31,7 @@ fn in_words(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Adds one error's text behind those of the errors that it caused.
+/// Adds one error's text after those of the errors that it caused.
 fn add(text: &mut String, said: &str) {
     let is_said = format!(": {text}: ").contains(&format!(": {said}: "));
     if said.is_empty() || is_said {
@@ -40,7 +40,7 @@ fn add(text: &mut String, said: &str) {
     let last = text.rfind(": ").map_or(0, |at| at + 2);
     let more = said.strip_prefix(&text[last..]);
     if more.is_some_and(|more| more.starts_with(": ")) {
-        // The same error, with more of what caused it.
+        // The same error, with more of its causes.
         text.truncate(last);
     } else if !text.is_empty() {
         text.push_str(": ");

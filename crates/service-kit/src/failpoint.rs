@@ -1,5 +1,5 @@
-//! Lets a task panic when the process gets SIGUSR2, so that tests of the real binaries can see
-//! what becomes of it. Not in release builds.
+//! Makes a task panic when the process gets SIGUSR2, so that tests of the real binaries can check
+//! the consequences. Not in release builds.
 
 use std::future::{Future, pending};
 

@@ -1,14 +1,14 @@
-//! A hash of a call's verb and body, stored beside its request id: the same id with another
+//! A hash of a call's command and body, stored with its request id: the same id with another
 //! body is refused. Stable across processes and releases, since it is compared with what
 //! another one has stored.
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-/// Hashes a request's body: the message without its request id, in one form for all spellings of
-/// it. Protobuf writes each value behind its field's number, so that no value can pass for one of
-/// another field. It writes equal messages of the contract in equal bytes, also in later
-/// releases, whose new fields are not written while they are not set.
+/// Hashes a request's body: the message without its request id, normalised. Protobuf writes each
+/// value after its field's number, so no value can pass for one of another field. It writes equal
+/// messages of the contract in equal bytes, also in later releases, whose new fields are not written
+/// while they are unset.
 #[must_use]
 pub fn fingerprint_of_body(verb: &str, body: &impl Message) -> i64 {
     fingerprint(verb, [body.encode_to_vec().as_slice()])
@@ -16,7 +16,7 @@ pub fn fingerprint_of_body(verb: &str, body: &impl Message) -> i64 {
 
 /// Hashes the parts of a request. Each part is framed by its length, so that ("ab", "c")
 /// and ("a", "bc") differ. The parts must be the same fields in each call of a verb: an optional
-/// one needs a mark of its own.
+/// one needs a separate mark.
 #[must_use]
 pub fn fingerprint<'a>(verb: &'a str, parts: impl IntoIterator<Item = &'a [u8]>) -> i64 {
     let mut hash = Sha256::new();

@@ -1,6 +1,6 @@
-//! gRPC health: `""` and each service by its full name follow the database, and one of them what it
-//! needs beside that; "liveness" says only that the process serves, and is what a container's
-//! liveness probe asks for, since restarting a service does not bring its database back.
+//! gRPC health: `""` and each service by its full name follow the database, and one of them a further
+//! need; "liveness" says only that the process serves, and is what a container's liveness
+//! probe checks, since restarting a service does not bring its database back.
 //!
 //! The service is our own because tonic-health's ends a watch of an unknown service, which gRPC's
 //! health protocol has answered with SERVICE_UNKNOWN on a stream that stays open.
@@ -31,7 +31,7 @@ pub struct Health {
     readiness: Arc<watch::Sender<Readiness>>,
     /// All services of the process.
     known: &'static [&'static str],
-    /// Those of one listener.
+    /// The services of one listener.
     services: &'static [&'static str],
 }
 
@@ -44,14 +44,14 @@ struct Readiness {
     need: Option<(&'static str, Need)>,
 }
 
-/// How it is with what a service needs beside the database.
+/// The state of a service's need besides the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It was not there yet: the process has not begun to serve.
+    /// It was not available yet: the process has not begun to serve.
     Awaited,
-    /// It is there.
+    /// It is available.
     Met,
-    /// It was there: that service does not serve, what else the process does goes on.
+    /// It was lost: that service is NOT_SERVING, the rest of the process continues.
     Lost,
 }
 
@@ -80,7 +80,7 @@ impl Health {
         self.readiness.send_modify(|now| now.is_ready = is_ready);
     }
 
-    /// Sets how it is with what one of the services needs beside the database.
+    /// Sets the state of one service's need besides the database.
     pub fn set_need(&self, service: &'static str, need: Need) {
         let need = Some((service, need));
         self.readiness.send_if_modified(|now| {
@@ -99,7 +99,7 @@ impl Health {
         self.services
     }
 
-    /// What is said of a service, at a readiness; none if there is no such service.
+    /// The status of a service, at a readiness; none if there is no such service.
     fn status_of(&self, service: &str, now: Readiness) -> Option<ServingStatus> {
         if service == LIVENESS {
             return Some(ServingStatus::Serving);
@@ -140,15 +140,15 @@ impl HealthService for Health {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let service = request.into_inner().service;
         let (health, readiness) = (self.clone(), self.readiness.subscribe());
-        let told: Option<ServingStatus> = None;
-        let changes = stream::unfold((readiness, told), move |(mut readiness, told)| {
+        let sent: Option<ServingStatus> = None;
+        let changes = stream::unfold((readiness, sent), move |(mut readiness, sent)| {
             let (health, service) = (health.clone(), service.clone());
             async move {
                 loop {
                     let now = *readiness.borrow_and_update();
                     let status = health.status_of(&service, now);
                     let status = status.unwrap_or(ServingStatus::ServiceUnknown);
-                    if told != Some(status) {
+                    if sent != Some(status) {
                         return Some((Ok(answer(status)), (readiness, Some(status))));
                     }
                     // Its sender is in `health`.
@@ -170,7 +170,7 @@ fn answer(status: ServingStatus) -> HealthCheckResponse {
 ///
 /// # Errors
 ///
-/// Why it cannot be said to serve, in one line.
+/// Why it does not serve, or could not be checked, in one line.
 pub async fn ask(address: SocketAddr, service: &str, timeout: Duration) -> Result<(), String> {
     ask_by(None, address, service, timeout).await
 }
@@ -234,7 +234,7 @@ mod tests {
     async fn next(
         stream: &mut BoxStream<'static, Result<HealthCheckResponse, Status>>,
     ) -> Option<ServingStatus> {
-        // What is there comes at once; what is not would never come.
+        // An existing message arrives at once; a missing one never would.
         let next = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;
         let answer = next.ok()?.expect("the stream stays open");
         Some(answer.expect("no error").status())
@@ -244,25 +244,25 @@ mod tests {
     fn a_service_that_lost_what_it_needs_does_not_serve_and_the_others_do() {
         const OTHER: &str = "ticketing.booking.v1.CustomerService";
         let health = Health::new(&[SERVICE, OTHER]);
-        let told = || {
+        let statuses = || {
             let now = *health.readiness.borrow();
             let serves = |service| health.status_of(service, now) == Some(ServingStatus::Serving);
             [serves(""), serves(SERVICE), serves(OTHER), serves(LIVENESS)]
         };
         health.set_need(SERVICE, Need::Awaited);
         health.set_ready(true);
-        assert_eq!(told(), [false, false, false, true]);
+        assert_eq!(statuses(), [false, false, false, true]);
         health.set_need(SERVICE, Need::Met);
-        assert_eq!(told(), [true; 4]);
+        assert_eq!(statuses(), [true; 4]);
         health.set_need(SERVICE, Need::Lost);
-        assert_eq!(told(), [true, false, true, true]);
+        assert_eq!(statuses(), [true, false, true, true]);
         health.set_ready(false);
         health.set_need(SERVICE, Need::Met);
-        assert_eq!(told(), [false, false, false, true]);
+        assert_eq!(statuses(), [false, false, false, true]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_tells_each_change_and_of_an_unknown_service_that_it_is_unknown() {
+    async fn a_watch_sends_each_change_and_service_unknown_for_an_unknown_service() {
         let health = Health::new(&[SERVICE]);
         let watch = async |service| {
             let watching = health.watch(asked(service)).await;

@@ -3,7 +3,7 @@
 //! how PostgreSQL is
 //! reached.
 //!
-//! No domain logic: nothing here knows what a show or a booking is.
+//! No domain logic: nothing here depends on shows or bookings.
 
 pub mod api_error;
 pub mod args;

@@ -1,5 +1,5 @@
-//! The id under which the log knows a call: the caller's, or one that is made when somebody first
-//! asks for it.
+//! The log id: the id of a call in the log, the caller's, or one that is made on first
+//! use.
 
 use std::cell::OnceCell;
 
@@ -12,7 +12,7 @@ tokio::task_local! {
     static LOG_ID: OnceCell<String>;
 }
 
-/// The header in which a caller may send a log id of its own, as proxies do. It is not the
+/// The header in which a caller may send its own log id, as proxies do. It is not the
 /// `request_id` of a mutation.
 const HEADER: &str = "x-request-id";
 /// The most characters of a caller's own log id.
@@ -27,13 +27,13 @@ pub fn current() -> String {
         .unwrap_or_default()
 }
 
-/// Makes `work` part of the call that the present task serves, wherever it runs: what goes on
-/// after the call's first answer, as a stream does, keeps its id.
+/// Makes `work` part of the call that the present task serves, wherever it runs: work after the
+/// call's first answer, such as a stream, keeps its id.
 pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
     scope(Some(current()), work)
 }
 
-/// Makes `work` a call with this id, or with one of its own.
+/// Makes `work` a call with this id, or with a new one.
 pub(crate) fn scope<F: Future>(
     id: Option<String>,
     work: F,
@@ -41,7 +41,7 @@ pub(crate) fn scope<F: Future>(
     LOG_ID.scope(cell(id), work)
 }
 
-/// The same for what is done at once.
+/// The same for synchronous work.
 pub(crate) fn scope_of<T>(id: Option<String>, work: impl FnOnce() -> T) -> T {
     LOG_ID.sync_scope(cell(id), work)
 }

@@ -1,5 +1,5 @@
 //! No kind of line can fill the log: of each place in the code that writes one at level info or
-//! above, our own or a library's, so many lines a minute are written, and then how many were left
+//! above, our own or a library's, a limited number of lines a minute is written, and then how many were left
 //! out.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context;
 /// The most lines of one place in a minute.
 pub(crate) const LINES_PER_MINUTE_MAX: u32 = 60;
 
-/// Counts the lines of each place. A clone counts the same.
+/// Counts the lines of each place in the code. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogLimit {
     // As many entries as the program has places that log.
@@ -47,7 +47,7 @@ impl LogLimit {
 impl<S: Subscriber> Layer<S> for LogLimit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        // Who asks for more than that wants all of it.
+        // A filter below INFO asks for every line.
         if *metadata.level() > Level::INFO {
             return true;
         }

@@ -6,14 +6,14 @@ use proto::errors::v1::ErrorReason;
 
 use crate::api_error::ApiError;
 
-/// The page size of a caller who names none.
+/// The default page size.
 pub const PAGE_SIZE_DEFAULT: u16 = 50;
-/// The largest page; a caller who asks for more gets this many.
+/// The largest page; larger requests get this many.
 pub const PAGE_SIZE_MAX: u16 = 1_000;
 
-/// The most bytes of a page's items: clients take messages of 4 MiB by default. A list whose items
-/// could take more ends its page before. Bookings can, with 120 KiB each; a thousand shows without
-/// their layouts take 2 MiB, a thousand seats 1.5 MiB, and of all else there is less.
+/// The most bytes of a page's items: clients accept messages of 4 MiB by default. A list with larger
+/// items ends its page earlier. Bookings can be that large, with 120 KiB each; a thousand shows without
+/// their layouts take 2 MiB, a thousand seats 1.5 MiB, and other items less.
 pub const PAGE_BYTES_MAX: usize = 3_584 * 1024;
 
 /// The page size to serve for a request's `page_size`.

@@ -1,5 +1,5 @@
-//! What the `main` of every service does: ask for health, or log, listen and serve until it is
-//! told to stop.
+//! What the `main` of every service does: run the health check; or log, listen and serve until a
+//! signal to stop.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -17,14 +17,14 @@ use crate::supervise::LostTask;
 use crate::tls::{ServerTlsArgs, check_exposure};
 use crate::{Shutdown, health, metrics, telemetry};
 
-/// The exit code of a process that could not start, or not go on.
+/// The exit code of a process that could not start or continue.
 const EXIT_FAILED: i32 = 1;
-/// The exit code of a process that lost a task by a fault of its own: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a process that lost a task by a bug or a panic: `EX_SOFTWARE` of sysexits.h.
 const EXIT_LOST_TASK: i32 = 70;
 /// How long the end waits for threads that block, as on a disk or a name server that hangs.
 const THREADS_END_MAX: Duration = Duration::from_secs(1);
 
-/// What a service's process is told.
+/// The settings of a service's process.
 #[derive(Debug)]
 pub struct Process {
     /// The binary's name.
@@ -40,7 +40,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Does what it is told. `serve` is called unless there is a command; it is handed the
+    /// Runs the process. `serve` is called unless there is a command; it is handed the
     /// shutdown that the process's signals cause. An error ends the process with one line on
     /// standard error and exit code 1, or 70 if a task was lost.
     pub fn run<S, F>(self, serve: S)
@@ -108,9 +108,9 @@ async fn ask(args: &HealthArgs, listen: &HostPort, own: &ServerTlsArgs) -> anyho
     Err(last)
 }
 
-/// An allocator that is given huge pages keeps them whole for a few small blocks in each: a
-/// thousand buffers took 2 GB instead of 29 MB. The setting goes with the process, not with an
-/// environment that somebody forgets.
+/// An allocator with huge pages keeps each whole for a few small blocks: a
+/// thousand buffers took 2 GB instead of 29 MB. Set for the process, because an environment
+/// variable is easily forgotten.
 fn without_huge_pages() {
     #[cfg(target_os = "linux")]
     // A kernel that does not know them has none to turn off.
@@ -136,16 +136,16 @@ pub async fn listen(host: &HostPort, args: &ServerArgs) -> std::io::Result<TcpLi
     })
 }
 
-/// Runs `work` on `threads` threads; if not said, on half of the cores that the process may
-/// use, one at least. More threads than there is work for wake each other up: on two cores
+/// Runs `work` on `threads` threads; by default on half of the cores that the process may
+/// use, at least one. Too many threads wake each other up: on two cores
 /// shared with PostgreSQL, one thread took a fifth less CPU for a booking than two.
 fn on_threads<F: Future>(threads: Option<NonZeroU16>, work: F) -> std::io::Result<F::Output> {
     let threads = match threads {
         Some(threads) => threads.get().into(),
         None => (available_parallelism()?.get() / 2).max(1),
     };
-    // One thread needs no scheduler for many, which runs what was woken last first: each answer
-    // would go out on its connection alone, and not with all others that are ready.
+    // One thread does not need the multi-thread scheduler, which runs the last woken task first: each
+    // answer would go out on its connection alone, and not with all others that are ready.
     let mut runtime = if threads == 1 {
         Builder::new_current_thread()
     } else {

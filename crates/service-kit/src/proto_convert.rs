@@ -36,7 +36,7 @@ pub fn instant(timestamp: &Timestamp) -> Result<OffsetDateTime, &'static str> {
 ///
 /// # Errors
 ///
-/// A text for the caller, if it is negative or malformed: protobuf wants seconds and nanoseconds
+/// A text for the caller, if it is negative or malformed: protobuf requires seconds and nanoseconds
 /// of one sign, and fewer nanoseconds than a second has.
 pub fn duration(duration: &prost_types::Duration) -> Result<Duration, &'static str> {
     let seconds = u64::try_from(duration.seconds).ok();

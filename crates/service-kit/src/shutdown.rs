@@ -1,5 +1,5 @@
-//! Stopping in order: first balancers hear of it, then no new work and no more streams, then,
-//! when the grace is over, the end whatever is still under way.
+//! Stopping in order: first load balancers see NOT_SERVING; then no new calls and no more streams;
+//! then, after the grace period, the end of whatever is still in progress.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 /// Three tokens that everything long-lived listens to, cancelled in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// Say NOT_SERVING, and go on serving.
+    /// Say NOT_SERVING, and keep serving.
     pub leaving: CancellationToken,
-    /// Take no new work; end streams; finish what is under way.
+    /// Take no new work; end streams; finish calls in progress.
     pub soft: CancellationToken,
     /// The grace is over.
     pub hard: CancellationToken,
@@ -20,7 +20,7 @@ pub struct Shutdown {
 impl Shutdown {
     /// Listens to SIGTERM and SIGINT from now on. The first one begins the stop: `delay` later
     /// it turns into the soft one, and `grace` later into the hard one. A second one ends all at
-    /// once. Whoever cancels the soft token by hand begins the grace too.
+    /// once. Cancelling the soft token by hand begins the grace too.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Shutdown {
     }
 }
 
-/// What ends the process when somebody wants it to.
+/// The signals that stop the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -1,18 +1,18 @@
-//! The one place that reads tokio-postgres's errors: what they mean for whoever ran the
-//! statement.
+//! The one place that reads tokio-postgres's errors: what they mean for the statement that
+//! failed.
 
 use std::error::Error as _;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
-/// What a database error means.
+/// The meaning of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The connection is gone, or the server will not serve now. If a COMMIT was on its way,
     /// its outcome is unknown.
     ConnectionLost,
-    /// Another transaction was in the way; this one is certainly aborted, and may be tried again.
+    /// A conflict with another transaction; this one is certainly aborted, and may be retried.
     Contention,
     /// A unique key exists already; the transaction is certainly aborted.
     Duplicate,
@@ -23,7 +23,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it passes by itself.
+    /// Whether it is transient.
     #[must_use]
     pub fn is_outage(self) -> bool {
         match self {
@@ -53,7 +53,7 @@ pub fn classify(error: &Error) -> Failure {
 }
 
 /// Whether an error may be about one row among those that a statement touched: a value that cannot
-/// be read or computed with, or that breaks a rule of the schema. The others may do without it.
+/// be read or computed with, or that breaks a rule of the schema. Other rows may succeed without it.
 #[must_use]
 pub fn is_about_a_row(error: &Error) -> bool {
     // Class 22 is "data exception", 23 "integrity constraint violation", TK our own.
@@ -65,9 +65,8 @@ pub fn is_about_a_row(error: &Error) -> bool {
     }
 }
 
-/// One error of a chain in words for the log, as [`crate::cause::chain`] joins them. Of what the
-/// database said the detail is left out: it quotes whole rows, and with them what customers told
-/// of themselves.
+/// One error of a chain as text for the log, as [`crate::cause::chain`] joins them. The database's
+/// detail is left out: it quotes whole rows, and with them personal data.
 pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     match error.downcast_ref::<DbError>() {
         None => error.to_string(),
@@ -80,7 +79,7 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// What the database said, in words for the log, for whoever got it from another driver.
+/// An error of the database as text for the log, if it came through another driver.
 #[must_use]
 pub fn of_database(severity: &str, state: &str, message: &str, constraint: Option<&str>) -> String {
     // In small letters: in capitals it reads like the level of the log's line.
@@ -89,8 +88,8 @@ pub fn of_database(severity: &str, state: &str, message: &str, constraint: Optio
     format!("{severity} {state} {message}{}", rule.unwrap_or_default())
 }
 
-/// Whether a statement that was prepared is not there any more, or another has its name: what
-/// becomes of it behind a pooler that shares sessions and does not keep account of statements.
+/// Whether a prepared statement does not exist any more, or another has its name: that
+/// happens behind a pooler that shares sessions and does not track statements.
 #[must_use]
 pub(crate) fn is_statement_lost(error: &Error) -> bool {
     error.code().is_some_and(|state| {
@@ -98,7 +97,7 @@ pub(crate) fn is_statement_lost(error: &Error) -> bool {
     })
 }
 
-/// Reads a SQLSTATE, for whoever got it from another driver.
+/// Reads a SQLSTATE that came through another driver.
 #[must_use]
 pub fn of_code(code: &str) -> Failure {
     of_state(&SqlState::from_code(code))

@@ -1,7 +1,7 @@
 //! The long-lived tasks of a process, which must not end before it does.
 //!
-//! Invariant: no task ends unnoticed. One that can be lost safely is begun again; without any
-//! other the process ends, and says NOT_SERVING before that.
+//! Invariant: no task ends unseen. One that can be lost safely is restarted; without any other
+//! the process ends, after it has said NOT_SERVING.
 
 use std::any::Any;
 use std::error::Error;
@@ -18,14 +18,14 @@ use crate::background::Backoff;
 use crate::health::Health;
 use crate::metrics::{CounterBy, Page};
 
-/// How long to wait before a lost task is begun again, at first.
+/// How long to wait before a lost task is first restarted.
 const RESTART_MIN: Duration = Duration::from_millis(100);
 /// The longest to wait.
 const RESTART_MAX: Duration = Duration::from_secs(30);
-/// A task that ran for so long is begun again as if it had never been lost before.
+/// After this long without a loss a task's restart delay starts again from the minimum.
 const STEADY: Duration = Duration::from_secs(60);
-/// How long a task that can be begun again has to end after the soft stop. Whatever it is at may
-/// be cut off at any time; it may wait for a database that hangs.
+/// How long a restartable task has to end after the soft stop. It is safe to cut off at any time;
+/// it may wait for a database that hangs.
 const RESTARTABLE_END_MAX: Duration = Duration::from_secs(1);
 /// How long calls and tasks have to finish once the process ends because of a fault.
 const FAULT_GRACE: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ impl Supervisor {
         });
     }
 
-    /// Begins a task that the process cannot go on without: if it ends before the soft stop, or
+    /// Starts a task that the process cannot run without: if it ends before the soft stop, or
     /// fails or panics at any time, the process ends.
     pub fn essential(
         &mut self,
@@ -133,7 +133,7 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// What began the shutdown, if nobody asked for it.
+    /// The fault that began the shutdown, if it was not requested.
     pub async fn run(
         mut self,
         serving: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
@@ -143,11 +143,11 @@ impl Supervisor {
         let mut outcome = Ok(());
         while is_serving || !self.tasks.is_empty() {
             let failed = tokio::select! {
-                // A server that ends with the grace says so itself.
+                // A server that ends with the grace reports that itself.
                 biased;
                 served = &mut serving, if is_serving => {
                     is_serving = false;
-                    // Whatever has stopped it, the tasks are to stop too.
+                    // However it stopped, the tasks must stop too.
                     self.shutdown.soft.cancel();
                     served.err().map(anyhow::Error::from_boxed)
                 }
@@ -175,7 +175,7 @@ impl Supervisor {
     }
 }
 
-/// When a task that can be begun again must have ended.
+/// When a restartable task must have ended.
 async fn end_of(stop: &CancellationToken) {
     stop.cancelled().await;
     sleep(RESTARTABLE_END_MAX).await;

@@ -13,11 +13,11 @@ use crate::args::LogArgs;
 use crate::log_limit::LogLimit;
 use crate::{log_id, tally};
 
-/// At level debug the driver tells each statement with its parameters, and these are customers'
+/// At level debug the driver logs each statement with its parameters, and these are customers'
 /// names and addresses.
 const WITHOUT_PARAMETERS: &str = "tokio_postgres::query=off";
-/// What these warn of is what a peer does, and a stranger can have them do it as often as they
-/// like. Whoever wants it names them in the filter.
+/// These warn of peers' mistakes, which a stranger can cause at any rate. Name the targets in the
+/// filter to see them.
 const WITHOUT_PEERS_DOINGS: &str = "h2=error,hyper=error";
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -31,17 +31,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends the process's logs to standard error, the panics of its tasks among them. Called on the
-/// runtime, which has a task from then on that sums up once a minute what was left out.
+/// Sends the process's logs to standard error, panics of its tasks included. Call it on the
+/// runtime: it starts a task that logs once a minute how many lines were left out.
 ///
 /// # Errors
 ///
 /// If logging was set up before.
 pub fn init(args: &LogArgs) -> Result<(), tracing_subscriber::util::TryInitError> {
-    // The later one of two for the same target holds.
+    // Of two directives for the same target the later one applies.
     let filter = format!("{WITHOUT_PEERS_DOINGS},{},{WITHOUT_PARAMETERS}", args.log);
     let lines = tracing_subscriber::fmt::layer()
-        // A log that nobody reads any more must not take the service with it: the fallback
+        // A log without a reader must not take the service down: the fallback
         // for a line that cannot be written is a print that panics.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);

@@ -1,4 +1,4 @@
-//! What serving promises when its listener is none any more.
+//! The behaviour of a server whose listener has failed for good.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -36,8 +36,5 @@ async fn a_listener_that_fails_ends_the_serving_and_the_process_with_it() {
     let error = served.expect("it ends").expect_err("it has failed");
     let text = error.to_string();
     assert!(text.starts_with("the listener on 127.0.0.1:"), "{text}");
-    assert!(
-        shutdown.soft.is_cancelled(),
-        "whatever else goes on must end"
-    );
+    assert!(shutdown.soft.is_cancelled(), "everything else must end");
 }

@@ -1,4 +1,4 @@
-//! A handler that panics: its caller gets INTERNAL, the log one line, and the process goes on.
+//! A handler that panics: its caller gets INTERNAL, the log one line, and the process keeps running.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 
-/// Tells the test that it runs in a process of its own, whose standard error is the log alone.
+/// Set for a test that runs in its own process, whose standard error is the log alone.
 const CHILD: &str = "PANICS_IN_A_CHILD";
 const MINE: &str = "panics-4711";
 
@@ -95,6 +95,9 @@ async fn call_what_panics() {
     request
         .metadata_mut()
         .insert("fine", "1".parse().expect("ASCII"));
-    let answer = client.run_once(request).await.expect("the process goes on");
+    let answer = client
+        .run_once(request)
+        .await
+        .expect("the process keeps running");
     assert_eq!(answer.into_inner().failed_count, 7);
 }

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use url::Url;
 
 const ROLE: &str = "booking_svc";
-/// One bounded attempt at a host that hangs, and what else may take time on a busy machine.
+/// One bounded attempt at a host that hangs, and a margin for a busy machine.
 const ONE_HANG: Duration = Duration::from_secs(3 + 5);
 
-/// What a caller waits for an answer.
+/// How long a caller waits for an answer.
 const CALL_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Parser)]
@@ -35,12 +35,12 @@ fn authority(url: &str) -> String {
     format!("{host}:{}", url.port().expect("a port"))
 }
 
-/// A URL with these hosts in the place of its own.
+/// The URL with its hosts replaced by these.
 fn with_hosts(url: &str, hosts: &[&str], parameters: &str) -> String {
     url.replacen(&authority(url), &hosts.join(","), 1) + parameters
 }
 
-/// Accepts connections, as a stopped server does, and says nothing.
+/// Accepts connections like a stopped server, and never answers.
 async fn hung_host() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -87,9 +87,9 @@ async fn the_host_that_takes_writes_is_found_before_and_after_a_promotion() {
 
     primary.crash().await;
     let refused = database.connect().await.expect_err("nobody takes writes");
-    let told = refused.to_string();
-    assert!(told.contains("does not allow writes"), "{told}");
-    assert!(hosts.iter().all(|host| told.contains(host)), "{told}");
+    let message = refused.to_string();
+    assert!(message.contains("does not allow writes"), "{message}");
+    assert!(hosts.iter().all(|host| message.contains(host)), "{message}");
     assert!(refused.may_pass());
     standby.promote(&there).await;
     assert_eq!(Some(port_of(&database).await), port(&first));
@@ -116,12 +116,12 @@ async fn an_error_names_host_database_role_and_the_servers_reason() {
         .connect()
         .await;
     let error = connecting.expect_err("nobody listens");
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&gone) && told.contains("Connection refused"),
-        "{told}"
+        message.contains(&gone) && message.contains("Connection refused"),
+        "{message}"
     );
-    assert!(error.may_pass() && !told.contains("secret"), "{told}");
+    assert!(error.may_pass() && !message.contains("secret"), "{message}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_pool_recovers_from_connections_that_fell_silent() {
     let in_use: Vec<_> = in_use.collect();
     proxy.let_new_ones_pass();
 
-    // Callers do not wait for ever; they come again.
+    // Callers do not wait for ever; they retry.
     let began = Instant::now();
     let mut answered = 0;
     while answered < 2 * most {

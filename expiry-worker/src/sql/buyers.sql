@@ -1,5 +1,5 @@
--- Whether orders are being decided at this moment: booking-svc has their sales locked then, as nobody
--- else has.
+-- Whether orders are being decided at this moment: booking-svc has their sales locked then, and no
+-- other session does.
 SELECT EXISTS (
     SELECT
     FROM pg_locks

@@ -1,5 +1,5 @@
--- Locks the areas of which bookings that are locked have places, those that are free; and which of the
--- bookings have places in one that is not.
+-- Locks the free ones of the areas in which locked bookings have places; returns the
+-- bookings with places in an area that is not free.
 WITH wanted AS MATERIALIZED (
     SELECT b.show_id, b.booking_id, line.area
     FROM unnest($1::uuid[], $2::uuid[]) AS stale (show_id, booking_id)

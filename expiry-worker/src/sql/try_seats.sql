@@ -1,4 +1,4 @@
--- Locks those of the seats that are free, and says which they are.
+-- Locks the free ones of the seats, and returns them.
 SELECT s.show_id, s.ordinal
 FROM unnest($1::uuid[], $2::integer[]) AS held (show_id, ordinal)
 JOIN booking.show_seats AS s

@@ -45,7 +45,7 @@ impl Hall {
 }
 
 #[tokio::test]
-async fn what_it_fails_gives_its_places_back_once() {
+async fn a_failed_hold_gives_its_places_back_once() {
     let hall = Hall::new(10).await;
     hall.with_areas(&["Floor", "Pit"]).await;
     let both = hall.hold(&[0, 1], -60.0).await;

@@ -1,4 +1,4 @@
-//! A show in a database of its own, its seats, and holds that end when a test says.
+//! A show in a separate database, its seats, and holds that end when a test says.
 
 use clap::Parser as _;
 use expiry_worker::config::Cli;
@@ -129,7 +129,7 @@ impl Hall {
         id
     }
 
-    /// A sweeper in this process, with a pool of its own.
+    /// A sweeper in this process, with its own pool.
     pub(crate) fn sweeper(&self, batch_max: u16) -> Sweeper {
         let url = self.database.url("expiry_worker");
         let arguments = ["expiry-worker", "--database-url", &url];

@@ -88,7 +88,7 @@ async fn a_whole_batch_that_is_locked_does_not_keep_those_behind_it() {
 
 /// The worker's own loop: it comes back to what was locked.
 #[tokio::test]
-async fn a_worker_goes_on_and_comes_back() {
+async fn a_worker_skips_locked_bookings_and_comes_back() {
     let hall = Hall::new(60).await;
     let ids = hall.stale(0, 40).await;
     let lock = "SELECT FROM booking.show_seats WHERE ordinal = 7 FOR UPDATE";

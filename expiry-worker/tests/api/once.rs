@@ -22,18 +22,18 @@ async fn it_works_until_nothing_is_stale_and_prints_how_many_it_failed() {
     let hall = Hall::new(30).await;
     let ids = hall.stale(0, 25).await;
     hall.hold(&[25], 600.0).await;
-    let (code, told, log) = once(&hall, &["--batch-max", "7"]).await;
+    let (code, output, log) = once(&hall, &["--batch-max", "7"]).await;
     assert_eq!(
-        (code, &*told),
+        (code, &*output),
         (Some(0), "25 stale bookings failed\n"),
         "{log}"
     );
     for id in ids {
         assert_eq!(hall.standing(id).await, Standing::expired());
     }
-    let (code, told, log) = once(&hall, &[]).await;
+    let (code, output, log) = once(&hall, &[]).await;
     assert_eq!(
-        (code, &*told),
+        (code, &*output),
         (Some(0), "0 stale bookings failed\n"),
         "{log}"
     );
@@ -41,7 +41,7 @@ async fn it_works_until_nothing_is_stale_and_prints_how_many_it_failed() {
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_do_it_is_told_in_one_line() {
+async fn an_unusable_database_is_one_line_of_error() {
     let hall = Hall::new(5).await;
     hall.stale(0, 2).await;
     let before = hall.digest().await;
@@ -52,8 +52,8 @@ async fn a_database_that_does_not_do_it_is_told_in_one_line() {
          FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
     )
     .await;
-    let (code, told, log) = once(&hall, &[]).await;
-    assert_eq!((code, &*told), (Some(1), ""), "{log}");
+    let (code, output, log) = once(&hall, &[]).await;
+    assert_eq!((code, &*output), (Some(1), ""), "{log}");
     let errors: Vec<_> = log
         .lines()
         .filter(|line| line.starts_with("expiry-worker: "))

@@ -45,18 +45,22 @@ async fn every_statement_finds_its_rows_by_key() {
         let client = hall.database.client("expiry_worker").await;
         for (name, statement) in all {
             let plan = plan(&client, name, statement).await;
-            let told = || format!("{name} on {state} tables:\n{plan}");
+            let described = || format!("{name} on {state} tables:\n{plan}");
             for slow in ["Seq Scan", "Hash Join", "Merge Join", "Bitmap"] {
                 // The databases of a server are few.
                 let slow_is_well = name == "buyers" && slow == "Seq Scan";
-                assert!(slow_is_well || !plan.contains(slow), "{slow}: {}", told());
+                assert!(
+                    slow_is_well || !plan.contains(slow),
+                    "{slow}: {}",
+                    described()
+                );
             }
             let wanted = indexes.iter().find(|(of, _)| *of == name);
             if let Some((_, index)) = wanted {
                 assert!(
                     plan.contains(&format!("using {index} ")),
                     "{index}: {}",
-                    told()
+                    described()
                 );
             }
             // Seats are freed in the order of the array, which is the order of locks.
@@ -64,10 +68,14 @@ async fn every_statement_finds_its_rows_by_key() {
             assert!(
                 name != "free_seats" || outer.is_some_and(|(array, seats)| array < seats),
                 "{}",
-                told()
+                described()
             );
             // The oldest come first by the index: a batch does not sort all that is stale.
-            assert!(name != "lock_stale" || !plan.contains("Sort"), "{}", told());
+            assert!(
+                name != "lock_stale" || !plan.contains("Sort"),
+                "{}",
+                described()
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ async fn run_once(client: &ExpiryServiceClient<Channel>) -> Result<i64, Status> 
 }
 
 #[tokio::test]
-async fn it_fails_what_is_stale_and_counts_it() {
+async fn it_fails_stale_bookings_and_counts_them() {
     let hall = Hall::new(60).await;
     let worker = sleeping_worker(&hall, 1).await;
     let client = client(&worker);
@@ -76,7 +76,7 @@ async fn calls_at_once_count_each_booking_once() {
 }
 
 #[tokio::test]
-async fn an_outage_is_unavailable_told_once_and_passes() {
+async fn an_outage_is_unavailable_logged_once_and_passes() {
     let hall = Hall::new(5).await;
     let mut worker = hall.worker(&["--poll-interval", "20ms"]).await;
     let client = client(&worker);
@@ -90,19 +90,19 @@ async fn an_outage_is_unavailable_told_once_and_passes() {
         .await;
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
          WHERE datname = current_database() AND usename = 'expiry_worker'";
-    // A connection goes a moment after it is told to, and one may just have come.
+    // A terminated connection ends a moment later, and a new one may just have opened.
     eventually(SOON, "the worker has no connection", async || {
         hall.count(cut).await == 0
     })
     .await;
     hall.stale(0, 5).await;
-    let mut told = 0;
+    let mut refused_count = 0;
     eventually(SOON, "the worker has looked in vain", async || {
         let status = run_once(&client).await.expect_err("no connection");
         assert_error(&status, Code::Unavailable, "DATABASE_UNAVAILABLE");
         assert!(has_retry_info(&status));
-        told += 1;
-        told > 20 && worker.log().contains("interrupted; trying again")
+        refused_count += 1;
+        refused_count > 20 && worker.log().contains("interrupted; trying again")
     })
     .await;
     hall.run(&format!("ALTER DATABASE {name} CONNECTION LIMIT -1"))

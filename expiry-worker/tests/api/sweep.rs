@@ -1,4 +1,4 @@
-//! The sweep: which bookings it fails, in which batches, and what it leaves when it is cut off.
+//! The sweep: which bookings it fails, in which batches, and the rows that remain when it is cut off.
 
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ async fn it_fails_exactly_the_stale_ones() {
 }
 
 #[tokio::test]
-async fn it_goes_on_batch_by_batch_until_one_is_short() {
+async fn it_runs_batches_until_one_is_short() {
     for (stale, batches) in [(50, 8), (14, 2), (6, 1), (0, 0)] {
         let hall = Hall::new(50).await;
         let ids = hall.stale(0, stale).await;
@@ -110,7 +110,7 @@ async fn it_goes_on_batch_by_batch_until_one_is_short() {
 }
 
 #[tokio::test]
-async fn it_skips_what_another_has_in_hand_and_does_it_later() {
+async fn it_skips_locked_bookings_and_fails_them_later() {
     let hall = Hall::new(10).await;
     let ids = hall.stale(0, 10).await;
     let other = hall.database.owner().await;
@@ -248,7 +248,7 @@ async fn a_connection_that_is_cut_between_two_statements_undoes_the_whole_batch(
 }
 
 #[tokio::test]
-async fn three_batches_are_under_way_at_once_unless_somebody_buys() {
+async fn three_batches_run_at_once_unless_customers_buy() {
     let hall = Hall::new(14).await;
     let buyer = hall.database.owner().await;
     // Another database's buyers are none of ours; its tables may have the same numbers.
@@ -314,7 +314,7 @@ async fn a_caller_that_goes_away_leaves_no_transaction_half_done() {
 }
 
 #[tokio::test]
-async fn it_stops_between_batches_when_told() {
+async fn it_stops_between_batches_on_shutdown() {
     let hall = Hall::new(5).await;
     hall.stale(0, 5).await;
     let stop = CancellationToken::new();
@@ -327,7 +327,7 @@ async fn it_stops_between_batches_when_told() {
 }
 
 #[tokio::test]
-async fn a_sweep_reads_over_what_was_confirmed_step_by_step() {
+async fn a_sweep_passes_confirmed_bookings_step_by_step() {
     let hall = Hall::new(6).await;
     let show = hall.show;
     // More than two steps of bookings that are over, most of which ended at one instant.
@@ -354,22 +354,22 @@ async fn a_sweep_reads_over_what_was_confirmed_step_by_step() {
 }
 
 #[tokio::test]
-async fn a_look_finds_what_has_lapsed_since_the_last_and_in_time_whatever_is_stale() {
+async fn a_scan_finds_newly_lapsed_holds_and_a_full_scan_all() {
     let hall = Hall::new(4).await;
-    let (sweeper, mut looks) = (hall.sweeper(500), ScanCursor::default());
+    let (sweeper, mut cursor) = (hall.sweeper(500), ScanCursor::default());
     let stop = CancellationToken::new();
     let mut failed = 0;
     hall.hold(&[0], -86_400.0).await;
-    let mut look = async |failed: &mut u64| sweeper.look(&mut looks, &stop, failed).await;
-    look(&mut failed).await.expect("a look");
-    assert_eq!(failed, 1, "the first look is a whole sweep");
+    let mut scan = async |failed: &mut u64| sweeper.scan(&mut cursor, &stop, failed).await;
+    scan(&mut failed).await.expect("a scan");
+    assert_eq!(failed, 1, "the first scan is a full one");
     hall.hold(&[1], 0.0).await;
-    look(&mut failed).await.expect("a look");
+    scan(&mut failed).await.expect("a scan");
     assert_eq!(failed, 2);
     // As if a clock had gone back, or a commit had taken an hour.
     hall.hold(&[2], -3_600.0).await;
     eventually(SOON, "a whole sweep has found it", async || {
-        look(&mut failed).await.expect("a look");
+        scan(&mut failed).await.expect("a scan");
         failed == 3
     })
     .await;

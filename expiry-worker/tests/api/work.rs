@@ -67,14 +67,14 @@ async fn without_holds_it_is_quiet() {
     assert_eq!(hall.digest().await, before);
     let log = worker.log();
     // A busy machine may be warned of.
-    let told = log.lines().filter(|line| !line.contains(" WARN "));
-    assert!(told.count() <= 6, "{log}");
+    let lines = log.lines().filter(|line| !line.contains(" WARN "));
+    assert!(lines.count() <= 6, "{log}");
     let trouble = [" ERROR ", "panicked"];
     assert!(!trouble.iter().any(|sign| log.contains(sign)), "{log}");
 }
 
 #[tokio::test]
-async fn what_it_frees_is_sold_again() {
+async fn freed_seats_are_sold_again() {
     let system = System::start(1).await;
     let show = system.a_show(3).await;
     let mut client = system.booking_client();
@@ -85,7 +85,7 @@ async fn what_it_frees_is_sold_again() {
          expires_at = expires_at - interval '2 min'";
     owner.batch_execute(lapse).await.expect("a hold");
     let failed = "SELECT FROM booking.bookings WHERE state = 'FAILED'";
-    eventually(SOON, "the worker has come by", async || {
+    eventually(SOON, "the worker has swept", async || {
         owner
             .query_opt(failed, &[])
             .await

@@ -21,10 +21,7 @@ const COMMIT_SETTINGS: &str = "
 
 pub(super) async fn check(client: &Client, findings: &mut Findings) -> Result<(), Error> {
     for (name, words) in [
-        (
-            "fsync",
-            "a crash of the machine loses or corrupts what was written",
-        ),
+        ("fsync", "a crash of the machine loses or corrupts data"),
         (
             "full_page_writes",
             "a crash in the midst of a write corrupts the data",
@@ -69,11 +66,14 @@ async fn check_standbys(client: &Client, findings: &mut Findings) -> Result<(), 
         .as_deref()
         == Some("t")
     {
-        findings.skip(STANDBYS, "the primary knows its standbys, and this is none");
+        findings.skip(
+            STANDBYS,
+            "only the primary knows its standbys, and this is not the primary",
+        );
         return Ok(());
     }
     let names = setting(client, "synchronous_standby_names").await?;
-    // Whoever may not read the rest sees that a standby is there all the same.
+    // A role that may not read the other columns still sees that there is a standby.
     let count = "SELECT count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),
                         count(sync_state)
                  FROM pg_stat_replication";

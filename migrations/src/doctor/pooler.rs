@@ -10,7 +10,7 @@ pub(super) async fn check(database: &Database, findings: &mut Findings) {
     match pooling(database).await {
         Ok(Pooling::None) => findings.ok(
             SUBJECT,
-            "none was noticed, or one that gives each connection a session",
+            "none detected, or one that gives each connection a session",
         ),
         Ok(Pooling::ByTransaction) => match database.role() {
             "booking_svc" | "expiry_worker" => findings.ok(

@@ -28,7 +28,7 @@ const BATCH_PLANS: &[&str] = &[
     "enable_mergejoin=off",
     "enable_bitmapscan=off",
 ];
-/// Privileges by role that stand for the others of its migration.
+/// One privilege per role and migration, as a sample of the others.
 const PRIVILEGES: [(&str, &str, &str); 6] = [
     ("catalog_svc", "catalog.shows", "SELECT, INSERT, UPDATE"),
     ("catalog_svc", "catalog.layouts", "SELECT, INSERT"),

@@ -52,7 +52,7 @@ pub(super) async fn check(client: &Client, findings: &mut Findings) -> Result<()
     } else {
         findings.fail(
             SUBJECT,
-            format!("the database's encoding is {encoding}: make it anew with ENCODING 'UTF8'"),
+            format!("the database's encoding is {encoding}: create it again with ENCODING 'UTF8'"),
         );
     }
     check_clock(client, findings).await

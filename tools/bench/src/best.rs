@@ -143,9 +143,9 @@ async fn fill(wire: Wire, show: String, number: u32) -> Result<Seen> {
                 match &*name {
                     UNMET => {
                         let info = status.get_details_error_info();
-                        let mut told = info.map(|info| info.metadata).unwrap_or_default();
-                        let told = told.remove("largest_party").unwrap_or_default();
-                        largest = told.parse::<u32>()?.min(PARTY_MAX);
+                        let mut metadata = info.map(|info| info.metadata).unwrap_or_default();
+                        let largest_party = metadata.remove("largest_party").unwrap_or_default();
+                        largest = largest_party.parse::<u32>()?.min(PARTY_MAX);
                     }
                     CONTENTION => {}
                     _ => bail!("an error that may not be: {name}: {}", status.message()),

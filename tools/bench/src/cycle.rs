@@ -139,7 +139,7 @@ async fn measure(
     let used = stand.cpu().since(before).each(cycles);
     ensure!(
         seen.errors.is_empty(),
-        "errors where none may be: {:?}",
+        "unexpected errors: {:?}",
         seen.errors
     );
     Ok(Ours {

@@ -61,7 +61,7 @@ async fn pending(owner: &tokio_postgres::Client) -> Result<u64> {
     )?)
 }
 
-/// Bookings a second that so many workers fail, from the first to the last.
+/// The bookings per second that this many workers fail, from the first to the last.
 async fn drain(stand: &Stand, workers: u32) -> Result<f64> {
     let owner = stand.owner().await?;
     let mut running = Vec::new();
@@ -107,7 +107,7 @@ async fn beside_load(stand: &mut Stand, shows: &[String], report: &mut Report) -
             let seen = load::cycles(&wires, CLIENTS, LOAD_LENGTH, &pairs).await?;
             ensure!(
                 seen.errors.is_empty(),
-                "errors where none may be: {:?}",
+                "unexpected errors: {:?}",
                 seen.errors
             );
             rates[place] = seen.per_second();

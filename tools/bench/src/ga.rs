@@ -1,5 +1,5 @@
-//! `ga`: everybody at once for places in one area, until it is sold out, beside pgbench on a
-//! counter of its own.
+//! `ga`: all clients at once for places in one area, until it is sold out, compared with pgbench on
+//! a plain counter.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -232,8 +232,10 @@ fn left_after(status: &Status) -> Result<u32> {
         bail!("an error that may not be: {name}: {}", status.message());
     }
     let info = status.get_details_error_info();
-    let mut told = info.map(|info| info.metadata).unwrap_or_default();
-    let left = told.remove("left").context("no places left are told")?;
+    let mut metadata = info.map(|info| info.metadata).unwrap_or_default();
+    let left = metadata
+        .remove("left")
+        .context("the error does not say how many places are left")?;
     Ok(left.parse()?)
 }
 

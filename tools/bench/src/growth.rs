@@ -1,7 +1,7 @@
-//! `growth`: the cycle with tables of several sizes, each in a database of its own, in turn.
+//! `growth`: the cycle with tables of several sizes, each in a separate database, in turn.
 //!
 //! After a checkpoint each page that is touched goes to the log whole, once, which takes the larger
-//! tables a while: what is had meanwhile is told, and the cycle measured when it is over.
+//! tables a while: the rate meanwhile is printed, and the cycle measured when it is over.
 
 use std::time::{Duration, Instant};
 
@@ -28,11 +28,11 @@ const SHOWS_AT_ONCE: i64 = 100;
 /// A cycle updates two seats and a booking.
 const UPDATES_PER_CYCLE: u64 = 3;
 const UPDATES: u64 = 1_000_000;
-/// How many shows are looked at at once.
+/// How many shows are read at once.
 const LOOKS_AT_ONCE: usize = 32;
-/// It is seen after each so long whether pages still go to the log whole.
+/// The interval of checks whether pages still go to the log whole.
 const SLICE: Duration = Duration::from_secs(2);
-/// So many of them for a cycle: one in twenty that it touches, which then was not read before either.
+/// This many full page images per cycle count as few: one in twenty pages that it touches.
 const FEW_WHOLE_PAGES: f64 = 0.3;
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
@@ -52,7 +52,7 @@ pub(crate) struct GrowthArgs {
     pub(crate) up_to: u32,
 }
 
-/// A database with so many seats and bookings, and what was seen there.
+/// A database with this many seats and bookings, and its figures.
 struct Size {
     power: u32,
     shows: Vec<String>,
@@ -131,7 +131,7 @@ impl Size {
         format!("growth_{}", self.power)
     }
 
-    /// Measures the cycle here; what there is to say of it.
+    /// Measures the cycle here; returns a line of figures.
     async fn round(&mut self, stand: &mut Stand, length: Duration) -> Result<String> {
         stand.move_to(&self.database()).await?;
         // The smallest hall sells out before its round is over; it is all sold, then.
@@ -167,7 +167,7 @@ struct Settling {
     pages_at_last: f64,
 }
 
-/// Has the cycle go on until what it touches is in the log since the last checkpoint.
+/// Runs the cycle until the pages that it touches are in the log since the last checkpoint.
 async fn settle(stand: &Stand, pairs: &Pairs) -> Result<Settling> {
     let owner = stand.owner().await?;
     let began = Instant::now();
@@ -236,7 +236,7 @@ async fn worn(
     Ok(())
 }
 
-/// So many shows like `model`, in its place.
+/// Makes this many shows like `model`, in the same place.
 async fn grow(stand: &Stand, model: &String, mut shows: i64) -> Result<()> {
     let mut owner = stand.owner().await?;
     let making = owner.transaction().await?;
@@ -313,7 +313,7 @@ async fn cycles(stand: &Stand, length: Duration, pairs: &Pairs) -> Result<Seen> 
     let seen = load::cycles(&wires, CLIENTS, length, pairs).await?;
     ensure!(
         seen.errors.is_empty(),
-        "errors where none may be: {:?}",
+        "unexpected errors: {:?}",
         seen.errors
     );
     Ok(seen)

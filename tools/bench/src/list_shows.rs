@@ -12,7 +12,7 @@ use crate::stand::{Stand, show_starts_at, venue};
 const SHOWS: u32 = 10_000;
 /// One alone, and as many as keep two cores busy.
 const CLIENTS: [usize; 2] = [1, 4];
-/// One show of so many is cancelled.
+/// One show in this many is cancelled.
 const CANCEL_EACH: usize = 10;
 
 /// Measures, once there are enough shows beside `shows`.

@@ -1,4 +1,4 @@
-//! The load: clients that each reserve two adjacent seats, confirm them, and go on, over gRPC.
+//! The load: clients that each reserve two adjacent seats and confirm them, again and again, over gRPC.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -93,7 +93,7 @@ impl Pgbench {
         Ok(Self { program, scripts })
     }
 
-    /// Makes the usual tables anew.
+    /// Makes the usual tables, empty.
     pub(crate) async fn prepare(&self, stand: &Stand, shows: u32, seats: u32) -> Result<()> {
         let owner = stand.owner().await?;
         owner
@@ -112,7 +112,7 @@ impl Pgbench {
         Ok(())
     }
 
-    /// Makes the usual tables anew, with an arena of so many free seats.
+    /// Makes the usual tables again, with an arena of this many free seats.
     pub(crate) async fn prepare_arena(&self, stand: &Stand, seats: u32) -> Result<()> {
         let owner = stand.owner().await?;
         let tables = include_str!("pgbench/tables.sql");

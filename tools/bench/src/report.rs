@@ -1,4 +1,4 @@
-//! What a run says: lines as it goes on, then text, JSON and a chart in files.
+//! The report of a run: lines while it runs, then text, JSON and a chart in files.
 
 use std::fmt::Write as _;
 use std::path::Path;

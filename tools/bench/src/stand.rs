@@ -21,11 +21,11 @@ use crate::wire::Wire;
 
 /// There in every cluster.
 const DATABASE: &str = "postgres";
-/// Every client of the benchmark has a connection of its own, from one address.
+/// Every client of the benchmark has its own connection, from one address.
 const CONNECTIONS_MAX: &str = "2000";
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 const CREATES_AT_ONCE: usize = 8;
-/// Shows are spread over so many places.
+/// Shows are spread over this many places.
 const VENUES: u32 = 200;
 
 /// Durable as in production; sized so that what is measured is the work, not the checkpoints.
@@ -138,7 +138,7 @@ impl Stand {
         Ok(Endpoint::from_shared(self.services.booking.url())?.tcp_nodelay(true))
     }
 
-    /// So many connections for load on booking-svc.
+    /// This many connections for load on booking-svc.
     pub(crate) async fn wires(&self, count: u32) -> Result<Vec<Wire>> {
         let opening = (0..count).map(|_| Wire::open(self.services.booking.address));
         futures_util::future::try_join_all(opening).await
@@ -168,7 +168,7 @@ impl Stand {
         (of(&self.services.booking), of(&self.services.catalog))
     }
 
-    /// Creates shows of so many seats through the catalog; their ids, once all are on sale.
+    /// Creates shows of this many seats through the catalog; returns their ids, once all are on sale.
     pub(crate) async fn create_shows(&self, shows: u32, seats: u32) -> Result<Vec<String>> {
         let channel = self.catalog_endpoint()?.connect().await?;
         let one = |number: u32| {
@@ -213,7 +213,7 @@ impl Stand {
         self.quiesce().await
     }
 
-    /// Has the services begin anew: what they remember is not so any more.
+    /// Restarts the services: their caches no longer match the data.
     pub(crate) async fn restart_services(&mut self) -> Result<()> {
         self.services.booking.child.kill().await?;
         self.services.catalog.child.kill().await?;

@@ -63,7 +63,7 @@ pub(crate) fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// So many a second.
+/// A rate per second.
 #[allow(
     clippy::cast_precision_loss,
     reason = "counts of a benchmark are far below 2^52"

@@ -1,7 +1,7 @@
 //! A gRPC client that takes as little of the machine as one can: unary calls on a connection of
 //! HTTP/2, without the layers between (queues, retries, balancing) that a client of tonic has, and
-//! without reading of an answer what the load does not need. Whoever generates load must not be what
-//! is measured. The frames are those of any gRPC client:
+//! without decoding parts of an answer that the load does not need. The load generator must not be
+//! what is measured. The frames are those of any gRPC client:
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ impl Wire {
             .enable_push(false)
             .handshake(stream)
             .await?;
-        // It ends when the last clone is dropped; a call on it tells what went wrong before.
+        // It ends when the last clone is dropped; a call on it returns an earlier error.
         tokio::spawn(connection);
         let method =
             |name| format!("http://{address}/ticketing.booking.v1.BookingService/{name}").parse();

@@ -1,6 +1,6 @@
 //! Owns a cluster in the given folder until it is killed: `owner FOLDER
-//! ephemeral|durable CACHE`. The tests run it, kill it, and look at what is left. Writes the server's process id to
-//! FOLDER.told once it serves.
+//! ephemeral|durable CACHE`. The tests run it, kill it, and check what is left. Writes the server's process id to
+//! FOLDER.pid once it serves.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,9 +26,9 @@ async fn main() -> Result<()> {
     };
     let cluster = Cluster::start(options).await?;
     let pid = cluster.postmaster_pid().context("it has just started")?;
-    let told = folder.with_extension("told");
-    fs::write(told.with_extension("part"), pid.to_string())?;
-    fs::rename(told.with_extension("part"), told)?;
+    let pid_file = folder.with_extension("pid");
+    fs::write(pid_file.with_extension("part"), pid.to_string())?;
+    fs::rename(pid_file.with_extension("part"), pid_file)?;
     tokio::time::sleep(LIFE_MAX).await;
     Ok(())
 }

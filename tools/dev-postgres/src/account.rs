@@ -32,7 +32,7 @@ pub(crate) struct Account {
 impl Account {
     /// Ourselves, or as root the first ordinary account that exists.
     pub(crate) fn for_server() -> Result<Self> {
-        let own = Self::named(None)?.context("`id` does not know who we are")?;
+        let own = Self::named(None)?.context("`id` does not know the current account")?;
         if own.uid != 0 {
             return Ok(own);
         }
@@ -117,16 +117,16 @@ impl Account {
             .with_context(|| format!("give {} to the account {}", path.display(), self.name))
     }
 
-    /// Whether `path` belongs to this account (a link belongs to whoever made it).
+    /// Whether `path` belongs to this account (a link belongs to its creator).
     pub(crate) fn owns(&self, path: &Path) -> Result<bool> {
         let found =
-            fs::symlink_metadata(path).with_context(|| format!("look at {}", path.display()))?;
+            fs::symlink_metadata(path).with_context(|| format!("inspect {}", path.display()))?;
         Ok(!found.is_symlink() && found.uid() == self.uid)
     }
 
     /// Whether `path` belongs to ourselves, root included, rather than to somebody who came first.
     pub(crate) fn ours(path: &Path) -> Result<bool> {
-        let own = Self::named(None)?.context("`id` does not know who we are")?;
+        let own = Self::named(None)?.context("`id` does not know the current account")?;
         own.owns(path)
     }
 

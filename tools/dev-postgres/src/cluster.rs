@@ -78,7 +78,7 @@ impl ClusterOptions {
 ///
 /// It ends when this value is dropped (which blocks until it has ended), and when this process
 /// ends, in whatever way. [`Cluster::stop`] ends it without blocking a runtime's thread, and
-/// tells what went wrong.
+/// says what went wrong.
 #[derive(Debug)]
 pub struct Cluster {
     launch: Arc<Launch>,
@@ -282,7 +282,7 @@ impl Cluster {
     }
 
     /// Kills the postmaster as `kill -9` does, and returns once it is gone: no checkpoint, no
-    /// goodbye to clients. Its other processes notice and leave by themselves, which one that
+    /// goodbye to clients. Its other processes detect that and exit by themselves, which one that
     /// is busy does only at its next wait.
     ///
     /// # Errors
@@ -350,7 +350,7 @@ fn taken(port: u16) -> anyhow::Error {
     )
 }
 
-/// Percent-encodes what has a meaning of its own in an address.
+/// Percent-encodes characters with a special meaning in an address.
 fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {

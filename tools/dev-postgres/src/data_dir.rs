@@ -129,7 +129,7 @@ pub(crate) struct Durable {
 
 /// Makes `folder` a cluster of `version`, or sees that it is one. `initialise` is called with
 /// the folder to make a new cluster in; that one takes its place only once it is whole, since
-/// a half-made cluster can't be told from a good one.
+/// nothing distinguishes a half-made cluster from a good one.
 pub(crate) fn prepare_durable(
     folder: &Path,
     account: &Account,
@@ -165,7 +165,7 @@ pub(crate) fn prepare_durable(
     Ok(Durable { _turn: turn })
 }
 
-/// Waits for our turn at what the file at `path` stands for; the turn ends with the value.
+/// Waits for the lock that the file at `path` represents; dropping the value releases it.
 pub(crate) fn take_turn(path: &Path) -> Result<File> {
     let file = File::options()
         .create(true)
@@ -249,7 +249,7 @@ fn remove_recycled_pidfile(folder: &Path) -> Result<()> {
 fn is_cluster(folder: &Path) -> Result<bool> {
     let path = folder.join("PG_VERSION");
     path.try_exists()
-        .with_context(|| format!("look at {}: does the folder belong to you?", path.display()))
+        .with_context(|| format!("inspect {}: does the folder belong to you?", path.display()))
 }
 
 fn is_empty_folder(folder: &Path) -> Result<bool> {

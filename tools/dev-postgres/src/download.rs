@@ -30,7 +30,7 @@ pub(crate) async fn fetch(cache_dir: &Path, account: &Account) -> Result<Binarie
         Ok((shelf, turn))
     })
     .await?;
-    // Whoever had the turn before us has probably done the work.
+    // The process that had the lock before us has probably done the work.
     if let Ok(kept) = shelf.kept() {
         return Ok(kept);
     }

@@ -134,7 +134,7 @@ impl Installed {
         }
     }
 
-    /// The first usable programs, or a text that tells what was seen. What the developer put
+    /// The first usable programs, or a text that lists what was found. What the developer put
     /// in `PATH` comes first, then each installer's newest.
     fn newest_usable(&self, account: &Account) -> Result<Binaries, String> {
         let mut refused = String::new();

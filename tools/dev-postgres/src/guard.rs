@@ -79,12 +79,12 @@ impl Guard {
             let mut line = String::new();
             guard.output.read_line(&mut line)?;
             let pid = line.trim().parse();
-            guard.pid = Some(pid.context("the guard did not tell its program's process id")?);
+            guard.pid = Some(pid.context("the guard did not print its program's process id")?);
         }
         Ok(guard)
     }
 
-    /// The program's process id; only a logged program tells it.
+    /// The program's process id; known only for a logged program.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.pid
     }
@@ -94,7 +94,7 @@ impl Guard {
         self.shell.try_wait().context("wait for the guard")
     }
 
-    /// Waits for the program to end by itself; returns what it printed.
+    /// Waits for the program to end by itself; returns its output.
     pub(crate) fn finish(&mut self) -> Result<(ExitStatus, String)> {
         let mut printed = Vec::new();
         self.output.read_to_end(&mut printed)?;
@@ -106,9 +106,9 @@ impl Guard {
     pub(crate) fn kill(&mut self) -> Result<()> {
         let orders = self.orders.as_mut().context("the guard takes no orders")?;
         // A failure to write means that the guard, and so the program, is gone already.
-        let told = orders.write_all(b"kill\n");
+        let sent = orders.write_all(b"kill\n");
         if !wait_within(&mut self.shell, SLACK)? {
-            bail!("the program did not end within {SLACK:?} of being killed ({told:?})");
+            bail!("the program did not end within {SLACK:?} of being killed ({sent:?})");
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Drop for StaleDirReaper {
         if let Err(error) = self.finish() {
             warn!(
                 error = format!("{error:#}"),
-                "an ephemeral folder was left behind"
+                "an ephemeral folder could not be removed"
             );
         }
     }

@@ -3,7 +3,7 @@
 #
 #   standard input   the owner's orders, a line each; its end is the order to stop
 #   standard output  the program's process id, or (log is "-") the program's own output
-#   standard error   only held open: whoever reads the other end knows when we are gone
+#   standard error   only held open: the reader of the other end sees when we are gone
 #
 # Arguments: seconds to wait for an orderly end, log file or "-", the program, its arguments.
 # Our exit status is the program's.
@@ -15,7 +15,7 @@ patience=$1
 log=$2
 shift 2
 
-# A background process gets an empty standard input unless told otherwise.
+# A background process gets an empty standard input unless redirected.
 exec 3<&0
 
 if [ "$log" = - ]; then
@@ -27,7 +27,7 @@ else
     printf '%s\n' "$program"
 fi
 
-# True when the program was gone within so many tenths of a second.
+# True if the program was gone within this many tenths of a second.
 gone_within() {
     tenths=$1
     while kill -0 "$program"; do

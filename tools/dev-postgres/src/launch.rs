@@ -166,7 +166,7 @@ impl Launch {
         Guard::spawn(&run, &self.arguments(port))
     }
 
-    /// Settings go on the command line, so that they leave nothing behind in a durable folder.
+    /// Settings are on the command line, so that they leave nothing behind in a durable folder.
     /// The last of a name wins: the caller's after our defaults, and after those what the
     /// cluster's way of living rests on.
     fn arguments(&self, port: u16) -> Vec<OsString> {

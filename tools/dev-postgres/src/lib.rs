@@ -1,7 +1,7 @@
 //! A private PostgreSQL server for development and tests.
 //!
 //! This crate owns two things: finding PostgreSQL's server programs (those of the machine, or
-//! a downloaded copy), and running a cluster of its own that never outlives its owner.
+//! a downloaded copy), and running a private cluster that never outlives its owner.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -22,7 +22,7 @@
 //!   without a chance to tidy up. A small shell process sees to it (`guard.sh`).
 //! - An ephemeral cluster's folder goes with it; a durable one's stays as it was.
 //! - Only a folder that this crate made, or that is a PostgreSQL cluster, is ever deleted.
-//! - The server listens on 127.0.0.1 alone, and trusts whoever connects from there: it is for
+//! - The server listens on 127.0.0.1 alone, and trusts every connection from there: it is for
 //!   development and tests, never for data that matters.
 //! - PostgreSQL refuses to run as root: started by root, it runs under an ordinary account.
 //!

@@ -1,4 +1,4 @@
-//! `postmaster.pid`: what a running server tells about itself in its data folder.
+//! `postmaster.pid`: what a running server says about itself in its data folder.
 
 use std::{fs, io, path::Path, process::Command};
 
@@ -53,7 +53,7 @@ pub(crate) enum Occupant {
     Another,
 }
 
-/// Looks at what runs under `pid`: ids are used again, soon so in containers.
+/// Finds what runs under `pid`: ids are reused, soon so in containers.
 pub(crate) fn occupant(pid: u32) -> Occupant {
     match command_name(pid) {
         None => Occupant::Nobody,

@@ -46,7 +46,7 @@ pub fn quota_subjects(status: &Status) -> Vec<String> {
     sorted(violations.into_iter().flatten().map(|v| v.subject))
 }
 
-/// Whether the caller is told when to try again.
+/// Whether the error says when to try again.
 #[must_use]
 pub fn has_retry_info(status: &Status) -> bool {
     status.get_details_retry_info().is_some()

@@ -1,4 +1,4 @@
-//! What must hold of the database whenever nothing is under way, and after every crash.
+//! What must hold in the database whenever no call is in progress, and after every crash.
 
 use tokio_postgres::Client;
 use uuid::Uuid;

@@ -94,7 +94,7 @@ FROM (
     JOIN sales AS s USING (show_id)
     WHERE b.state IN ('PENDING', 'CONFIRMED') AND s.fully_cancelled_at IS NOT NULL
     UNION ALL
-    SELECT 'bookings that owe another refund than what was paid and given up', count(*)
+    SELECT 'bookings whose refund due is not what was paid and returned', count(*)
     FROM bookings AS b
     WHERE b.refund_due IS DISTINCT FROM nullif(coalesce(b.released, 0) + CASE
         WHEN b.state = 'CANCELLED' AND b.confirmed_at IS NOT NULL THEN b.total
@@ -143,15 +143,15 @@ FROM (
     WHERE b.payment_key IS NOT NULL
         AND (p.booking_id = b.booking_id AND p.state = b.payment_state) IS NOT TRUE
     UNION ALL
-    SELECT 'payments that have taken more or less than what is sold for them or owed', count(*)
+    SELECT 'payments that have taken more or less than is sold for them or due', count(*)
     FROM payments AS p
     LEFT JOIN bookings AS b USING (show_id, payment_key)
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(r.amount), 0) AS owed
+        SELECT coalesce(sum(r.amount), 0) AS due
         FROM booking.refunds AS r
         WHERE r.show_id = p.show_id AND r.payment_key = p.payment_key
     ) AS back
-    WHERE back.owed <> CASE
+    WHERE back.due <> CASE
         WHEN p.state <> 'CAPTURED' THEN 0
         WHEN b.state = 'CONFIRMED' THEN p.amount - b.total
         ELSE p.amount

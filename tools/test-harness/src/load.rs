@@ -1,8 +1,7 @@
-//! Customers who buy at random, never give up, and remember every answer they got.
+//! Customers who buy at random, retry every call until it is answered, and remember every answer.
 //!
-//! A customer repeats a call with the same request id until it is answered, as the contract
-//! tells them to. So each of them knows the state that each of their bookings must be in,
-//! whatever was killed in between.
+//! A customer repeats a call with the same request id until it is answered, as the contract asks.
+//! So each knows the state that each of their bookings must be in, whatever was killed in between.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +99,7 @@ impl Load {
         load
     }
 
-    /// Waits until so many more bookings have come to their end.
+    /// Waits until this many more bookings have ended.
     ///
     /// # Panics
     ///
@@ -110,7 +109,7 @@ impl Load {
         let goal = settled() + by;
         let customers = &mut self.customers;
         eventually(PROGRESS_MAX, &format!("{by} more bookings"), async || {
-            // Nobody stops before they are told to, unless something was wrong.
+            // Customers run until they are stopped, unless something is wrong.
             assert!(customers.try_join_next().is_none_or(|gone| gone.is_ok()));
             settled() >= goal
         })
@@ -252,8 +251,8 @@ where
 }
 
 impl Memory {
-    /// Asserts that every booking is as its customer was told, or expired if they were told
-    /// that it is held; by SQL and by the API. Waits for the workers to have come by.
+    /// Asserts that every booking is as its customer's last answer said, or expired if that was a
+    /// hold; by SQL and by the API. Waits for the workers to finish.
     ///
     /// # Panics
     ///
@@ -261,29 +260,33 @@ impl Memory {
     pub async fn assert_kept(&self, system: &System) {
         let mut confirmed = 0;
         let mut client = system.booking_client();
-        for (id, told) in &self.0 {
-            let forgotten = told.state() == BookingState::Pending;
+        for (id, answered) in &self.0 {
+            let forgotten = answered.state() == BookingState::Pending;
             let expected = if forgotten {
                 BookingState::Failed
             } else {
-                told.state()
+                answered.state()
             };
             let deadline = SHORT_HOLD + Duration::from_secs(5);
             let mut found = get(&mut client, id)
                 .await
-                .expect("a booking that was told of");
+                .expect("a booking from an answer");
             if forgotten {
                 eventually(deadline, &format!("{id} has expired"), async || {
                     found = get(&mut client, id)
                         .await
-                        .expect("a booking that was told of");
+                        .expect("a booking from an answer");
                     found.state() == BookingState::Failed
                 })
                 .await;
             }
-            assert_eq!(found.state(), expected, "told {told:?}, found {found:?}");
-            assert_eq!(found.lines, told.lines, "the lines of {id}");
-            assert_eq!(found.confirm_time, told.confirm_time, "{id}");
+            assert_eq!(
+                found.state(),
+                expected,
+                "answered {answered:?}, found {found:?}"
+            );
+            assert_eq!(found.lines, answered.lines, "the lines of {id}");
+            assert_eq!(found.confirm_time, answered.confirm_time, "{id}");
             confirmed += usize::from(expected == BookingState::Confirmed);
         }
         assert!(
@@ -297,9 +300,9 @@ impl Memory {
     async fn assert_stored(&self, system: &System) {
         let stored = "SELECT state::text FROM booking.bookings WHERE booking_id = $1";
         let owner = system.database.owner().await;
-        for (id, told) in &self.0 {
-            let expected = match told.state() {
-                // Whoever looks sees it as expired at once; the worker has a moment.
+        for (id, answered) in &self.0 {
+            let expected = match answered.state() {
+                // Reads show it as expired at once; the worker has a moment.
                 BookingState::Pending => "FAILED",
                 state => state.as_str_name().trim_start_matches("BOOKING_STATE_"),
             };

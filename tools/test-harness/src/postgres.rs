@@ -1,8 +1,8 @@
-//! A database of its own for each test.
+//! A separate database for each test.
 //!
 //! One private cluster a test process, made when the first test asks, and a template in it
 //! that is migrated once; each test's database is a copy of it. Nobody drops a static at the
-//! end of a process: the cluster notices by itself that its owner is gone, and goes too.
+//! end of a process: the cluster detects that its owner is gone, and stops.
 //!
 //! With `DATABASE_URL` set (a superuser's) the databases are made on that server instead, each
 //! migrated by itself and dropped with its value, so that nothing is left there; but the
@@ -51,7 +51,7 @@ pub async fn database() -> TestDatabase {
     server().await.database().await
 }
 
-/// A new database without any schema, for whoever tests the migrations themselves.
+/// A new database without any schema, for tests of the migrations themselves.
 ///
 /// # Panics
 ///
@@ -70,7 +70,7 @@ async fn server() -> &'static Server {
                     .await
                     .map(|(server, own)| (server, Some(own))),
             };
-            // Each test is told, rather than each waiting for its own failure.
+            // Share the error, so that not every test waits for its own failure.
             started.map_err(|error| format!("{error:#}"))
         })
         .await;
@@ -98,7 +98,7 @@ impl OwnServer {
         Self::start_with(&[]).await
     }
 
-    /// The same with server settings of its own, by name and value.
+    /// The same with these server settings, by name and value.
     ///
     /// # Panics
     ///
@@ -153,7 +153,7 @@ impl OwnServer {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on, by SIGCONT.
+    /// Resumes it, by SIGCONT.
     ///
     /// # Panics
     ///
@@ -180,7 +180,7 @@ impl OwnServer {
         }
     }
 
-    /// Kills the server's first process as `kill -9` does. What it had acknowledged is kept:
+    /// Kills the server's first process as `kill -9` does. Acknowledged data is kept:
     /// the kernel has it.
     ///
     /// # Panics
@@ -237,8 +237,8 @@ impl TestDatabase {
         self.address.url(role, &self.name)
     }
 
-    /// A copy of it as it is now, as a backup that is restored elsewhere. Whoever is connected to
-    /// this one is cut off.
+    /// A copy of it as it is now, as a backup that is restored elsewhere. Connections to
+    /// this one are cut.
     ///
     /// # Panics
     ///
@@ -269,7 +269,7 @@ impl TestDatabase {
         or_panic(connect(&self.url(role)).await)
     }
 
-    /// A connection as the owner, to look at what the services wrote.
+    /// A connection as the owner, to read what the services wrote.
     ///
     /// # Panics
     ///
@@ -483,10 +483,7 @@ mod tests {
         let (one, other) = futures_util::join!(database(), database());
         let insert = "INSERT INTO catalog.requests VALUES (gen_random_uuid(), 1, '{}')";
         let service = one.client("catalog_svc").await;
-        service
-            .batch_execute(insert)
-            .await
-            .expect("a row of its own");
+        service.batch_execute(insert).await.expect("its own row");
         let refused = one.client("booking_svc").await.batch_execute(insert).await;
         let error = refused.expect_err("another service's schema");
         let code = error.as_db_error().map(|error| error.code().code());

@@ -62,14 +62,14 @@ pub async fn binary(name: &str) -> PathBuf {
 
 /// Cargo builds a package's binaries only for that package's own tests, so we have to see
 /// ourselves that those of the others are there and not stale. It waits for a build that is
-/// under way; `cargo test` does not hold its lock while tests run.
+/// running; `cargo test` does not hold its lock while tests run.
 fn build() -> Result<PathBuf, String> {
     let folder = target::profile_folder();
     let name = folder.file_name().and_then(|name| name.to_str());
     let profile = match name {
         Some("debug") => "dev",
         Some(name) => name,
-        None => return Err(format!("{} is no folder of cargo's", folder.display())),
+        None => return Err(format!("{} is not a folder of cargo", folder.display())),
     };
     let output = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--quiet", "--workspace"])
@@ -118,7 +118,7 @@ pub(crate) fn without_our_settings(command: &mut Command) {
 }
 
 /// A service's process, on one port for as long as this value lives. Killed when dropped, and
-/// when the test process ends; what it logged is shown when the test fails.
+/// when the test process ends; its log is shown when the test fails.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -206,7 +206,7 @@ impl Process {
         }
     }
 
-    /// Starts it again as before, on the same port, and waits until it serves.
+    /// Starts it again with the same arguments, on the same port, and waits until it serves.
     ///
     /// # Panics
     ///
@@ -368,7 +368,7 @@ impl Process {
         kill_process(Pid::from_child(child), Signal::USR2).expect("our own child");
     }
 
-    /// Lets it go on, by SIGCONT.
+    /// Resumes it, by SIGCONT.
     ///
     /// # Panics
     ///
@@ -434,7 +434,7 @@ impl Process {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Lets it have descriptors below `most` and no others; returns what it was before.
+    /// Limits its file descriptors to `most`; returns the previous limit.
     ///
     /// # Panics
     ///
@@ -471,7 +471,7 @@ impl Process {
         self.wait(KILLED_MAX).await;
     }
 
-    /// What it has logged since it was first started.
+    /// Its log since it was first started.
     ///
     /// # Panics
     ///

@@ -170,7 +170,7 @@ pub fn framed(message: &[u8]) -> Bytes {
     body.freeze()
 }
 
-/// What stands before a message of so many bytes.
+/// The gRPC frame header of a message of this many bytes.
 #[must_use]
 pub fn prefix(length: u32) -> [u8; 5] {
     let [a, b, c, d] = length.to_be_bytes();

@@ -10,16 +10,16 @@ const SECRET: &str = "s3cret-0f-tests";
 /// A value that is wrong for every flag, that of a database's URL among them.
 const BAD: &str = "postgres://svc:s3cret-0f-tests@s3cret-0f-tests@host/ticketing";
 
-/// A flag of a program as its help tells it.
+/// A flag of a program, from its help.
 struct Flag {
     name: String,
     takes_value: bool,
     variable: Option<String>,
 }
 
-/// Gives the program every flag and every variable that its help tells of with a value that is
-/// wrong and has a secret in it, and the same in places where nothing belongs. Each is told in one
-/// line, with exit code 2, and the secret is not repeated; nor is it in the help.
+/// Gives the program every flag and every variable of its help with a value that is wrong and has a
+/// secret in it, and the same in places where nothing belongs. Each is an error of one line, with
+/// exit code 2, and the secret is not repeated; nor is it in the help.
 ///
 /// `verbs` are the commands that have flags of their own, an empty one among them if the program
 /// itself has.
@@ -72,17 +72,17 @@ fn assert_flag_keeps(program: &Path, verb: &[&str], flag: &Flag) {
 
 fn assert_refused(program: &Path, verb: &[&str], line: &[&str], set: &[(&str, &str)]) {
     let output = run(program, verb, line, set);
-    let told = format!("{program:?} {verb:?} {line:?} {set:?}");
-    assert_silent(&output, &told);
+    let command = format!("{program:?} {verb:?} {line:?} {set:?}");
+    assert_silent(&output, &command);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}: {errors}");
-    assert_eq!(errors.lines().count(), 1, "{told}: {errors}");
+    assert_eq!(output.status.code(), Some(2), "{command}: {errors}");
+    assert_eq!(errors.lines().count(), 1, "{command}: {errors}");
 }
 
-fn assert_silent(output: &Output, told: &str) {
+fn assert_silent(output: &Output, command: &str) {
     for said in [&output.stdout, &output.stderr] {
         let said = String::from_utf8_lossy(said);
-        assert!(!said.contains(SECRET), "{told}: {said}");
+        assert!(!said.contains(SECRET), "{command}: {said}");
     }
 }
 

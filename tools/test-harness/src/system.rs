@@ -83,13 +83,13 @@ impl System {
         system
     }
 
-    /// A client on a connection of its own, which comes back after the service does.
+    /// A client on its own connection, which reconnects after a restart of the service.
     #[must_use]
     pub fn catalog_client(&self) -> CatalogServiceClient<Channel> {
         catalog_client_of(&self.catalog)
     }
 
-    /// A client on a connection of its own, which comes back after the service does.
+    /// A client on its own connection, which reconnects after a restart of the service.
     #[must_use]
     pub fn booking_client(&self) -> BookingServiceClient<Channel> {
         booking_client_of(&self.booking)
@@ -191,13 +191,13 @@ pub(crate) async fn start_worker_with(database: &TestDatabase, arguments: &[&str
     Process::start("expiry-worker", &[&all, arguments].concat()).await
 }
 
-/// A client of one booking-svc among several, on a connection of its own.
+/// A client of one booking-svc among several, on its own connection.
 #[must_use]
 pub fn booking_client_of(process: &Process) -> BookingServiceClient<Channel> {
     BookingServiceClient::new(channel(process))
 }
 
-/// A client of a catalog-svc, on a connection of its own.
+/// A client of a catalog-svc, on its own connection.
 #[must_use]
 pub fn catalog_client_of(process: &Process) -> CatalogServiceClient<Channel> {
     CatalogServiceClient::new(channel(process))
@@ -322,7 +322,7 @@ pub async fn cancel(
     Ok(response.booking.expect("the answer has the booking"))
 }
 
-/// Looks at a booking.
+/// Reads a booking.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-/// Between two looks at a condition.
+/// The pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The most of a deadline that one look uses up: what stood still meanwhile may be the machine.
 const LOOK_COUNTS_MAX: Duration = Duration::from_millis(500);

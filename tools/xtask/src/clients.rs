@@ -53,7 +53,7 @@ async fn connect(url: &str) -> Result<Channel> {
     connected.with_context(|| format!("connect to {url}: does the service run there?"))
 }
 
-/// A concert, so many days from now, in a hall with these sections, each with its price in euro
+/// A concert, this many days from now, in a hall with these sections, each with its price in euro
 /// cents.
 pub(crate) fn concert(name: &str, days: u32, sections: Vec<(Section, i64)>) -> CreateShowRequest {
     let tier = |(section, cents): &(Section, i64)| PriceTier {

@@ -29,7 +29,7 @@ const CONNECTIONS_MAX: usize = 50;
 /// exactly one winner.
 #[derive(Debug, Args)]
 pub(crate) struct RaceArgs {
-    /// How many clients: each on a connection of its own, but above 50 they share those
+    /// How many clients; up to 50 each have their own connection, more share them
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     clients: u16,
 
@@ -66,7 +66,7 @@ type Client = BookingServiceClient<Connection>;
 /// What came of one client's call.
 type Outcome = Result<Booking, Status>;
 
-/// Runs the race, and tells how it went.
+/// Runs the race, and prints the result.
 pub(crate) async fn race(args: RaceArgs) -> Result<()> {
     let running = Running::find()?;
     let known = |url: fn(&Running) -> &String| running.as_ref().map(url).cloned();

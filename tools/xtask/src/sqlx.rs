@@ -19,11 +19,11 @@ use crate::{root, target};
 const CACHE: &str = "catalog-svc/.sqlx";
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// Write the cache of catalog-svc's checked queries (catalog-svc/.sqlx) anew, on a private
+/// Rewrite the cache of catalog-svc's checked queries (catalog-svc/.sqlx), on a private
 /// PostgreSQL
 #[derive(Debug, Args)]
 pub(crate) struct SqlxArgs {
-    /// Write nothing; fail if the cache is not what it should be
+    /// Write nothing; fail if the cache is out of date
     #[arg(long)]
     check: bool,
 }

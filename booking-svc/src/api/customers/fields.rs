@@ -38,7 +38,7 @@ pub(super) fn patch(
                 let why = if OUTPUT_ONLY.contains(&other) {
                     "cannot be changed by UpdateCustomer"
                 } else {
-                    "is no field of a customer"
+                    "is not a field of a customer"
                 };
                 let quoted = other.floor_char_boundary(QUOTED_BYTES_MAX);
                 violations.add("update_mask", format!("{:?} {why}", &other[..quoted]));

@@ -51,7 +51,7 @@ pub(in crate::api) fn parse(
     Ok((update, key))
 }
 
-/// The order of the paths in the mask does not matter, nor what the mask does not name.
+/// Neither the order of the paths in the mask matters, nor fields outside of it.
 fn fingerprint_of(update: &CustomerUpdate, etag: &str) -> i64 {
     let patch = &update.patch;
     let values = [

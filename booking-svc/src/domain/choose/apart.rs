@@ -23,7 +23,7 @@ pub(super) fn nearest(offer: &Offer<'_>, party: Party) -> Option<Vec<u32>> {
         .or_else(|| offer.nearest(party))
 }
 
-/// The best groups in which everybody in an accessible seat has company; none if there are none.
+/// The best groups in which everybody in an accessible seat has a companion, if there are any.
 pub(super) fn accompanied(offer: &Offer<'_>, party: Party) -> Option<Vec<u32>> {
     let stretches: Vec<_> = offer.stretches().collect();
     let is_so = |groups: &Groups| groups.cost.without_company == 0;
@@ -41,7 +41,7 @@ struct Groups {
 /// The best groups of two or more within one section.
 fn in_one_section(offer: &Offer<'_>, stretches: &[Stretch], party: Party) -> Option<Groups> {
     let sections = || stretches.chunk_by(|a, b| a.section == b.section);
-    // Fewer groups win whatever else there is, so sections that need more need not be tried.
+    // Fewer groups always win, so sections that need more need not be tried.
     let fewest = sections()
         .filter_map(|section| Fewest::of(section, party.count))
         .map(|fewest| fewest.groups)
@@ -99,8 +99,8 @@ fn cheapest(
 ) -> Option<Groups> {
     let (groups_max, smallest) = match Fewest::of(stretches, party.count) {
         Some(fewest) if party.accessible == 0 => (fewest.groups, fewest.smallest),
-        // Accessible seats may part groups that could be one. How many is not known, but a bound
-        // is needed.
+        // Accessible seats may split groups that could be one. How many is not known, but a
+        // bound is needed.
         Some(fewest) => (fewest.groups + party.accessible, smallest),
         None => (party.count, smallest),
     };
@@ -147,7 +147,7 @@ fn candidates(
     candidates
 }
 
-/// Leaves so many of each size and number of accessible seats. With as many of a kind as there
+/// Keeps `groups_max` of each size and number of accessible seats. With as many of a kind as there
 /// are groups, one is in a stretch that no other group needs: a dearer one is never picked.
 fn keep_best(candidates: &mut Vec<Candidate>, groups_max: u32) {
     candidates
@@ -186,7 +186,7 @@ impl Picks {
         }
     }
 
-    /// Adds one of these, or none, wherever that is cheaper.
+    /// Adds one of these candidates, or none, wherever that is cheaper.
     fn extend(&mut self, of_one_stretch: &[Candidate]) {
         // From the largest part down, so that no part has two blocks of this stretch.
         for part in (1..self.best.len()).rev() {

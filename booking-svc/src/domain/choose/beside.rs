@@ -1,5 +1,5 @@
-//! Accessible seats and a companion beside each, for a party that cannot have them next to each
-//! other: the space for a wheelchair stands alone, behind the last row or between two aisles.
+//! Accessible seats with a companion for each, for a party that cannot sit together: wheelchair
+//! spaces often stand alone, behind the last row or between two aisles.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use super::{Party, Seating};
 /// How far away a companion is near, in hundredths of a seat's width: across an aisle, or in the
 /// row in front.
 const NEAR: u64 = 400;
-/// How many times its distance a row in front or behind is away: beside is better.
+/// The factor for the distance to a row in front or behind: beside is better.
 const ROWS_APART: u64 = 3;
-/// How many places before and behind a seat are looked at for one that is near: a few rows.
+/// How many positions before and after a seat are searched for a near one: a few rows.
 const LOOKED_AT: u32 = 256;
-/// For how many accessible seats that is done, the best first. Of the others only those next to
-/// them are looked at.
+/// For how many accessible seats that is done, the best first. For the others only their direct
+/// neighbours are checked.
 const LOOKED_FROM_MAX: usize = 1_000;
 
 /// How close a companion can be. The closest is the least.
@@ -27,8 +27,8 @@ enum Company {
     Elsewhere,
 }
 
-/// An accessible seat for each of the party who needs one, and a seat for a companion of each, or
-/// of as many as have one: those are behind the first of them, who has the closest.
+/// An accessible seat for each of the party who needs one, and a companion seat for each, or for as
+/// many as possible: those without come after the first, who has the closest.
 pub(super) fn pairs(offer: &Offer<'_>, party: Party, seating: Seating) -> Option<Vec<u32>> {
     let companions = party.count.checked_sub(party.accessible)?;
     let mut seats = Seats::of(offer);
@@ -49,7 +49,7 @@ pub(super) fn pairs(offer: &Offer<'_>, party: Party, seating: Seating) -> Option
     Some(chosen)
 }
 
-/// What is on offer and not chosen yet.
+/// The seats that are on offer and not chosen yet.
 struct Seats<'a> {
     hall: &'a Hall,
     /// The places of the accessible seats.
@@ -82,8 +82,8 @@ impl<'a> Seats<'a> {
         seats
     }
 
-    /// The accessible seat with the closest company; of those as good the one nearest to the party's
-    /// `first`, or to the stage while there is none. Of seats anywhere it is the first in the layout.
+    /// The accessible seat with the closest companion seat; among equals the one nearest to the party's
+    /// `first`, or to the stage while there is none. For SEATING_ANY the first in the layout.
     fn take_accessible(
         &mut self,
         with_companion: bool,
@@ -166,7 +166,7 @@ impl<'a> Seats<'a> {
     }
 }
 
-/// The square of how far two seats are apart for people who belong together.
+/// The square of the distance between two seats, for a companion.
 fn apart(hall: &Hall, one: u32, other: u32) -> u64 {
     let (one, other) = (hall.point(one), hall.point(other));
     let across = u64::from(one.x.abs_diff(other.x));

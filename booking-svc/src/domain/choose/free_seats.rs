@@ -1,11 +1,11 @@
 //! A set of seats by ordinal: a bit each.
 
-/// The seats of a show that can be had, by ordinal.
+/// The available seats of a show, by ordinal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreeSeats(Box<[u64]>);
 
 impl FreeSeats {
-    /// None of the seats with an ordinal below `ordinal_count`.
+    /// An empty set for ordinals below `ordinal_count`.
     #[must_use]
     pub fn none(ordinal_count: u32) -> Self {
         Self(vec![0; (ordinal_count as usize).div_ceil(64)].into())
@@ -19,14 +19,14 @@ impl FreeSeats {
         all
     }
 
-    /// Adds a seat. One above those that it was made for is left out.
+    /// Adds a seat. An ordinal above the set's capacity is ignored.
     pub fn insert(&mut self, ordinal: u32) {
         if let Some(word) = self.0.get_mut(ordinal as usize / 64) {
             *word |= 1 << (ordinal % 64);
         }
     }
 
-    /// Takes a seat out, if it is there.
+    /// Removes a seat, if it is in the set.
     pub fn remove(&mut self, ordinal: u32) {
         if let Some(word) = self.0.get_mut(ordinal as usize / 64) {
             *word &= !(1 << (ordinal % 64));
@@ -40,7 +40,7 @@ impl FreeSeats {
         }
     }
 
-    /// Adds all seats of another, but those above what it was made for.
+    /// Adds all seats of another set, except those above this one's capacity.
     pub fn insert_all(&mut self, others: &Self) {
         for (word, others) in self.0.iter_mut().zip(&others.0) {
             *word |= others;
@@ -65,7 +65,7 @@ impl FreeSeats {
         (size_of::<Self>() + size_of_val(&*self.0)) as u64
     }
 
-    /// Whether none is in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)

@@ -2,7 +2,7 @@
 
 use model::{BestSeats, Point, SeatLayout};
 
-/// What makes one seat better than another.
+/// How good a seat is, to compare it with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goodness {
     /// To be nearer to this point.

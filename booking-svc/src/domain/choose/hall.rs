@@ -1,7 +1,7 @@
 //! A show's layout and prices, prepared for choosing: made once, read by every choice.
 //!
-//! Inside, a seat is known by its **place**: its position in the layout, where neighbours in a
-//! run have places next to each other.
+//! Inside, a seat is identified by its **place**: its position in the layout, where neighbours in a
+//! run have consecutive places.
 
 use std::ops::Range;
 
@@ -17,14 +17,14 @@ pub struct Hall {
     seats: Box<[HallSeat]>,
     /// By ordinal; the retired ones have [`RETIRED`].
     places: Box<[u32]>,
-    /// By place, and one more behind the last: the distances of all places before it, modulo
-    /// 2^64. Those of a party never come near to that.
+    /// By place, with one more after the last: the sum of the distances of all places before it,
+    /// modulo 2^64. The sum over a party never comes near to that.
     distances_before: Box<[u64]>,
-    /// By place, and one more behind the last: the accessible seats before it.
+    /// By place, with one more after the last: the number of accessible seats before it.
     accessible_before: Box<[u32]>,
     /// In the order of places.
     runs: Box<[Run]>,
-    /// The runs by index, those with the nearest seat first.
+    /// The indexes of the runs, by their nearest seat.
     nearest_runs: Box<[u32]>,
     /// By tier.
     prices: Box<[i64]>,
@@ -43,13 +43,13 @@ struct HallSeat {
     point: Point,
 }
 
-/// Whom a seat is for.
+/// The kind of people that a seat is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Ordinary,
     Accessible,
     Companion,
-    /// Nobody.
+    /// Not for sale.
     Blocked,
 }
 
@@ -63,8 +63,8 @@ pub(super) struct Run {
 }
 
 impl Hall {
-    /// The hall of a show. What is withdrawn counts as blocked, so it is to be made anew when
-    /// that, the layout or the prices change.
+    /// The hall of a show. Withdrawn seats count as blocked, so make a new one when the withdrawn
+    /// seats, the layout or the prices change.
     #[must_use]
     pub fn of(seats: &ShowSeats, prices: &PriceList, withdrawn: &Withdrawn) -> Self {
         let layout = seats.layout();
@@ -149,8 +149,8 @@ impl Hall {
         bytes as u64
     }
 
-    /// The seats of the runs that these are in, by ordinal, ascending: each with those at most
-    /// `reach` places away, itself among them.
+    /// The seats of these seats' runs, by ordinal, ascending: each with its neighbours at most
+    /// `reach` places away, itself included.
     #[must_use]
     pub fn around(&self, ordinals: &[u32], reach: u32) -> Vec<u32> {
         let mut around = Vec::new();
@@ -175,7 +175,7 @@ impl Hall {
         &self.runs
     }
 
-    /// All runs, those with the nearest seat first.
+    /// All runs, by their nearest seat.
     pub(super) fn nearest_runs(&self) -> impl Iterator<Item = &Run> {
         self.nearest_runs.iter().map(|at| &self.runs[*at as usize])
     }
@@ -221,7 +221,7 @@ impl Hall {
         run.map_or(place..place, |run| run.places.clone())
     }
 
-    /// The place of the seat with this ordinal; none if the layout has it no more.
+    /// The place of the seat with this ordinal; none if the layout no longer has it.
     pub(super) fn place(&self, ordinal: u32) -> Option<u32> {
         let place = self.places.get(ordinal as usize).copied();
         place.filter(|place| *place != RETIRED)

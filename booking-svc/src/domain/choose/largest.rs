@@ -3,7 +3,7 @@
 use super::offer::{Offer, Stretch};
 use super::{PARTY_MAX, Seating, Wish};
 
-/// The largest party, up to [`PARTY_MAX`], that a wish could be met for.
+/// The largest party, up to [`PARTY_MAX`], for which a choice could be met.
 pub(super) fn party(offer: &Offer<'_>, wish: &Wish) -> u8 {
     let accessible = u32::from(wish.accessible);
     let largest = match wish.seating {
@@ -29,7 +29,7 @@ pub(super) fn party(offer: &Offer<'_>, wish: &Wish) -> u8 {
     u8::try_from(largest).unwrap_or(PARTY_MAX).min(PARTY_MAX)
 }
 
-/// The longest part of a stretch that has exactly so many accessible seats; 0 if none has.
+/// The longest part of a stretch with exactly `accessible` accessible seats; 0 if there is none.
 fn in_stretch(offer: &Offer<'_>, stretch: &Stretch, accessible: u32) -> u32 {
     let mut from = stretch.places.start;
     let mut longest = 0;

@@ -1,4 +1,4 @@
-//! The free seats that a wish may be met with.
+//! The free seats that may meet a choice.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::hall::{Kind, Run};
 use super::orphans::Vacancy;
 use super::{Block, Cost, FreeSeats, Hall, Party, Wish};
 
-/// What a wish may be met with.
+/// The seats that may meet a choice.
 pub(super) struct Offer<'a> {
     pub(super) hall: &'a Hall,
     vacancy: Vacancy<'a>,
@@ -55,7 +55,7 @@ impl<'a> Offer<'a> {
         }
     }
 
-    /// What is on offer in a run.
+    /// The stretches of seats on offer in a run.
     pub(super) fn stretches_of<'b>(&'b self, run: &'b Run) -> impl Iterator<Item = Stretch> + 'b {
         let is_wished = self.section.is_none_or(|section| section == run.section);
         let Range { start, end } = run.places;
@@ -79,7 +79,7 @@ impl<'a> Offer<'a> {
             .flat_map(|run| self.stretches_of(run))
     }
 
-    /// Every way to seat so many people next to each other within a stretch.
+    /// Every way to seat this many people next to each other within a stretch.
     pub(super) fn blocks<'b>(
         &'b self,
         stretch: &'b Stretch,

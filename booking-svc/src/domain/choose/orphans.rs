@@ -1,7 +1,7 @@
 //! Orphans: free seats with no free neighbour, which are hard to sell. Which of them a choice
 //! leaves, and which of those are avoidable.
 //!
-//! A seat that is the whole of its run is none, and neither is one for a wheelchair, because it is
+//! A seat that is its whole run is no orphan, and neither is an accessible seat, because it is
 //! sold by itself.
 
 use std::ops::Range;
@@ -9,15 +9,15 @@ use std::ops::Range;
 use super::hall::Kind;
 use super::{FreeSeats, Hall};
 
-/// Which places can be had, whoever wants them.
+/// The positions that anybody can take.
 #[derive(Clone, Copy)]
 pub(super) struct Vacancy<'a> {
     pub(super) hall: &'a Hall,
     pub(super) free: &'a FreeSeats,
 }
 
-/// The orphans, ascending by ordinal, that this choice would leave and that were none before. What
-/// is chosen counts as free before, whether or not it is in `free`.
+/// The orphans, ascending by ordinal, that this choice would leave and that were no orphans before.
+/// Chosen seats count as free before, whether or not they are in `free`.
 #[must_use]
 pub fn orphans_left(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
     let (before, after) = before_and_after(free, chosen);
@@ -39,10 +39,10 @@ pub fn orphans_left(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
     orphans
 }
 
-/// Those of [`orphans_left`] that need not be: in the same unbroken stretch of free seats as many
-/// next to each other, as many of them accessible and none of them dearer than the dearest, could
-/// be chosen and leave none. Where such a stretch has but one seat more than is wanted, an
-/// orphan cannot be helped; that other rows have room is no reason to refuse this one.
+/// The avoidable ones of [`orphans_left`]: in the same unbroken stretch of free seats as many
+/// adjacent seats, with as many accessible ones among them and none dearer than the dearest, could
+/// be chosen and leave no orphan. If such a stretch has just one seat more than needed, an
+/// orphan cannot be avoided; free seats in other rows are no reason to reject this choice.
 #[must_use]
 pub fn avoidable_orphans(hall: &Hall, free: &FreeSeats, chosen: &[u32]) -> Vec<u32> {
     let mut orphans = orphans_left(hall, free, chosen);
@@ -87,12 +87,12 @@ fn before_and_after(free: &FreeSeats, chosen: &[u32]) -> (FreeSeats, FreeSeats) 
 }
 
 impl Vacancy<'_> {
-    /// Whether a place can be had.
+    /// Whether a place is available.
     pub(super) fn has(&self, place: u32) -> bool {
         self.hall.kind(place) != Kind::Blocked && self.free.contains(self.hall.ordinal(place))
     }
 
-    /// How many orphans there are beside free places of a run, next to each other, once they
+    /// How many orphans there are next to adjacent free places of a run, once the places
     /// are taken.
     pub(super) fn orphans_beside(&self, run: &Range<u32>, places: &Range<u32>) -> u32 {
         let has = |place: u32| run.contains(&place) && self.has(place);
@@ -105,13 +105,13 @@ impl Vacancy<'_> {
             + u32::from(is_orphan(Some(end), end.checked_add(1)))
     }
 
-    /// Whether a place can be had, but neither of its neighbours.
+    /// Whether a place is available, but neither of its neighbours.
     fn is_orphan(&self, place: u32) -> bool {
         let stretch = self.stretch_around(place);
         stretch.end - stretch.start == 1 && self.hall.kind(place) != Kind::Accessible
     }
 
-    /// The unbroken stretch of places that can be had around this one; empty if it cannot.
+    /// The unbroken stretch of available places around this one; empty if it is not available.
     fn stretch_around(&self, place: u32) -> Range<u32> {
         let run = self.hall.run_of(place);
         let from = (run.start..=place).rev().take_while(|at| self.has(*at));

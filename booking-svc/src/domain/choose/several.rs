@@ -1,10 +1,10 @@
-//! Several wishes at once, in one hall: all of them or none.
+//! Several choices at once, in one hall: all of them or none.
 
 use serde::{Deserialize, Serialize};
 
 use super::{FreeSeats, Hall, Seating, Wish, choose};
 
-/// The first wish that cannot be met beside those before it.
+/// The first choice that cannot be met together with those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmet {
     /// Its place among the wishes.
@@ -13,13 +13,13 @@ pub struct Unmet {
     pub largest_party: u8,
 }
 
-/// The best of the free seats for wishes, one after another: the ordinals of all of them,
-/// ascending. Those go first that ask for more than a number, since others can make do with
-/// what these leave; then the larger parties.
+/// The best of the free seats for several choices, one after another: the ordinals of all of them,
+/// ascending. Choices with more requirements than a number go first, since others can make do with
+/// the rest; then the larger parties.
 ///
 /// # Errors
 ///
-/// [`Unmet`], if one cannot be met so.
+/// [`Unmet`], if one cannot be met that way.
 pub fn choose_all(hall: &Hall, mut free: FreeSeats, wishes: &[Wish]) -> Result<Vec<u32>, Unmet> {
     let mut in_turn: Vec<_> = wishes.iter().enumerate().collect();
     in_turn.sort_by_key(|(_, wish)| (u8::MAX - demands(wish), u8::MAX - wish.count.get()));
@@ -36,7 +36,7 @@ pub fn choose_all(hall: &Hall, mut free: FreeSeats, wishes: &[Wish]) -> Result<V
     Ok(all)
 }
 
-/// How much a wish asks for beside a number.
+/// The number of a choice's requirements besides its size.
 fn demands(wish: &Wish) -> u8 {
     let demands = [
         wish.accessible > 0,

@@ -124,7 +124,7 @@ fn prices(layout: &SeatLayout) -> PriceList {
 }
 
 impl Drawn {
-    /// The hall with what was chosen, line by line.
+    /// The hall with the chosen seats, line by line.
     fn with(&self, chosen: &[u32]) -> Vec<String> {
         let mut ordinal = 0;
         let marked = self.drawing.chars().map(|seat| match seat {
@@ -157,7 +157,7 @@ impl Drawn {
     }
 }
 
-/// Who takes what there is.
+/// A party of this size that takes any seats.
 fn party(count: u8) -> Wish {
     Wish {
         count: count.try_into().expect("not 0"),

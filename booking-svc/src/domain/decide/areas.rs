@@ -1,5 +1,5 @@
-//! Areas: a counter each, decided in memory for a whole batch. Holds that have ended count in it
-//! until they are written down, which is done when their places are wanted.
+//! Areas: a counter each, decided in memory for a whole batch. Expired holds count in it
+//! until their rows say so, which is written when their places are wanted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::domain::places::{HeldPlaces, Places};
 use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
-/// The most ended holds of a show that are known to a batch. No order wants more places than
-/// this, so that it gets what it wants in the next one if so many were enough.
+/// The most ended holds of a show that one batch knows. No order wants more places than this, so an
+/// order that needed more of them gets its places in the next batch.
 pub const ENDED_HOLDS_MAX: usize = 256;
 
 /// An area of a show, by its name.
@@ -24,16 +24,16 @@ pub type AreaKey = (ShowId, Arc<str>);
 pub struct AreaRow {
     /// How many places are for sale, or sold.
     pub capacity: u32,
-    /// How many PENDING and CONFIRMED bookings have, which may be more once holds have ended.
+    /// The places of PENDING and CONFIRMED bookings, expired holds included.
     pub taken: u32,
 }
 
-/// A hold with places that has ended, and is not written down as such.
+/// An expired hold with places whose row is still PENDING.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedHold {
     /// The booking.
     pub booking_id: BookingId,
-    /// What it has of which areas.
+    /// Its places, by area.
     pub places: Vec<HeldPlaces>,
 }
 
@@ -65,14 +65,14 @@ impl AreaWrite {
 #[derive(Debug, Default)]
 pub(super) struct Areas {
     rows: HashMap<AreaKey, AreaRow>,
-    /// What had been taken of those of which the batch has taken or given back.
+    /// The prior count of each area that the batch has changed.
     before: BTreeMap<AreaKey, u32>,
-    /// Those of which it has given back.
+    /// The areas of which it has given places back.
     given_back: HashSet<AreaKey>,
     ended: HashMap<ShowId, Vec<EndedHold>>,
-    /// Those of them whose end an order of this batch waits for.
+    /// The holds that orders of this batch wait for.
     awaited: HashSet<BookingId>,
-    /// How many more places that will bring than these orders want.
+    /// How many more places these ends free than those orders want.
     spare: HashMap<AreaKey, i64>,
 }
 
@@ -117,7 +117,7 @@ impl Areas {
         self.change(show_id, lines, u32::checked_sub)
     }
 
-    /// All of the lines, or none.
+    /// Changes all of the lines, or none.
     fn change(
         &mut self,
         show_id: ShowId,
@@ -162,8 +162,8 @@ impl Areas {
 }
 
 impl Batch {
-    /// Whether all of the places can be given. If ended holds are in the way, says which must be
-    /// written down first; orders of one batch wait for different ones.
+    /// Whether all of the places are free. If expired holds are in the way, returns which must be
+    /// failed first; orders of one batch wait for different ones.
     pub(super) fn check_places_free(
         &mut self,
         sale: &Sale,
@@ -214,13 +214,13 @@ impl Batch {
             if are_all_known || is_hopeless {
                 return Err(refused(Rejection::AreasFull(sale.show_id, full)));
             }
-            // There may be more behind them.
+            // There may be more than were read.
             chosen = ended;
         }
         Err(NotGranted::Lapsed(self.await_ends(sale, wanted, &chosen)))
     }
 
-    /// The ended holds of a show that are so still, and that no order waits for.
+    /// The holds of a show that are still expired, and that no order waits for.
     fn ended_holds(&self, show_id: ShowId) -> Vec<EndedHold> {
         let has_ended = |hold: &&EndedHold| {
             let booking = self.locked.bookings.get(&hold.booking_id);
@@ -279,7 +279,7 @@ pub(super) fn priced_places(sale: &Sale, wanted: &[Places]) -> Result<Vec<HeldPl
     wanted.iter().map(line).collect()
 }
 
-/// The places of a booking that are given up, and those that it keeps.
+/// The places that a booking returns, and those that it keeps.
 pub(super) fn parted_places(
     booking: &Booking,
     given_up: &[Places],

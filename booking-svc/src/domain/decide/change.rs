@@ -47,7 +47,7 @@ impl Batch {
         let prior = booking.prior();
         let ends_at = booking.expires_at.max(self.now + hold);
         let latest = booking.created_at + lifetime_max;
-        // What it has already is not taken back, should the setting be another by now.
+        // A hold is never shortened, even if the setting has changed since.
         if ends_at > latest.max(booking.expires_at) {
             return Err(refused(Rejection::LifetimeExceeded {
                 booking_id: id,

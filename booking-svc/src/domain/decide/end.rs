@@ -17,7 +17,7 @@ impl Batch {
         self.transition(order, Verb::Cancel, Some(booking.state), booking, None)
     }
 
-    /// Not a caller's order: if the hold goes on, or was ended by somebody else, all is well.
+    /// Not a caller's order: a hold that was extended or has already ended is no error.
     pub(super) fn expire(&mut self, order: &Order, id: BookingId) -> Outcome {
         let mut booking = self.booking(id)?;
         if !booking.lapsed(self.now) {
@@ -29,8 +29,8 @@ impl Batch {
         self.transition(order, Verb::Expire, Some(booking.state), booking, None)
     }
 
-    /// Not a caller's order: if the booking has ended, all is well. A hold that has ended by
-    /// itself has expired, as on any other show.
+    /// Not a caller's order: if the booking has ended, that is no error. An expired hold becomes
+    /// FAILED (EXPIRED), as on any other show.
     pub(super) fn void(&mut self, order: &Order, id: BookingId) -> Outcome {
         let mut booking = self.booking(id)?;
         if booking.lapsed(self.now) {

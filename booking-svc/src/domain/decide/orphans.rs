@@ -13,9 +13,9 @@ use crate::domain::sale::{OrphanRule, Sale};
 pub(super) struct Taking<'a> {
     /// All that it takes, by ordinal, ascending.
     pub(super) ordinals: &'a [u32],
-    /// Those of them that it has not chosen itself.
+    /// The seats that were picked, not named.
     pub(super) picked: &'a [u32],
-    /// Those that it gives for them.
+    /// The seats that it returns in exchange.
     pub(super) given: &'a [HeldSeat],
 }
 
@@ -57,7 +57,7 @@ impl Batch {
         Ok(orphans_left(around.hall(), &free, &named))
     }
 
-    /// Whether nobody has a seat, or a hold that has ended.
+    /// Whether a seat has no owner, or only an expired hold.
     fn is_vacant(&self, show_id: ShowId, ordinal: u32) -> bool {
         match self.locked.seats.get(&(show_id, ordinal)) {
             None => false,

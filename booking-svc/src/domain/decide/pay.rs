@@ -1,4 +1,4 @@
-//! Paying for a booking: beginning an attempt, and what its end does to the booking.
+//! Paying for a booking: the beginning of an attempt, and the effect of its end on the booking.
 //!
 //! What must always hold: money that was taken leaves a ticket, or a refund on record; and no
 //! booking is confirmed by an attempt that did not take it.
@@ -19,8 +19,8 @@ use crate::domain::rejection::Rejection;
 use crate::domain::sale::SaleState;
 
 impl Batch {
-    /// Begins an attempt. The hold goes on for as long as that may take, and then for what was
-    /// left of it. What costs nothing is confirmed at once.
+    /// Begins an attempt. The hold lasts for as long as that may take, and then for the time that
+    /// it had left. A booking that costs nothing is confirmed at once.
     pub(super) fn pay(
         &mut self,
         order: &Order,
@@ -34,7 +34,7 @@ impl Batch {
         }
         let attempt = attempt.ok_or(refused(Rejection::PaymentRequired(Some(id))))?;
         self.check_not_cancelled(order.show_id)?;
-        // A first attempt is for whoever has a hold. Further ones would keep it for ever.
+        // Every hold gets a first attempt. Further ones without a limit would keep it for ever.
         if booking.payment.is_some() && self.now > booking.created_at + attempt.lifetime_max {
             return Err(refused(Rejection::LifetimeExceeded {
                 booking_id: id,
@@ -57,7 +57,7 @@ impl Batch {
         self.transition(order, Verb::Pay, Some(booking.state), booking, Some(prior))
     }
 
-    /// Not a caller's order: if somebody else has settled the attempt, all is well.
+    /// Not a caller's order: if the attempt is already settled, that is no error.
     pub(super) fn settle(&mut self, order: &Order, settlement: &Settlement) -> Outcome {
         let booking = self.booking(settlement.booking_id)?;
         let under_way = Payment {
@@ -94,8 +94,8 @@ impl Batch {
         self.transition(order, Verb::Decline, Some(state), booking, Some(prior))
     }
 
-    /// The booking is sold, even if its hold has ended, as long as its customer can have its seats
-    /// and places; else the money is owed.
+    /// The booking is sold, even if its hold has ended, as long as its seats and places are still
+    /// available to its customer; else a refund is due.
     fn take(&mut self, order: &Order, settlement: &Settlement, mut booking: Booking) -> Outcome {
         let state = booking.state;
         let is_cancelled = self.sale(order.show_id)?.state == SaleState::Cancelled;
@@ -138,7 +138,7 @@ impl Batch {
     }
 
     /// Whether a booking that has lost its seats and places can have them back: they are free, and
-    /// not more than its customer may have by now.
+    /// within its customer's quota.
     fn can_return(
         &mut self,
         order: &Order,
@@ -179,7 +179,7 @@ impl Batch {
         self.rewritten.insert(id);
     }
 
-    /// Notes what a booking owes from now on to who has paid it here, whatever command it was.
+    /// Records the refund that a command has made due, if the booking was paid here.
     pub(super) fn record_refund_due(&mut self, booking: &Booking) {
         let id = booking.booking_id;
         let before = self.locked.bookings.get(&id);
@@ -199,8 +199,8 @@ impl Batch {
     }
 }
 
-/// A key for what a version of a booking gives back of a payment: the same each time that it is
-/// decided, and another for each version.
+/// The refund key of a version of a booking: the same each time that it is decided, and another one
+/// for each version.
 fn refund_key(payment_key: Uuid, version: i32) -> Uuid {
     Uuid::from_u128(payment_key.as_u128() ^ u128::from(version.unsigned_abs()))
 }

@@ -1,9 +1,9 @@
 //! How many places of a show one customer may have, over all of its live bookings.
 //!
-//! Who adds to them holds the lock of that customer and show, so nobody else does meanwhile. The
-//! bookings that are counted are not locked: they can only become fewer, or smaller, except
-//! that a hold which has just ended may have been extended before. So such a hold counts until
-//! it is written that it has ended, which the order comes again for if that makes room.
+//! An order that adds places holds the lock of that customer and show, so no other order adds at the
+//! same time. The counted bookings are not locked: they can only become fewer, or smaller, except
+//! that a hold which has just expired may have been extended before. So such a hold counts until
+//! its row is FAILED; if that would make room, the order is decided again behind an `Expire`.
 
 use super::{Batch, NotGranted, refused};
 use crate::domain::booking::{Booking, BookingState};
@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::rejection::Rejection;
 use crate::domain::sale::Sale;
 
-/// The most holds that have ended which an order comes again for at a time, as many as the seats
-/// of a booking could belong to.
+/// The most expired holds that an order waits for at a time, as many as the seats of a booking
+/// could belong to.
 const LAPSED_MAX: usize = 100;
 
 impl Batch {
-    /// Whether the customer may have so many more places.
+    /// Checks that the customer may have this many more places.
     pub(super) fn check_quota(
         &self,
         order: &Order,

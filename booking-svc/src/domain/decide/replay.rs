@@ -1,4 +1,4 @@
-//! What was answered under a request id, and is answered again.
+//! Replays: the stored result of a request id.
 
 use model::ShowId;
 use uuid::Uuid;
@@ -8,21 +8,21 @@ use crate::domain::booking::Booking;
 use crate::domain::order::Order;
 use crate::domain::rejection::Rejection;
 
-/// What an earlier call with the same request id did.
+/// The result of an earlier call with the same request id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     /// The hash of its command and body.
     pub fingerprint: i64,
-    /// What it was answered.
+    /// Its result.
     pub result: Result<Booking, Rejection>,
 }
 
 impl Replay {
-    /// What a later call under the same request id, with this hash, is answered.
+    /// The result for a later call under the same request id, with this fingerprint.
     ///
     /// # Errors
     ///
-    /// If it is about something else, or was refused.
+    /// If its body differs, or the earlier call was rejected.
     pub fn answer(&self, fingerprint: i64) -> Result<Booking, Rejection> {
         if self.fingerprint == fingerprint {
             self.result.clone()
@@ -32,7 +32,7 @@ impl Replay {
     }
 }
 
-/// What an order was refused for, under the caller's request id.
+/// The rejection of an order, under the caller's request id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRejection {
     /// Its show.
@@ -48,7 +48,7 @@ pub struct StoredRejection {
 impl Batch {
     /// Has copies of the order refused as it was.
     pub(super) fn store_rejection(&mut self, order: &Order, rejection: Rejection) {
-        // A copy may come later in this batch.
+        // A replay may come later in this batch.
         let replay = Replay {
             fingerprint: order.fingerprint,
             result: Err(rejection.clone()),

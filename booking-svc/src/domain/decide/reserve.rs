@@ -1,4 +1,4 @@
-//! Making a booking, and what every taking of seats has to check.
+//! Making a booking, and the checks of every order that takes seats.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl Batch {
         self.transition(order, verb, None, booking, None)
     }
 
-    /// Whether something of the show can be taken now, as it was looked up for the order.
+    /// Whether the show is on sale now, under the sale that the order was prepared with.
     pub(super) fn check_on_sale(&self, order: &Order, sale: &Sale) -> Result<(), NotGranted> {
         if self.sale(order.show_id)?.revision != sale.revision {
             return Err(NotGranted::SaleChanged);
@@ -92,7 +92,7 @@ impl Batch {
         }
     }
 
-    /// Whether all of them can be given. Those that were `picked` need not be these.
+    /// Whether all of the seats are free. Taken `picked` ones can be replaced by others.
     pub(super) fn check_seats_free(
         &self,
         sale: &Sale,
@@ -143,7 +143,7 @@ impl Batch {
         Ok(())
     }
 
-    /// What is known of a seat's owner; none if it took the seat while we waited for it.
+    /// The known owner of a seat; none if it took the seat while we waited for the lock.
     pub(super) fn owner(&self, id: BookingId) -> Option<Owner> {
         match self.locked.bookings.get(&id) {
             Some(booking) => Some(Owner {

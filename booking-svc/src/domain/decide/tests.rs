@@ -1,4 +1,4 @@
-//! Each rule by itself, and that a batch is nothing but its orders one after another.
+//! Tests of each rule, and that a batch ends as its orders would one after another.
 
 mod areas;
 mod batch;
@@ -146,7 +146,7 @@ fn a_version_that_is_not_the_present_one_is_refused() {
 }
 
 #[test]
-fn every_pair_of_state_and_verb_is_decided_by_the_table() {
+fn every_pair_of_state_and_command_is_decided_by_the_table() {
     use BookingState::{Cancelled, Confirmed, Failed, Pending};
     use Verb::{
         Cancel, Confirm, Decline, Expire, Extend, Pay, Reinstate, Release, Repay, Reserve, Sell,

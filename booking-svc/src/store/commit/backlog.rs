@@ -1,7 +1,7 @@
 //! A commit worker's backlog: batches and orders that it must finish before it takes new ones.
 //!
-//! Invariants: an order that breaks a transaction fails alone; what a worker takes from the queue stays
-//! with it until it is answered, or waits for a lock ([`super::contention`]).
+//! Invariants: an order that breaks a transaction fails alone; an order that a worker takes from the
+//! queue stays with it until it is answered, or waits for a lock ([`super::contention`]).
 
 use std::collections::VecDeque;
 use std::iter;
@@ -20,20 +20,20 @@ use super::metrics;
 use super::queue::{Permit, Queue};
 use crate::domain::{NotGranted, Outcome};
 
-/// How often a transaction is tried that meets others, or whose connection breaks.
+/// The most tries of a transaction that meets conflicts, or whose connection breaks.
 const ATTEMPTS_MAX: u32 = 6;
-/// How often an order comes again because holds had to be ended first: another replica may have
-/// taken what that brought, each time.
+/// The most times that an order is decided again behind an `Expire`: each time another replica may
+/// have taken the freed seats.
 const ROUNDS_MAX: u8 = 16;
 
-/// What a commit worker must finish before it takes new orders.
+/// The work that a commit worker must finish before it takes new orders.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Where orders go that need a lock that somebody else has.
+    /// For orders that need a lock that another session holds.
     contention: Arc<ContentionQueue>,
-    /// Orders that come again, those first that must be decided first.
+    /// Orders to decide again, in order.
     again: VecDeque<PendingOrder>,
-    /// Batches that are tried again, or in parts.
+    /// Batches to retry, whole or in halves.
     failed: VecDeque<Batch>,
 }
 
@@ -49,18 +49,18 @@ impl Backlog {
         self.again.is_empty() && self.failed.is_empty()
     }
 
-    /// What comes next: what has failed, then what is new.
+    /// The next batch: a failed one, else one of new orders.
     pub(super) fn next(&mut self, permit: &Permit<'_, PendingOrder>) -> Batch {
         self.next_failed().unwrap_or_else(|| self.fill(permit))
     }
 
-    /// What has failed and is to be tried again.
+    /// The next failed batch to retry.
     pub(super) fn next_failed(&mut self) -> Option<Batch> {
         self.failed.pop_front()
     }
 
-    /// A batch whose locks can be sent behind the COMMIT of `batch`; none if something has
-    /// failed, or if few wait: they do better to wait for the others that come meanwhile.
+    /// A batch whose locks can be sent behind the COMMIT of `batch`; none if a batch has
+    /// failed, or if few orders wait: for those it is better to wait until more arrive.
     pub(super) fn behind<'a>(
         &mut self,
         batch: &Batch,
@@ -75,7 +75,7 @@ impl Backlog {
         (!next.is_empty()).then_some((next, permit))
     }
 
-    /// A batch of what comes again, then of the queue in its order.
+    /// A batch of orders to decide again, then of the queue in its order.
     fn fill(&mut self, permit: &Permit<'_, PendingOrder>) -> Batch {
         let mut batch = Batch::default();
         let mut seats = 0;
@@ -92,7 +92,7 @@ impl Backlog {
         batch
     }
 
-    /// Answers a batch whose transaction is durable; some of its orders may come again.
+    /// Answers a batch whose transaction is durable; some of its orders may be decided again.
     pub(super) fn settle(&mut self, batch: Batch, outcomes: Vec<Outcome>) {
         let waiting = iter::zip(batch.orders, batch.responders);
         for ((order, responder), outcome) in iter::zip(waiting, outcomes) {
@@ -113,8 +113,8 @@ impl Backlog {
         }
     }
 
-    /// Has an order come again behind an `Expire` of each of these holds; if somebody has one of
-    /// them locked, when that is over.
+    /// Queues an order again behind an `Expire` of each of these holds; if another session has one of
+    /// them locked, once that ends.
     fn come_again(&mut self, waiting: PendingOrder, holds: Vec<BookingId>) {
         let Some(mut waiting) = self.contention.divert_behind(waiting, &holds) else {
             return;
@@ -127,19 +127,19 @@ impl Backlog {
         self.again.push_back(waiting);
     }
 
-    /// Gives away what comes again.
+    /// Hands over the orders to decide again.
     pub(super) fn take_again(&mut self) -> VecDeque<PendingOrder> {
         take(&mut self.again)
     }
 
-    /// Takes a batch back that met trouble: it is tried again, in halves if it is at fault
-    /// itself, or is given up. One that met a lock goes where such orders wait.
+    /// Takes back a batch that failed: it is retried, in halves if the batch itself is at fault, or
+    /// answered with the error. A batch that met a lock goes to the contention queue.
     pub(super) fn requeue(&mut self, mut batch: Batch, batch_error: BatchError) {
         metrics::failed(&batch_error);
         let tried = &mut batch.tried;
         let mut nowait = false;
         let error = match batch_error {
-            // Nothing was sent: say so at once, rather than let callers wait.
+            // Nothing was sent: answer at once, rather than let callers wait.
             BatchError::NoConnection if !tried.in_doubt => {
                 return batch.fail_all(&OrderError::DatabaseUnavailable);
             }

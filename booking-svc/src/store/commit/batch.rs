@@ -1,4 +1,4 @@
-//! Orders that one transaction decides, and who waits for them.
+//! Orders that one transaction decides, and the callers that wait for them.
 //!
 //! Invariant: an order is answered once.
 
@@ -32,18 +32,18 @@ pub enum OrderError {
     DeadlineExceeded,
     /// The database cannot be reached. Safe to repeat under the same request id.
     DatabaseUnavailable,
-    /// Every attempt met other transactions, or somebody else has a lock that it needs.
+    /// Every attempt met other transactions, or another session holds a lock that it needs.
     Contention,
     /// The sale was looked up at an older revision.
     SaleChanged,
-    /// These seats, which were picked, cannot be had.
+    /// These picked seats are taken.
     PicksTaken(Vec<u32>),
     /// The service is stopping; nothing was done.
     ShuttingDown,
-    /// The task that had the order was lost: whether it was carried out is not known. Safe to
+    /// The task that had the order was lost: whether the order was carried out is not known. Safe to
     /// repeat under the same request id.
     OutcomeUnknown,
-    /// A fault of ours. Whoever answers the call logs it, under the call's own id.
+    /// A fault of ours. It is logged where the call is answered, under the call's log id.
     Fault(Fault),
 }
 
@@ -84,7 +84,7 @@ pub(super) struct PendingOrder {
     pub(super) responder: Responder,
 }
 
-/// Who waits for an order.
+/// The caller that waits for an order.
 #[derive(Debug)]
 pub(super) struct Responder {
     pub(super) deadline: Instant,
@@ -96,19 +96,19 @@ pub(super) struct Responder {
     in_doubt: bool,
     /// None for orders that the worker made itself.
     answer: Option<oneshot::Sender<Answer>>,
-    /// Set as soon as the order has had to wait for a lock that somebody else has. Boxed, as few
+    /// Set as soon as the order has had to wait for a lock that another session holds. Boxed, as few
     /// have.
     contended: Option<Box<Contended>>,
 }
 
-/// What is known of an order that waits for a lock that somebody else has.
+/// The state of an order that waits for a lock that another session holds.
 #[derive(Debug)]
 pub(super) struct Contended {
     /// When it is answered without having been decided.
     pub(super) give_up_at: Instant,
-    /// The most orders that it is tried together with, itself among them.
+    /// The largest batch in which it is tried.
     pub(super) batch_max: usize,
-    /// A lock that was not free when it was tried last, if that is known.
+    /// A lock that was not free at the last try, if known.
     pub(super) waits_for: Option<LockKey>,
 }
 
@@ -145,7 +145,7 @@ impl PendingOrder {
         Self { order, responder }
     }
 
-    /// The order, if somebody waits for it who has time left.
+    /// The order, if its caller still waits and has time left.
     pub(super) fn if_wanted(self) -> Option<Self> {
         let Some(answer) = &self.responder.answer else {
             return Some(self);
@@ -160,12 +160,12 @@ impl PendingOrder {
         Some(self)
     }
 
-    /// What is known of it if it waits for a lock.
+    /// Its state while it waits for a lock.
     pub(super) fn contended(&self) -> Option<&Contended> {
         self.responder.contended.as_deref()
     }
 
-    /// The same of an order that begins to wait for a lock, unless it has before, until
+    /// The same, set first if the order begins to wait for a lock; it then waits until
     /// `give_up_at`.
     pub(super) fn contend(&mut self, give_up_at: Instant) -> &mut Contended {
         self.responder.contended.get_or_insert_with(|| {
@@ -190,13 +190,13 @@ impl PendingOrder {
 
 impl Responder {
     pub(super) fn answer(self, answer: Answer) {
-        // Whoever went away is not told.
-        let unheard = match self.answer {
+        // The caller may have left; a fault is then logged, since nobody else reports it.
+        let undelivered = match self.answer {
             Some(sender) => sender.send(answer).err(),
             None => Some(answer),
         };
-        if let Some(Err(OrderError::Fault(fault))) = unheard {
-            tracing::error!(%fault, "an order was given up that nobody waits for");
+        if let Some(Err(OrderError::Fault(fault))) = undelivered {
+            tracing::error!(%fault, "an order failed after its caller had left");
         }
     }
 }
@@ -205,12 +205,12 @@ impl Responder {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) orders: Vec<Order>,
-    /// Who waits for each.
+    /// The caller of each.
     pub(super) responders: Vec<Responder>,
     pub(super) tried: Attempt,
 }
 
-/// What came of the attempts at a batch so far.
+/// The attempts at a batch so far.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Attempt {
     pub(super) attempts: u32,
@@ -218,7 +218,7 @@ pub(super) struct Attempt {
     pub(super) pause: Duration,
     /// Whether a COMMIT may have got lost.
     pub(super) in_doubt: bool,
-    /// Whether an order was met that had been carried out before.
+    /// Whether an order of it had been carried out before.
     pub(super) copy_met: bool,
     /// Whether it was written without locks, and not all was as expected.
     pub(super) unexpected: bool,
@@ -237,7 +237,7 @@ impl Batch {
         self.tried.attempts == 0 && !self.expects_replays() && !self.tried.unexpected
     }
 
-    /// How long to wait before it is tried.
+    /// How long to wait before the next try.
     pub(super) fn pause(&self) -> Duration {
         self.tried.pause
     }
@@ -290,7 +290,7 @@ impl Batch {
         out
     }
 
-    /// Leaves out the orders that nobody waits for any more; none that may have been done.
+    /// Drops the orders whose callers have left; none that may have been done.
     pub(super) fn drop_abandoned(&mut self) {
         if self.tried.in_doubt {
             return;
@@ -303,7 +303,7 @@ impl Batch {
         wanted.into_iter().for_each(|waiting| self.push(waiting));
     }
 
-    /// Two halves, as if none of it had been tried; but a doubt stays.
+    /// Two halves, with fresh counts of tries; a possible COMMIT stays in doubt.
     pub(super) fn bisect(mut self) -> [Self; 2] {
         let half = self.orders.len() / 2;
         let tried = Attempt {
@@ -330,16 +330,16 @@ impl Batch {
 /// Why a batch was not carried out, or perhaps was not.
 #[derive(Debug)]
 pub(super) enum BatchError {
-    /// No connection can be had.
+    /// No connection is available.
     NoConnection,
-    /// The connection broke, or was given up.
+    /// The connection broke, or was closed.
     ConnectionLost {
         /// Whether a COMMIT was on its way.
         committing: bool,
     },
     /// Other transactions were in the way.
     Contention {
-        /// Whether it had all of its locks, and was about to be written.
+        /// Whether it had all of its locks, and met the other lock while writing.
         writing: bool,
     },
     /// An order had been carried out before.

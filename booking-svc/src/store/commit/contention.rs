@@ -1,15 +1,15 @@
-//! Orders that wait for a lock that somebody outside of this process's batches has, and may keep
-//! for long: a console, a report, another service. A batch that runs into such a lock is handed
-//! over to here, and one worker with a connection of its own goes on with it: it takes only locks that
-//! are free, so it waits for nothing. What can be had is decided at once; the other
-//! orders stay here, and are tried again and again.
+//! Orders that wait for a lock that a session outside of this process's batches holds, perhaps for
+//! long: a console, a report, another service. A batch that meets such a lock is handed over to
+//! here, and one worker with its own connection retries it: it takes only locks that are free, so
+//! it never waits. Orders that get their locks are decided at once; the others stay here and are
+//! tried again.
 //!
-//! Which locks were not free is known here as long as an order waits. Other orders that need them
-//! come here straight away, so that the commit workers do not run into the same lock again.
+//! The locks that were not free are remembered while an order waits. Other orders that need them
+//! come here directly, so that the commit workers do not meet the same lock again.
 //!
 //! Invariants: an order stays here for [`WAIT_MAX`] at most, and is answered before its caller's
-//! deadline; an order that needs no such lock is never held up by one that does; while nobody
-//! waits here nothing is known, and looking costs one load of a flag.
+//! deadline; an order that needs no such lock is never held up by one that does; while no order
+//! waits here no lock is remembered, and the check costs one load of a flag.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::iter;
@@ -36,20 +36,20 @@ pub(in crate::store) const WAIT_MAX: Duration = Duration::from_secs(5);
 /// is given again.
 const VOID_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long before its caller's deadline an order is answered, so that the answer arrives in time; or
-/// a quarter of what is left then, if that is less.
+/// a quarter of the remaining time, if that is less.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
-/// The pause before what was in vain is tried again, longer each time.
+/// The first pause before orders are retried; longer each time.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
-/// The most orders that are tried at a time of those that wait for the same lock.
+/// Of the orders that wait for the same lock, the most that are tried at a time.
 const PROBES_MAX: usize = 32;
-/// The most locks that are known to be taken; then all are forgotten, and found out anew.
+/// The most locks that are remembered as taken; beyond it all are forgotten.
 const TAKEN_MAX: usize = 65_536;
 /// The longest that a commit worker waits for a lock while orders wait here: where one row is
 /// locked others may be, and each costs a batch that wait once.
 const LOCK_WAIT_MAX: Duration = Duration::from_millis(10);
 
-/// Where those orders wait.
+/// The queue of those orders.
 #[derive(Debug)]
 pub(super) struct ContentionQueue {
     state: Mutex<State>,
@@ -61,18 +61,18 @@ pub(super) struct ContentionQueue {
 #[derive(Debug)]
 struct State {
     waiting: VecDeque<PendingOrder>,
-    /// Locks that were not free when they were tried last.
+    /// Locks that were not free at the last try.
     taken: HashSet<LockKey>,
-    /// When they are tried again, and how long the pause before that is.
+    /// The time of the next try, and the pause before it.
     next_at: Instant,
     pause: Duration,
-    /// Whether something came from a commit worker that has not been tried here.
+    /// Whether there are orders from a commit worker that were not tried here yet.
     is_fresh: bool,
     open: bool,
 }
 
-/// The worker's word that it serves the queue, which is closed without it: nobody else would answer
-/// those who wait.
+/// Held by the worker that serves the queue. Dropping it closes the queue: no other worker would
+/// answer the waiting orders.
 pub(super) struct Serving<'a>(&'a ContentionQueue);
 
 impl Drop for Serving<'_> {
@@ -99,12 +99,12 @@ impl Default for ContentionQueue {
 }
 
 impl ContentionQueue {
-    /// Somebody serves the queue as long as the value lives.
+    /// A worker serves the queue as long as the value lives.
     pub(super) fn serve(&self) -> Serving<'_> {
         Serving(self)
     }
 
-    /// How long a commit worker waits for a lock, which is `max` while nobody waits here.
+    /// How long a commit worker waits for a lock: `max` while no order waits here.
     pub(super) fn lock_wait(&self, max: Duration) -> Duration {
         if self.is_active() {
             max.min(LOCK_WAIT_MAX)
@@ -122,7 +122,7 @@ impl ContentionQueue {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Takes an order that needs a lock that is known not to be free; gives back any other.
+    /// Takes an order that needs a lock that is known to be taken; returns any other.
     pub(super) fn divert(&self, waiting: PendingOrder) -> Option<PendingOrder> {
         if !self.is_active() {
             return Some(waiting);
@@ -136,8 +136,8 @@ impl ContentionQueue {
         None
     }
 
-    /// Takes an order that comes again because holds had to be ended first, if one of them cannot be
-    /// for now; gives back any other.
+    /// Takes an order that must wait for an `Expire`, if that needs a lock that is known to be taken;
+    /// returns any other.
     pub(super) fn divert_behind(
         &self,
         waiting: PendingOrder,
@@ -157,8 +157,8 @@ impl ContentionQueue {
         None
     }
 
-    /// Takes a batch that ran into a lock. If it did while it was written, although it had tried
-    /// its locks before, nobody knows which order is to blame: it is tried in halves.
+    /// Takes a batch that met a lock. If it met it while writing, although its own locks were
+    /// free, it is unknown which order is to blame: it is tried in halves.
     pub(super) fn take_over(&self, batch: Batch, writing: bool) {
         let was_at_once = batch.is_at_once();
         let batch_max = if writing && was_at_once {
@@ -171,7 +171,7 @@ impl ContentionQueue {
             self.add(&mut state, waiting, (None, batch_max));
         }
         if !was_at_once {
-            // Most of its orders can be had.
+            // Most of its orders can get their locks.
             state.is_fresh = true;
             state.next_at = Instant::now();
             drop(state);
@@ -179,7 +179,7 @@ impl ContentionQueue {
         }
     }
 
-    /// Takes back orders that come again.
+    /// Takes back orders to decide again.
     pub(super) fn requeue(&self, again: impl IntoIterator<Item = PendingOrder>) {
         let mut state = self.state();
         for waiting in again {
@@ -187,8 +187,8 @@ impl ContentionQueue {
         }
     }
 
-    /// Keeps of a batch what could not have its locks, and notes which locks are free and which
-    /// are not.
+    /// Keeps the orders of a batch that could not get their locks, and records which locks are free
+    /// and which are not.
     pub(super) fn keep_blocked(&self, batch: &mut Batch, blocked: Vec<Blocked>) {
         let mut state = self.state();
         let mut lacking: HashMap<usize, &Blocked> = HashMap::new();
@@ -219,7 +219,7 @@ impl ContentionQueue {
         self.rest_if_empty(&mut state);
     }
 
-    /// What is to be tried next, once it is time; none when the queue is closed.
+    /// The next batch to try, once it is time; none when the queue is closed.
     pub(super) async fn next(&self) -> Option<Batch> {
         loop {
             let changed = self.changed.notified();
@@ -233,13 +233,13 @@ impl ContentionQueue {
                     if !batch.is_empty() {
                         return Some(batch);
                     }
-                    // Nobody was left who wants it.
+                    // All of its callers have left.
                     self.rest_if_empty(&mut state);
                 }
                 (!state.waiting.is_empty()).then_some(state.next_at)
             };
             match due {
-                // Either way it looks again.
+                // Either way it checks again.
                 Some(due) => drop(timeout_at(due, changed).await),
                 None => changed.await,
             }
@@ -284,7 +284,7 @@ impl ContentionQueue {
         }
     }
 
-    /// Forgets what is known, if nobody waits any more.
+    /// Forgets the remembered locks, if no order waits any more.
     fn rest_if_empty(&self, state: &mut State) {
         if state.waiting.is_empty() {
             state.taken.clear();
@@ -306,7 +306,7 @@ pub(in crate::store) fn give_up_at(deadline: Instant, wait_max: Duration) -> Ins
 }
 
 impl State {
-    /// Notes which of an order's locks are free: all but those that it lacks.
+    /// Records which of an order's locks are free: all but `lacking`.
     fn note(&mut self, order: &Order, lacking: &[LockKey]) {
         if self.taken.len() + lacking.len() > TAKEN_MAX {
             self.taken.clear();
@@ -319,8 +319,8 @@ impl State {
         self.taken.extend(lacking.iter().cloned());
     }
 
-    /// What to try, those first that have not been tried for longest: all that wait for no lock that
-    /// is known to be taken, and of those that do a few for each.
+    /// The next orders to try, longest untried first: all that wait for no remembered lock, and
+    /// a few for each remembered lock.
     fn batch(&mut self) -> Batch {
         let now = Instant::now();
         self.is_fresh = false;

@@ -1,5 +1,5 @@
-//! What an order locks, by name: to say which lock it could not have, and to know which other
-//! orders need the same one.
+//! The locks of an order, by name: to say which lock was not free, and to find other orders that
+//! need the same one.
 
 use model::{BookingId, ShowId};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ pub(super) enum LockKey {
     Request(ShowId, Uuid),
     /// The row of a sale.
     Sale(ShowId),
-    /// The advisory lock of a customer whose places are counted.
+    /// The advisory lock of a quota holder.
     QuotaHolder(ShowId, QuotaHolder),
     /// The row of a booking.
     Booking(BookingId),
@@ -28,7 +28,7 @@ pub(super) enum LockKey {
 }
 
 impl LockKey {
-    /// What `order` locks.
+    /// The locks of `order`.
     pub(super) fn of(order: &Order) -> Vec<Self> {
         let (show_id, command) = (order.show_id, &order.command);
         let mut keys = vec![Self::Sale(show_id)];

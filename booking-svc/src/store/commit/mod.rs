@@ -1,10 +1,10 @@
 //! Group commit: the only way to change a booking.
 //!
-//! An order waits in the `queue`. A commit `worker` takes a `batch` of them, locks what they touch,
-//! has the domain decide, writes and commits, in one transaction (`tx`) whose steps are in `steps`.
-//! If nothing speaks against it, it writes without having locked: `optimistic` makes a `plan`, `tx`
-//! carries it out. What cannot have its locks waits apart (`contention`); what failed comes again
-//! (`backlog`).
+//! An order waits in the `queue`. A commit `worker` takes a `batch` of orders, locks their rows, lets
+//! the domain decide, writes and commits, in one transaction (`tx`) whose steps are in `steps`.
+//! If all orders seem grantable, it writes without locking first: `optimistic` makes a `plan`, `tx`
+//! executes it. Orders whose locks are held elsewhere wait apart (`contention`); failed batches are
+//! retried (`backlog`).
 
 mod backlog;
 mod batch;

@@ -1,12 +1,12 @@
-//! What this process expects of rows that it has not locked, because it wrote them itself or saw
-//! them under a lock not long ago: seats that nobody has, areas that have places left, holds that it
-//! made, the database's clock.
+//! The optimistic cache: the expected state of rows that this process has not locked, because it wrote
+//! them itself or saw them under a lock not long ago: free seats, areas with places left, holds that
+//! it made, the database's clock.
 //!
-//! A batch of which all would be granted over what is expected is written without having been
-//! locked: the write locks the rows and compares each with what was expected. If one is not so the
-//! transaction comes to nothing, and the batch is run again in the ordinary way. So nothing here is
-//! ever relied on: it only saves a round trip and the look-ups of the locks. No caller is ever
-//! refused by it.
+//! A batch whose orders would all be granted over the expected rows is written without locking it
+//! first: the write locks the rows and compares each with its expectation. On a mismatch the
+//! transaction is aborted, and the batch is run again on the locked path. So the cache is never
+//! relied on: it only saves a round trip and the look-ups of the locks. No caller is ever rejected
+//! because of it.
 
 use std::collections::HashMap;
 use std::mem::take;
@@ -23,24 +23,24 @@ use crate::domain::{
     Reservation, SaleRow, SaleState, decide,
 };
 
-/// The most holds that are remembered; the half of them that are older are forgotten at once.
+/// The most holds that are remembered; beyond it the older half is forgotten.
 const HOLDS_MAX: usize = 32_768;
-/// The most seats that are told apart, in words of 64; then all are forgotten.
+/// The most seats that are remembered, in words of 64 bits; beyond it all are forgotten.
 const SEAT_WORDS_MAX: usize = 1 << 18;
 /// The most areas that are remembered; then all are forgotten.
 const AREAS_MAX: usize = 10_000;
 /// How long after places of an area were given back its places are not counted last: more may be
 /// given back, each of which would break a batch.
 const GIVEN_BACK_REST: Duration = Duration::from_secs(10);
-/// How long a look at the database's clock serves.
+/// How long one reading of the database's clock is used.
 const CLOCK_MAX: Duration = Duration::from_secs(60);
-/// How much of the time since then is left out, one part of so many: clocks drift apart by less,
-/// so that the database's is never ahead of what is told here for it.
+/// One part in this many of the time since the reading is left out: clocks drift apart by less,
+/// so the estimate is never ahead of the database's clock.
 const DRIFT: u32 = 1_000;
-/// The most batches that are not tried this way after one that was in vain.
+/// The most batches that take the locked path after a miss.
 const REST_MAX: u32 = 64;
 
-/// What all commit workers of the process expect.
+/// The cache, shared by all commit workers of the process.
 #[derive(Debug, Default)]
 pub(super) struct OptimisticCache(Mutex<State>);
 
@@ -50,9 +50,9 @@ struct State {
     holds: Holds,
     taken: TakenSeats,
     areas: HashMap<AreaKey, ExpectedArea>,
-    /// How many batches in a row were tried in vain.
+    /// The number of misses in a row.
     misses: u32,
-    /// How many of the next are not tried.
+    /// How many of the next batches take the locked path.
     rest: u32,
 }
 
@@ -66,12 +66,12 @@ impl OptimisticCache {
         }
         let (locked, sales) = state.rows(orders)?;
         let now = locked.now?;
-        // Nobody waits for this lock but commit workers, which run on the same few threads.
+        // Only commit workers wait for this lock, and they run on the same few threads.
         let Decision {
             outcomes,
             mut writes,
         } = decide(orders, locked);
-        // What is counted without having been locked is counted where the seats are given.
+        // Areas that were not locked are counted in the statement that writes the seats.
         let areas = take(&mut writes.areas);
         let is_plain = writes.rewritten.is_empty()
             && writes.rejections.is_empty()
@@ -107,7 +107,7 @@ impl OptimisticCache {
         })
     }
 
-    /// Notes what was read under locks.
+    /// Remembers rows that were read under locks.
     pub(super) fn observe_locked(&self, locked: &Locked) {
         let mut state = self.state();
         state.clock = locked.now.map(Clock::at);
@@ -124,7 +124,7 @@ impl OptimisticCache {
         }
     }
 
-    /// Notes what has become of a batch's orders, for good.
+    /// Remembers the committed outcomes of a batch.
     pub(super) fn settled(&self, outcomes: &[Outcome]) {
         let mut state = self.state();
         for booking in outcomes.iter().flatten() {
@@ -144,15 +144,15 @@ impl OptimisticCache {
         }
     }
 
-    /// Notes that all was as expected, and what the database's clock was then.
+    /// Records a hit, and the database's clock at that time.
     pub(super) fn record_hit(&self, clock: OffsetDateTime) {
         let mut state = self.state();
         state.misses = 0;
         state.clock = Some(Clock::at(clock));
     }
 
-    /// Notes that not all of it was: what these orders rest on is forgotten, and the next
-    /// batches are locked first, the more of them the more often this happens in a row.
+    /// Records a miss: the rows of these orders are forgotten, and the next batches take the locked
+    /// path, more of them with each miss in a row.
     pub(super) fn record_miss(&self, orders: &[Order]) {
         let mut state = self.state();
         state.misses = state.misses.saturating_add(1);
@@ -168,7 +168,7 @@ impl OptimisticCache {
 }
 
 impl State {
-    /// The rows that `orders` would lock, as they are expected; none if one is not known.
+    /// The expected rows that `orders` would lock; none if one is unknown.
     fn rows(&self, orders: &[Order]) -> Option<(Locked, ExpectedSales)> {
         let now = self.clock?.now()?;
         let mut locked = Locked {
@@ -228,7 +228,7 @@ impl State {
                         continue;
                     }
                     sales.insert(show_id, ExpectedSale::default());
-                    // Whatever it is: the write sees to it that it is not cancelled.
+                    // Any state will do: the write checks that the show is not cancelled.
                     SaleRow {
                         revision: 0,
                         state: SaleState::OnSale,
@@ -254,7 +254,7 @@ fn is_plain(wanted: &Reservation) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct ExpectedArea {
     row: AreaRow,
-    /// When places of it were given back last, as far as that was noticed.
+    /// When places of it were last seen to be given back.
     given_back_at: Option<Instant>,
 }
 
@@ -278,7 +278,7 @@ impl ExpectedArea {
     }
 }
 
-/// The database's clock, by the last look at it.
+/// An estimate of the database's clock, from its last reading.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     time: OffsetDateTime,
@@ -291,8 +291,8 @@ impl Clock {
         Self { time, at }
     }
 
-    /// What it is now or was a little ago, to the microsecond as the database has it; none if the
-    /// look was too long ago.
+    /// The current time or a little earlier, to the microsecond as the database has it; none if the
+    /// reading is too old.
     fn now(self) -> Option<OffsetDateTime> {
         let passed = self.at.elapsed();
         let least = (passed - passed / DRIFT).as_micros();
@@ -302,8 +302,8 @@ impl Clock {
     }
 }
 
-/// Holds that this process made or changed last, in two halves by age. Boxed, as maps move what they
-/// have when they grow.
+/// Holds that this process last made or changed, in two halves by age. Boxed, because maps move their
+/// entries when they grow.
 #[derive(Debug, Default)]
 struct Holds {
     young: HashMap<BookingId, Box<Booking>>,
@@ -330,7 +330,7 @@ impl Holds {
     }
 }
 
-/// Seats that somebody seems to have, a bit each.
+/// Seats that seem to have an owner, one bit each.
 #[derive(Debug, Default)]
 struct TakenSeats {
     shows: HashMap<ShowId, Vec<u64>>,

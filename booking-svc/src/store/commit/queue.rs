@@ -15,7 +15,7 @@ pub(super) const WAITING_MAX: usize = 10_000;
 /// A second worker begins when so many entries wait. A transaction has a fixed cost, so a few
 /// orders do better to wait for the next one than to have one of their own.
 const CROWD: usize = 64;
-/// How long fewer entries than that wait behind a busy worker, in case it hangs.
+/// How long fewer entries than that wait for a busy worker, in case it hangs.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A queue that several workers serve.
@@ -28,7 +28,7 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
-    /// Transactions that are under way.
+    /// Transactions in progress.
     busy: usize,
     /// When the last one began.
     taken_at: Instant,
@@ -61,8 +61,8 @@ pub(super) struct Permit<'a, T> {
     queue: &'a Queue<T>,
 }
 
-/// Says that a worker serves the queue. When the last one is dropped the queue is closed, and its
-/// entries are dropped, since no worker would take them.
+/// Held by a worker that serves the queue. Dropping the last one closes the queue and drops its
+/// entries, since no worker would take them.
 #[derive(Debug)]
 pub(super) struct Serving<T>(Arc<Queue<T>>);
 
@@ -108,7 +108,7 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Closes the queue: it takes no more entries, and those that it has are still served.
+    /// Closes the queue: it takes no more entries, and its entries are still served.
     pub(super) fn close(&self) {
         self.state().open = false;
         self.changed.notify_waiters();
@@ -132,7 +132,7 @@ impl<T> Queue<T> {
                 waits.then_some(patience_ends)
             };
             match patience_ends {
-                // Either way it looks again.
+                // Either way it checks again.
                 Some(instant) => drop(timeout_at(instant, changed).await),
                 None => changed.await,
             }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_serves_at_once_if_none_is_busy_and_first_come_first() {
+    async fn a_worker_serves_at_once_if_none_is_busy_and_first_come_first() {
         let queue = queue(2);
         let permit = queue.permit().now_or_never().flatten().expect("a permit");
         assert_eq!(
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_last_lane_the_queue_is_closed_and_what_waits_is_dropped() {
+    fn the_last_worker_closes_the_queue_and_drops_waiting_orders() {
         let waits = Arc::new(());
         let queue = Arc::new(Queue::new());
         let (one, other) = (queue.serve(), queue.serve());

@@ -2,7 +2,7 @@
 //! each of these calls may have a request id: stored without a bound, the rows would cost most just
 //! when there is least time, and fill the disk.
 //!
-//! A rejection beyond the bound is answered all the same. A copy of its call is decided anew.
+//! A rejection beyond the bound is still answered. A replay of its call is decided again.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,11 +18,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How many rejections a process stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RejectionLimits {
-    /// At once, after a rest.
+    /// The most at once, after a pause.
     pub burst_max: u32,
     /// In a second, on the whole.
     pub per_second: u32,
-    /// In a day, which is as long as they are kept: at most twice as many are there at a time.
+    /// The most in a day. They are kept for a day, so at most twice as many exist at a time.
     pub per_day: u32,
 }
 
@@ -37,11 +37,11 @@ impl Default for RejectionLimits {
     }
 }
 
-/// What is left of them.
+/// The tokens that are left.
 #[derive(Debug)]
 pub(super) struct RejectionBudget(Mutex<[Bucket; 2]>);
 
-/// Tokens that come back one by one.
+/// A token bucket.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     /// How long one takes.
@@ -91,8 +91,8 @@ impl RejectionBudget {
         ]))
     }
 
-    /// Leaves out of what is to be stored for `orders` what is more than may be. The end of a payment's
-    /// attempt is always stored.
+    /// Removes from the rejections to be stored for `orders` those beyond the limits. The end of an
+    /// attempt to pay is always stored.
     pub(super) fn apply(&self, orders: &[Order], rejections: &mut Vec<StoredRejection>) {
         if rejections.is_empty() {
             return;
@@ -116,10 +116,10 @@ impl RejectionBudget {
         tracing::warn!(left_out, "there are more rejections than are stored");
     }
 
-    /// Takes up to so many tokens; how many.
+    /// Takes up to `wanted` tokens; returns how many it took.
     fn take(&self, wanted: usize) -> usize {
         let now = Instant::now();
-        // Nobody can leave it half changed.
+        // A panic cannot leave it half changed.
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let there = buckets.iter_mut().map(|bucket| bucket.tokens(now)).min();
         let there = usize::try_from(there.unwrap_or(0)).unwrap_or(usize::MAX);
@@ -141,7 +141,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_stored_and_then_so_many_a_second() {
+    async fn a_burst_is_stored_and_then_a_fixed_rate() {
         let budget = RejectionBudget::new(LIMITS);
         assert_eq!(budget.take(60), 60);
         assert_eq!(budget.take(60), 40);
@@ -160,7 +160,7 @@ mod tests {
             stored += budget.take(100);
             tokio::time::advance(SECOND * 10).await;
         }
-        // What came back meanwhile beside the first thousand.
+        // The tokens that came back meanwhile, besides the first thousand.
         let back = 1_000 * 10_000 / 86_400;
         assert!(
             (1_000 + back - 2..=1_000 + back).contains(&stored),

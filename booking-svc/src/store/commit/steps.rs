@@ -1,5 +1,5 @@
-//! Carrying a batch out, step by step: what its transaction does over the workers' shared knowledge, and
-//! what an error in it means.
+//! Carries a batch out, step by step: its transaction, the effect on the workers' shared state, and
+//! the meaning of an error in it.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,12 +20,11 @@ use super::rejection_budget::RejectionBudget;
 use super::tx::{CommitHandle, Connection, LockMode, TxError, WriteTerms};
 use crate::domain::{Locked, Outcome};
 
-/// The longest that one step of a transaction may take, its locks or its writes or its
-/// COMMIT, before its connection is given up; longer than the server's own timeouts, which
-/// end what hangs there.
+/// The longest that one step of a transaction may take (its locks, its writes or its COMMIT) before
+/// its connection is closed; longer than the server's own timeouts, which end most hangs.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What all commit workers share.
+/// The state that all commit workers share.
 pub(super) struct Shared {
     pub(super) optimistic: OptimisticCache,
     pub(super) contention: Arc<ContentionQueue>,
@@ -42,7 +41,7 @@ impl Shared {
 
 /// A transaction after its first round trip.
 pub(super) enum InFlight {
-    /// What it touches is locked.
+    /// Its rows are locked.
     Locked(Box<Locked>),
     /// It is written, and its COMMIT on the way.
     Committing(Vec<Outcome>, CommitHandle),
@@ -50,7 +49,7 @@ pub(super) enum InFlight {
 
 /// How a run of transactions leaves its connection.
 pub(super) enum ConnectionState {
-    /// Nothing is under way on it.
+    /// No transaction is open on it.
     Idle,
     /// A transaction is open that must be rolled back.
     Open,
@@ -67,7 +66,7 @@ pub(super) async fn begin(
     let optimistic = &shared.optimistic;
     let lock_wait = shared.lock_wait();
     let expected = if shared.optimistic_writes && batch.can_try_optimistic() {
-        // Whatever panics in here does so again where it is decided over locked rows.
+        // A panic in here happens again in the decision over locked rows.
         let expecting = || optimistic.of(&batch.orders);
         catch_unwind(AssertUnwindSafe(expecting)).unwrap_or_default()
     } else {
@@ -115,7 +114,7 @@ pub(super) async fn write(
 ) -> Result<(Vec<Outcome>, CommitHandle), BatchError> {
     match in_flight? {
         InFlight::Locked(locked) => {
-            // Of what may have been carried out a rejection must be met by whatever still is on its way.
+            // If a COMMIT may still be on its way, it must meet the stored rejection.
             let all_stored = batch.tried.in_doubt;
             let terms = WriteTerms {
                 expects_replays: batch.expects_replays(),
@@ -151,8 +150,8 @@ pub(super) fn settle(
     }
 }
 
-/// Carries out what can be had of a batch without waiting for a lock. Whether that was anything, and
-/// how it leaves the connection.
+/// Carries out the orders of a batch that need not wait for a lock. Returns whether there were any, and
+/// the state of the connection.
 pub(super) async fn run_nowait(
     mut batch: Batch,
     table: (&Connection, &Shared),
@@ -180,8 +179,8 @@ pub(super) async fn run_nowait(
     (progress, settle(shared, batch, done, path, backlog))
 }
 
-/// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the step
-/// has only looked at the batch, and its connection is given up, whatever was left under way on it.
+/// Awaits one step of a transaction. A panic in it ends neither the worker nor the other orders: the
+/// step only reads the batch, and its connection is closed, whatever was in progress on it.
 pub(super) async fn step<T, E: Into<TxError>>(
     work: impl Future<Output = Result<T, E>>,
     committing: bool,
@@ -225,7 +224,7 @@ impl BatchError {
             Self::NoConnection | Self::ConnectionLost { .. } | Self::Panic { .. } => {
                 ConnectionState::Lost
             }
-            // Only what is written meets a copy or the unexpected, and the COMMIT was sent behind.
+            // Only a write meets a replay or a mismatch, and its COMMIT was already sent.
             Self::CopyMet | Self::Unexpected | Self::Contention { writing: true } => {
                 ConnectionState::Idle
             }

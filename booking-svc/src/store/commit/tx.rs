@@ -1,9 +1,9 @@
 //! One transaction that decides a batch of orders, in two pipelined round trips: lock, then
-//! write and commit; or in one that writes what is expected to be granted and commits. The next
-//! one's first can be sent behind the COMMIT. The only place that changes a booking.
+//! write and commit; or in one that writes an optimistic plan and commits. The first round trip of
+//! the next transaction can be sent behind the COMMIT. The only place that changes a booking.
 //!
-//! Locks are taken in one order by everyone: callers' request ids, sales, customers whose places are
-//! counted, bookings, areas, seats, each by ascending key.
+//! Every transaction takes locks in one order: callers' request ids, sales, quota holders,
+//! bookings, areas, seats, each by ascending key.
 
 mod areas;
 mod lock;
@@ -40,7 +40,7 @@ use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Rep
 use crate::store::rejections;
 use crate::store::rows::{self, BadRow};
 
-/// Why a transaction did not come to its end.
+/// Why a transaction was not committed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TxError {
     /// A statement failed.
@@ -51,7 +51,7 @@ pub(super) enum TxError {
     BadRow(#[from] BadRow),
 }
 
-/// A commit worker's connection, with what is prepared on it.
+/// A commit worker's connection, with its prepared statements.
 pub(super) struct Connection {
     client: Client,
     statements: Statements,
@@ -108,7 +108,7 @@ impl Statements {
     }
 }
 
-/// What a transaction writes without having locked it before.
+/// The rows that a transaction writes without locking them first.
 #[derive(Debug, Default)]
 struct OptimisticChecks {
     sales: ExpectedSales,
@@ -116,18 +116,18 @@ struct OptimisticChecks {
     request_locks: Vec<i32>,
     /// The areas of which places are taken or given back, in the order of locks.
     areas: Vec<AreaWrite>,
-    /// Whether those are locked when all else has been done.
+    /// Whether areas are locked last, after all else is written.
     counted_last: bool,
 }
 
-/// How a transaction writes what it has decided.
+/// How a transaction writes its decisions.
 #[derive(Clone, Copy)]
 pub(super) struct WriteTerms<'a> {
-    /// Whether it has been looked up which of its orders have been carried out before.
+    /// Whether earlier results of its orders have been looked up.
     pub(super) expects_replays: bool,
     /// How long it waits for a lock.
     pub(super) lock_wait: Duration,
-    /// How many rejections may be stored; none: all of them are.
+    /// The budget of stored rejections; none: all are stored.
     pub(super) rejections: Option<&'a RejectionBudget>,
 }
 
@@ -135,7 +135,7 @@ pub(super) struct WriteTerms<'a> {
 pub(super) struct CommitHandle(Option<SimpleQueryStream>, Changes);
 
 impl CommitHandle {
-    /// Waits until it is acknowledged: what was written is durable.
+    /// Waits until it is acknowledged: the writes are durable.
     pub(super) async fn acknowledged(self) -> Result<(), tokio_postgres::Error> {
         let Self(answer, changes) = self;
         if let Some(answer) = answer {
@@ -161,17 +161,17 @@ impl Connection {
         self.client.batch_execute("ROLLBACK").await
     }
 
-    /// Begins a transaction and locks what `orders` touch, behind whatever was sent before.
-    /// Calls under one request id wait for each other by a lock on that, whatever they are about.
+    /// Begins a transaction and locks the rows of `orders`, behind whatever was sent before.
+    /// Calls under one request id wait for each other by a lock on the id, whatever rows they touch.
     ///
-    /// Whether an order is a copy of an earlier one is asked for first only if that is
-    /// likely: a COMMIT of these orders may have got lost, or a copy was met. Their
-    /// rows' locks then wait for that transaction to end. Otherwise a copy that would be
-    /// granted fails the transaction (it breaks the unique key of the log, or was refused
-    /// before), and one that is refused is looked up along with the writes.
+    /// Earlier results are looked up at this point only if a replay is likely: a COMMIT of these
+    /// orders may have got lost, or a replay was met. The locks on their rows then wait for
+    /// that transaction to end. Otherwise a replay that would be granted fails the transaction (it
+    /// breaks the unique key of the log, or was rejected before), and one that is rejected is looked
+    /// up along with the writes.
     ///
-    /// A lock is waited for no longer than `lock_wait`; if none is waited for, the answer says
-    /// which orders could not have all of theirs: nothing may be decided on those.
+    /// Waits for a lock no longer than `lock_wait`; without waiting, the answer says which orders
+    /// could not get all of their locks: nothing may be decided on those.
     pub(super) async fn lock(
         &self,
         orders: &[Order],
@@ -181,8 +181,8 @@ impl Connection {
         lock(&self.client, &self.statements, orders, (mode, lock_wait)).await
     }
 
-    /// Decides `orders`, writes what is decided and sends the COMMIT. The outcomes hold once
-    /// that is acknowledged; a rejection has changed nothing, but may be stored, as far as `terms` say.
+    /// Decides `orders`, writes the result and sends the COMMIT. The outcomes hold once
+    /// that is acknowledged; a rejection has changed nothing, but may be stored, depending on `terms`.
     pub(super) async fn write(
         &self,
         orders: &[Order],
@@ -227,7 +227,7 @@ impl Connection {
                 client.simple_query_raw("ROLLBACK")
             ),
         };
-        // In the order in which they were sent: what fails first fails the rest.
+        // In the order in which they were sent: the first failure fails the rest.
         let copies = copies?;
         let commit = CommitHandle(Some(commit?), changes);
         for (order, outcome) in iter::zip(orders, &mut outcomes) {
@@ -239,9 +239,9 @@ impl Connection {
         Ok((outcomes, commit))
     }
 
-    /// Begins a transaction, writes what is expected to be granted and sends the COMMIT, all of it
-    /// behind whatever was sent before; then tells when it happened. If something is not as expected
-    /// nothing is written, and the transaction has ended. That of a single order has in any case.
+    /// Sends BEGIN, the expected writes and the COMMIT, behind whatever was sent before; returns
+    /// the time of the write. If an expectation fails, nothing is written and the transaction has
+    /// ended. A transaction with a single order always ends.
     pub(super) async fn write_expected(
         &self,
         orders: &[Order],
@@ -295,7 +295,7 @@ impl Connection {
     }
 }
 
-/// What earlier calls with these request ids did, or were refused for.
+/// The stored results of earlier calls with these request ids, rejections too.
 async fn replays(
     client: &Client,
     statements: &Statements,

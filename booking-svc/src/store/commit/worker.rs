@@ -1,12 +1,12 @@
-//! Commit workers. Each has a connection of its own and runs one transaction after another on it.
+//! Commit workers. Each has its own connection and runs one transaction after another on it.
 //! Orders that arrive while the workers are busy wait in one queue, and the next transaction decides
-//! them together. If no worker is busy, an order waits for nobody.
+//! them together. If no worker is busy, an order does not wait.
 //!
 //! While a transaction's COMMIT is flushed to disk the first statements of the next are on their
 //! way, so that the database finds its work waiting.
 //!
 //! Invariants: an order is answered only after its transaction is durable, or certainly had
-//! no effect; a caller that goes away does not stop a transaction.
+//! no effect; a caller that leaves does not stop a transaction.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use super::steps::{
 use super::tx::Connection;
 use crate::domain::Order;
 
-/// How long workers go on once nobody waits for an answer, and nobody can ask for one. Their
+/// How long workers continue once no caller is left, and none can come. Their
 /// transactions take milliseconds, unless the database hangs.
 const DESERTED_MAX: Duration = Duration::from_secs(1);
 
@@ -45,7 +45,7 @@ pub struct GroupCommitConfig {
     /// How long a transaction waits for a lock before its orders are decided one by one, as far as
     /// they can be.
     pub lock_wait_max: Duration,
-    /// Whether batches are written without having been locked, where all is known.
+    /// Whether the optimistic path is used.
     pub optimistic_writes: bool,
     /// How many rejections are stored.
     pub rejections: RejectionLimits,
@@ -115,7 +115,7 @@ impl GroupCommit {
         (Self { entrance }, tasks)
     }
 
-    /// Has `order` decided.
+    /// Submits `order` and waits for its decision.
     ///
     /// # Errors
     ///
@@ -135,8 +135,8 @@ impl GroupCommit {
     }
 }
 
-/// Runs a worker until its queue is empty. Once nobody can submit orders nobody waits for an answer,
-/// and to cut off what it is at is as safe as a crash is.
+/// Runs a worker until its queue is empty. Once no caller is left and none can come, cutting it off
+/// is as safe as a crash.
 async fn while_wanted(work: impl Future<Output = ()>, deserted: CancellationToken) {
     let over = async {
         deserted.cancelled().await;
@@ -144,11 +144,11 @@ async fn while_wanted(work: impl Future<Output = ()>, deserted: CancellationToke
     };
     tokio::select! {
         () = work => {}
-        () = over => tracing::warn!("the database hangs; a transaction that nobody waits for is given up"),
+        () = over => tracing::warn!("the database hangs; abandoning a transaction without callers"),
     }
 }
 
-/// A connection of its own, and what is to be done on it.
+/// One connection and its backlog.
 struct CommitWorker {
     database: Database,
     connection: Option<Connection>,
@@ -184,8 +184,8 @@ impl CommitWorker {
         }
     }
 
-    /// Goes on with what the others find locked: takes only locks that are free, so that it waits for
-    /// nothing, and puts back what cannot have all of its own.
+    /// Retries orders that met a lock: takes only locks that are free, so that it never waits, and
+    /// puts back orders that cannot get all of their locks.
     async fn retry_contended(mut self) {
         // The first that need it would wait for it.
         self.connect().await;
@@ -230,7 +230,7 @@ impl CommitWorker {
         }
     }
 
-    /// Sees to it that there is a connection, if one can be had.
+    /// Opens a connection if there is none, if the database can be reached.
     async fn connect(&mut self) {
         if self.connection.as_ref().is_some_and(Connection::is_open) {
             return;
@@ -255,8 +255,8 @@ impl CommitWorker {
     }
 }
 
-/// Carries a batch out and, one behind the other, whatever waits by then, until nothing does.
-/// A batch that fails goes back to the backlog, and ends the run.
+/// Carries a batch out and, one after the other, batches of the orders that wait by then, until
+/// none do. A batch that fails goes back to the backlog, and ends the run.
 async fn run_from<'a>(
     mut batch: Batch,
     mut permit: Permit<'a, PendingOrder>,
@@ -293,8 +293,8 @@ async fn run_from<'a>(
             return left;
         };
         if matches!(left, ConnectionState::Lost) {
-            // Whatever became of the one before, it has done nothing unless its own COMMIT was on
-            // the way.
+            // Whatever happened to the one before, this batch has no effect unless its own COMMIT was
+            // sent.
             let idle = BatchError::ConnectionLost { committing: false };
             let batch_error = match next_begun {
                 Ok(InFlight::Locked(_)) => idle,

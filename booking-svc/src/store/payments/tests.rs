@@ -31,7 +31,7 @@ const REFUNDS: &str = "
             ($6::uuid, 'REFUNDED', 5, now())
     ) AS r (key, state, amount, settled_at)";
 
-/// How long what waits for nobody may take on a busy machine.
+/// How long a call that waits for no lock may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 struct Books {
@@ -76,10 +76,10 @@ impl Books {
         }
     }
 
-    /// What was given back of the captured payment, is due and was declined.
+    /// The amounts of the captured payment that were refunded, are due and were declined.
     async fn back(&self) -> (i64, i64, i64) {
         let record = self.store.payment(self.show_id, self.captured).await;
-        let record = record.expect("an answer").expect("it is there");
+        let record = record.expect("an answer").expect("a payment");
         (record.refunded, record.refund_due, record.refund_declined)
     }
 
@@ -93,7 +93,7 @@ impl Books {
         self.owner.batch_execute(statement).await.expect(statement);
     }
 
-    /// In how many seconds a row is due again, and how often it was taken up.
+    /// In how many seconds a row is due again, and how often it was claimed.
     async fn next_look(&self, table: &str) -> (f64, i32) {
         let query = format!(
             "SELECT max(extract(epoch FROM look_at - clock_timestamp()))::float8, max(looks) FROM {table}"
@@ -110,7 +110,7 @@ async fn a_refund_is_settled_once_and_no_other_of_its_payment() {
     let keys: Vec<_> = due.iter().map(|refund| refund.key).collect();
     assert_eq!(keys, books.refunds[..2], "not what was made");
     assert_eq!(books.back().await, (5, 30, 0));
-    // Another that was asked about at the same time comes to another end.
+    // Another call at the same time, with another outcome.
     for state in [RefundState::Declined, RefundState::Refunded] {
         let settled = books.store.settle_refund(&due[0], state).await;
         settled.expect("an answer");
@@ -125,7 +125,7 @@ async fn a_refund_is_settled_once_and_no_other_of_its_payment() {
     let untouched = books.owner.query_one(untouched, &[]).await;
     assert_eq!(untouched.expect("a count").get::<_, i64>(0), 2);
     let other = books.store.payment(books.show_id, books.started).await;
-    let other = other.expect("an answer").expect("it is there");
+    let other = other.expect("an answer").expect("a payment");
     assert_eq!((other.refunded, other.refund_due), (0, 0));
     let left = other.time_left;
     assert!(

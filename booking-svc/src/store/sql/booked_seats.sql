@@ -1,4 +1,4 @@
--- Those of the ordinals in $2 that have a live booking, $3 at the most.
+-- The ordinals of $2 that have a live booking, at most $3.
 SELECT s.ordinal
 FROM booking.show_seats AS s
 JOIN booking.bookings AS b ON b.show_id = ANY (ARRAY[s.show_id]) AND b.booking_id = s.booking_id

@@ -1,6 +1,6 @@
 -- Areas of which places were taken or given back, by the number that was read under their locks.
--- given_back grows by itself if less are taken than before: here it is that places were given back, but
--- no fewer taken. See write/, where they are counted last.
+-- given_back grows automatically if fewer are taken than before: here it is set if places were given
+-- back although no fewer are taken. See write/, where areas are counted last.
 WITH counted AS (
     UPDATE booking.show_areas AS a
     SET taken = new.taken, given_back = a.given_back + new.gives_back::integer

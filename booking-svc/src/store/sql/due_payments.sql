@@ -1,4 +1,4 @@
--- Takes up attempts whose deadline has passed: they are nobody else's until they are due again,
+-- Claims attempts whose deadline has passed: other replicas skip them until they are due again,
 -- which takes longer each time.
 WITH due AS (
     SELECT show_id, payment_key

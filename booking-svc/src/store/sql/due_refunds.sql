@@ -1,5 +1,5 @@
--- Takes up what is to be given back: it is nobody else's until it is due again, which takes
--- longer each time.
+-- Claims refunds to be made: other replicas skip them until they are due again, which takes longer
+-- each time.
 WITH due AS (
     SELECT show_id, payment_key, refund_key
     FROM booking.refunds

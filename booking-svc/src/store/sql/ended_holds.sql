@@ -1,7 +1,7 @@
--- Where an area has fewer places left than are wanted of it ($1 to $3), the holds with places of
--- its show that have ended and are not written down as such, $4 of each at the most. Behind the
--- areas' locks: whoever has places of one has committed. The statement's time, which is after
--- that, since an index can be asked for it.
+-- For areas with fewer places left than wanted ($1 to $3): the holds with places of the show that
+-- have ended but are not yet FAILED, at most $4 of each. Runs after the areas are locked, so every
+-- transaction that took places of one has committed. Uses the statement's time, which is after that
+-- and can be used in an index condition.
 SELECT short.show_id, hold.booking_id, hold.areas::text
 FROM (
     SELECT DISTINCT a.show_id

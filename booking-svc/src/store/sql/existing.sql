@@ -1,5 +1,5 @@
--- Which of the sales $1 and of the bookings $2, $3 exist, locked or not. Behind the locks
--- that are taken at once, which leave out what is locked.
+-- Which of the sales $1 and of the bookings $2, $3 exist, locked or not. Runs after the statements
+-- that skip locked rows.
 SELECT s.show_id, NULL::uuid AS booking_id
 FROM booking.sales AS s
 WHERE s.show_id = ANY ($1::uuid[])

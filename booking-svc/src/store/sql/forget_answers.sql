@@ -1,2 +1,2 @@
--- Answers that nobody waits for any more: $2 is the proposal that is pending, if one is.
+-- Deletes answers to other proposals than $2, the pending one, if there is one.
 DELETE FROM booking.answers WHERE show_id = $1 AND proposal IS DISTINCT FROM $2

@@ -1,4 +1,4 @@
--- The seats of a show that nobody has, or whose owner's hold has ended.
+-- The seats of a show without an owner, or whose owner's hold has ended.
 SELECT coalesce(array_agg(s.ordinal), '{}')
 FROM booking.show_seats AS s
 LEFT JOIN booking.bookings AS b ON b.show_id = ANY (ARRAY[s.show_id]) AND b.booking_id = s.booking_id

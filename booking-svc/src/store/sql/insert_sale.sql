@@ -1,4 +1,4 @@
--- Gives a row, unless somebody else was faster, or the show has been deleted since.
+-- Returns a row, unless another transaction was faster, or the show has been deleted.
 INSERT INTO booking.sales (
     show_id, revision, state, start_at, sales_open_at, sales_close_at, hold_ms,
     seats_per_booking_max, places_per_customer_max, orphan_rule, layout, numbering, prices, seat_count

@@ -1,5 +1,5 @@
--- Each area of a show: its name, how many places are for sale or sold, held, booked. Holds that
--- have ended have none, whether or not that is written down.
+-- Each area of a show: its name, and how many places are for sale or sold, held, booked. Expired
+-- holds count as none, even if their rows do not say so yet.
 SELECT
     a.area,
     a.capacity::bigint,

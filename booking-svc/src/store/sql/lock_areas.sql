@@ -1,5 +1,5 @@
 -- $1, $2: areas of which places are wanted. $3, $4: bookings, locked before, whose places may be
--- given back. MATERIALIZED for the reason that stands in lock_seats.sql.
+-- given back. MATERIALIZED for the reason given in lock_seats.sql.
 WITH touched (show_id, area) AS MATERIALIZED (
     SELECT wanted.show_id, wanted.area
     FROM unnest($1::uuid[], $2::text[]) AS wanted (show_id, area)

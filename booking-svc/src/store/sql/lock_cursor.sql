@@ -1,3 +1,3 @@
--- Whoever follows the feed moves the cursor before anything else, so that nothing the feed tells
--- is written beside this transaction.
+-- A feed consumer moves the cursor before anything else, so that it writes nothing while this
+-- transaction runs.
 SELECT epoch FROM booking.feed_cursor FOR SHARE

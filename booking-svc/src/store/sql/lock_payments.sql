@@ -1,5 +1,5 @@
--- The attempts to pay that a batch writes, or owes money for, that nobody else has locked: $1, $2 those
--- that end, $3, $4 bookings, locked before, that may be given back.
+-- Locks the payments that a batch writes or refunds, except those locked by other sessions: $1, $2
+-- attempts that end, $3, $4 bookings, locked before, that may be refunded.
 SELECT p.payment_key
 FROM (
     SELECT ended.show_id, ended.payment_key

@@ -1,5 +1,5 @@
--- Batches that have read the sale commit first; those that come read what is written under
--- this lock. The layout only if it is another than $2.
+-- Batches that have read the sale commit first; later ones read the rows written under
+-- this lock. Returns the layout only if it differs from $2.
 SELECT
     revision,
     CASE WHEN layout <> ($2::text)::jsonb THEN layout::text END AS other_layout,

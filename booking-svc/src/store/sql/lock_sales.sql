@@ -1,8 +1,8 @@
--- Whoever decides another call under one of the callers' request ids, by the keys $2, is done before
--- anything is looked at here; the keys come in ascending order, and are taken in it. Their locks are
--- those of two numbers, the first of which is theirs alone: what callers choose meets no other lock.
--- Sales are shared with other batches, exclusive with a change of the sale: whoever comes after a
--- cancelled show's lock sees that it is cancelled.
+-- Takes the locks of the callers' request ids, by the keys $2, so that another call under the same
+-- id is finished before anything is read here; the keys come in ascending order, and are locked in
+-- it. Two-number advisory locks with a class of their own: ids that callers choose meet no other lock.
+-- Sales are locked shared by batches, exclusive by a change of the sale: a batch that locks a sale
+-- after the show's cancellation sees that it is cancelled.
 SELECT show_id, revision, state::text
 FROM booking.sales
 WHERE show_id = ANY($1::uuid[])

@@ -1,6 +1,6 @@
--- $1, $2: seats to give. $3, $4: bookings, locked before, whose seats may be freed.
--- The owner is read without a lock: if it says that the hold has ended, the order comes
--- again together with one that locks the owner. An owner that took the seat while we waited
+-- $1, $2: seats to sell. $3, $4: bookings, locked before, whose seats may be freed.
+-- The owner is read without a lock: if its hold has ended, the order is decided again together
+-- with one that locks the owner. An owner that took the seat while we waited
 -- for its lock is null here.
 -- MATERIALIZED is needed: after such a wait PostgreSQL checks the row again against the one
 -- of `touched` that it was joined with, but if that UNION ALL were flattened into the query,

@@ -1,2 +1,2 @@
--- Before they are offered anew: the expiry worker gives places back without the sale's lock.
+-- Before areas are rewritten: the expiry worker gives places back without the sale's lock.
 SELECT FROM booking.show_areas WHERE show_id = $1 ORDER BY area FOR UPDATE

@@ -1,4 +1,4 @@
--- Does not wait for whoever has the sale locked: it is looked at again.
+-- Skips a sale that another session has locked: the next pass marks it.
 WITH done AS (
     SELECT show_id
     FROM booking.sales

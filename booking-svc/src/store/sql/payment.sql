@@ -1,4 +1,4 @@
--- The attempt to pay that is wanted, with what was given back of it.
+-- An attempt to pay, with its refunds.
 SELECT
     p.show_id,
     p.payment_key,

@@ -1,6 +1,6 @@
--- Behind SELECT and booking_columns.sql.
--- Runs after the locks of the customers: nobody adds to their places now. $1 to $4: whom bookings
--- are counted for, one of the three set for each. Plain comparisons: the parts of a LATERAL cannot
+-- Appended to SELECT and booking_columns.sql.
+-- Runs after the locks of the quota holders: nobody adds to their places now. $1 to $4: the quota
+-- holders, one of the last three set for each. Plain comparisons: the parts of a LATERAL cannot
 -- be the outer side of a join.
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
     AS holder (show_id, linked_customer_id, customer_id, email)

@@ -1,5 +1,5 @@
--- Behind SELECT, booking_columns.sql and a comma.
--- Runs after the locks: a copy of the same request that was ahead of us has committed by now.
+-- Appended to SELECT, booking_columns.sql and a comma.
+-- Runs after the locks: an earlier call with the same request id has committed by now.
     t.request_id,
     t.fingerprint,
     t.version AS version_then,
@@ -10,7 +10,7 @@ JOIN booking.transitions AS t
     ON t.show_id = ANY (ARRAY[wanted.show_id]) AND t.request_id = wanted.request_id
 JOIN booking.bookings AS b
     ON b.show_id = ANY (ARRAY[t.show_id]) AND b.booking_id = t.booking_id
--- What stood in the booking then, if more than its state has changed since.
+-- The values of the booking then, if more than its state has changed since.
 LEFT JOIN LATERAL (
     SELECT later.prior
     FROM booking.transitions AS later

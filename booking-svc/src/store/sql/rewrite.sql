@@ -1,8 +1,8 @@
--- Bookings of which more than the state has changed, or that have what most never have. Behind
--- the statement of the batch, which has made those that are new.
--- $1 to $4: the bookings, by the version that was locked or made, and the one that they get.
--- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last place of
---     each one's own. So do $21, and $22, the last place, and $23, how many, for the orphans.
+-- Bookings of which more than the state has changed, or that have values that most never have. Runs
+-- after the statement of the batch, which has inserted the new ones.
+-- $1 to $4: the bookings, by the version that was locked or made, and their new version.
+-- $5 to $7 hold their seats, one after another; $8 and $9 are the first and the last index of
+--     each booking's own. So do $21, and $22, the last index, and $23, the number, for the orphans.
 WITH rewritten AS (
     UPDATE booking.bookings AS b
     SET

@@ -1,6 +1,6 @@
--- Notes what became of a refund. Whoever comes second finds it done; if somebody has it locked, it is
--- asked for again under the same key when it is due again. By its state it would be looked for in the
--- index of all that are due.
+-- Records the outcome of a refund. A second writer finds it done. If another session has it locked,
+-- the refund is repeated under the same key when it is due again. Found by settled_at: by its state
+-- it would be looked for in the index of all due refunds.
 WITH open AS (
     SELECT show_id, payment_key, refund_key
     FROM booking.refunds

@@ -1,5 +1,5 @@
--- Rejections that stick. What was granted before is no rejection, and what was refused before stays as
--- it was.
+-- Stores final rejections. If the call was granted before, there is no rejection, and one stored
+-- before stays as it was.
 INSERT INTO booking.rejections (show_id, request_id, fingerprint, rejection, refused_at)
 SELECT new.show_id, new.request_id, new.fingerprint, new.rejection::jsonb, $5::timestamptz
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])

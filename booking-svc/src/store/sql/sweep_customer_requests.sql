@@ -1,4 +1,4 @@
--- Several replicas sweep at once, and leave each other's rows alone.
+-- Several replicas sweep at once, and skip each other's rows.
 DELETE FROM booking.customer_requests
 WHERE request_id = ANY (ARRAY(
     SELECT request_id

@@ -1,4 +1,4 @@
--- Several replicas sweep at once, and leave each other's rows alone, and whatever else is locked.
+-- Several replicas sweep at once, and skip each other's rows and other locked ones.
 WITH old AS MATERIALIZED (
     SELECT show_id, request_id
     FROM booking.rejections

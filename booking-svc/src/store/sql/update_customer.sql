@@ -1,4 +1,4 @@
--- Under the locks of the row, and of the address if it is a new one: nobody else takes it now.
+-- Runs under the locks of the row, and of a new address, so that nobody else can take it.
 UPDATE booking.customers AS c
 SET
     version = c.version + 1,

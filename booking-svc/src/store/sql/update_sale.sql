@@ -1,5 +1,5 @@
--- $15: the proposal that waits for an answer, if any. What was taken off sale for another one
--- is on sale again.
+-- $15: the proposal that waits for an answer, if any. Seats that were taken off sale for another
+-- proposal are on sale again.
 UPDATE booking.sales AS s
 SET
     revision = $2,

@@ -1,8 +1,8 @@
--- What a batch notes of payments, if it does. Behind the locks of their bookings.
--- $1 to $6: attempts that begin. $7 to $10: attempts that have ended. $11 to $15: what is to be
--- given back. $16: the time of it all.
--- An open one is told by settled_at: by its state it would be looked for in the index of all
--- that are open.
+-- Writes a batch's payments, if it has any. Runs after their bookings are locked.
+-- $1 to $6: attempts that begin. $7 to $10: attempts that have ended. $11 to $15: refunds that
+-- are due. $16: the time of the write.
+-- An open attempt is found by settled_at IS NULL: by its state it would be looked for in the
+-- index of all open attempts.
 WITH started AS (
     INSERT INTO booking.payments (
         show_id, payment_key, booking_id, state, amount, currency, started_at, deadline_at, look_at
@@ -24,7 +24,7 @@ WITH started AS (
     WHERE p.show_id = ANY (ARRAY[new.show_id]) AND p.payment_key = new.payment_key
         AND p.settled_at IS NULL
     RETURNING 1
-), owed AS (
+), due AS (
     INSERT INTO booking.refunds (
         show_id, payment_key, refund_key, booking_id, amount, owed_at, look_at
     )

@@ -1,4 +1,4 @@
-//! Holds with places that have ended, with no worker that would write so: their places are free.
+//! Expired holds with places, without a worker to fail them: their places are free.
 
 use futures_util::future::join_all;
 use proto::booking::v1::{BookingState, FailureReason};
@@ -39,7 +39,7 @@ async fn the_next_reserve_takes_the_places_of_an_ended_hold() {
         .await;
     assert_eq!(metadata(&status)["left"], "8");
 
-    // What is free without it leaves it alone.
+    // An order that fits without the expired hold does not fail it.
     stage.hold(&show, &[], &[("Floor", 2)]).await;
     let failed = "SELECT count(*) FROM booking.bookings WHERE state = 'FAILED'";
     assert_eq!(stage.count(failed).await, 0);

@@ -1,4 +1,4 @@
-//! Places that are given back: all or some, by whoever ends the booking, and once.
+//! Places that are given back: all or some, whatever ends the booking, and only once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn a_cancel_gives_places_back_once_however_often_it_is_sent() {
     let mut answers = join_all(copies).await.into_iter();
     let first = answers.next().expect("four").expect("a live hold");
     assert_eq!(first.state(), BookingState::Cancelled);
-    assert_eq!(held(&first), [("Floor", 5)], "what it was");
+    assert_eq!(held(&first), [("Floor", 5)], "the first reply");
     answers.for_each(|copy| assert_eq!(copy.expect("a copy"), first));
     for mut client in clients {
         let call = client.cancel_booking(part(&booking, &[], &[]));
@@ -53,7 +53,7 @@ async fn a_cancel_gives_places_back_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
-async fn some_of_the_places_are_given_up_and_the_rest_is_kept() {
+async fn some_places_are_cancelled_and_the_rest_is_kept() {
     let mut stage = Stage::start().await;
     let show = stage.create(show_of(2, &[("Floor", 10), ("Pit", 4)])).await;
     let wanted = [("Floor", 4), ("Pit", 2)];
@@ -85,15 +85,16 @@ async fn some_of_the_places_are_given_up_and_the_rest_is_kept() {
         (held(&rest), rest.lines.len()),
         (vec![("Floor", 1), ("Pit", 2)], 0)
     );
-    let owed = |refund: &Option<proto::money::v1::Money>| refund.as_ref().map(|m| m.minor_units);
-    assert_eq!(owed(&rest.refund_due), Some(4 * 1_250));
-    assert_eq!(owed(&rest.total), Some(3 * 1_250));
+    let minor_units =
+        |refund: &Option<proto::money::v1::Money>| refund.as_ref().map(|m| m.minor_units);
+    assert_eq!(minor_units(&rest.refund_due), Some(4 * 1_250));
+    assert_eq!(minor_units(&rest.total), Some(3 * 1_250));
     assert_eq!(stage.counts(&show).await, [(9, 0, 1), (2, 0, 2)]);
 
     let pit = part(&booking, &[], &[("Pit", 2)]);
     let rest_of_it = cancel(&mut client, pit).await.expect("its own");
     assert_eq!(held(&rest_of_it), [("Floor", 1)]);
-    // A copy is told what the first was told; another body is not.
+    // A replay gets the first reply; another body does not.
     assert_eq!(
         cancel(&mut client, some.clone()).await.expect("a copy"),
         rest
@@ -106,7 +107,11 @@ async fn some_of_the_places_are_given_up_and_the_rest_is_kept() {
     let last = part(&booking, &[], &[("Floor", 1)]);
     let over = cancel(&mut client, last).await.expect("its own");
     assert_eq!(over.state(), BookingState::Cancelled);
-    assert_eq!(owed(&over.refund_due), Some(7 * 1_250), "all that was paid");
+    assert_eq!(
+        minor_units(&over.refund_due),
+        Some(7 * 1_250),
+        "all that was paid"
+    );
     assert_eq!(stage.counts(&show).await, [(10, 0, 0), (4, 0, 0)]);
 
     // All of a hold's places go, and its seat keeps it.
@@ -140,7 +145,7 @@ async fn cancel_against_expiry_against_cancel_gives_back_once() {
             }
         }
     });
-    // How long a cancel takes here and now: whoever wins makes it harder for itself.
+    // How long a cancel takes here and now: the pace adapts so that both sides win sometimes.
     let pace = AtomicU64::new(5_000);
     let paced = |percent: u64| {
         let change = |micros: u64| Some((micros * percent / 100).clamp(500, 1_000_000));
@@ -225,7 +230,7 @@ async fn a_cancelled_show_gives_its_places_back() {
     .await;
     let sold = stage.get(&sold.booking_id).await;
     assert_eq!(sold.state(), BookingState::Cancelled);
-    assert_eq!(sold.refund_due.expect("owed").minor_units, 3 * 1_250);
+    assert_eq!(sold.refund_due.expect("due").minor_units, 3 * 1_250);
     let held = stage.get(&held.booking_id).await;
     assert_eq!(held.state(), BookingState::Failed);
     stage.settle().await;

@@ -1,5 +1,5 @@
 //! Another layout under a sale: areas get more places or fewer, come and go. Without a catalog, so
-//! that each step can be stopped after.
+//! that the test can stop after each step.
 
 use booking_svc::domain::{Booking, ProposalAnswer, ProposedChange, Rejection, Snapshot};
 use booking_svc::store::AreaCount;
@@ -22,7 +22,7 @@ fn layout_of(areas: &[(&str, u32)]) -> SeatLayout {
     SeatLayout::new(description).expect("a layout")
 }
 
-/// A show with it, or what the catalog says next of it with another one.
+/// A snapshot with these areas, or the catalog's next snapshot with others.
 fn with_areas(mut snapshot: Snapshot, areas: &[(&str, u32)]) -> Snapshot {
     snapshot.layout = layout_of(areas);
     snapshot.prices = prices_of(1_250, &snapshot.layout);
@@ -62,14 +62,14 @@ impl InProcess {
     }
 
     async fn the_answer(&self) -> ProposalAnswer {
-        let mut unheard = self
+        let mut undelivered = self
             .store
-            .unheard_answers(None)
+            .undelivered_answers(None)
             .await
             .expect("a database")
             .items;
-        assert_eq!(unheard.len(), 1, "{unheard:?}");
-        unheard.remove(0)
+        assert_eq!(undelivered.len(), 1, "{undelivered:?}");
+        undelivered.remove(0)
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_layout_that_takes_places_of_live_bookings_is_refused_and_names_their_
         .hold_places(show, &[("Floor", 3), ("Pit", 3)])
         .await;
 
-    // What they give back can be taken away.
+    // Places that are given back can be dropped.
     in_process.cancel(held.booking_id).await;
     let again = proposing(&next(&asked), proposed(&[("Floor", 6), ("Pit", 4)]));
     in_process.apply(&again).await;
@@ -115,7 +115,7 @@ async fn a_layout_that_takes_places_of_live_bookings_is_refused_and_names_their_
 }
 
 #[tokio::test]
-async fn what_an_accepted_layout_takes_is_off_sale_and_what_it_adds_is_not_on_sale_yet() {
+async fn an_accepted_layouts_dropped_places_are_off_sale_and_its_new_ones_not_yet_on_sale() {
     let in_process = InProcess::open().await;
     let first = with_areas(a_show(&["A"], 1_250), &[("Floor", 10), ("Pit", 4)]);
     let show = first.show_id;
@@ -178,7 +178,7 @@ async fn ended_holds_do_not_stand_in_the_way_and_give_nothing_back_that_is_gone(
         .await
         .expect("a live hold");
 
-    // Nobody has written down that the hold has ended.
+    // No worker has failed the expired hold.
     let asked = proposing(&first, proposed(&[("Floor", 5)]));
     in_process.apply(&asked).await;
     assert!(in_process.the_answer().await.accepted);

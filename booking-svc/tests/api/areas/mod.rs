@@ -1,4 +1,4 @@
-//! Areas without seats: so many places of each, and never more.
+//! Areas without seats: never more places sold than an area has.
 
 mod ended_holds;
 mod give_back;
@@ -20,7 +20,7 @@ use tonic::Status;
 pub(crate) use self::ended_holds::END_ALL;
 use crate::stage::{Bookings, Stage};
 
-/// A layout with the seats "A-1" to "A-{seats}", none if 0, and areas of so many places.
+/// A layout with the seats "A-1" to "A-{seats}", none if 0, and areas of these capacities.
 fn layout_of(seats: i32, areas: &[(&str, i32)]) -> SeatLayout {
     let mut layout = system::layout(seats.max(1));
     if seats == 0 {
@@ -35,7 +35,7 @@ fn layout_of(seats: i32, areas: &[(&str, i32)]) -> SeatLayout {
     layout
 }
 
-/// What creates a show of them, for 12.50 EUR each.
+/// The request that creates a show with them, for 12.50 EUR each.
 pub(crate) fn show_of(seats: i32, areas: &[(&str, i32)]) -> CreateShowRequest {
     CreateShowRequest {
         seats: Some(Seats::Layout(layout_of(seats, areas))),
@@ -51,7 +51,7 @@ pub(crate) fn places(places: &[(&str, i32)]) -> Vec<PlaceRequest> {
     places.iter().map(place).collect()
 }
 
-/// What reserves seats and places.
+/// The request that reserves seats and places.
 fn cart(show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(wanted),
@@ -72,12 +72,12 @@ async fn cancel(client: &mut Bookings, request: CancelBookingRequest) -> Result<
     Ok(response.booking.expect("the answer has the booking"))
 }
 
-/// What gives up a part of a booking.
-fn part(booking: &Booking, labels: &[&str], given_up: &[(&str, i32)]) -> CancelBookingRequest {
+/// The request that returns a part of a booking.
+fn part(booking: &Booking, labels: &[&str], returned: &[(&str, i32)]) -> CancelBookingRequest {
     CancelBookingRequest {
         booking_id: booking.booking_id.clone(),
         seat_labels: labels.iter().map(ToString::to_string).collect(),
-        places: places(given_up),
+        places: places(returned),
         ..Default::default()
     }
 }
@@ -89,7 +89,7 @@ fn held(booking: &Booking) -> Vec<(&str, i32)> {
 }
 
 impl Stage {
-    /// Reserves seats and places that can be had.
+    /// Reserves available seats and places.
     async fn hold(&self, show: &str, labels: &[&str], wanted: &[(&str, i32)]) -> Booking {
         let held = reserve(&mut self.client(), cart(show, labels, wanted)).await;
         held.unwrap_or_else(|status| panic!("{wanted:?}: {}", describe(&status)))

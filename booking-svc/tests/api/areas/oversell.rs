@@ -1,4 +1,4 @@
-//! Everybody at once: nothing is sold that is not there, and nobody waits for nothing.
+//! Many concurrent buyers: no place is sold twice, and no order hangs.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 
 const DEADLOCKS: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
 
-/// Reserves, one after another; how many places were granted, and what was refused of the rest.
+/// Reserves, one after another; returns the places granted, and the rejections.
 async fn buy(mut client: Bookings, carts: Vec<ReserveSeatsRequest>) -> (i32, usize) {
     let (mut granted, mut full) = (0, 0);
     for cart in carts {
@@ -28,14 +28,14 @@ async fn buy(mut client: Bookings, carts: Vec<ReserveSeatsRequest>) -> (i32, usi
 }
 
 #[tokio::test]
-async fn a_crowd_gets_every_place_there_is_and_none_more() {
+async fn a_crowd_gets_every_place_and_no_more() {
     let mut stage = Stage::start().await;
     let (mut process, other) = stage.another().await;
     let show = stage.create(show_of(0, &[("Floor", 100)])).await;
     let quantities = [1, 2, 3, 4];
     let clients = (0..64).map(|number| {
         let client = [stage.client(), other.clone()][number % 2].clone();
-        // 1 to 4 each, then one by one what they left.
+        // 1 to 4 each, then the rest one by one.
         let most = quantities[number % 4];
         let carts = [most, most, 1, 1, 1].map(|wanted| cart(&show, &[], &[("Floor", wanted)]));
         buy(client, carts.to_vec())
@@ -83,7 +83,7 @@ async fn carts_that_name_the_same_areas_in_other_orders_are_all_answered() {
                         continue;
                     }
                 };
-                // Some go on, some come back.
+                // Some are kept, some are returned.
                 if n % 3 == 0 {
                     super::cancel(&mut client, super::part(&booking, &[], &[]))
                         .await
@@ -101,7 +101,7 @@ async fn carts_that_name_the_same_areas_in_other_orders_are_all_answered() {
     let slowest = seen.iter().map(|(_, slowest)| *slowest).max();
     assert!(slowest.expect("clients") < ANSWER_MAX, "{slowest:?}");
     let kept: i32 = seen.iter().map(|(kept, _)| kept).sum();
-    // More carts are kept than the smallest area has places, so it is full by now.
+    // More carts are kept than the smallest area has places, so that area is full now.
     let left = [900, 1_200, 1_500].map(|capacity| (capacity - kept, 0, kept));
     assert_eq!(stage.counts(&show).await, left);
     assert_eq!(kept, 900);

@@ -99,7 +99,7 @@ async fn what_is_no_number_of_places_or_no_area_is_refused() {
         (&[("Floor", 0)], &["places[0].quantity"]),
         (&[("Floor", 1), ("Pit", -7)], &["places[1].quantity"]),
         (&[("Floor", i32::MIN)], &["places[0].quantity"]),
-        // As many as are left, twice.
+        // The number that is left, twice.
         (&[("Floor", 10), ("Floor", 10)], &["places[1].area"]),
         (
             &[("Floor", 0), ("Pit", 1), ("Floor", 1), ("Pit", -1)],
@@ -158,7 +158,7 @@ async fn what_is_no_number_of_places_or_no_area_is_refused() {
 }
 
 #[tokio::test]
-async fn more_than_is_left_is_refused_and_what_is_left_is_told() {
+async fn more_places_than_are_left_are_refused_with_the_number_left() {
     let mut stage = Stage::start().await;
     let show = stage.create(show_of(3, &AREAS)).await;
     stage.hold(&show, &["A-1"], &[("Floor", 7)]).await;
@@ -177,9 +177,9 @@ async fn more_than_is_left_is_refused_and_what_is_left_is_told() {
             .await;
         let names: Vec<_> = full.iter().map(|(area, _)| *area).collect();
         assert_eq!(subjects(&status), names);
-        let told = metadata(&status);
-        assert_eq!((&*told["area"], &*told["left"]), full[0]);
-        assert_eq!(told["show_id"], show);
+        let metadata = metadata(&status);
+        assert_eq!((&*metadata["area"], &*metadata["left"]), full[0]);
+        assert_eq!(metadata["show_id"], show);
     }
     // All or nothing, whichever of the two is in the way.
     let call = client.reserve_seats(cart(&show, &["A-2"], &[("Floor", 4)]));

@@ -1,4 +1,4 @@
-//! What the schema refuses of areas, whatever a service asks of it.
+//! The statements on areas that the schema refuses for every service.
 
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ async fn a_counter_stays_within_its_area() {
             .await;
         assert_eq!(counted.is_ok(), is_right, "{from:?} were taken");
     }
-    // Whoever counts last looks at that. As many were taken as given back.
+    // Counting places last checks this number. As many were taken as given back.
     let given_back = async || {
         let query = "SELECT given_back FROM booking.show_areas";
         let row = client.query_one(query, &[]).await.expect("the area");
@@ -75,7 +75,7 @@ async fn a_counter_stays_within_its_area() {
     let below = "UPDATE booking.show_areas SET taken = taken - 11";
     refuses(&worker, below, &SqlState::CHECK_VIOLATION, None).await;
     let back = worker.batch_execute("UPDATE booking.show_areas SET taken = taken - 10");
-    back.await.expect("what it is there for");
+    back.await.expect("the transaction that gives back");
     assert_eq!(given_back().await, 11);
     for (client, statement) in [
         (&worker, "UPDATE booking.show_areas SET capacity = 11"),

@@ -1,4 +1,4 @@
-//! What can be asked for, and what is refused.
+//! The parameters of choices, and their errors.
 
 use proto::booking::v1::{SeatChoice, Seating};
 use proto::catalog::v1::create_show_request::Seats;
@@ -76,7 +76,7 @@ async fn section_tiers_and_ceiling_bound_the_choice() {
 }
 
 #[tokio::test]
-async fn the_largest_party_is_told_by_how_it_wants_to_sit() {
+async fn the_largest_party_depends_on_the_seating() {
     let mut stage = Stage::start().await;
     let request = show_of(vec![section("Stalls", &["A", "B"], 6)]);
     let show = stage.create(request).await;
@@ -100,7 +100,7 @@ async fn the_largest_party_is_told_by_how_it_wants_to_sit() {
     assert_eq!(mine, ["A-3", "A-4", "A-5", "A-6"]);
     let any = chosen(&stage, &show, &[], &[seated(3, Seating::Any)]).await;
     assert_eq!(any, ["A-1", "B-1", "B-2"], "the first in order");
-    // Another has just given one back: that is known at once.
+    // Another caller has just returned one: that is known at once.
     let held = stage.reserve(&show, &["B-3", "B-4", "B-6"]).await;
     let (_process, other) = stage.another().await;
     let none = send(&other, wanted(&show, &[], &[party(1)])).await;
@@ -132,7 +132,7 @@ async fn the_best_seats_are_where_the_layout_says() {
 }
 
 #[tokio::test]
-async fn accessible_seats_go_to_who_asks() {
+async fn accessible_seats_go_to_parties_that_ask() {
     let mut stage = Stage::start().await;
     let mut request = show_of(vec![section("Stalls", &["A"], 6)]);
     if let Some(Seats::Layout(layout)) = &mut request.seats {
@@ -164,7 +164,7 @@ async fn accessible_seats_go_to_who_asks() {
 #[tokio::test]
 async fn a_companion_sits_beside_the_space_for_a_wheelchair_and_not_near_the_stage() {
     let mut stage = Stage::start().await;
-    // The space is behind an aisle, in the section at the back.
+    // The accessible seat is behind an aisle, in the section at the back.
     let mut balcony = section("Balcony", &["V"], 4);
     let mut space = section("Balcony", &["W"], 1).rows.remove(0);
     let beside = test_harness::system::names(["2", "3", "4"]);

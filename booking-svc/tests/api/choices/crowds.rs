@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many concurrent parties.
 
 use std::collections::BTreeSet;
 

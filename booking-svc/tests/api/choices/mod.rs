@@ -1,4 +1,4 @@
-//! Seats for who names none, and what a choice by label leaves behind.
+//! Seats for callers that name none, and the orphans that a choice by label leaves.
 
 mod asking;
 mod crowds;
@@ -16,7 +16,7 @@ use tonic::Status;
 
 use crate::stage::{Bookings, Stage};
 
-/// A section of rows with so many seats each, "A-1" and so on.
+/// A section of rows with this many seats each, "A-1" and so on.
 fn section(name: &str, rows: &[&str], seats: i32) -> Section {
     let numbers = NumberSeries {
         first: 1,
@@ -46,7 +46,7 @@ fn show_of(sections: Vec<Section>) -> CreateShowRequest {
     show
 }
 
-/// A hall of so many rows of twenty.
+/// A hall of this many rows of twenty.
 fn hall(rows: usize) -> CreateShowRequest {
     let names: Vec<String> = (1..=rows).map(|row| format!("R{row}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -67,7 +67,7 @@ fn seated(count: i32, seating: Seating) -> SeatChoice {
     }
 }
 
-/// What reserves seats by label and by choice.
+/// The request that reserves seats by label and by choice.
 fn wanted(show: &str, named: &[&str], choices: &[SeatChoice]) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         choices: choices.to_vec(),
@@ -98,7 +98,7 @@ fn labels(booking: &Booking) -> Vec<String> {
     lines.map(|line| line.seat_label.clone()).collect()
 }
 
-/// Runs so many tasks at once; what they return.
+/// Runs `count` tasks at once; returns their results.
 async fn at_once<T: Send + 'static, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,

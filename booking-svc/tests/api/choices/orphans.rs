@@ -12,7 +12,7 @@ use crate::stage::{Stage, assert_quiet};
 
 const ROUNDS: usize = 100;
 
-/// A show under a rule, of rows with so many seats.
+/// A show under a rule, with rows of this many seats.
 async fn show_under(stage: &Stage, rule: OrphanRule, rows: usize, seats: i32) -> String {
     let names: Vec<String> = (1..=rows).map(|row| format!("R{row}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -22,7 +22,7 @@ async fn show_under(stage: &Stage, rule: OrphanRule, rows: usize, seats: i32) ->
 }
 
 #[tokio::test]
-async fn strict_refuses_an_avoidable_orphan() {
+async fn strict_rejects_an_avoidable_orphan() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Strict, 2, 6).await;
     let leaves = |labels: &'static [&'static str], left: &'static [&'static str]| {
@@ -42,7 +42,7 @@ async fn strict_refuses_an_avoidable_orphan() {
     // Three of four leave one, whichever they are.
     let marked = stage.reserve(&show, &["R1-4", "R1-5", "R1-6"]).await;
     assert_eq!(marked.orphan_seat_labels, ["R1-3"]);
-    // Chosen beside what is named, R2-1 and R2-2 are no neighbours of R2-5 and R2-6.
+    // Chosen in addition to the named ones, R2-1 and R2-2 are not neighbours of R2-5 and R2-6.
     let mine = chosen(&stage, &show, &["R2-5", "R2-6"], &[party(2)]).await;
     assert_eq!(mine.len(), 4, "{mine:?}");
     stage.assert_sound().await;
@@ -74,7 +74,7 @@ async fn warn_marks_the_booking_until_it_is_swapped() {
 }
 
 #[tokio::test]
-async fn off_tells_nothing() {
+async fn orphan_rule_off_reports_no_orphans() {
     let mut stage = Stage::start().await;
     let show = show_under(&stage, OrphanRule::Off, 1, 4).await;
     let held = stage.reserve(&show, &["R1-2"]).await;
@@ -101,14 +101,14 @@ async fn a_swap_obeys_the_rule() {
             .await;
         assert_eq!(subjects(&status), [left]);
     }
-    // What it gives keeps what it leaves company.
+    // The returned seat is next to the one that it leaves, so there is no orphan.
     let swapped = client.swap_seats(swap("R1-2", "R1-4")).await.expect("free");
     let swapped = swapped.into_inner().booking.expect("set");
     assert_eq!(swapped.orphan_seat_labels, [""; 0]);
     stage.assert_sound().await;
 }
 
-/// Each leaves no orphan by itself, but both do: seat 7, and either need not.
+/// Neither leaves an orphan alone, but both together leave seat 7, which either could avoid.
 #[tokio::test]
 async fn neighbours_at_once_see_each_other() {
     let mut stage = Stage::start().await;
@@ -123,7 +123,7 @@ async fn neighbours_at_once_see_each_other() {
         let (mut here, mut there) = (stage.client(), other.clone());
         let one = reserve(&mut here, &strict, &left, "ann");
         let two = reserve(&mut there, &strict, &right, "bob");
-        // Who is sent first takes turns.
+        // They take turns in being sent first.
         let both = if round.is_multiple_of(2) {
             futures_util::join!(one, two)
         } else {
@@ -152,7 +152,7 @@ async fn neighbours_at_once_see_each_other() {
             Ok(booking) => booking.orphan_seat_labels,
             Err(status) => panic!("{}", describe(&status)),
         });
-        assert_eq!(marks.concat(), [seat(7)], "the second tells");
+        assert_eq!(marks.concat(), [seat(7)], "the second booking names it");
     }
     assert!(first.iter().all(|wins| *wins > 0), "{first:?}");
     assert_quiet(&mut process);

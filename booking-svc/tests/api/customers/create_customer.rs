@@ -12,7 +12,7 @@ use super::{CUSTOMERS, ann, by, client_of, create, get, new};
 use crate::stage::{Stage, assert_quiet};
 
 #[tokio::test]
-async fn an_address_has_one_customer_and_the_first_call_makes_it() {
+async fn an_address_has_one_customer_created_by_the_first_call() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let made = new(&mut client, ann()).await;
@@ -26,7 +26,7 @@ async fn an_address_has_one_customer_and_the_first_call_makes_it() {
     assert_eq!(id.get_version_num(), 7);
     assert_eq!(get(&mut client, &made.customer_id).await, made);
 
-    // The same address finds it, whatever else is said of it, and changes nothing.
+    // The same address finds it, whatever the other fields, and changes nothing.
     let digest = stage.digest().await;
     for email in ["ann@example.org", "ANN@EXAMPLE.ORG"] {
         let again = create(&mut client, by(email)).await;

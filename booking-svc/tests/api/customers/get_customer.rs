@@ -18,7 +18,7 @@ fn email(text: &str) -> Option<Key> {
 }
 
 #[tokio::test]
-async fn a_customer_is_found_by_either_key_however_it_is_written() {
+async fn a_customer_is_found_by_id_and_by_any_spelling_of_the_address() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let made = new(&mut client, ann()).await;
@@ -30,7 +30,7 @@ async fn a_customer_is_found_by_either_key_however_it_is_written() {
         email("aNN@example.ORG"),
     ] {
         let found = client.get_customer(GetCustomerRequest { key }).await;
-        let found = found.expect("it is there").into_inner();
+        let found = found.expect("the customer exists").into_inner();
         assert_eq!(found.customer.as_ref(), Some(&made));
     }
     stage.assert_sound().await;

@@ -54,7 +54,7 @@ async fn pages_of_any_size_join_up() {
 }
 
 #[tokio::test]
-async fn a_negative_size_or_a_token_that_is_none_is_refused() {
+async fn a_negative_size_or_an_invalid_token_is_refused() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let request = ListCustomersRequest {

@@ -1,4 +1,4 @@
-//! What customers tell of themselves stays out of the service's log, whatever its level.
+//! Personal data of customers stays out of the service's log, whatever its level.
 
 use proto::booking::v1::GetCustomerRequest;
 use proto::booking::v1::get_customer_request::Key;
@@ -35,7 +35,7 @@ async fn nothing_personal_is_logged() {
         .await;
     wrong.expect_err("it is none");
 
-    // A fault whose details PostgreSQL would tell: the row that it refuses.
+    // A fault whose PostgreSQL details would contain the refused row.
     let rule = "ALTER TABLE booking.customers ADD CONSTRAINT short CHECK (char_length(email) < 12)";
     stage.run("TRUNCATE booking.customers").await;
     stage.run(rule).await;

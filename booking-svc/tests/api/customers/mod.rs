@@ -20,20 +20,20 @@ use test_harness::errors::describe;
 use test_harness::process::Process;
 use tonic::transport::{Channel, Endpoint};
 
-/// A limit on calls that none should come near.
+/// A limit on calls, far above their usual duration.
 const CALL_MAX: Duration = Duration::from_secs(20);
 
 pub(crate) const CUSTOMERS: &str = "SELECT count(*) FROM booking.customers";
 
 pub(crate) type Customers = CustomerServiceClient<Channel>;
 
-/// A client on a connection of its own.
+/// A client on its own connection.
 pub(crate) fn client_of(process: &Process) -> Customers {
     let endpoint = Endpoint::from_shared(process.url()).expect("an address makes a URL");
     CustomerServiceClient::new(endpoint.timeout(CALL_MAX).connect_lazy())
 }
 
-/// What creates a customer of whom all is known.
+/// The request that creates a customer with all fields.
 fn ann() -> CreateCustomerRequest {
     CreateCustomerRequest {
         email: "Ann@Example.org".to_owned(),
@@ -79,7 +79,7 @@ pub(crate) async fn get(client: &mut Customers, id: &str) -> Customer {
     customer.expect("the answer has the customer")
 }
 
-/// What changes these fields of a customer to the values it has here.
+/// The request that changes these fields of a customer to the values given here.
 pub(crate) fn changing(customer: &Customer, fields: &[&str]) -> UpdateCustomerRequest {
     let paths = fields.iter().map(ToString::to_string).collect();
     UpdateCustomerRequest {

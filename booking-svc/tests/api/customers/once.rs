@@ -17,7 +17,7 @@ fn an_id() -> String {
 }
 
 #[tokio::test]
-async fn a_repeated_call_gets_the_first_result_whatever_came_after() {
+async fn a_repeated_call_gets_the_first_result_after_later_changes() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let mut creation = ann();
@@ -52,7 +52,7 @@ async fn a_repeated_call_gets_the_first_result_whatever_came_after() {
     assert_eq!(stage.digest().await, digest, "nothing was written again");
     assert_eq!(get(&mut client, &made.customer_id).await, last);
 
-    // One that found a customer goes on finding the one that it found.
+    // A replay of a find returns the same customer, even if the address has moved.
     let mut finding = by("anna@example.org");
     finding.request_id = an_id();
     let found = create(&mut client, finding.clone()).await;
@@ -104,7 +104,7 @@ async fn an_id_that_was_used_for_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_refused_is_decided_anew() {
+async fn a_rejected_call_is_decided_again() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let made = new(&mut client, ann()).await;
@@ -126,7 +126,7 @@ async fn a_call_that_was_refused_is_decided_anew() {
 }
 
 #[tokio::test]
-async fn twenty_copies_at_once_are_one_in_two_processes() {
+async fn twenty_replays_at_once_make_one_customer_in_two_processes() {
     let mut stage = Stage::start().await;
     let (mut process, _) = stage.another().await;
     let (here, there) = (client_of(&stage.system.booking), client_of(&process));
@@ -165,7 +165,7 @@ async fn twenty_copies_at_once_are_one_in_two_processes() {
 }
 
 #[tokio::test]
-async fn a_lost_commit_is_found_out_by_its_request_id() {
+async fn a_lost_commit_is_resolved_by_its_request_id() {
     let mut stage = Stage::start().await;
     let (mut process, _, line) = behind_a_line(&stage).await;
     let mut client = client_of(&process);
@@ -178,7 +178,7 @@ async fn a_lost_commit_is_found_out_by_its_request_id() {
     assert_eq!(create(&mut client, request).await, first);
     assert_eq!(stage.count(CUSTOMERS).await, 1);
 
-    // Without an id it is the caller who has to look.
+    // Without an id the caller has to read.
     line.lose(1);
     let status = client.create_customer(by("bob@example.org")).await;
     let status = status.expect_err("nobody knows what was done");

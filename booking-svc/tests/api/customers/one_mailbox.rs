@@ -71,7 +71,7 @@ async fn every_spelling_finds_the_same_customer_wherever_it_is_typed() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_refused_wherever_it_is_typed() {
+async fn an_invalid_address_is_refused_in_every_field() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(3).await;
     let mut customers = client_of(&stage.system.booking);

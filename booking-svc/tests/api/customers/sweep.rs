@@ -41,7 +41,7 @@ async fn requests_are_kept_for_a_day() {
     assert_eq!(stage.count(ALL).await, 8);
     assert_eq!(create(&mut client, request.clone()).await, first);
 
-    // Once its id is forgotten, a call stands for itself.
+    // Once its id is deleted, the call is a new one.
     stage.run("DELETE FROM booking.customer_requests").await;
     let again = create(&mut client, request).await;
     assert!(!again.created);

@@ -36,7 +36,7 @@ async fn what_the_mask_names_is_changed_and_nothing_else() {
     let moved = update(&mut client, changing(&wanted, &fields)).await;
     assert_eq!((&*moved.email, &*moved.phone), ("anna@example.org", ""));
     assert_eq!((&*moved.external_reference, &*moved.etag), ("crm/18", "v3"));
-    // The old address is free, and is nobody's.
+    // The old address is free.
     assert!(!create(&mut client, by("anna@example.org")).await.created);
     assert!(create(&mut client, by("ann@example.org")).await.created);
     // Its own address is not another's.
@@ -46,7 +46,7 @@ async fn what_the_mask_names_is_changed_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn anothers_address_a_stale_etag_and_nobody_are_refused() {
+async fn a_taken_address_a_stale_etag_and_an_unknown_customer_are_refused() {
     let mut stage = Stage::start().await;
     let mut client = client_of(&stage.system.booking);
     let made = new(&mut client, ann()).await;
@@ -134,7 +134,7 @@ async fn every_field_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn of_many_that_want_one_address_at_once_one_gets_it() {
+async fn of_many_concurrent_changes_to_one_address_one_succeeds() {
     let mut stage = Stage::start().await;
     let (mut process, _) = stage.another().await;
     let mut client = client_of(&stage.system.booking);

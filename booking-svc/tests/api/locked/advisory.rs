@@ -1,5 +1,5 @@
-//! Locks that are no row's: of a caller's request id, and of a customer whose places are counted. A
-//! second service has them, as it waits for a seat.
+//! Advisory locks: of a caller's request id, and of a quota holder. A second service holds them while
+//! it waits for a seat.
 
 use proto::booking::v1::ReserveSeatsRequest;
 use proto::catalog::v1::CreateShowRequest;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::stage::WAITS_FOR_LOCKS;
 
-/// What a second service has locked while it waits for a seat that somebody else has.
+/// A second service that holds locks while it waits for a locked seat.
 struct Second {
     _process: Process,
     waiting: JoinHandle<Result<(), Status>>,

@@ -1,4 +1,4 @@
-//! What the service does by itself: it leaves what is locked, goes on with the rest, and comes back.
+//! Background tasks: they skip locked rows, continue with the rest, and come back.
 
 use proto::booking::v1::{BookingState, PaymentState};
 use proto::catalog::v1::DeleteShowRequest;
@@ -8,10 +8,10 @@ use super::*;
 use crate::cancelled_show::mark_fully_cancelled;
 use crate::payments::till::Till;
 
-/// How long what waits for nobody may take on a busy machine.
+/// How long a task that waits for no lock may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// So many shows of ten seats, by their ids in ascending order, as they are worked off.
+/// The ids of `count` shows of ten seats, ascending, as the worker takes them.
 async fn shows(stage: &Stage, count: usize) -> Vec<String> {
     let mut shows = Vec::new();
     for _ in 0..count {
@@ -32,7 +32,7 @@ async fn cancelled_shows() {
         stage.buy(mixed, &["A-2"]).await,
     );
     let elsewhere = stage.buy(open, &["A-1"]).await;
-    // Known to be cancelled before it is locked.
+    // booking-svc knows the cancellation before the sale is locked.
     let cancel = format!(
         "UPDATE booking.sales SET state = 'CANCELLED' WHERE show_id IN ('{empty}', '{closed}')"
     );
@@ -116,10 +116,10 @@ async fn stored_rejections_that_are_old() {
 }
 
 #[tokio::test]
-async fn answers_that_the_catalog_has_heard() {
+async fn delivered_answers() {
     let mut stage = Stage::start().await;
     let all = shows(&stage, 2).await;
-    // Nobody asked for it any more.
+    // No proposal waits for it any more.
     let stale = format!(
         "INSERT INTO booking.answers VALUES ('{}', 1, true, '{{}}')",
         all[0]
@@ -131,7 +131,7 @@ async fn answers_that_the_catalog_has_heard() {
         ..Default::default()
     };
     let answered = stage.system.catalog_client().delete_show(request).await;
-    answered.expect("the catalog has heard the answer");
+    answered.expect("the catalog has the answer");
     holder.release().await;
     stage.settle().await;
     stage.assert_sound().await;

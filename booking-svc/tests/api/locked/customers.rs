@@ -1,4 +1,4 @@
-//! What a change of a customer needs: it is on the pool, as all reads are.
+//! Locks that a change of a customer needs: changes use the pool, like all reads.
 
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{ListSeatsRequest, UpdateCustomerRequest};
@@ -6,7 +6,7 @@ use proto::booking::v1::{ListSeatsRequest, UpdateCustomerRequest};
 use super::*;
 use crate::customers::{Customers, by, changing, client_of, create, get, new, update};
 
-/// Callers at once that need what is locked: many more than the pool has connections.
+/// Concurrent callers that need a locked row: many more than the pool has connections.
 const CALLERS: usize = 40;
 
 /// The longest that a read and a change of another customer took, until `released`.
@@ -37,7 +37,7 @@ async fn goes_on(stage: &Stage, show: &str, released: &Cell<bool>) -> Duration {
     longest
 }
 
-/// Has `call` sent by many at once while `holder` has what it needs.
+/// Sends `call` many times at once while `holder` holds a lock that it needs.
 async fn assert_apart(
     stage: &mut Stage,
     (holder, what): (Holder, &str),
@@ -61,7 +61,7 @@ async fn assert_apart(
             impatient.await;
             holder.release().await;
         };
-        // Longer than one call waits at the most, so it is sent behind the first of the others.
+        // Longer than one call waits, so it is sent after the first of the others.
         let patient = async {
             sleep(IMPATIENT).await;
             patient.await;
@@ -109,7 +109,7 @@ async fn a_customer() {
     assert_eq!(now.phone, "+49 89 1");
 }
 
-/// As another transaction has it that gives somebody the address.
+/// The lock of another transaction that takes the address.
 #[tokio::test]
 async fn an_address_of_somebody_who_reserves() {
     let mut stage = Stage::start().await;

@@ -1,5 +1,5 @@
-//! What somebody has locked and does not let go: a caller that needs it gets CONTENTION in time, or has it soon
-//! after it is let go, and nobody else waits.
+//! Locks that stay held: a caller that needs one gets CONTENTION in time, or the lock soon
+//! after its release, and no other caller waits.
 
 #![allow(
     clippy::print_stdout,
@@ -28,18 +28,18 @@ use uuid::Uuid;
 use crate::stage::{Bookings, Stage};
 
 /// The longest that others may wait: far longer than they do even on a busy machine, and far shorter
-/// than anybody here keeps a lock.
+/// than the locks are held here.
 const OTHERS_MAX: Duration = Duration::from_secs(2);
 /// How long the impatient wait for an answer.
 const IMPATIENT: Duration = Duration::from_secs(2);
 /// How long the patient would.
 const PATIENT: Duration = Duration::from_secs(20);
-/// Seats of a show whose customers need nothing that is locked.
+/// Seats of a show whose customers need no locked row.
 const SEATS: i32 = 2_000;
 /// The first of them that is not locked in any test.
 const FIRST_OF_OTHERS: i32 = 11;
 
-/// Somebody's open transaction.
+/// An open transaction of another session.
 struct Holder(Client);
 
 impl Holder {
@@ -55,8 +55,9 @@ impl Holder {
     }
 }
 
-/// Has `call` sent again and again while `holder` has what it needs, and once by somebody who waits
-/// until that is let go; meanwhile others reserve seats of `shows`. The call is a new one each time.
+/// Sends `call` again and again while `holder` holds a lock that it needs, and once from a caller
+/// that waits until the lock is released; meanwhile others reserve seats of `shows`. The call is a
+/// new one each time.
 async fn assert_isolated(
     client: &Bookings,
     (holder, what): (Holder, &str),
@@ -142,7 +143,7 @@ async fn send_cancel(mut client: Bookings, deadline: Duration, id: &str) -> Resu
     answer.map(drop)
 }
 
-/// What reserves a seat for somebody.
+/// The request that reserves a seat.
 fn seat(show: &str, label: &str) -> ReserveSeatsRequest {
     reservation(show, &[label], "ann")
 }

@@ -1,4 +1,4 @@
-//! Rows of payments, which are written behind all locks.
+//! Rows of payments, which are locked last.
 
 use proto::booking::v1::PaymentState;
 
@@ -22,7 +22,7 @@ async fn a_payment_whose_booking_is_cancelled() {
     till.assert_sound().await;
 }
 
-/// The money is taken by then, so it is not said that nothing was changed.
+/// The money is taken by then, so the error must not say that nothing was changed.
 #[tokio::test]
 async fn a_payment_that_ends() {
     let mut till = Till::open().await;

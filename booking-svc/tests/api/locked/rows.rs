@@ -1,4 +1,4 @@
-//! Rows of the tables: in each test another that somebody else has locked.
+//! Rows of the tables: each test locks another one.
 
 use std::cell::Cell;
 
@@ -18,7 +18,7 @@ async fn begin() -> (Stage, String, String) {
     (stage, show, other)
 }
 
-/// What reserves a place in the area.
+/// The request that reserves a place in the area.
 fn place(show: &str) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         places: places(&[("Floor", 1)]),
@@ -55,7 +55,7 @@ async fn a_seat() {
     stage.assert_sound().await;
 }
 
-/// Each that is asked for is found locked anew.
+/// Each request finds the row locked again.
 #[tokio::test]
 async fn all_seats_of_a_show() {
     let (mut stage, show, other) = begin().await;
@@ -127,7 +127,7 @@ async fn an_area_of_which_a_cancel_gives_back_places() {
     stage.assert_sound().await;
 }
 
-/// Its hold has ended, so it must be failed before its seat can be had.
+/// Its hold has ended, so it must be failed before its seat is available.
 #[tokio::test]
 async fn a_booking_whose_hold_has_ended() {
     let (mut stage, show, other) = begin().await;

@@ -1,11 +1,11 @@
-//! What customers ask for.
+//! The requests of customers.
 
 use std::collections::BTreeSet;
 
 use proto::booking::v1::reserve_seats_request::Customer;
 use proto::booking::v1::{
-    Booking as Told, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest, PlaceRequest,
-    ReserveSeatsRequest, SwapSeatsRequest,
+    Booking as BookingReply, CancelBookingRequest, ConfirmBookingRequest, ExtendHoldRequest,
+    PlaceRequest, ReserveSeatsRequest, SwapSeatsRequest,
 };
 use test_harness::system::reservation;
 use tonic::Status;
@@ -16,7 +16,7 @@ use super::rejection::Rejection;
 use super::show::{AREA, Lot};
 use crate::stage::Bookings;
 
-/// What a customer asks for. Two that are equal are the same body of a request.
+/// A request of a customer. Equal ones are the same body.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ask {
     Reserve(Reserve),
@@ -47,17 +47,17 @@ pub(crate) enum Ask {
 /// How a booking is paid.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Paid {
-    /// Elsewhere, and what the money is known by there, which may be nothing.
+    /// Outside Ticketing, with a reference that may be empty.
     Elsewhere(String),
     /// Here, with this token.
     Here(&'static str),
 }
 
-/// What makes a booking.
+/// A request that makes a booking.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reserve {
     pub(crate) wanted: Lot,
-    /// Seats that are to be chosen beside those.
+    /// Choices of further seats.
     pub(crate) choices: Vec<Choice>,
     pub(crate) customer: Option<Customer>,
     pub(crate) hold_seconds: Option<i64>,
@@ -74,16 +74,16 @@ impl Reserve {
 }
 
 impl Ask {
-    /// The same with the seats by label that were chosen, as somebody was told of them; none if
-    /// they are not what was asked for.
-    pub(super) fn with_chosen(&self, told: &Told) -> Option<Self> {
+    /// The same with the seats by label that were chosen, as a reply named them; none if
+    /// they do not satisfy the choices.
+    pub(super) fn with_chosen(&self, reply: &BookingReply) -> Option<Self> {
         let Self::Reserve(asked) = self else {
             return Some(self.clone());
         };
         let mut named = asked.clone();
         let choices = std::mem::take(&mut named.choices);
         if !choices.is_empty() {
-            let all = Lot::of(told).seats;
+            let all = Lot::of(reply).seats;
             if !choice::are_met(&choices, &(&all - &named.wanted.seats)) {
                 return None;
             }
@@ -103,7 +103,7 @@ impl Ask {
         }
     }
 
-    /// What it is paid with here.
+    /// Its payment token.
     pub(super) fn token(&self) -> Option<&'static str> {
         match self {
             Self::Confirm {
@@ -114,7 +114,7 @@ impl Ask {
         }
     }
 
-    /// What it is refused for whatever the show is like, where one pays or where one does not.
+    /// Why it is refused whatever the state of the show, with payments (`pays`) or without.
     pub(super) fn refused_at(&self, pays: bool) -> Option<Rejection> {
         let unpaid = match self {
             Self::Reserve(asked) => asked.confirm,
@@ -146,11 +146,11 @@ impl Ask {
         client: &mut Bookings,
         show_id: &str,
         request_id: Option<Uuid>,
-    ) -> Result<Told, Status> {
+    ) -> Result<BookingReply, Status> {
         let request_id = request_id.map_or(String::new(), |id| id.to_string());
         let list = |labels: &BTreeSet<String>| labels.iter().cloned().collect();
         let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
-        let told = match self.clone() {
+        let reply = match self.clone() {
             Self::Reserve(asked) => {
                 let labels: Vec<&str> = asked.wanted.seats.iter().map(String::as_str).collect();
                 let request = ReserveSeatsRequest {
@@ -225,7 +225,7 @@ impl Ask {
                 client.swap_seats(request).await?.into_inner().booking
             }
         };
-        Ok(told.expect("every answer has the booking"))
+        Ok(reply.expect("every answer has the booking"))
     }
 }
 

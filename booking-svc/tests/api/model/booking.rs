@@ -1,10 +1,11 @@
-//! A booking of the model: how it changes, what is in the way of that, and how it is told.
+//! A booking of the model: how it changes, what rejects a change, and how replies show it.
 
 use std::collections::BTreeSet;
 
 use proto::booking::v1::reserve_seats_request::Customer as Name;
 use proto::booking::v1::{
-    AreaLine, Booking as Told, BookingLine, BookingState, CancelReason, FailureReason, PaymentState,
+    AreaLine, Booking as BookingReply, BookingLine, BookingState, CancelReason, FailureReason,
+    PaymentState,
 };
 use service_kit::proto_convert;
 use time::OffsetDateTime;
@@ -15,9 +16,9 @@ use super::payments::Attempt;
 use super::rejection::Rejection;
 use super::show::{AREA, Lot, PLACE_PRICE, PLACE_TIER, Terms, cost, money, row_of};
 
-/// How long a hold lasts if nobody says.
+/// The default duration of a hold.
 const HOLD_DEFAULT: i64 = 120 * SECOND;
-/// The longest that a hold goes on since it was made.
+/// The longest that a hold may last since it was made.
 const LIFETIME_MAX: i64 = 1_800 * SECOND;
 
 /// A booking of the model.
@@ -28,7 +29,7 @@ pub(super) struct Booking {
     pub(super) state: BookingState,
     pub(super) version: i32,
     pub(super) has: Lot,
-    /// What it cost when it was confirmed.
+    /// Its price when it was confirmed.
     paid: i64,
     pub(super) created: Instant,
     pub(super) expires: Instant,
@@ -65,8 +66,8 @@ impl Booking {
         ended.unwrap_or(self.created)
     }
 
-    /// What is owed of what was paid once, when it was confirmed, or too late.
-    pub(super) fn owed(&self) -> i64 {
+    /// The refund due of what was paid, at the confirm or too late.
+    pub(super) fn refund_due(&self) -> i64 {
         let kept = match self.state {
             BookingState::Confirmed => self.has.cost(),
             _ => 0,
@@ -74,13 +75,13 @@ impl Booking {
         self.paid - kept
     }
 
-    /// Whether an attempt to pay it is under way.
+    /// Whether it is being paid.
     pub(super) fn is_being_paid(&self) -> bool {
         let attempt = self.payment.as_ref();
         attempt.is_some_and(|attempt| attempt.state == PaymentState::Started)
     }
 
-    /// Whether its hold has ended, and that is written down.
+    /// Whether its hold has expired and was failed.
     pub(super) fn was_let_lapse(&self) -> bool {
         self.failure_reason == FailureReason::Expired
     }
@@ -105,16 +106,16 @@ impl Booking {
     }
 
     /// The booking as a read at this moment shows it, but for its payment.
-    pub(super) fn seen_at(&self, terms: &Terms, now: Instant) -> Told {
+    pub(super) fn seen_at(&self, terms: &Terms, now: Instant) -> BookingReply {
         let mut seen = self.clone();
         if seen.state == BookingState::Pending && seen.has_expired(now) {
             seen.fail(self.expires, FailureReason::Expired);
         }
-        seen.told(terms)
+        seen.reply(terms)
     }
 
-    /// The booking as an answer tells it, but for its payment.
-    pub(super) fn told(&self, terms: &Terms) -> Told {
+    /// The booking as a reply shows it, without its payment.
+    pub(super) fn reply(&self, terms: &Terms) -> BookingReply {
         let line = |label: &String| {
             let row = row_of(label).expect("it has seats of the hall");
             BookingLine {
@@ -126,8 +127,8 @@ impl Booking {
             }
         };
         let time = |at: Instant| proto_convert::timestamp(instant(at));
-        let owed = self.owed();
-        let mut told = Told {
+        let refund_due = self.refund_due();
+        let mut reply = BookingReply {
             booking_id: self.id.clone(),
             show_id: terms.show_id.clone(),
             customer_id: match (terms.linked(&self.customer), &self.customer) {
@@ -150,12 +151,12 @@ impl Booking {
             cancel_time: self.cancelled.map(time),
             fail_time: self.failed.map(time),
             etag: self.etag(),
-            refund_due: (owed > 0).then(|| money(owed)),
+            refund_due: (refund_due > 0).then(|| money(refund_due)),
             cancel_reason: self.cancel_reason.into(),
-            ..Told::default()
+            ..BookingReply::default()
         };
-        told.payment_reference.clone_from(&self.reference);
-        told
+        reply.payment_reference.clone_from(&self.reference);
+        reply
     }
 }
 
@@ -222,7 +223,7 @@ impl Booking {
         (!missing.is_empty()).then_some(Rejection::NotInBooking(missing))
     }
 
-    /// The objections to what is asked of a booking that lie in the self.
+    /// The objections to a command that lie in the booking itself.
     pub(super) fn objections(
         &self,
         ask: &Ask,

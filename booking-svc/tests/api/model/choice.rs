@@ -1,5 +1,5 @@
-//! Choices of who names no seats: what they ask for, and what may come of them. Which seats are
-//! chosen nobody can foretell here; but whatever is chosen must be what was asked for.
+//! Choices of seats: the requests, and their possible outcomes. The chosen seats cannot be predicted
+//! here; but they must satisfy the request.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,14 @@ use super::show::{all_labels, are_beside, money, row_of};
 pub(crate) struct Choice {
     pub(super) count: usize,
     pub(super) seating: Seating,
-    /// Any, if there is none; and so for the next two.
+    /// Any, if none; the same for the next two.
     pub(super) section: Option<&'static str>,
     pub(super) tier: Option<&'static str>,
     pub(super) price_max: Option<i64>,
 }
 
 impl Choice {
-    /// It, as a request says it.
+    /// The choice as a message.
     pub(super) fn asked(&self) -> SeatChoice {
         SeatChoice {
             count: i32::try_from(self.count).expect("it is small"),
@@ -47,7 +47,7 @@ impl Choice {
         seats.len() == self.count && self.largest_party(seats) == self.count
     }
 
-    /// How many people could sit in these as they want to.
+    /// The largest party that could sit in these seats with the choice's seating.
     fn largest_party(&self, free: &BTreeSet<String>) -> usize {
         let (mut all, mut together, mut longest) = (0, 0, 0);
         let mut before: Option<String> = None;
@@ -69,7 +69,7 @@ impl Choice {
     }
 }
 
-/// Whether these seats are what the choices ask for, each its own of them.
+/// Whether these seats satisfy the choices, each with seats of its own.
 pub(super) fn are_met(choices: &[Choice], seats: &BTreeSet<String>) -> bool {
     let Some((choice, others)) = choices.split_first() else {
         return seats.is_empty();
@@ -79,7 +79,7 @@ pub(super) fn are_met(choices: &[Choice], seats: &BTreeSet<String>) -> bool {
         .any(|part| choice.is_met_by(part) && are_met(others, &(seats - part)))
 }
 
-/// Every way to take so many of these.
+/// Every way to take `count` of these.
 fn parts(of: &BTreeSet<String>, count: usize) -> Vec<BTreeSet<String>> {
     let mut all = vec![BTreeSet::new()];
     for _ in 0..count {
@@ -93,9 +93,9 @@ fn parts(of: &BTreeSet<String>, count: usize) -> Vec<BTreeSet<String>> {
     all
 }
 
-/// Whether a choice can have been found to be met for so many at the most. What is free is not
-/// read under a lock: each seat counts as it was at some moment of the call. What the other
-/// choices of the call are given first, nobody can foretell.
+/// Whether a choice can have had this largest party. Free seats are not
+/// read under a lock: each seat counts as it was at some moment of the call. The seats that the other
+/// choices of the call get first cannot be predicted.
 pub(super) fn was_unavailable(
     asked: &Reserve,
     at: usize,

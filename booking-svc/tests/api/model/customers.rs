@@ -1,9 +1,9 @@
-//! Customers who do whatever comes to their mind, all at once, and write down what they saw.
+//! Customers who act at random, concurrently, and record the replies.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::Booking as BookingReply;
 use proto::expiry::v1::RunOnceRequest;
 use proto::expiry::v1::expiry_service_client::ExpiryServiceClient;
 use test_harness::errors::describe;
@@ -23,7 +23,7 @@ use crate::stage::{Bookings, move_hold};
 
 /// How many there are.
 pub(super) const CUSTOMERS: usize = 8;
-/// What each of them does, one thing after another.
+/// The number of calls of each customer, one after another.
 const STEPS: usize = 5;
 /// How many of the newest bookings and calls are disputed.
 const RECENT: usize = 8;
@@ -38,11 +38,11 @@ pub(super) struct Doors {
     pub(super) owner: Arc<Client>,
 }
 
-/// What they know of each other's doings.
+/// The state that the customers share.
 #[derive(Debug)]
 struct Known {
-    /// Every booking that somebody was told of, as of then.
-    bookings: Vec<Told>,
+    /// Every booking of every reply, as the reply showed it.
+    bookings: Vec<BookingReply>,
     /// Every call that was sent under an id.
     sent: Vec<(Uuid, Ask)>,
     history: History,
@@ -57,8 +57,8 @@ impl Shared {
     }
 }
 
-/// Lets them at a show; what they saw, or what the system did that it never may. The show may
-/// be cancelled while they are at it, by `cancel`.
+/// Runs the customers at a show; returns their records, or a violation that the system committed.
+/// The show may be cancelled meanwhile, by `cancel`.
 pub(super) async fn run(
     doors: &Doors,
     terms: &Arc<Terms>,
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let shared = Shared(Mutex::new(known));
     let cancel = cancel.as_ref();
     let customers = (0..CUSTOMERS).map(|number| {
-        // Each person comes through both.
+        // Each person uses both replicas.
         let pays = (number + number / doors.people.len()) % 2 == 1;
         let mut customer = Customer {
             show_id: &terms.show_id,
@@ -146,7 +146,7 @@ impl Customer<'_> {
         let outcome = ask.send(&mut self.client, self.show_id, request_id).await;
         let ended = now() + 1;
         let outcome = match outcome {
-            Ok(told) => Ok(told),
+            Ok(reply) => Ok(reply),
             Err(status) => Err(Rejection::read(&status)
                 .ok_or_else(|| format!("{ask:?}: {}", describe(&status)))?),
         };
@@ -171,15 +171,15 @@ impl Customer<'_> {
         };
         let began = now();
         let seen = get(&mut self.client, &booking.booking_id).await;
-        let seen = seen.map_err(told)?;
+        let seen = seen.map_err(described)?;
         let ended = now() + 1;
         let look = Look { began, ended, seen };
         self.shared.with(|known| known.history.looks.push(look));
         Ok(())
     }
 
-    /// Has a hold end about now, before, during or after the next calls, or somewhat later; and
-    /// mostly calls at once for what that decides.
+    /// Moves the end of a hold to about now, before, during or after the next calls, or somewhat later;
+    /// and mostly calls at once for what that decides.
     async fn let_lapse(&mut self) -> Result<(), String> {
         let paid = self.one_being_paid();
         let is_paid = paid.is_some();
@@ -212,26 +212,26 @@ impl Customer<'_> {
     async fn sweep(&mut self) -> Result<(), String> {
         let mut worker = self.doors.worker.clone();
         let swept = worker.run_once(RunOnceRequest {}).await;
-        swept.map(drop).map_err(told)
+        swept.map(drop).map_err(described)
     }
 
-    /// One that somebody was told of.
-    fn a_booking(&mut self) -> Option<Told> {
+    /// One from any reply.
+    fn a_booking(&mut self) -> Option<BookingReply> {
         let bookings = self.shared.with(|known| known.bookings.clone());
         self.ideas.a_booking(bookings, RECENT)
     }
 
-    /// Mostly one that somebody waits for to be paid, if there is one.
-    fn one_being_paid(&mut self) -> Option<Told> {
+    /// Mostly one that is being paid, if there is one.
+    fn one_being_paid(&mut self) -> Option<BookingReply> {
         let waited_for = self.shared.with(|known| {
             let answered = |id| known.history.calls.iter().any(|c| c.request_id == Some(id));
             let sent = known.sent.iter();
             let waited_for = sent.filter(|(id, ask)| ask.token().is_some() && !answered(*id));
-            let told = waited_for.filter_map(|(_, ask)| {
+            let reply = waited_for.filter_map(|(_, ask)| {
                 let (id, _) = ask.booking()?;
-                known.bookings.iter().rfind(|told| told.booking_id == id)
+                known.bookings.iter().rfind(|reply| reply.booking_id == id)
             });
-            told.cloned().collect::<Vec<_>>()
+            reply.cloned().collect::<Vec<_>>()
         });
         let is_wanted = self.ideas.dice.percent(70);
         let picked = self.ideas.dice.pick_recent(&waited_for, RECENT);
@@ -245,6 +245,6 @@ impl Customer<'_> {
     }
 }
 
-fn told(status: Status) -> String {
+fn described(status: Status) -> String {
     describe(&status)
 }

@@ -1,4 +1,4 @@
-//! Chance that can be repeated: the same seed throws the same dice.
+//! Repeatable random choices: the same seed gives the same ones.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl Dice {
         usize::try_from(self.throw() % end).expect("it is below a usize")
     }
 
-    /// Whether something happens that does so in so many of a hundred cases.
+    /// True in `percent` of a hundred cases.
     pub(super) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -36,14 +36,14 @@ impl Dice {
         &of[self.below(of.len())]
     }
 
-    /// One of the last few of these, as what is recent is disputed most.
+    /// One of the last few of these, as recent ones are contended most.
     pub(super) fn pick_recent<T: Clone>(&mut self, of: &[T], few: usize) -> Option<T> {
         let from = of.len().saturating_sub(few);
         let recent = &of[from..];
         (!recent.is_empty()).then(|| self.pick(recent).clone())
     }
 
-    /// So many different ones of these, or all.
+    /// `count` different ones of these, or all.
     pub(super) fn some<T: Clone>(&mut self, of: &[T], count: usize) -> Vec<T> {
         let mut left = of.to_vec();
         let count = count.min(left.len());

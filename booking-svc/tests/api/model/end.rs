@@ -1,7 +1,8 @@
 //! The check of a history, last part: the show as the services show it when all is over.
 
 use proto::booking::v1::{
-    Area, Booking as Told, BookingState, ListAreasRequest, ListBookingsRequest, Seat, SeatStatus,
+    Area, Booking as BookingReply, BookingState, ListAreasRequest, ListBookingsRequest, Seat,
+    SeatStatus,
 };
 
 use super::booking::Booking;
@@ -16,7 +17,7 @@ use crate::stage::Stage;
 pub(super) struct End {
     began: Instant,
     ended: Instant,
-    bookings: Vec<Told>,
+    bookings: Vec<BookingReply>,
     seats: Vec<Seat>,
     areas: Vec<Area>,
 }
@@ -40,15 +41,19 @@ impl End {
     pub(super) fn agrees_with(&self, moments: &[Moment]) -> Result<(), String> {
         let (began, ended) = (self.began, self.ended);
         let last = &moments.last().expect("there is a first").hall;
-        let ids: Vec<_> = self.bookings.iter().map(|told| &told.booking_id).collect();
+        let ids: Vec<_> = self
+            .bookings
+            .iter()
+            .map(|reply| &reply.booking_id)
+            .collect();
         let expected: Vec<_> = last.bookings.keys().collect();
         if ids != expected {
             return Err(format!("{ids:?}, where the model has {expected:?}"));
         }
-        let wrong = |told: &&Told| !justify::was_so(told, began, ended, moments);
-        if let Some(told) = self.bookings.iter().find(wrong) {
-            let expected = &last.bookings[&told.booking_id];
-            return Err(format!("{told:?}, where the model has {expected:?}"));
+        let wrong = |reply: &&BookingReply| !justify::was_so(reply, began, ended, moments);
+        if let Some(reply) = self.bookings.iter().find(wrong) {
+            let expected = &last.bookings[&reply.booking_id];
+            return Err(format!("{reply:?}, where the model has {expected:?}"));
         }
         let labels: Vec<_> = self.seats.iter().map(|seat| seat.label.clone()).collect();
         if labels != all_labels() {
@@ -68,14 +73,14 @@ impl End {
         Ok(())
     }
 
-    /// What the model has to tell at each moment of the lists.
-    fn each<T>(&self, moments: &[Moment], tell: impl Fn(&Hall, Instant) -> T) -> Vec<T> {
+    /// What the model expects at each moment of the lists.
+    fn each<T>(&self, moments: &[Moment], expected: impl Fn(&Hall, Instant) -> T) -> Vec<T> {
         let met = justify::met(self.began, self.ended, moments);
         met.into_iter()
             .flat_map(|(Moment { hall, .. }, times)| {
                 times
                     .into_iter()
-                    .map(|at| tell(hall, at))
+                    .map(|at| expected(hall, at))
                     .collect::<Vec<_>>()
             })
             .collect()
@@ -110,7 +115,7 @@ fn without_position(area: &Area) -> Area {
     }
 }
 
-async fn all_bookings(stage: &Stage, show_id: &str) -> Vec<Told> {
+async fn all_bookings(stage: &Stage, show_id: &str) -> Vec<BookingReply> {
     let request = ListBookingsRequest {
         show_id: show_id.to_owned(),
         page_size: 1_000,

@@ -1,6 +1,6 @@
-//! The model: a show as the contract describes it, in words as plain as they get. It knows
-//! nothing of rows, locks, batches or owners of seats, and shares no code with the service: a
-//! seat is free if no live booking lists it, and that is looked up anew each time.
+//! The model: a show as the contract describes it, as plain as possible. It has
+//! no rows, locks, batches or owners of seats, and shares no code with the service: a
+//! seat is free if no live booking lists it, and that is computed each time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(super) const SECOND: i64 = 1_000_000;
 pub(super) struct Hall {
     pub(super) terms: Arc<Terms>,
     pub(super) bookings: BTreeMap<String, Booking>,
-    /// What was granted under each request id.
+    /// The granted request of each request id.
     pub(super) granted: HashMap<Uuid, Ask>,
-    /// What was tried to pay under each.
+    /// The attempt to pay of each request id.
     pub(super) tried: HashMap<Uuid, Tried>,
     pub(super) cancelled: bool,
 }
@@ -54,13 +54,13 @@ impl Hall {
         self.bookings.values().find(has_it)
     }
 
-    /// The seats that nobody has.
+    /// The free seats.
     pub(super) fn free_seats(&self, now: Instant) -> BTreeSet<String> {
         let is_free = |label: &String| self.owner(label, now).is_none();
         all_labels().into_iter().filter(is_free).collect()
     }
 
-    /// How many places of the area those bookings have that are live and in a state.
+    /// The places of the area that live bookings in a state have.
     pub(super) fn places(&self, state: BookingState, now: Instant) -> i32 {
         let counts = |b: &&Booking| b.is_live(now) && b.state == state;
         self.bookings
@@ -70,7 +70,7 @@ impl Hall {
             .sum()
     }
 
-    /// How many places of the area nobody has.
+    /// The free places of the area.
     pub(super) fn free_places(&self, now: Instant) -> i32 {
         let taken = [BookingState::Pending, BookingState::Confirmed];
         CAPACITY
@@ -80,15 +80,15 @@ impl Hall {
                 .sum::<i32>()
     }
 
-    /// How many places those holds have that have ended, but are not written down as such.
+    /// The places of expired holds that are not failed yet.
     pub(super) fn ended_places(&self, now: Instant) -> i32 {
         let has_ended = |b: &&Booking| b.state == BookingState::Pending && b.expires <= now;
         let ended = self.bookings.values().filter(has_ended);
         ended.map(|b| b.has.places).sum()
     }
 
-    /// Every reason there is at this moment to refuse what is asked, where one pays or not. The contract does not say
-    /// which of several is told.
+    /// Every reason at this moment to reject a request, with payments or without. The contract does not
+    /// say which of several is reported.
     pub(super) fn objections(&self, ask: &Ask, pays: bool, now: Instant) -> Vec<Rejection> {
         let mut objections = Vec::new();
         if let Some(wanted) = ask.wanted() {
@@ -119,7 +119,7 @@ impl Hall {
         objections
     }
 
-    /// The seats of these that somebody has, and how.
+    /// The taken ones of these seats, and how they are taken.
     pub(super) fn taken(
         &self,
         wanted: &BTreeSet<String>,
@@ -135,8 +135,8 @@ impl Hall {
         wanted.iter().filter_map(taken).collect()
     }
 
-    /// Does what is asked, to which there is no objection; the verb that the log must name. A
-    /// booking that is made gets this id.
+    /// Carries out a request without objections; returns the command that the log must name. A
+    /// new booking gets this id.
     pub(super) fn carry_out(&mut self, ask: &Ask, now: Instant, id: &str) -> &'static str {
         if let Ask::Reserve(asked) = ask {
             let mut booking = Booking::hold(id, asked, now);

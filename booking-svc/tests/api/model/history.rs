@@ -1,11 +1,11 @@
-//! What happened in one run: the calls with their answers, as the customers saw them, and the
-//! log of changes, as the database has it.
+//! The record of one run: the calls with their replies, as the customers saw them, and the
+//! log of changes from the database.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::Booking as BookingReply;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use super::hall::Instant;
 use super::rejection::Rejection;
 use super::show::{Lot, Terms};
 
-/// Numbers what is logged, and notes when a sale is cancelled: the database's own word for the
-/// order within a transaction, and for the one change that leaves no entry in the log.
+/// Numbers the log's entries, and records when a sale is cancelled: the database's own order within a
+/// transaction, and the one change that leaves no entry in the log.
 const NOTE_ORDER: &str = "
     CREATE SEQUENCE public.log_order;
     GRANT USAGE ON SEQUENCE public.log_order TO booking_svc, expiry_worker;
@@ -51,7 +51,7 @@ const CANCELLED: &str = "
     FROM public.cancellations
     WHERE show_id = $1";
 
-/// A call and what came of it.
+/// A call and its outcome.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) ask: Ask,
@@ -60,18 +60,18 @@ pub(super) struct Call {
     pub(super) pays: bool,
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) outcome: Result<Told, Rejection>,
+    pub(super) outcome: Result<BookingReply, Rejection>,
 }
 
-/// A read, and what it saw.
+/// A read, and its result.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    pub(super) seen: Told,
+    pub(super) seen: BookingReply,
 }
 
-/// A hold whose times were moved, as no customer can.
+/// A hold whose times were moved, which no customer can do.
 #[derive(Debug, Clone)]
 pub(super) struct Move {
     pub(super) booking: String,
@@ -107,7 +107,7 @@ pub(super) struct Paid {
     pub(super) reason: Option<String>,
 }
 
-/// What happened.
+/// The entry's kind.
 #[derive(Debug, Clone)]
 pub(super) struct History {
     pub(super) terms: Arc<Terms>,
@@ -117,8 +117,8 @@ pub(super) struct History {
     /// In the order in which they were made.
     pub(super) log: Vec<Entry>,
     pub(super) payments: Vec<Paid>,
-    /// How much the provider must have kept of each attempt, by its key, once all that is owed
-    /// has been given back.
+    /// How much the provider must have kept of each attempt, by its key, once all refunds are
+    /// made.
     pub(super) money: Vec<(Uuid, i64)>,
     /// When the booking service took the show off sale for good.
     pub(super) cancelled_at: Option<Instant>,
@@ -152,7 +152,7 @@ impl History {
         }
     }
 
-    /// Reads what the database has of it.
+    /// Reads the database's part.
     pub(super) async fn read_log(&mut self, owner: &Client) {
         let show_id: Uuid = self.terms.show_id.parse().expect("a show's id");
         let rows = owner.query(LOG, &[&show_id]).await.expect("the log");
@@ -195,7 +195,7 @@ impl fmt::Display for History {
                 .map_or("none".to_owned(), |id| id.to_string());
             let _ = write!(line, " under {id}: ");
             let _ = match &call.outcome {
-                Ok(told) => write!(line, "{}", brief(told)),
+                Ok(reply) => write!(line, "{}", brief(reply)),
                 Err(rejection) => write!(line, "{rejection:?}"),
             };
             lines.push((call.began, line));
@@ -236,19 +236,19 @@ impl fmt::Display for History {
     }
 }
 
-fn brief(told: &Told) -> String {
-    let Lot { seats, places } = Lot::of(told);
+fn brief(reply: &BookingReply) -> String {
+    let Lot { seats, places } = Lot::of(reply);
     let seats: Vec<_> = seats.into_iter().collect();
-    let Told {
+    let BookingReply {
         booking_id, etag, ..
-    } = told;
-    let owed = told.refund_due.as_ref().map(|money| money.minor_units);
-    let state = told
+    } = reply;
+    let refund = reply.refund_due.as_ref().map(|money| money.minor_units);
+    let state = reply
         .state()
         .as_str_name()
         .trim_start_matches("BOOKING_STATE_");
     format!(
-        "{booking_id} {etag} {state} {} and {places} places, owed {owed:?}",
+        "{booking_id} {etag} {state} {} and {places} places, refund {refund:?}",
         seats.join(",")
     )
 }

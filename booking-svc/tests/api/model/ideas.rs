@@ -1,8 +1,8 @@
-//! What comes to a customer's mind.
+//! Makes up requests of customers.
 
 use std::collections::BTreeSet;
 
-use proto::booking::v1::{Booking as Told, Seating};
+use proto::booking::v1::{Booking as BookingReply, Seating};
 use uuid::Uuid;
 
 use super::ask::{Ask, Paid, Reserve};
@@ -33,22 +33,26 @@ impl Ideas {
         }
     }
 
-    /// An id to call under, mostly; who pays here always has one.
+    /// A request id, mostly; a call that pays always has one.
     pub(super) fn request_id(&mut self, ask: &Ask) -> Option<Uuid> {
         let needs_one = ask.token().is_some();
         (needs_one || self.dice.percent(75)).then(|| self.dice.uuid())
     }
 
-    /// One of these; mostly one that was alive when somebody was told of it.
-    pub(super) fn a_booking(&mut self, mut told: Vec<Told>, recent: usize) -> Option<Told> {
+    /// One of these; mostly one that was live in its reply.
+    pub(super) fn a_booking(
+        &mut self,
+        mut replies: Vec<BookingReply>,
+        recent: usize,
+    ) -> Option<BookingReply> {
         if self.dice.percent(80) {
-            told.retain(|told| told.cancel_time.is_none() && told.fail_time.is_none());
+            replies.retain(|reply| reply.cancel_time.is_none() && reply.fail_time.is_none());
         }
-        self.dice.pick_recent(&told, recent)
+        self.dice.pick_recent(&replies, recent)
     }
 
     /// Something to ask for, perhaps of this booking.
-    pub(super) fn make_up(&mut self, booking: Option<Told>) -> Ask {
+    pub(super) fn make_up(&mut self, booking: Option<BookingReply>) -> Ask {
         let verb = self.dice.below(100);
         let (Some(booking), 35..) = (booking, verb) else {
             return Ask::Reserve(self.reserve());
@@ -99,8 +103,8 @@ impl Ideas {
         }
     }
 
-    /// What goes one way before the end of a hold, and another way after.
-    pub(super) fn at_the_end_of(&mut self, booking: &Told) -> Ask {
+    /// A request whose outcome depends on whether a hold has ended.
+    pub(super) fn at_the_end_of(&mut self, booking: &BookingReply) -> Ask {
         if self.dice.percent(30) {
             return Ask::Confirm {
                 booking: booking.booking_id.clone(),
@@ -176,7 +180,7 @@ impl Ideas {
         1 + i32::try_from(self.dice.below(3)).expect("it is small")
     }
 
-    fn etag(&mut self, booking: &Told) -> String {
+    fn etag(&mut self, booking: &BookingReply) -> String {
         match self.dice.below(10) {
             0..6 => String::new(),
             6..9 => booking.etag.clone(),
@@ -212,7 +216,7 @@ impl Ideas {
         i64::try_from(seconds).expect("it is small")
     }
 
-    /// Seats or places or both of what a booking has, and now and then others.
+    /// Some seats or places or both of a booking, and now and then others.
     fn a_part_of(&mut self, own: &Lot) -> Lot {
         let with_places = own.places > 0 && self.dice.percent(60);
         let with_seats = !with_places || !own.seats.is_empty() && self.dice.percent(30);
@@ -236,14 +240,14 @@ impl Ideas {
         self.dice.some(&own, count).into_iter().collect()
     }
 
-    /// So many of those that cost most.
+    /// `count` of the most expensive ones.
     fn dear_ones(&mut self, count: usize) -> BTreeSet<String> {
         let mut labels = all_labels();
         labels.retain(|label| row_of(label).is_some_and(|row| row.tier == "Front"));
         self.dice.some(&labels, count).into_iter().collect()
     }
 
-    /// So many of the hall, and now and then one that it does not have.
+    /// `count` labels of the hall, and now and then one that it does not have.
     fn labels(&mut self, count: usize) -> BTreeSet<String> {
         let mut labels = self.dice.some(&all_labels(), count);
         if self.dice.percent(2) {

@@ -1,9 +1,9 @@
-//! The check of a history, second part: whatever was refused or read must have been so at a
-//! moment between the call and its answer.
+//! The check of a history, second part: every rejection and every read must be true at a
+//! moment between the call and its reply.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::Booking as BookingReply;
 
 use super::ask::{Ask, Reserve};
 use super::booking::Booking;
@@ -17,7 +17,7 @@ use super::{payments, people};
 /// Every refusal and every read of a history has its moment.
 pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), String> {
     let last = &moments.last().expect("there is a first").hall;
-    payments::were_told(history, last)?;
+    payments::check_outcomes(history, last)?;
     for call in &history.calls {
         if let Some(rejection) = call.ask.refused_at(call.pays) {
             if call.outcome != Err(rejection) {
@@ -27,8 +27,8 @@ pub(super) fn justify(history: &History, moments: &[Moment]) -> Result<(), Strin
         }
         let rejection = match &call.outcome {
             Err(rejection) => rejection,
-            Ok(told) if payments::was_so(told, call.began, call.ended, moments) => continue,
-            Ok(_) => return Err(format!("told of a payment that never was so: {call:?}")),
+            Ok(reply) if payments::was_so(reply, call.began, call.ended, moments) => continue,
+            Ok(_) => return Err(format!("reply with a payment that never was so: {call:?}")),
         };
         if payments::tried(call, last).is_some() {
             continue;
@@ -89,7 +89,7 @@ fn is_justified(call: &Call, rejection: &Rejection, history: &History, moments: 
         let other = |(moment, _): &(&Moment, _)| granted(moment).is_some_and(|a| a != call.ask);
         return met.iter().any(other);
     }
-    // Two things under one id at once are not kept apart: each gets an answer of its own.
+    // Two requests under one id at once are not kept apart: each gets its own answer.
     let began_alone = met
         .first()
         .is_some_and(|(moment, _)| granted(moment).is_none());
@@ -102,7 +102,7 @@ fn is_justified(call: &Call, rejection: &Rejection, history: &History, moments: 
             .any(|(moment, times)| times.iter().any(|at| is_so(&moment.hall, *at)))
     };
     match (rejection, &call.ask) {
-        (Rejection::SeatsUnavailable(told), ask) => are_unavailable(told, ask, &met),
+        (Rejection::SeatsUnavailable(named), ask) => are_unavailable(named, ask, &met),
         (Rejection::AreaFull(left), Ask::Reserve(asked)) => {
             at_once(&|hall, now| area_is_full(call, asked, *left, hall, now, history))
         }
@@ -124,32 +124,32 @@ fn is_justified(call: &Call, rejection: &Rejection, history: &History, moments: 
 }
 
 /// Whether these seats were taken, and all others free. A seat's owner is read without a lock, so
-/// what is told of that may be of an earlier moment than the rest: which seats are free is not.
+/// its status may be of an earlier moment than the rest: which seats are free is not.
 fn are_unavailable(
-    told: &BTreeMap<String, String>,
+    named: &BTreeMap<String, String>,
     ask: &Ask,
     met: &[(&Moment, Vec<Instant>)],
 ) -> bool {
     let Some(wanted) = ask.wanted() else {
         return false;
     };
-    // Seats that somebody had while the call was under way, and how.
+    // Seats that somebody had during the call, and how.
     let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
     met.iter().any(|(Moment { hall, .. }, times)| {
         times.iter().any(|now| {
             taken.extend(hall.taken(wanted, *now));
             taken.extend(held_for_a_while(hall, wanted, *now));
             let free = |label: &&String| hall.owner(label, *now).is_none();
-            let mut others = wanted.iter().filter(|label| !told.contains_key(*label));
-            let mut told = told.iter();
+            let mut others = wanted.iter().filter(|label| !named.contains_key(*label));
+            let mut named = named.iter();
             others.all(|label| free(&label))
-                && told.len() > 0
-                && told.all(|(label, how)| taken.contains(&(label.clone(), how.clone())))
+                && named.len() > 0
+                && named.all(|(label, how)| taken.contains(&(label.clone(), how.clone())))
         })
     })
 }
 
-/// Seats that were taken at this moment count as held for whoever waited for them, however they
+/// Seats that were taken at this moment count as held for those who waited for them, however they
 /// were taken.
 fn held_for_a_while(hall: &Hall, wanted: &BTreeSet<String>, now: Instant) -> Vec<(String, String)> {
     let held = |label: &String| (label.clone(), "is held".to_owned());
@@ -160,8 +160,8 @@ fn held_for_a_while(hall: &Hall, wanted: &BTreeSet<String>, now: Instant) -> Vec
         .collect()
 }
 
-/// Whether too few places were left. Those of holds that have ended count as gone to whoever else
-/// wants them, until their end is written down.
+/// Whether too few places were left. Those of expired holds count as taken by any other customer,
+/// until the holds are failed.
 fn area_is_full(
     call: &Call,
     asked: &Reserve,
@@ -183,7 +183,7 @@ fn area_is_full(
             || is_in_doubt && left < free && free - left <= returns + promised.sum::<i32>())
 }
 
-/// Whether these are two, and each began before the other had ended.
+/// Whether these are different calls that overlapped.
 fn are_at_once(call: &Call, other: &Call) -> bool {
     !std::ptr::eq(call, other) && call.began <= other.ended && other.began <= call.ended
 }
@@ -214,7 +214,7 @@ fn repeats_a_refusal(
     })
 }
 
-/// What begins under an id after a refusal of it was told is refused in the same way; or as
+/// A call that starts after a refusal under its id was returned is refused the same way; or as
 /// another thing, if others used the id at the same time.
 fn stays_refused(refused: &Call, history: &History) -> Result<(), String> {
     let others =
@@ -246,7 +246,12 @@ fn is_stored(rejection: &Rejection) -> bool {
 }
 
 /// Whether a booking was like this at a moment of a read, and its payment too.
-pub(super) fn was_so(seen: &Told, began: Instant, ended: Instant, moments: &[Moment]) -> bool {
+pub(super) fn was_so(
+    seen: &BookingReply,
+    began: Instant,
+    ended: Instant,
+    moments: &[Moment],
+) -> bool {
     let all_else = payments::without_payment(seen);
     // Only the booking's own: others may have been written in another order than decided.
     let id = Some(&seen.booking_id);

@@ -1,13 +1,13 @@
-//! Random customers against the real services, and what came of it against a model that is so
+//! Random customers against the real services, checked against a model that is so
 //! simple that it is obviously right.
 //!
 //! Eight customers reserve, sell, confirm, cancel, give back, extend and swap seats of one small
 //! show at random, through two replicas; they repeat each other's calls, let holds lapse and
 //! have the worker sweep. Then each entry of the log must be legal for the model when its turn
-//! comes, and all that anybody was told must be what the model says.
+//! comes, and every reply must be what the model says.
 //!
-//! `TICKETING_MODEL_RUNS` says how many shows, `TICKETING_MODEL_SEED` with which seed the first
-//! of them; the next has the next one. A seed repeats what the customers try, not who of them
+//! `TICKETING_MODEL_RUNS` sets the number of shows, `TICKETING_MODEL_SEED` the seed of the first;
+//! each further show has the next seed. A seed repeats what the customers try, not which of them
 //! comes first.
 
 pub(crate) mod ask;
@@ -53,12 +53,12 @@ use self::show::Terms;
 use crate::payments::till::{SETTLED_MAX, Till};
 use crate::stage::{Stage, assert_faultless};
 
-/// How many runs there are if nobody says.
+/// The default number of runs.
 pub(crate) const RUNS: u64 = 200;
 /// How many runs have a database of their own: the worker's sweeps read over all of them.
 const RUNS_PER_DATABASE: u64 = 100;
-/// How often they are run again because the wall clock was set back meanwhile: all that happens is
-/// put into its order by that clock.
+/// The most times that a run is repeated because the wall clock was set back during it: that clock
+/// orders the events.
 const RERUNS_MAX: u32 = 2;
 /// How many shows are open at once.
 const AT_ONCE: u64 = 8;
@@ -184,7 +184,7 @@ async fn run(stage: &Stage, doors: &Doors, seed: u64) -> History {
     };
     if let Err(error) = checked {
         let failure = format!("TICKETING_MODEL_SEED={seed} TICKETING_MODEL_RUNS=1: {error}");
-        // At once, should the test never come to its end.
+        // Printed at once, in case the test never ends.
         let _ = writeln!(io::stderr(), "{failure}");
         panic!("{failure}\n{history}");
     }

@@ -1,10 +1,10 @@
-//! Paying in the model: an attempt begins, and ends with or without the money; who asked for it
-//! is told its end, however often they ask.
+//! Payments in the model: an attempt begins, and ends with or without the money; the callers that
+//! asked for it get its outcome, however often they ask.
 
 use std::collections::BTreeMap;
 
 use proto::booking::v1::{
-    Booking as Told, BookingState, FailureReason, Payment, PaymentState as State,
+    Booking as BookingReply, BookingState, FailureReason, Payment, PaymentState as State,
 };
 use proto::payment::v1::PaymentState as Books;
 use service_kit::proto_convert;
@@ -21,10 +21,10 @@ use super::replay::Moment;
 use super::show::money;
 use crate::payments::till::{SETTLED_MAX, Till};
 
-/// How long an attempt may take, as the services are told.
+/// How long an attempt may take, as the services are configured.
 pub(super) const TIMEOUT: &str = "2s";
 const TIMEOUT_MICROS: Instant = 2 * SECOND;
-/// What the simulated provider is told to do. The last two take as long as they can.
+/// The payment tokens, by what the simulated provider does. The last two take as long as they can.
 pub(super) const TOKENS: [&str; 8] = [
     "approve",
     "slow:150ms",
@@ -44,26 +44,26 @@ pub(super) struct Attempt {
     amount: i64,
     started: Instant,
     deadline: Instant,
-    /// Why no money was taken; empty if it was, or nobody knows yet.
+    /// Why no money was taken; empty if it was taken, or the outcome is unknown.
     reason: String,
 }
 
-/// What became of a call that began an attempt.
+/// A call that began an attempt.
 #[derive(Debug, Clone)]
 pub(super) struct Tried {
     pub(super) ask: Ask,
     pub(super) booking: String,
     key: Uuid,
-    /// When the attempt ended, and what it was told then.
-    end: Option<(Instant, Result<Told, Rejection>)>,
+    /// When the attempt ended, and with which outcome.
+    end: Option<(Instant, Result<BookingReply, Rejection>)>,
 }
 
 impl Attempt {
-    /// It, as it is told, when so much of it is owed.
-    fn told(&self, owed: i64) -> Payment {
+    /// The payment as a reply shows it, if this much of it is to be refunded.
+    fn reply(&self, refund: i64) -> Payment {
         let time = |at| Some(proto_convert::timestamp(instant(at)));
-        let owed = if self.state == State::Captured {
-            owed
+        let refund = if self.state == State::Captured {
+            refund
         } else {
             0
         };
@@ -73,28 +73,31 @@ impl Attempt {
             amount: Some(money(self.amount)),
             decline_reason: self.reason.clone(),
             refunded_amount: None,
-            refund_due_amount: (owed > 0).then(|| money(owed)),
+            refund_due_amount: (refund > 0).then(|| money(refund)),
             start_time: time(self.started),
             deadline_time: time(self.deadline),
         }
     }
 }
 
-/// A payment without the difference between what is given back and what has yet to be.
-fn normal(told: &Payment) -> Payment {
+/// A payment without the difference between made and due refunds.
+fn normal(reply: &Payment) -> Payment {
     let units = |money: &Option<_>| {
         money
             .as_ref()
             .map_or(0, |m: &proto::money::v1::Money| m.minor_units)
     };
-    let (due, done) = (units(&told.refund_due_amount), units(&told.refunded_amount));
-    let as_told = match (due, done) {
+    let (due, done) = (
+        units(&reply.refund_due_amount),
+        units(&reply.refunded_amount),
+    );
+    let shown = match (due, done) {
         (1.., _) => State::RefundRequired,
-        (_, 1..) if done == units(&told.amount) => State::Refunded,
+        (_, 1..) if done == units(&reply.amount) => State::Refunded,
         _ => State::Captured,
     };
-    let mut normal = told.clone();
-    if told.state() == as_told {
+    let mut normal = reply.clone();
+    if reply.state() == shown {
         normal.set_state(State::Captured);
         normal.refunded_amount = None;
         normal.refund_due_amount = (due + done > 0).then(|| money(due + done));
@@ -102,22 +105,27 @@ fn normal(told: &Payment) -> Payment {
     normal
 }
 
-/// Whether a booking's payment is as it is told.
-pub(super) fn is_so(told: &Told, booking: &Booking) -> bool {
+/// Whether a reply shows a booking's payment as it is.
+pub(super) fn is_so(reply: &BookingReply, booking: &Booking) -> bool {
     let attempt = booking.payment.as_ref();
-    let expected = attempt.map(|attempt| attempt.told(booking.owed()));
-    told.payment.as_ref().map(normal) == expected
+    let expected = attempt.map(|attempt| attempt.reply(booking.refund_due()));
+    reply.payment.as_ref().map(normal) == expected
 }
 
-/// Whether a booking's payment was as it is told at a moment of the call that is answered with
-/// it, which looks it up as it stands then.
-pub(super) fn was_so(told: &Told, began: Instant, ended: Instant, moments: &[Moment]) -> bool {
-    let id = Some(&told.booking_id);
+/// Whether a booking's payment was as the reply shows it at a moment of the call, which reads the
+/// payment's current state.
+pub(super) fn was_so(
+    reply: &BookingReply,
+    began: Instant,
+    ended: Instant,
+    moments: &[Moment],
+) -> bool {
+    let id = Some(&reply.booking_id);
     let own = |moment: &&Moment| moment.changed.as_ref() == id;
     let own: Vec<Moment> = moments.iter().filter(own).cloned().collect();
     met(began, ended, &own).into_iter().any(|(moment, _)| {
-        let booking = moment.hall.bookings.get(&told.booking_id);
-        booking.is_some_and(|booking| is_so(told, booking))
+        let booking = moment.hall.bookings.get(&reply.booking_id);
+        booking.is_some_and(|booking| is_so(reply, booking))
     })
 }
 
@@ -177,7 +185,7 @@ impl Hall {
         Ok("PAY")
     }
 
-    /// Ends an attempt as the record says; the verb that the log must name.
+    /// Ends an attempt as recorded; returns the command that the log must name.
     pub(super) fn end_attempt(
         &mut self,
         entry: &Entry,
@@ -244,10 +252,10 @@ impl Hall {
                 "REPAY"
             }
         };
-        let told = self.outcome(&booking);
+        let reply = self.outcome(&booking);
         self.bookings.insert(entry.booking.clone(), booking);
         let tried = self.tried.values_mut().find(|tried| tried.key == paid.key);
-        tried.expect("it was begun").end = Some((at, told));
+        tried.expect("it was begun").end = Some((at, reply));
         Ok(verb)
     }
 
@@ -259,8 +267,8 @@ impl Hall {
         are_free && have_room && !(entry.verb == "REPAY" && self.is_in_doubt(booking, at, history))
     }
 
-    /// Whether somebody else may be before it, where holds with places have ended and that is not
-    /// written down; or its person has more than this, who gives something up at that moment.
+    /// Whether another caller may be first, because of expired holds with places that are not
+    /// failed yet; or because a person above the quota returns something at that moment.
     fn is_in_doubt(&self, booking: &Booking, at: Instant, history: &History) -> bool {
         let is_own = |id: &str| {
             self.terms
@@ -276,11 +284,11 @@ impl Hall {
             || self.terms.places_max.is_some() && history.calls.iter().any(gives_up)
     }
 
-    /// What those are told who tried to pay a booking, now that the attempt has ended.
-    fn outcome(&self, booking: &Booking) -> Result<Told, Rejection> {
+    /// The outcome for those who tried to pay a booking, now that the attempt has ended.
+    fn outcome(&self, booking: &Booking) -> Result<BookingReply, Rejection> {
         let attempt = booking.payment.as_ref().expect("it has ended");
         match (attempt.state, booking.state) {
-            (State::Captured, BookingState::Confirmed) => Ok(booking.told(&self.terms)),
+            (State::Captured, BookingState::Confirmed) => Ok(booking.reply(&self.terms)),
             (State::Captured, _) => Err(Rejection::PaymentTooLate(booking.why_it_failed())),
             (_, BookingState::Pending) => Err(Rejection::PaymentDeclined {
                 reason: attempt.reason.clone(),
@@ -299,7 +307,10 @@ impl Hall {
                 .payment
                 .as_ref()
                 .filter(|attempt| attempt.key == tried.key && attempt.state == State::Captured);
-            (tried.key, captured.map_or(0, |a| a.amount - booking.owed()))
+            (
+                tried.key,
+                captured.map_or(0, |a| a.amount - booking.refund_due()),
+            )
         };
         self.tried.values().map(kept).collect()
     }
@@ -314,28 +325,28 @@ fn can_end(token: &str, reason: Option<&str>, is_late: bool) -> bool {
     }
 }
 
-/// Whether a call has begun an attempt, or is a copy of one that has.
+/// The attempt of a call, if it began one or replays one that did.
 pub(super) fn tried<'a>(call: &Call, last: &'a Hall) -> Option<&'a Tried> {
     let tried = last.tried.get(call.request_id.as_ref()?)?;
     (tried.ask == call.ask && call.pays).then_some(tried)
 }
 
-/// Every call that has begun an attempt was told its end.
-pub(super) fn were_told(history: &History, last: &Hall) -> Result<(), String> {
+/// Checks that every call that began an attempt got its outcome.
+pub(super) fn check_outcomes(history: &History, last: &Hall) -> Result<(), String> {
     for call in &history.calls {
         let Some(tried) = tried(call, last) else {
             continue;
         };
         let (ended, expected) = match &tried.end {
-            Some((at, told)) => (*at, Some(told)),
+            Some((at, reply)) => (*at, Some(reply)),
             None => (Instant::MAX, None),
         };
-        let is_told = match (&call.outcome, expected) {
+        let as_expected = match (&call.outcome, expected) {
             // Others may settle it later.
             (Err(Rejection::PaymentUnavailable), _) => ended > call.began,
-            (Ok(told), Some(Ok(expected))) => without_payment(told) == without_payment(expected),
+            (Ok(reply), Some(Ok(expected))) => without_payment(reply) == without_payment(expected),
             (Err(rejection), Some(Err(expected))) => {
-                // Times that were moved since may be told as they are.
+                // Times that were moved since may be shown as they are.
                 let moved = history.moves.iter().any(|moved| {
                     moved.booking == tried.booking && (ended..call.ended).contains(&moved.at)
                 });
@@ -344,22 +355,23 @@ pub(super) fn were_told(history: &History, last: &Hall) -> Result<(), String> {
             }
             _ => false,
         };
-        if !is_told || ended > call.ended && call.outcome != Err(Rejection::PaymentUnavailable) {
+        if !as_expected || ended > call.ended && call.outcome != Err(Rejection::PaymentUnavailable)
+        {
             return Err(format!("{call:?}, where the model has {:?}", tried.end));
         }
     }
     Ok(())
 }
 
-/// A booking without its payment, which is told as it stands, whatever the rest is as of.
-pub(super) fn without_payment(told: &Told) -> Told {
-    Told {
+/// A booking without its payment, which is always the current one, even in a replay.
+pub(super) fn without_payment(reply: &BookingReply) -> BookingReply {
+    BookingReply {
         payment: None,
-        ..told.clone()
+        ..reply.clone()
     }
 }
 
-/// All that is owed is given back, and the provider has kept of each attempt what it must have.
+/// Waits until every refund due is made, and checks what the provider kept of each attempt.
 pub(super) async fn assert_balanced(till: &Till, money: &BTreeMap<Uuid, i64>) {
     let due = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
     eventually(SETTLED_MAX, "all is given back", async || {

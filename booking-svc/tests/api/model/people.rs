@@ -1,5 +1,5 @@
-//! Who books: fewer people than customers, each by any name of theirs, and how many places a show
-//! lets one of them have.
+//! The persons who book: fewer than customers, each under any of their names, and the quota that a
+//! show sets for one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::stage::Stage;
 /// How many of them are customers of CustomerService.
 const LINKED: usize = 3;
 
-/// Somebody who books.
+/// A person who books.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) names: Vec<Name>,
@@ -25,7 +25,7 @@ pub(super) struct Person {
     linked: Option<String>,
 }
 
-/// Those whom a system knows, and one whom it does not.
+/// Persons with a customer record, and one without.
 pub(super) async fn of(stage: &Stage) -> Vec<Person> {
     let stranger = Person {
         names: vec![Name::CustomerId("stranger".to_owned())],
@@ -57,7 +57,7 @@ impl Terms {
 }
 
 impl Hall {
-    /// How many seats and places each live booking has that is a person's, whatever the name.
+    /// The seats and places of each live booking of a person, under any name.
     fn had_by(&self, name: &Name, now: Instant) -> BTreeMap<&str, i32> {
         let is_own = |b: &&Booking| b.is_live(now) && self.terms.are_one(&b.customer, name);
         let own = self.bookings.values().filter(is_own);
@@ -76,8 +76,8 @@ impl Hall {
     }
 }
 
-/// Whether a person can have been found to have so many. Their bookings are not locked: each is
-/// counted as it was at some moment of the call, while others give up what they have.
+/// Whether a person can have been counted with this many. Their bookings are not locked: each is
+/// counted as it was at some moment of the call, while others return theirs.
 pub(super) fn was_counted(asked: &Reserve, taken: i32, met: &[(&Moment, Vec<Instant>)]) -> bool {
     let Some(name) = &asked.customer else {
         return false;

@@ -1,4 +1,4 @@
-//! Why customers do not get what they ask for.
+//! The rejections that customers get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tonic_types::StatusExt as _;
 
 use super::show::AREA;
 
-/// Why a call did nothing, with all that its error must tell.
+/// Why a call did nothing, with everything that its error must contain.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Rejection {
     RequestIdReused,
@@ -54,7 +54,7 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
-    /// The same but for when a hold ends or has ended.
+    /// The same without the end of a hold.
     pub(super) fn without_times(&self) -> Self {
         let mut same = self.clone();
         if let Self::HoldExpired(at) | Self::PaymentDeclined { expires: at, .. } = &mut same {
@@ -63,9 +63,9 @@ impl Rejection {
         same
     }
 
-    /// What an error says; none if it is none that a call may end with here.
+    /// Reads an error; none if it is not one that a call may end with here.
     pub(crate) fn read(status: &Status) -> Option<Self> {
-        let told = |name: &str| metadata(status).get(name).cloned();
+        let value = |name: &str| metadata(status).get(name).cloned();
         let failure = status.get_details_precondition_failure();
         let subjects = || {
             let violations = failure.iter().flat_map(|failure| &failure.violations);
@@ -74,48 +74,48 @@ impl Rejection {
         Some(match reason(status).as_str() {
             "REQUEST_ID_REUSED" => Self::RequestIdReused,
             "UNKNOWN_SEATS" => Self::UnknownSeats(fields(status).len()),
-            "SHOW_NOT_ON_SALE" => Self::ShowNotOnSale(told("state")?),
+            "SHOW_NOT_ON_SALE" => Self::ShowNotOnSale(value("state")?),
             "SEATS_UNAVAILABLE" => Self::SeatsUnavailable(subjects().collect()),
-            "HOLD_EXPIRED" => Self::HoldExpired(told("expire_time")?),
+            "HOLD_EXPIRED" => Self::HoldExpired(value("expire_time")?),
             "BOOKING_STATE" => Self::BookingState {
-                state: told("state")?,
-                since: told("since_time")?,
-                failure_reason: told("failure_reason"),
+                state: value("state")?,
+                since: value("since_time")?,
+                failure_reason: value("failure_reason"),
             },
-            "ETAG_MISMATCH" => Self::EtagMismatch(told("etag")?),
+            "ETAG_MISMATCH" => Self::EtagMismatch(value("etag")?),
             "SEATS_NOT_IN_BOOKING" => match subjects().next()? {
                 (area, has) if area == AREA => Self::PlacesNotInBooking(first_number(&has)?),
                 _ => Self::NotInBooking(subjects().map(|(label, _)| label).collect()),
             },
             "AREA_FULL" => {
-                let left = told("left")?.parse().ok()?;
+                let left = value("left")?.parse().ok()?;
                 let (area, says) = subjects().next()?;
                 (area == AREA && first_number(&says)? == left).then_some(Self::AreaFull(left))?
             }
             "CHOICE_UNAVAILABLE" => {
-                let choice = told("choice")?.parse().ok()?;
+                let choice = value("choice")?.parse().ok()?;
                 let (path, _) = subjects().next()?;
                 (path == format!("choices[{choice}]")).then_some(Self::ChoiceUnavailable {
                     choice,
-                    largest_party: told("largest_party")?.parse().ok()?,
+                    largest_party: value("largest_party")?.parse().ok()?,
                 })?
             }
             "PLACES_PER_CUSTOMER_EXCEEDED" => Self::TooManyPlaces {
-                limit: told("limit")?.parse().ok()?,
-                taken: told("taken")?.parse().ok()?,
-                left: told("left")?.parse().ok()?,
+                limit: value("limit")?.parse().ok()?,
+                taken: value("taken")?.parse().ok()?,
+                left: value("left")?.parse().ok()?,
             },
             "PAYMENT_NOT_OFFERED" => Self::PaymentNotOffered,
             "PAYMENT_REQUIRED" => Self::PaymentRequired,
-            "PAYMENT_PENDING" => Self::PaymentPending(told("payment_key")?),
+            "PAYMENT_PENDING" => Self::PaymentPending(value("payment_key")?),
             "PAYMENT_UNAVAILABLE" => Self::PaymentUnavailable,
             "PAYMENT_DECLINED" => Self::PaymentDeclined {
-                reason: told("decline_reason")?,
-                expires: told("expire_time")?,
+                reason: value("decline_reason")?,
+                expires: value("expire_time")?,
             },
-            "PAYMENT_TOO_LATE" => Self::PaymentTooLate(told("failure_reason")?),
+            "PAYMENT_TOO_LATE" => Self::PaymentTooLate(value("failure_reason")?),
             "HOLD_LIFETIME_EXCEEDED" => Self::LifetimeExceeded,
-            "SWAP_COSTS_MORE" => Self::SwapCostsMore(told("minor_units")?.parse().ok()?),
+            "SWAP_COSTS_MORE" => Self::SwapCostsMore(value("minor_units")?.parse().ok()?),
             _ => return None,
         })
     }

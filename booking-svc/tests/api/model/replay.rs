@@ -1,11 +1,11 @@
 //! The check of a history, first part: the log, one entry after another, through the model.
-//! Each entry must be legal when its turn comes, be somebody's who was told of it, and leave
-//! what they were told.
+//! Each entry must be legal when its turn comes, belong to a call that got a reply for it, and
+//! leave what the reply says.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use proto::booking::v1::{Booking as Told, BookingState};
+use proto::booking::v1::{Booking as BookingReply, BookingState};
 use uuid::Uuid;
 
 use super::ask::Ask;
@@ -21,8 +21,7 @@ pub(super) struct Moment {
     pub(super) changed: Option<String>,
     /// When the change was made: nobody can have seen it before.
     pub(super) at: Instant,
-    /// When it was certainly there to be seen: somebody had been told. If that is not known,
-    /// never.
+    /// When it was certainly visible: a reply had shown it. If that is not known, never.
     pub(super) seen: Instant,
 }
 
@@ -48,10 +47,10 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
             .iter()
             .map(|entry| (entry.at, Change::Logged(entry))),
     );
-    // Stable: what one transaction wrote stays in its order.
+    // Stable: the entries of one transaction stay in order.
     changes.sort_by_key(|(at, _)| *at);
 
-    let told = Answers::of(history)?;
+    let reply = Answers::of(history)?;
     let mut hall = Hall::new(&history.terms);
     let first = Moment {
         hall: Arc::new(hall.clone()),
@@ -78,7 +77,7 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
                 (Some(moved.booking.clone()), moved.ended)
             }
             Change::Logged(entry) => {
-                let seen = enter(&mut hall, entry, &told, history)?;
+                let seen = enter(&mut hall, entry, &reply, history)?;
                 (Some(entry.booking.clone()), seen)
             }
         };
@@ -89,15 +88,15 @@ pub(super) fn replay(history: &History) -> Result<Vec<Moment>, String> {
             seen,
         });
     }
-    told.all_entered(history)?;
+    reply.all_entered(history)?;
     Ok(moments)
 }
 
-/// The calls that were answered with a booking, by what they were granted.
+/// The granted calls, by their log entry.
 struct Answers<'a> {
-    by_id: HashMap<Uuid, Vec<(&'a Call, &'a Told)>>,
+    by_id: HashMap<Uuid, Vec<(&'a Call, &'a BookingReply)>>,
     /// By booking and etag.
-    without_id: HashMap<(&'a str, &'a str), (&'a Call, &'a Told)>,
+    without_id: HashMap<(&'a str, &'a str), (&'a Call, &'a BookingReply)>,
 }
 
 impl<'a> Answers<'a> {
@@ -107,21 +106,21 @@ impl<'a> Answers<'a> {
             without_id: HashMap::new(),
         };
         for call in &history.calls {
-            let Ok(told) = &call.outcome else { continue };
+            let Ok(reply) = &call.outcome else { continue };
             if let Some(id) = call.request_id {
-                answers.by_id.entry(id).or_default().push((call, told));
+                answers.by_id.entry(id).or_default().push((call, reply));
                 continue;
             }
-            let key = (&*told.booking_id, &*told.etag);
-            if let Some((other, _)) = answers.without_id.insert(key, (call, told)) {
-                return Err(format!("one change, told twice: {call:?} and {other:?}"));
+            let key = (&*reply.booking_id, &*reply.etag);
+            if let Some((other, _)) = answers.without_id.insert(key, (call, reply)) {
+                return Err(format!("one change in two replies: {call:?} and {other:?}"));
             }
         }
         Ok(answers)
     }
 
-    /// Who was told of an entry: those who called under its id, or one who called without any.
-    fn to(&self, entry: &Entry) -> Result<Vec<(&'a Call, &'a Told)>, String> {
+    /// The calls that got a reply for an entry: those under its id, or one without any.
+    fn to(&self, entry: &Entry) -> Result<Vec<(&'a Call, &'a BookingReply)>, String> {
         let etag = format!("v{}", entry.version);
         let without_id = self.without_id.get(&(&*entry.booking, &*etag));
         match (self.by_id.get(&entry.request_id), without_id) {
@@ -150,7 +149,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// Carries an entry out; when somebody had been told of it.
+/// Applies an entry; returns when a reply had shown it.
 fn enter(
     hall: &mut Hall,
     entry: &Entry,
@@ -168,19 +167,21 @@ fn enter(
         "PAY" => hall.begin_attempt(entry, history)?,
         _ if hall.is_end_of_attempt(entry) => hall.end_attempt(entry, history)?,
         _ => {
-            let told = answers.to(entry)?;
+            let replies = answers.to(entry)?;
             let in_time = |(call, _): &&(&Call, _)| (call.began..=call.ended).contains(at);
             // Of copies at both doors one was let in where one need not pay, if that is asked here.
-            let in_time = told.iter().filter(in_time).copied();
-            let Some((author, first_told)) = in_time.min_by_key(|(call, _)| call.pays) else {
-                return Err(format!("nobody under way was told of {entry:?}: {told:?}"));
+            let in_time = replies.iter().filter(in_time).copied();
+            let Some((author, first_reply)) = in_time.min_by_key(|(call, _)| call.pays) else {
+                return Err(format!(
+                    "no call in progress got a reply for {entry:?}: {replies:?}"
+                ));
             };
             if author.ask.booking().is_some_and(|(of, _)| of != id) {
                 return Err(format!(
                     "{entry:?} is about another booking than {author:?}"
                 ));
             }
-            let Some(ask) = author.ask.with_chosen(first_told) else {
+            let Some(ask) = author.ask.with_chosen(first_reply) else {
                 return Err(format!("chosen was what nobody asked for: {author:?}"));
             };
             let objections = hall.objections(&ask, author.pays, *at);
@@ -190,14 +191,14 @@ fn enter(
                 ));
             }
             let verb = hall.carry_out(&ask, *at, id);
-            let expected = hall.bookings[id].told(&hall.terms);
+            let expected = hall.bookings[id].reply(&hall.terms);
             let moved = history
                 .moves
                 .iter()
                 .filter(|moved| moved.booking == *id && moved.at > *at);
             let moved_at = moved.map(|moved| moved.at).min();
-            for (call, told) in told {
-                is_told(&expected, &author.ask, call, told, entry, moved_at)?;
+            for (call, reply) in replies {
+                check_reply(&expected, &author.ask, call, reply, entry, moved_at)?;
                 seen = seen.min(call.ended);
             }
             if let Some(request_id) = author.request_id {
@@ -227,33 +228,33 @@ fn enter(
     }
 }
 
-/// Whether a call that was granted was told what it must have been.
-fn is_told(
-    expected: &Told,
+/// Checks that a granted call got the reply that the model expects.
+fn check_reply(
+    expected: &BookingReply,
     ask: &Ask,
     call: &Call,
-    told: &Told,
+    reply: &BookingReply,
     entry: &Entry,
     moved_at: Option<Instant>,
 ) -> Result<(), String> {
     if call.ask != *ask {
-        return Err(format!("{call:?} was told of {ask:?}, another body"));
+        return Err(format!("{call:?} got a reply for {ask:?}, another body"));
     }
     if call.ended < entry.at {
-        return Err(format!("{call:?} was told before {entry:?} was made"));
+        return Err(format!("{call:?} got its reply before {entry:?} was made"));
     }
     let mut expected = expected.clone();
-    // A copy of a call is told what the call was told; but times that were moved since, as no
-    // customer can, it may be told as they are.
+    // A replay gets the reply of the first call; but times that were moved since, as no customer
+    // can do, may be the current ones.
     if moved_at.is_some_and(|at| at < call.ended) {
-        expected.create_time = told.create_time;
-        expected.expire_time = told.expire_time;
+        expected.create_time = reply.create_time;
+        expected.expire_time = reply.expire_time;
     }
-    if expected == payments::without_payment(told) {
+    if expected == payments::without_payment(reply) {
         Ok(())
     } else {
         Err(format!(
-            "{call:?} was told\n{told:?}, where the model has\n{expected:?}"
+            "{call:?} got\n{reply:?}, where the model has\n{expected:?}"
         ))
     }
 }

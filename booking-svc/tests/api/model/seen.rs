@@ -1,4 +1,4 @@
-//! What happened in all runs, by kind: a check that never sees something proves nothing of it.
+//! Counts the kinds of events over all runs: a check that never meets a kind proves nothing about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ impl Seen {
             .filter_map(|call| call.outcome.as_ref().ok());
         let versions: BTreeSet<_> = granted
             .clone()
-            .map(|told| (&told.booking_id, &told.etag))
+            .map(|reply| (&reply.booking_id, &reply.etag))
             .collect();
         let copies = granted.count() - versions.len();
         *self.kinds.entry("copies".to_owned()).or_default() += copies;

@@ -1,9 +1,9 @@
-//! The show that is booked: what it has, and what that costs.
+//! The show under test: its seats and places, and their prices.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use proto::booking::v1::Booking as Told;
+use proto::booking::v1::Booking as BookingReply;
 use proto::catalog::v1::create_show_request::Seats;
 use proto::catalog::v1::series::Series as Kind;
 use proto::catalog::v1::{
@@ -61,7 +61,7 @@ pub(super) const PLACE_TIER: &str = "Standing";
 /// The price of a place.
 pub(super) const PLACE_PRICE: i64 = 700;
 
-/// What is known of a show and its people before anything happens.
+/// The terms of a show and its people, fixed before the run.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) show_id: String,
@@ -70,7 +70,7 @@ pub(super) struct Terms {
     pub(super) places_max: Option<i32>,
 }
 
-/// Seats, and so many places in the area.
+/// Seats, and a number of places in the area.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Lot {
     /// By label.
@@ -80,10 +80,10 @@ pub(crate) struct Lot {
 }
 
 impl Lot {
-    /// What a booking has, as it is told.
-    pub(super) fn of(told: &Told) -> Self {
-        let labels = told.lines.iter().map(|line| line.seat_label.clone());
-        let quantities = told.area_lines.iter().map(|line| line.quantity);
+    /// What a booking has, according to a reply.
+    pub(super) fn of(reply: &BookingReply) -> Self {
+        let labels = reply.lines.iter().map(|line| line.seat_label.clone());
+        let quantities = reply.area_lines.iter().map(|line| line.quantity);
         Self {
             seats: labels.collect(),
             places: quantities.sum(),
@@ -99,7 +99,7 @@ impl Lot {
         i32::try_from(self.seats.len()).expect("it is small") + self.places
     }
 
-    /// What it costs.
+    /// Its price.
     pub(super) fn cost(&self) -> i64 {
         cost(&self.seats) + i64::from(self.places) * PLACE_PRICE
     }
@@ -119,7 +119,7 @@ pub(super) fn row_of(label: &str) -> Option<&'static Row> {
     parts_of(label).map(|(row, _)| row)
 }
 
-/// Whether the second seat is the next one behind the first, and no aisle is between.
+/// Whether the second seat follows the first, without an aisle between.
 pub(super) fn are_beside(first: &str, second: &str) -> bool {
     let (Some((row, number)), Some((other, next))) = (parts_of(first), parts_of(second)) else {
         return false;
@@ -136,7 +136,7 @@ pub(super) fn all_labels() -> Vec<String> {
     ROWS.iter().flat_map(seats).collect()
 }
 
-/// What seats cost.
+/// The price of seats.
 pub(super) fn cost(labels: &BTreeSet<String>) -> i64 {
     labels
         .iter()
@@ -153,7 +153,7 @@ pub(super) fn money(minor_units: i64) -> Money {
     }
 }
 
-/// What creates it, if one customer may have so many seats and places.
+/// The request that creates it, with this limit of seats and places for one customer.
 pub(super) fn described(places_max: Option<i32>) -> CreateShowRequest {
     let mut layout = system::layout(1);
     layout.sections = vec![section("Stalls"), section("Balcony")];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::booking::v1::{Booking, BookingState, CancelBookingRequest, PaymentState};
 use proto::money::v1::Money;
-use proto::payment::v1::PaymentState as Told;
+use proto::payment::v1::PaymentState as ProviderState;
 use test_harness::{eventually, invariants};
 
 use super::till::{SETTLED_MAX, Till, granted, state};
@@ -43,7 +43,7 @@ async fn what_is_cancelled_is_given_back_part_by_part_and_never_twice() {
     let payment = rest.payment.expect("set");
     assert_eq!(units(&payment.refunded_amount), 1250);
     assert_eq!(payment.refund_due_amount, None);
-    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+    assert_eq!(till.only().await, (ProviderState::Captured, 2 * 1250));
 
     let over = cancel(&till, id, &[]).await;
     assert_eq!(units(&over.refund_due), 3 * 1250);
@@ -51,12 +51,12 @@ async fn what_is_cancelled_is_given_back_part_by_part_and_never_twice() {
     assert_eq!(over.state(), BookingState::Cancelled);
     let payment = over.payment.expect("set");
     assert_eq!(payment.amount, payment.refunded_amount);
-    assert_eq!(till.only().await, (Told::Captured, 0));
+    assert_eq!(till.only().await, (ProviderState::Captured, 0));
     till.assert_sound().await;
 }
 
 #[tokio::test]
-async fn a_cancelled_show_gives_back_what_was_paid_for_it_as_soon_as_the_provider_is_there() {
+async fn a_cancelled_show_is_refunded_as_soon_as_the_provider_is_back() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(2).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
@@ -68,7 +68,7 @@ async fn a_cancelled_show_gives_back_what_was_paid_for_it_as_soon_as_the_provide
         .settled(&paid.booking_id, PaymentState::RefundRequired)
         .await;
     assert_eq!(over.state(), BookingState::Cancelled);
-    // It is tried, and stays owed.
+    // It is tried, and stays due.
     let looks = "SELECT max(looks)::bigint FROM booking.refunds";
     eventually(SETTLED_MAX, "it is tried twice", async || {
         till.stage.count(looks).await >= 2
@@ -76,12 +76,12 @@ async fn a_cancelled_show_gives_back_what_was_paid_for_it_as_soon_as_the_provide
     .await;
     till.provider.start_again().await;
     till.settled(&paid.booking_id, PaymentState::Refunded).await;
-    assert_eq!(till.only().await, (Told::Captured, 0));
+    assert_eq!(till.only().await, (ProviderState::Captured, 0));
     till.assert_sound().await;
 }
 
 #[tokio::test]
-async fn a_refund_that_is_declined_is_told_so_and_not_tried_again() {
+async fn a_declined_refund_is_reported_and_not_retried() {
     let till = Till::open().await;
     let show = till.stage.a_show(3).await;
     let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
@@ -95,18 +95,18 @@ async fn a_refund_that_is_declined_is_told_so_and_not_tried_again() {
             till.stage.count(DECLINED).await == declined
         })
         .await;
-        let told = till.stage.get(id).await;
-        assert_eq!(state(&told), PaymentState::RefundDeclined);
-        assert_eq!(units(&told.refund_due), declined * 1250);
-        let payment = told.payment.expect("set");
+        let booking = till.stage.get(id).await;
+        assert_eq!(state(&booking), PaymentState::RefundDeclined);
+        assert_eq!(units(&booking.refund_due), declined * 1250);
+        let payment = booking.payment.expect("set");
         assert_eq!(units(&payment.amount), 2 * 1250);
         assert_eq!(payment.refunded_amount, None);
         assert_eq!(payment.refund_due_amount, None);
     }
-    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+    assert_eq!(till.only().await, (ProviderState::Captured, 2 * 1250));
 
     let looks = till.stage.count(LOOKS).await;
-    // It is their turn again; what is due behind them is done, and they are left alone.
+    // The unreadable ones are due again; later ones are done, and these are skipped.
     let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
     till.stage.run(due).await;
     let other = till.stage.reserve(&show, &["A-3"]).await;
@@ -120,7 +120,7 @@ async fn a_refund_that_is_declined_is_told_so_and_not_tried_again() {
     );
     assert_eq!(declined, (2, looks));
     invariants::assert_hold(&till.stage.system.database).await;
-    // Somebody has to see to each.
+    // A person has to handle each.
     let log = till.booking.log();
     assert_eq!(log.matches("a refund was declined").count(), 2, "{log}");
 }
@@ -134,7 +134,7 @@ async fn nonsense_about_a_refund_is_not_believed_and_asked_again() {
     let over = cancel(&till, &paid.booking_id, &[]).await;
     assert_eq!(state(&over), PaymentState::RefundRequired);
     till.settled(&paid.booking_id, PaymentState::Refunded).await;
-    assert_eq!(till.only().await, (Told::Captured, 0));
+    assert_eq!(till.only().await, (ProviderState::Captured, 0));
     let looks = "SELECT sum(looks)::bigint FROM booking.refunds";
     assert!(till.stage.count(looks).await >= 2);
     invariants::assert_hold(&till.stage.system.database).await;
@@ -143,7 +143,7 @@ async fn nonsense_about_a_refund_is_not_believed_and_asked_again() {
 }
 
 #[tokio::test]
-async fn giving_back_goes_on_after_the_database_has_refused_it() {
+async fn refunds_continue_after_the_database_refused_one() {
     let till = Till::open().await;
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
@@ -152,15 +152,11 @@ async fn giving_back_goes_on_after_the_database_has_refused_it() {
     let revoke = format!("REVOKE {right} FROM booking_svc");
     till.stage.run(&revoke).await;
     cancel(&till, &paid.booking_id, &[]).await;
-    eventually(
-        SETTLED_MAX,
-        "it is told that it is interrupted",
-        async || {
-            till.booking
-                .log()
-                .contains("failed; trying again task=\"payments\"")
-        },
-    )
+    eventually(SETTLED_MAX, "it reports the interruption", async || {
+        till.booking
+            .log()
+            .contains("failed; trying again task=\"payments\"")
+    })
     .await;
     let grant = format!("GRANT {right} TO booking_svc");
     till.stage.run(&grant).await;
@@ -192,7 +188,7 @@ async fn without_a_provider_at_work_nothing_is_known_and_the_hold_stays() {
     // As much as there was: a hold here is made for two minutes.
     let held_for = |booking: &Booking| booking.expire_time.as_ref().expect("set").seconds;
     assert!(held_for(&now) - held_for(&held) >= Duration::from_secs(2).as_secs().cast_signed());
-    assert_eq!(till.only().await, (Told::Voided, 0));
+    assert_eq!(till.only().await, (ProviderState::Voided, 0));
     let paid = granted(till.pay(&held.booking_id, "approve").await);
     assert_eq!(paid.state(), BookingState::Confirmed);
     till.assert_sound().await;
@@ -211,9 +207,9 @@ async fn payments_that_cannot_be_read_are_named_and_hold_up_no_other() {
     for booking in &bought {
         cancel(&till, &booking.booking_id, &[]).await;
     }
-    // Whoever has read the rows by now would go on with them as they were.
+    // A service that has read the rows would continue with the old ones.
     till.booking.kill9().await;
-    // The first cannot be converted, the second is nothing that we know.
+    // The first cannot be converted, the second is unknown to us.
     for (booking, wrong) in bought
         .iter()
         .zip(["started_at = '-infinity'", "currency = '???'"])
@@ -222,7 +218,7 @@ async fn payments_that_cannot_be_read_are_named_and_hold_up_no_other() {
         let spoil = format!("UPDATE booking.payments SET {wrong} WHERE booking_id = '{id}'");
         till.stage.run(&spoil).await;
     }
-    // Whatever was tried before comes at once.
+    // All tried ones are due at once.
     let due = "UPDATE booking.refunds SET look_at = now() - interval '1 hour'";
     till.stage.run(due).await;
     till.provider.start_again().await;

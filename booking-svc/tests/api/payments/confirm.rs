@@ -7,7 +7,7 @@ use proto::booking::v1::{
     Booking, BookingState, BookingVerb, CancelBookingRequest, ConfirmBookingRequest,
     ExtendHoldRequest, PaymentState, ReserveSeatsRequest, SeatStatus, SwapSeatsRequest,
 };
-use proto::payment::v1::PaymentState as Told;
+use proto::payment::v1::PaymentState as ProviderState;
 use service_kit::proto_convert;
 use test_harness::errors::{assert_error, assert_refused, fields, metadata, subjects};
 use test_harness::system::{confirm, reservation, reserve};
@@ -27,8 +27,8 @@ fn hold_left(booking: &Booking) -> Duration {
 }
 
 #[tokio::test]
-async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
-    // Time for several answers that do not come.
+async fn an_approved_payment_confirms_and_a_replay_gets_the_same_reply() {
+    // Time for several missing answers.
     let mut till = Till::with(&["--payment-timeout", "12s"]).await;
     let show = till.stage.a_show(3).await;
     let mut settled = Vec::new();
@@ -52,7 +52,7 @@ async fn an_approved_payment_confirms_and_a_copy_is_told_so() {
         );
         assert_eq!(
             till.books().await[&payment.payment_key],
-            (Told::Captured, 1250)
+            (ProviderState::Captured, 1250)
         );
         assert_eq!(granted(till.send(request.clone()).await), paid, "a copy");
         assert_eq!(till.stage.get(&held.booking_id).await, paid);
@@ -77,16 +77,20 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
     let held = till.stage.reserve(&show, &["A-1"]).await;
     let began = machine::watch();
     let mut left = hold_left(&held);
-    for (token, reason, told) in [
-        ("decline", "INSUFFICIENT_FUNDS", Some(Told::Declined)),
-        ("decline-capture", "", Some(Told::Declined)),
-        ("slow:1h", "NOT_COMPLETED", Some(Told::Voided)),
-        ("nonsense", "NOT_COMPLETED", Some(Told::Voided)),
+    for (token, reason, provider_state) in [
+        (
+            "decline",
+            "INSUFFICIENT_FUNDS",
+            Some(ProviderState::Declined),
+        ),
+        ("decline-capture", "", Some(ProviderState::Declined)),
+        ("slow:1h", "NOT_COMPLETED", Some(ProviderState::Voided)),
+        ("nonsense", "NOT_COMPLETED", Some(ProviderState::Voided)),
         // Voided before it was ever asked for.
         (
             "no token of the provider",
             "NOT_COMPLETED",
-            Some(Told::Voided),
+            Some(ProviderState::Voided),
         ),
     ] {
         let request = paying(&held.booking_id, token);
@@ -100,7 +104,7 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
         assert_eq!(subjects(&status), [&*held.booking_id]);
         let books = till.books().await;
         let payment = books.get(&about["payment_key"]).copied();
-        assert_eq!(payment, told.map(|told| (told, 0)), "{token}");
+        assert_eq!(payment, provider_state.map(|state| (state, 0)), "{token}");
 
         let now = till.stage.get(&held.booking_id).await;
         assert_eq!(now.state(), BookingState::Pending);
@@ -108,7 +112,7 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
         let payment = now.payment.clone().expect("set");
         assert_eq!(payment.decline_reason, about["decline_reason"]);
         assert_eq!(about["expire_time"], text_of(now.expire_time.as_ref()));
-        // Nothing is lost but what it took to look.
+        // Nothing of the hold is lost but the time of this check.
         let since = hold_left(&now);
         assert!(
             since + Duration::from_secs(5) + machine::stalled(began) > left,
@@ -134,10 +138,10 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
     assert_eq!(kept, 1250);
     assert_eq!(till.booking.ended(), None);
     test_harness::invariants::assert_hold(&till.stage.system.database).await;
-    // Nonsense is told as the fault that it is, once.
+    // A nonsensical answer is logged as a fault, once.
     let log = till.booking.log();
-    let told = log.lines().filter(|line| line.contains("answers nonsense"));
-    assert_eq!(told.count(), 1, "{log}");
+    let faults = log.lines().filter(|line| line.contains("answers nonsense"));
+    assert_eq!(faults.count(), 1, "{log}");
 }
 
 #[tokio::test]
@@ -147,7 +151,7 @@ async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
     let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
     let id = &held.booking_id;
     let request = paying(id, "approve");
-    // It cannot answer before all that has been tried.
+    // It cannot answer before all of that has been tried.
     till.provider.freeze();
     let copies = join_all((0..4).map(|_| till.send(request.clone())));
     let meanwhile = async {
@@ -195,12 +199,12 @@ async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
     let first = paid.next().expect("four");
     assert_eq!(first.state(), BookingState::Confirmed);
     assert!(paid.all(|copy| copy == first));
-    assert_eq!(till.only().await, (Told::Captured, 2 * 1250));
+    assert_eq!(till.only().await, (ProviderState::Captured, 2 * 1250));
     till.assert_sound().await;
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_its_payment_to_go_on() {
+async fn a_payment_continues_after_its_caller_has_left() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(1).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
@@ -222,7 +226,7 @@ async fn a_caller_that_goes_away_leaves_its_payment_to_go_on() {
 }
 
 #[tokio::test]
-async fn who_must_pay_here_and_who_cannot() {
+async fn confirms_with_and_without_payment_follow_the_settings() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(4).await;
     let held = till.stage.reserve(&show, &["A-1"]).await;
@@ -248,7 +252,7 @@ async fn who_must_pay_here_and_who_cannot() {
     let outcome = till.client.clone().reserve_seats(at_once.clone()).await;
     let status = assert_refused(outcome, NOT_DONE, "PAYMENT_REQUIRED");
     assert_eq!(subjects(&status), ["confirm"]);
-    // unless it is said to be all right.
+    // unless a flag allows it.
     let url = till.provider.url();
     let arguments = ["--payment-provider", &url, "--confirm-unpaid", "true"];
     let (_both, mut both) = till.stage.another_with(&arguments).await;
@@ -310,7 +314,7 @@ async fn what_costs_nothing_is_not_paid() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_reserve_tells_the_payment_as_it_stands() {
+async fn a_replay_of_the_reserve_has_the_current_payment() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(1).await;
     let request = ReserveSeatsRequest {

@@ -2,19 +2,19 @@
 
 use proto::booking::v1::{BookingState, BookingVerb, FailureReason, PaymentState};
 use proto::catalog::v1::CreateShowRequest;
-use proto::payment::v1::PaymentState as Told;
+use proto::payment::v1::PaymentState as ProviderState;
 use test_harness::errors::{assert_refused, metadata};
 use tonic::{Code, Status};
 
 use super::till::{Till, granted, paying, state};
 
-/// Ends a hold that is being paid at once, the shield included.
+/// Ends a hold that is being paid at once, its extension included.
 async fn end_hold(till: &Till, booking: &str) {
     till.started().await;
     till.stage.lapse(booking).await;
 }
 
-/// Pays, and has the provider answer once the hold has ended and `meanwhile` has been done.
+/// Pays, and lets the provider answer once the hold has ended and `meanwhile` has run.
 async fn pay_late(
     till: &Till,
     booking: &str,
@@ -34,7 +34,7 @@ async fn pay_late(
 async fn the_same_seats_come_back_at_the_frozen_price_if_they_are_free() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(3).await;
-    // Whether or not somebody has had them in between.
+    // With and without another holder in between.
     for is_taken in [false, true] {
         let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;
         let paid = pay_late(&till, &held.booking_id, async {
@@ -76,7 +76,7 @@ async fn money_for_seats_that_are_gone_is_given_back() {
     assert_eq!(now.refund_due, now.total);
     let log = till.commands(&held.booking_id).await;
     assert_eq!(log[2..], [BookingVerb::Expire, BookingVerb::Repay]);
-    assert_eq!(till.only().await, (Told::Captured, 0));
+    assert_eq!(till.only().await, (ProviderState::Captured, 0));
     till.assert_sound().await;
 }
 
@@ -96,7 +96,7 @@ async fn money_for_more_than_a_customer_may_have_by_then_is_given_back() {
     assert_eq!(metadata(&status)["failure_reason"], "EXPIRED");
     till.settled(&held.booking_id, PaymentState::Refunded).await;
 
-    // With less of its own the same customer gets them back.
+    // With fewer other seats the same customer gets them back.
     let held = till.stage.reserve(&show, &["A-1"]).await;
     let paid = granted(pay_late(&till, &held.booking_id, async {}).await);
     assert_eq!(paid.state(), BookingState::Confirmed);
@@ -137,7 +137,7 @@ async fn a_decline_after_the_hold_has_ended_does_not_bring_it_back() {
     let now = till.stage.get(&held.booking_id).await;
     assert_eq!(now.state(), BookingState::Failed);
     assert_eq!(state(&now), PaymentState::Declined);
-    assert_eq!(till.only().await, (Told::Voided, 0));
+    assert_eq!(till.only().await, (ProviderState::Voided, 0));
     till.stage.reserve(&show, &["A-1"]).await;
     till.assert_sound().await;
 }

@@ -1,4 +1,4 @@
-//! A payment that succeeds after its hold has ended, against whoever wants the same seats.
+//! A payment that succeeds after its hold has ended, against another customer who wants the same seats.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::booking::v1::{Booking, BookingState};
-use proto::payment::v1::PaymentState as Told;
+use proto::payment::v1::PaymentState as ProviderState;
 use test_harness::errors::reason;
 use test_harness::system::reserve;
 use tonic::Status;
@@ -16,9 +16,9 @@ use super::till::{Till, paying};
 use crate::stage::move_hold;
 
 const ROUNDS: u64 = 1_000;
-/// How many rounds go on at once, each with a seat of its own.
+/// How many rounds run at once, each with its own seat.
 const AT_ONCE: u64 = 16;
-/// In so many steps the rival's reserve is moved to and fro around the end of the payment.
+/// The number of steps in which the rival's reserve moves to and fro around the end of the payment.
 const STEPS: u64 = 16;
 
 fn outcome(outcome: &Result<Booking, Status>) -> String {
@@ -29,7 +29,7 @@ fn outcome(outcome: &Result<Booking, Status>) -> String {
 }
 
 /// One seat: its hold ends while it is paid, and somebody else wants it. How long the payment
-/// takes here and now is in `pace`, in microseconds: whoever wins makes it harder for itself.
+/// takes here and now is in `pace`, in microseconds; it adapts so that both sides win sometimes.
 async fn round(
     till: &Till,
     show: &str,
@@ -113,7 +113,7 @@ async fn late_money_against_a_new_reserve_of_the_same_seats() {
     }
     assert_eq!(seen.len(), 2, "both outcomes, and no other: {seen:?}");
     assert_eq!(seen.values().sum::<u64>(), ROUNDS);
-    // What was too late is given back in the end, and nothing else is.
+    // Late payments are refunded in the end, and nothing else is.
     let due = "SELECT count(*) FROM booking.refunds WHERE state = 'DUE'";
     test_harness::eventually(Duration::from_secs(60), "all is given back", async || {
         till.stage.count(due).await == 0
@@ -126,7 +126,7 @@ async fn late_money_against_a_new_reserve_of_the_same_seats() {
     assert_eq!((rows.len(), books.len()), (1_000, 1_000));
     for row in rows {
         let (key, sold): (String, bool) = (row.get(0), row.get::<_, &str>(1) == "CONFIRMED");
-        let wanted = (Told::Captured, if sold { 1250 } else { 0 });
+        let wanted = (ProviderState::Captured, if sold { 1250 } else { 0 });
         assert_eq!(books[&key], wanted, "{key}");
     }
     till.assert_sound().await;

@@ -1,4 +1,4 @@
-//! What is read of a booking while it is paid and given back.
+//! Reads of a booking while it is paid and refunded.
 
 use futures_util::future::join_all;
 use proto::booking::v1::{
@@ -9,7 +9,7 @@ use test_harness::system::get;
 use super::till::{Till, granted, state};
 
 const ROUNDS: usize = 40;
-/// How many readers look at a booking while it changes.
+/// How many readers read a booking while it changes.
 const READERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

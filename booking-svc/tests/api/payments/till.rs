@@ -1,4 +1,4 @@
-//! A booking-svc that has bookings paid by the real simulated provider, and a look into the
+//! A booking-svc that charges through the real simulated provider, with access to the
 //! provider's books.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::stage::{Bookings, Stage, assert_quiet};
 
 /// A payment's own deadline, which most here are far from.
 pub(crate) const TIMEOUT: &str = "10s";
-/// How long what is settled without a caller may take on a busy machine.
+/// How long background settling may take on a busy machine.
 pub(crate) const SETTLED_MAX: Duration = Duration::from_secs(40);
 
 /// A stage with a provider, and a booking-svc that uses it.
@@ -48,7 +48,7 @@ impl Till {
         Self::on(Stage::start().await, arguments).await
     }
 
-    /// The same with what there is beside it.
+    /// The same on a stage that already runs.
     pub(crate) async fn on(stage: Stage, arguments: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a folder");
         let file = state.path().join("ledger");
@@ -88,7 +88,7 @@ impl Till {
         .await
     }
 
-    /// What happened to a booking, by its log.
+    /// The commands in a booking's log.
     pub(crate) async fn commands(&self, booking: &str) -> Vec<BookingVerb> {
         let request = ListBookingEventsRequest {
             of: Some(Of::BookingId(booking.to_owned())),
@@ -99,16 +99,16 @@ impl Till {
         events.iter().map(|event| event.verb()).collect()
     }
 
-    /// Waits until an attempt is on record as under way.
+    /// Waits until an attempt is recorded as started.
     pub(crate) async fn started(&self) {
         let started = "SELECT count(*) FROM booking.payments WHERE state = 'STARTED'";
-        test_harness::eventually(SETTLED_MAX, "a payment is under way", async || {
+        test_harness::eventually(SETTLED_MAX, "a payment has started", async || {
             self.stage.count(started).await > 0
         })
         .await;
     }
 
-    /// The provider's payments by key: the state, and what was taken and not given back.
+    /// The provider's payments by key: the state, and the amount taken and not refunded.
     pub(crate) async fn books(&self) -> HashMap<String, (provider::PaymentState, i64)> {
         books_of(&self.provider).await
     }
@@ -128,7 +128,7 @@ impl Till {
     }
 }
 
-/// What confirms with a token, under an id of its own.
+/// The request that confirms with a token, under a new id.
 pub(crate) fn paying(booking: &str, token: &str) -> ConfirmBookingRequest {
     ConfirmBookingRequest {
         booking_id: booking.to_owned(),
@@ -144,7 +144,7 @@ pub(crate) fn state(booking: &Booking) -> PaymentState {
     payment.map_or(PaymentState::Unspecified, |payment| payment.state())
 }
 
-/// What a call was answered, which must not have been refused.
+/// The booking of a call that must not have been rejected.
 pub(crate) fn granted(outcome: Result<Booking, Status>) -> Booking {
     outcome.unwrap_or_else(|status| panic!("{}", describe(&status)))
 }

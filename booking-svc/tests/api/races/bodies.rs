@@ -1,6 +1,6 @@
-//! Two calls with different bodies under one request id, at once in two processes, about rows that
-//! neither shares with the other. One of them could be granted and the other not, or neither: the
-//! first is a result like any other, and the second is refused for its id.
+//! Two calls with different bodies under one request id, at once in two processes, on rows that
+//! they do not share. One of them could be granted and the other not, or neither: the first has a
+//! result like any other call, and the second is rejected for its id.
 
 use proto::booking::v1::Booking;
 use test_harness::errors::{assert_error, reason};
@@ -13,13 +13,13 @@ use super::{ROUNDS, SEEN_MIN, granted, rounds, swap};
 use crate::model::ask::Ask;
 use crate::stage::{Bookings, Stage, assert_quiet};
 
-/// How many seats each round has to itself: two that are taken, and two that are not.
+/// The seats of each round: two taken ones, and two free ones.
 const SEATS: usize = 4;
 
 /// Two bodies that are about a booking which was cancelled, or about seats.
 type Bodies = fn(&Booking, [&str; SEATS]) -> [Ask; 2];
 
-/// Two calls: what they are about, their bodies, and what each is told if it is the first.
+/// Two calls: their seats, their bodies, and the result of each if it is the first.
 type Pair = ([&'static str; 2], Bodies, [Option<&'static str>; 2]);
 
 const PAIRS: [Pair; 4] = [
@@ -48,8 +48,8 @@ const PAIRS: [Pair; 4] = [
     ),
 ];
 
-/// What an answer comes to: granted, or why not.
-fn told(answer: &Result<Booking, Status>) -> Option<String> {
+/// The outcome: granted, or the reason.
+fn outcome(answer: &Result<Booking, Status>) -> Option<String> {
     answer.as_ref().err().map(reason)
 }
 
@@ -67,7 +67,7 @@ async fn round(
     granted(cancel(here, &over.booking_id).await);
     let [one, two] = bodies(&over, seats);
     let id = Some(Uuid::new_v4());
-    // Who is sent first takes turns.
+    // They take turns in being sent first.
     let (first, second) = if number % 4 < 2 {
         futures_util::join!(one.send(here, show, id), two.send(there, show, id))
     } else {
@@ -78,7 +78,7 @@ async fn round(
     let results = [first, second];
     let winner = match results
         .each_ref()
-        .map(told)
+        .map(outcome)
         .each_ref()
         .map(Option::as_deref)
     {
@@ -94,7 +94,10 @@ async fn round(
         one.send(there, show, id).await,
         two.send(here, show, id).await,
     ];
-    assert_eq!(again.each_ref().map(told), results.each_ref().map(told));
+    assert_eq!(
+        again.each_ref().map(outcome),
+        results.each_ref().map(outcome)
+    );
     if let Ok(booking) = &results[winner] {
         assert_eq!(granted(get(there, &booking.booking_id).await), *booking);
     }
@@ -102,7 +105,7 @@ async fn round(
 }
 
 #[tokio::test]
-async fn another_body_of_which_one_is_refused_or_both() {
+async fn two_bodies_under_one_request_id_of_which_one_or_both_are_rejected() {
     let mut stage = Stage::start().await;
     let (mut process, other) = stage.another().await;
     let seats = i32::try_from(SEATS * ROUNDS).expect("small");

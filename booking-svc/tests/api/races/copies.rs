@@ -16,7 +16,7 @@ use crate::model::ask::{Ask, Paid, Reserve};
 use crate::model::show::Lot;
 use crate::stage::{Bookings, Stage, assert_quiet};
 
-/// How many seats each round has to itself.
+/// The number of seats of each round.
 const SEATS: usize = 4;
 
 /// Two bodies of a call: about a booking of the first two of these seats, if it is about one.
@@ -109,7 +109,7 @@ async fn round(
     let [body, another] = bodies(&held, seats);
     let id = Some(Uuid::new_v4());
     let mut here_too = here.clone();
-    // Who is sent first takes turns, and so does who of the two replicas has two of them.
+    // They take turns in being sent first, and the replicas in getting two of them.
     let (one, two, other) = if number % 4 < 2 {
         futures_util::join!(
             body.send(here, show, id),

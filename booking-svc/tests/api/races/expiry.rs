@@ -1,4 +1,4 @@
-//! A verb against the end of its hold, which comes by the clock and by the worker's sweeps.
+//! A command against the end of its hold, which comes by the clock and by the worker's sweeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,8 +13,8 @@ use tonic::{Code, Status};
 use super::{ROUNDS, Seen, assert_both, granted, rounds};
 use crate::stage::{Bookings, Stage, assert_quiet, end_hold};
 
-/// Runs the rounds of `verb`, while a worker sweeps without a pause. The stage of it, and how
-/// often the verb was "done" and the hold had "expired".
+/// Runs the rounds of `verb`, while a worker sweeps without a pause. Returns the stage, and how
+/// often the command was "done" and the hold had "expired".
 async fn against_expiry(
     verb: impl AsyncFn(&mut Bookings, &str) -> Result<Booking, Status>,
 ) -> (Stage, Seen) {
@@ -30,7 +30,7 @@ async fn against_expiry(
             }
         }
     });
-    // How long the verb takes here and now: whoever wins makes it harder for itself.
+    // How long the command takes here and now: the pace adapts so that both sides win sometimes.
     let pace = AtomicU64::new(5_000);
     let paced = |percent: u64| {
         let change = |micros: u64| Some((micros * percent / 100).clamp(500, 1_000_000));
@@ -50,7 +50,7 @@ async fn against_expiry(
         let now = granted(get(&mut client, &held.booking_id).await);
         match outcome {
             Ok(done) => {
-                assert_eq!(now, done, "what was told is kept");
+                assert_eq!(now, done, "a reply stays true");
                 paced(95);
                 "done"
             }
@@ -75,7 +75,7 @@ async fn against_expiry(
     (stage, seen)
 }
 
-/// As many bookings are in these states as were told so.
+/// The number of bookings in these states is the number of such replies.
 async fn assert_stored(stage: &Stage, done: &str, seen: &Seen) {
     for (state, outcome) in [(done, "done"), ("FAILED", "expired")] {
         let count = format!("SELECT count(*) FROM booking.bookings WHERE state = '{state}'");

@@ -166,7 +166,7 @@ async fn a_booking_that_contradicts_itself_is_refused() {
     whole.expect("a booking of a cancelled show");
 }
 
-/// What makes a booking one that is in these states, with a payment.
+/// The columns of a booking in these states, with a payment.
 fn paid<'a>(state: &'a str, payment_state: &'a str) -> [(&'a str, &'a str); 6] {
     let (confirmed_at, failed_at, reason) = match state {
         "'CONFIRMED'" => ("now()", "NULL", "NULL"),
@@ -183,7 +183,7 @@ fn paid<'a>(state: &'a str, payment_state: &'a str) -> [(&'a str, &'a str); 6] {
     ]
 }
 
-/// What makes a booking one that was cancelled after it was sold for 7.
+/// The columns of a booking that was cancelled after it was sold for 7.
 fn refunded<'a>(reason: &'a str, refund: &'a str) -> [(&'a str, &'a str); 5] {
     [
         ("state", "'CANCELLED'"),
@@ -195,7 +195,7 @@ fn refunded<'a>(reason: &'a str, refund: &'a str) -> [(&'a str, &'a str); 5] {
 }
 
 #[tokio::test]
-async fn a_booking_cannot_be_led_where_no_verb_leads() {
+async fn no_statement_reaches_a_state_that_no_command_reaches() {
     let database = setting().await;
     for (role, change) in [
         ("booking_svc", "state = 'CONFIRMED'"),
@@ -221,7 +221,7 @@ async fn a_booking_cannot_be_led_where_no_verb_leads() {
 }
 
 #[tokio::test]
-async fn a_booking_stays_under_its_id_whoever_asks() {
+async fn a_booking_stays_under_its_id_for_every_role() {
     let database = setting().await;
     let owner = database.owner().await;
     for change in [
@@ -235,7 +235,7 @@ async fn a_booking_stays_under_its_id_whoever_asks() {
 }
 
 #[tokio::test]
-async fn a_transition_that_no_verb_makes_is_refused() {
+async fn a_transition_that_no_command_makes_is_refused() {
     let database = setting().await;
     let client = database.client("booking_svc").await;
     let cases: &[&[(&str, &str)]] = &[

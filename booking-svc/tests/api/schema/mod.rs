@@ -1,4 +1,4 @@
-//! What the schema refuses, whatever a service asks of it.
+//! The statements that the schema refuses for every service.
 
 use test_harness::postgres::{self, TestDatabase};
 use tokio_postgres::Client;
@@ -157,7 +157,7 @@ async fn a_seat_has_one_row_and_an_owner_that_exists() {
     let elsewhere = "INSERT INTO booking.show_seats VALUES (gen_random_uuid(), 0, NULL)";
     let made = Some("sales_exist");
     refuses(&client, elsewhere, &SqlState::FOREIGN_KEY_VIOLATION, made).await;
-    // One seat of many is enough, whichever way it comes by its owner.
+    // One seat of many is enough, whichever way it gets its owner.
     let some =
         format!("INSERT INTO booking.show_seats VALUES ({SHOW}, 3, {HELD}), ({SHOW}, 4, {nobody})");
     let new = Some("new_owners_exist");
@@ -171,7 +171,7 @@ async fn a_seat_has_one_row_and_an_owner_that_exists() {
 }
 
 #[tokio::test]
-async fn a_seat_stays_with_its_sale_whoever_asks() {
+async fn a_seat_stays_with_its_sale_for_every_role() {
     let database = setting().await;
     let owner = database.owner().await;
     for (change, stays) in [

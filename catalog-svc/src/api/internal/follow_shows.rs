@@ -1,4 +1,4 @@
-//! FollowShows: WatchShows with places of its own, which says whose feed it is.
+//! FollowShows: WatchShows with its own stream limit, which also identifies the catalog.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! CatalogFeedService over gRPC, for the services of the same installation. It is served apart from
-//! CatalogService, and shares no limit with it: streams, connections to the database, calls.
+//! CatalogFeedService over gRPC, for the services of the same installation. It is served separately
+//! from CatalogService, and shares no limit with it: streams, connections to the database, calls.
 
 mod answer_proposal;
 mod follow_shows;
@@ -94,7 +94,7 @@ impl CatalogFeedService for FeedApi {
     }
 }
 
-/// The place that a reader has stored, or a note what is wrong with it. None is the beginning.
+/// A reader's stored position, or a violation. `None` is the beginning.
 fn cursor(
     violations: &mut FieldViolations,
     path: &str,

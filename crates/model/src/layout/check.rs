@@ -1,4 +1,4 @@
-//! Checking a description, and building the index on the way. Counts come first, by
+//! Checks a description, and builds the index on the way. Counts come first, by
 //! arithmetic: nothing is expanded before it is known to be within the limits.
 
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ use crate::text::nfc;
 ///
 /// # Errors
 ///
-/// What is wrong, as far as could be looked.
+/// The problems, as far as they could be checked.
 pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Problems> {
     let mut check = Shape::default();
     check.names(description);
@@ -39,7 +39,7 @@ pub(super) fn check_shape(description: &LayoutDescription) -> Result<Blocks, Pro
 ///
 /// # Errors
 ///
-/// What is wrong with the labels.
+/// The problems of the labels.
 pub(super) fn index_labels(
     description: &LayoutDescription,
     blocks: &Blocks,
@@ -47,16 +47,16 @@ pub(super) fn index_labels(
     let mut problems = Problems::default();
     let mut entries = Vec::with_capacity(blocks.seat_count() as usize);
     let mut text = String::new();
-    let mut told = None;
+    let mut reported = None;
     for seat in blocks.seats() {
         let of_run = Some((seat.block.first_position, seat.run_index));
-        if told == of_run {
+        if reported == of_run {
             continue;
         }
         write_label(description, &seat, &mut text);
         if let Err(message) = check_label(&text) {
-            // One label of a run stands for the rest, which is not even written.
-            told = of_run;
+            // One problem per run is enough; its other labels are not written.
+            reported = of_run;
             problems.add(
                 path_of(description, &seat),
                 format!("the label {text:?} {message}"),
@@ -179,7 +179,7 @@ impl Shape {
         }
     }
 
-    /// What sections and areas have in common.
+    /// The common fields of sections and areas.
     fn part<'a>(
         &mut self,
         path: &str,

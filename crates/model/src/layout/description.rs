@@ -1,4 +1,4 @@
-//! What a layout is made from, and what is written and read: compact, in the author's words.
+//! The description that a layout is made from, and its stored form: compact, as the author wrote it.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub struct LayoutDescription {
     /// General admission: up to [`AREAS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub areas: Vec<Area>,
-    /// What seats are the better for being near to: the middle of the stage or the screen.
+    /// The point that the best seats are near to: the middle of the stage or the screen.
     /// Default: the middle of the front, one seat before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal_point: Option<Point>,
@@ -55,7 +55,7 @@ pub struct LayoutDescription {
     /// Labels of the seats for wheelchairs and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accessible_seats: Vec<Box<str>>,
-    /// Labels of the seats for those who come with them. A seat is not both.
+    /// Labels of the companion seats. A seat is not both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companion_seats: Vec<Box<str>>,
     /// Labels of the seats that are not for sale.
@@ -153,7 +153,7 @@ pub enum Series {
     List(Vec<Box<str>>),
 }
 
-/// A part of the hall without seats: so many places.
+/// A part of the hall without seats: a number of places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Area {
     /// Unique among sections and areas; 1 to [`NAME_CHARS_MAX`] characters.
@@ -169,7 +169,7 @@ pub struct Area {
 }
 
 /// A place on the drawing, in hundredths of a seat's width. `y` grows away from the stage,
-/// `x` to the right of who looks at it.
+/// `x` to the right of a viewer who faces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// -[`COORDINATE_MAX`] to [`COORDINATE_MAX`] where it is given.

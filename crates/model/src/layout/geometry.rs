@@ -1,11 +1,11 @@
-//! Where seats and areas are drawn when nobody says so, and what they are near to.
+//! The default positions of seats and areas on the drawing, and the focal point.
 
 use super::description::{LayoutDescription, Point};
 use super::rows::{Block, Blocks, Seat};
 
 /// From one seat to the next, and from one row to the next.
 const PITCH: i32 = 100;
-/// What an aisle adds.
+/// The width of an aisle.
 const AISLE: i32 = 100;
 /// From the last row of a section to the first of the next.
 const GAP: i32 = 200;
@@ -56,7 +56,7 @@ impl Geometry {
         geometry
     }
 
-    /// Where a seat is, by what is given or else by its row.
+    /// The position of a seat, as described or else by its row.
     pub(super) fn of_seat(&self, description: &LayoutDescription, seat: &Seat<'_>) -> Point {
         let Some(given) = &description.coordinates else {
             let aisles = i32::try_from(seat.run_index).unwrap_or_default();

@@ -61,7 +61,7 @@ pub(super) fn writes(text: &str, write: impl FnOnce(&mut Rest<'_>) -> fmt::Resul
     write(&mut rest).is_ok() && rest.0.is_empty()
 }
 
-/// What is yet to be written of a text; writing anything else fails.
+/// The rest of an expected text; writing anything else fails.
 pub(super) struct Rest<'a>(&'a str);
 
 impl Write for Rest<'_> {

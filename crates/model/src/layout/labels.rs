@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
-/// Keyed by chance, so that nobody can write labels that collide.
+/// Keyed at random, so that nobody can choose labels that collide.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// How many seats a bucket has on average: they fit a line of the processor's cache.
@@ -66,7 +66,7 @@ impl LabelIndex {
     }
 }
 
-/// What a [`LabelIndex`] has of a seat.
+/// The entry of a seat in a [`LabelIndex`].
 pub(super) fn entry(label: &str, position: u32) -> u64 {
     HASHER.hash_one(label) >> 32 << 32 | u64::from(position)
 }

@@ -72,7 +72,7 @@ impl Seat<'_> {
 }
 
 impl Blocks {
-    /// Adds a block behind all others.
+    /// Adds a block after all others.
     pub(super) fn push(
         &mut self,
         section: usize,

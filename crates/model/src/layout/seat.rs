@@ -1,4 +1,4 @@
-//! A seat and a row of a layout, as whoever asks for them sees them.
+//! A seat and a row of a layout, as a look-up returns them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -80,7 +80,7 @@ impl<'a> SeatPlace<'a> {
         self.layout.0.accessible.contains(self.seat.position)
     }
 
-    /// Whether it is for those who come with who needs an accessible seat.
+    /// Whether it is a companion seat.
     #[must_use]
     pub fn is_companion(&self) -> bool {
         self.layout.0.companion.contains(self.seat.position)
@@ -92,7 +92,7 @@ impl<'a> SeatPlace<'a> {
         self.layout.0.blocked.contains(self.seat.position)
     }
 
-    /// Where it is, as [`SeatLayout::point`] says.
+    /// Its position, by [`SeatLayout::point`].
     #[must_use]
     pub fn point(&self) -> Point {
         let layout = &self.layout.0;

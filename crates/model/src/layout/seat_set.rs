@@ -9,7 +9,7 @@ impl SeatSet {
         word.is_some_and(|word| word >> (position % 64) & 1 == 1)
     }
 
-    /// Adds a seat of a layout with so many; whether it was not there before.
+    /// Adds a seat of a layout with `seat_count` seats; returns whether it was new.
     pub(super) fn insert(&mut self, position: u32, seat_count: u32) -> bool {
         if self.0.is_empty() {
             self.0 = vec![0; (seat_count as usize).div_ceil(64)].into();

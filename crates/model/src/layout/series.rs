@@ -9,7 +9,7 @@ use crate::problem::{Problems, check_name};
 const MINUTES_A_DAY: u32 = 24 * 60;
 const LETTERS_MAX: usize = 3;
 
-/// What reading a series by place needs beside its description.
+/// The index for reading a series by position.
 #[derive(Debug)]
 pub(super) struct Sequence {
     pub(super) count: u32,
@@ -18,7 +18,7 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    /// The one name of a row that has none.
+    /// The empty name of a row without a name.
     pub(super) fn of_one() -> Self {
         Self::without_gaps(1)
     }
@@ -87,7 +87,7 @@ impl Sequence {
                 last,
                 step_minutes,
             } => {
-                let must_be = "must be a time of 24 hours, as \"09:00\"";
+                let must_be = "must be a time of 24 hours, such as \"09:00\"";
                 let Some(from) = minute_of(first) else {
                     return wrong("times.first", must_be.to_owned());
                 };
@@ -154,8 +154,8 @@ impl Sequence {
         }
     }
 
-    /// From `first` to `last` by `step`, without those skipped. A value to skip that is not
-    /// among them changes nothing: one pattern can serve rows of several lengths.
+    /// From `first` to `last` by `step`, without those skipped. A skipped value that does not occur
+    /// changes nothing: one pattern can serve rows of several lengths.
     fn skipping(first: u32, last: u32, step: u32, skipped: impl Iterator<Item = u32>) -> Self {
         let all = first.abs_diff(last) / step + 1;
         let place_of = |value: u32| {

@@ -81,7 +81,7 @@ fn labels(layout: &SeatLayout) -> Vec<String> {
         .collect()
 }
 
-/// A series of numbers, and what it stands for.
+/// A series of numbers, and the names that it describes.
 fn known_numbers(max: u32) -> impl Strategy<Value = (Series, Vec<String>)> {
     let skip = prop::collection::vec(0u32..200, 0..6);
     (0..100u32, 1..max, 1..4u32, skip, any::<bool>()).prop_filter_map(

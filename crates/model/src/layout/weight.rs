@@ -1,4 +1,4 @@
-//! Roughly what a layout takes in memory.
+//! A layout's approximate size in memory.
 
 use super::Inner;
 use super::description::{Area, RowBlock, Section, Series};

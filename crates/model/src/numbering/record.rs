@@ -29,7 +29,7 @@ impl From<Numbering> for Option<Record> {
 impl TryFrom<Option<Record>> for Numbering {
     type Error = &'static str;
 
-    /// Every ordinal must be given once: to a seat, or to a retired one.
+    /// Every ordinal must occur once: for a seat, or for a retired one.
     fn try_from(record: Option<Record>) -> Result<Self, Self::Error> {
         let Some(record) = record else {
             return Ok(Self::default());
@@ -55,7 +55,7 @@ impl TryFrom<Option<Record>> for Numbering {
                 *given = true;
                 Ok(ordinal)
             }
-            _ => Err("the numbering has an ordinal twice, or none of those it could"),
+            _ => Err("the numbering has an ordinal twice, or one out of range"),
         };
         let mut ordinals = Vec::with_capacity(seats.try_into().unwrap_or_default());
         for (first, length) in record.ordinals {

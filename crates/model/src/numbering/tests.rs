@@ -1,4 +1,4 @@
-//! Numbering: an ordinal stands for one label for good.
+//! Numbering: an ordinal belongs to one label for good.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,8 +79,8 @@ proptest! {
                         }
                     }
                 }
-                let told = seats.retired_seats().iter().map(|seat| seat.ordinal);
-                prop_assert!(told.eq(retired));
+                let ordinals = seats.retired_seats().iter().map(|seat| seat.ordinal);
+                prop_assert!(ordinals.eq(retired));
                 prop_assert!(seats.seat(seats.ordinal_count()).is_none());
                 prop_assert!(seats.ordinal_of(seats.layout().seat_count()).is_none());
             }
@@ -162,7 +162,7 @@ fn a_numbering_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_show_has_so_many_labels_at_most() {
+fn a_show_has_a_maximum_of_labels() {
     let hall = |first: u32| {
         let mut described = LayoutDescription::of_total(SEATS_MAX);
         described.sections[0].rows[0].label_format = Some(format!("{first}/{{seat}}").into());

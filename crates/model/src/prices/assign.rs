@@ -1,4 +1,4 @@
-//! Finding what each tier is the price of: two bytes for each seat, none where all cost the same.
+//! Finds the tier of each seat: two bytes per seat, or none if all have the same tier.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -18,14 +18,14 @@ pub(super) struct Assignment {
     pub(super) areas: Tiers,
 }
 
-/// The tier of each of so many.
+/// The tier of each item.
 #[derive(Debug, Clone)]
 pub(super) enum Tiers {
     Same { tier: u16, count: usize },
     Each(Box<[u16]>),
 }
 
-/// What a tier names.
+/// A target: the thing that a tier names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Target {
     Section(usize),
@@ -116,7 +116,7 @@ impl Tiers {
     }
 }
 
-/// Checks what needs no layout; gives the tier that names nothing.
+/// Checks that need no layout; returns the tier that names nothing.
 fn check_tiers(tiers: &[PriceTier], problems: &mut Problems) -> Option<usize> {
     if tiers.is_empty() || tiers.len() > PRICE_TIERS_MAX {
         problems.add("price_tiers", format!("must be 1 to {PRICE_TIERS_MAX}"));

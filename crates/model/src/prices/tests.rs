@@ -1,4 +1,4 @@
-//! Prices: the most specific tier wins, everything has a price, and what is wrong is named.
+//! Prices: the most specific tier wins, everything has a price, and problems are named.
 
 use super::*;
 use crate::layout::{Area, LayoutDescription, RowBlock, Section, Series};
@@ -277,7 +277,7 @@ fn tiers_are_checked_by_themselves() {
 }
 
 #[test]
-fn as_many_tiers_as_there_may_be_are_told_apart() {
+fn the_most_tiers_are_kept_apart() {
     let hall = SeatLayout::of_total(1_000).expect("a layout");
     let tiers = (1..=1_000i64).map(|n| of_seats(&n.to_string(), n, &[&n.to_string()]));
     let description = PriceDescription {

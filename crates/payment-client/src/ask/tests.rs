@@ -17,14 +17,14 @@ fn attempt() -> Attempt {
     }
 }
 
-/// What the provider does when it is asked for the nth time, from 0.
+/// The provider's reaction to the nth call, from 0.
 enum Does {
     Answers(Reading<u32>),
     Fails(Code),
     IsSilent,
 }
 
-/// What comes of asking for so long, how often it was asked, and after how long it ended.
+/// Asks for this long; returns the result, the number of calls, and the time that it took.
 async fn asked(
     time: Duration,
     does: impl Fn(u32) -> Does,
@@ -97,7 +97,7 @@ async fn without_time_nothing_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stays_pending_is_told_so() {
+async fn a_payment_that_stays_pending_is_reported_as_pending() {
     let (result, ..) = asked(MINUTE, |_| Does::Answers(Reading::Pending)).await;
     assert_eq!(
         result,

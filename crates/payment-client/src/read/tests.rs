@@ -26,8 +26,8 @@ fn attempt() -> Attempt {
     }
 }
 
-/// A payment of 100 as a good provider tells of it.
-fn told(state: PaymentState) -> pb::Payment {
+/// A payment of 100 as a correct provider reports it.
+fn payment_in(state: PaymentState) -> pb::Payment {
     let all_if = |is_all| euros(if is_all { 100 } else { 0 });
     let reason = match state {
         PaymentState::Declined => pb::DeclineReason::OverLimit,
@@ -46,7 +46,7 @@ fn told(state: PaymentState) -> pb::Payment {
 }
 
 fn with(state: PaymentState, spoil: impl Fn(&mut pb::Payment)) -> Reading<PaymentOutcome> {
-    let mut payment = told(state);
+    let mut payment = payment_in(state);
     spoil(&mut payment);
     standing(&attempt(), Some(&payment))
 }
@@ -90,7 +90,7 @@ fn what_fits_is_believed() {
 }
 
 #[test]
-fn what_does_not_fit_is_nonsense_in_every_state() {
+fn a_contradictory_answer_is_nonsense_in_every_state() {
     let spoilers: [(&str, Spoiler); 16] = [
         ("another key", |p| {
             p.payment_key = Uuid::from_u128(9).to_string()
@@ -168,9 +168,9 @@ fn what_contradicts_the_state_is_nonsense() {
 }
 
 #[test]
-fn a_verb_that_left_its_work_undone_is_nonsense() {
+fn an_answer_without_the_requested_effect_is_nonsense() {
     let after = |read: fn(&Attempt, Option<&pb::Payment>) -> Reading<PaymentOutcome>, state| {
-        read(&attempt(), Some(&told(state)))
+        read(&attempt(), Some(&payment_in(state)))
     };
     for (state, fate) in FATES {
         let capture = after(captured, state);
@@ -194,7 +194,7 @@ fn a_refund_is_believed_if_its_payment_has_it() {
     let good = pb::RefundResponse {
         payment: Some(pb::Payment {
             refunded_amount: euros(40),
-            ..told(PaymentState::Captured)
+            ..payment_in(PaymentState::Captured)
         }),
         refund: Some(pb::Refund {
             refund_key: REFUND_KEY.to_string(),
@@ -222,7 +222,7 @@ fn a_refund_is_believed_if_its_payment_has_it() {
         &|_, refund| refund.state = 0,
         &|_, refund| refund.state = 99,
         &|payment, _| payment.refunded_amount = euros(39),
-        &|payment, _| *payment = told(PaymentState::Voided),
+        &|payment, _| *payment = payment_in(PaymentState::Voided),
     ];
     for (n, spoil) in spoilers.into_iter().enumerate() {
         let read = read(spoil);

@@ -1,4 +1,4 @@
-//! A provider that goes away.
+//! A provider that crashes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -73,7 +73,7 @@ async fn a_void_that_came_first_outlives_a_kill() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_is_waited_for_until_the_deadline() {
+async fn an_unreachable_provider_is_retried_until_the_deadline() {
     let mut provider = a_durable_provider().await;
     let (client, attempt) = (client_of(&provider.process), an_attempt());
     provider.process.kill9().await;
@@ -99,9 +99,9 @@ async fn a_provider_that_is_away_is_waited_for_until_the_deadline() {
     );
 }
 
-/// Pays, and takes the money or lets it go; what it was told in the end.
+/// Pays, and takes the money or lets it go; returns the final outcomes.
 async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, PaymentOutcome)> {
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     for n in 0..PAYMENTS_PER_BUYER {
         let attempt = an_attempt();
         let steer = if n % 4 == 0 { "lost-answer" } else { "approve" };
@@ -116,9 +116,9 @@ async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, Payment
             )
         };
         assert_eq!(settled, Ok(fate));
-        told.push((attempt, fate));
+        outcomes.push((attempt, fate));
     }
-    told
+    outcomes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,15 +137,15 @@ async fn kills_among_many_payments_lose_none_and_take_none_twice() {
         provider.process.kill9().await;
         provider.process.start_again().await;
     }
-    let told: Vec<_> = buyers.join_all().await.into_iter().flatten().collect();
+    let outcomes: Vec<_> = buyers.join_all().await.into_iter().flatten().collect();
     let books = books_of(&provider.process).await;
-    assert_eq!(told.len(), BUYERS * PAYMENTS_PER_BUYER);
-    assert_eq!(books.len(), told.len());
+    assert_eq!(outcomes.len(), BUYERS * PAYMENTS_PER_BUYER);
+    assert_eq!(books.len(), outcomes.len());
     let books: HashMap<_, _> = books
         .iter()
         .map(|payment| (&*payment.payment_key, payment))
         .collect();
-    for (attempt, fate) in told {
+    for (attempt, fate) in outcomes {
         let payment = books[attempt.key.to_string().as_str()];
         let (state, taken) = match fate {
             PaymentOutcome::Captured => (PaymentState::Captured, attempt.amount.minor_units()),

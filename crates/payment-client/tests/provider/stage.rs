@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The fixtures of the tests.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) fn token(text: &str) -> PaymentToken {
     PaymentToken::try_from(text.to_owned()).expect("a token")
 }
 
-/// Every payment that the provider has, as it tells them itself.
+/// Every payment that the provider has, by its own report.
 pub(crate) async fn books_of(provider: &Process) -> Vec<Payment> {
     let client = PaymentProviderClient::connect(provider.url()).await;
     let mut client = client.expect("a connection");
@@ -66,7 +66,7 @@ pub(crate) async fn books_of(provider: &Process) -> Vec<Payment> {
     }
 }
 
-/// The provider's only payment: its state, and what is taken of it and not given back.
+/// The provider's only payment: its state, and the amount taken and not refunded.
 pub(crate) async fn only_payment_of(provider: &Process) -> (PaymentState, i64) {
     let books = books_of(provider).await;
     let [payment] = books.as_slice() else {
@@ -75,7 +75,7 @@ pub(crate) async fn only_payment_of(provider: &Process) -> (PaymentState, i64) {
     (payment.state(), kept(payment))
 }
 
-/// What is taken of a payment and not given back.
+/// The amount of a payment that was taken and not refunded.
 pub(crate) fn kept(payment: &Payment) -> i64 {
     let units = |money: &Option<_>| {
         let money: &Option<proto::money::v1::Money> = money;

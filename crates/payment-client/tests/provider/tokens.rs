@@ -1,4 +1,4 @@
-//! What each token does to the client.
+//! The effect of each token on the client.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn answers_that_do_not_come_are_asked_for_again_and_nothing_is_done_twice(
     }
 }
 
-/// With time for one answer only, nobody can know; what was done is found out afterwards.
+/// With time for only one answer the outcome is unknown; it is determined afterwards.
 #[tokio::test]
 async fn without_time_to_ask_again_it_is_unresolved_and_settled_later() {
     let provider = a_provider().await;
@@ -166,7 +166,7 @@ async fn slow_is_pending_until_it_is_decided() {
     let undecided = an_attempt();
     let no_answer = Err(Unsettled::Unresolved(UnresolvedReason::NoAnswer));
     let mut pending = no_answer.clone();
-    // What counts is the last answer, which a busy machine may hold up.
+    // The last answer decides, which a busy machine may delay.
     for _ in 0..5 {
         let deadline = Instant::now() + Duration::from_secs(2);
         pending = client
@@ -236,7 +236,7 @@ async fn a_declined_refund_gives_nothing_back() {
 }
 
 #[tokio::test]
-async fn nonsense_about_a_refund_is_not_believed_until_a_copy_is_told_right() {
+async fn a_nonsensical_refund_is_not_accepted_until_a_repeat_is_correct() {
     let provider = a_provider().await;
     let client = client_of(&provider);
     let attempt = taken(&client, "nonsense-refund").await;

@@ -1,4 +1,4 @@
-//! Payments as the contract writes them; wrong, where their token says so.
+//! Payments as protobuf messages; wrong ones, if their token says so.
 
 use model::Amount;
 use prost_types::Timestamp;
@@ -13,7 +13,7 @@ pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
     let state = payment.state(now);
     let amount = payment
         .asked
-        .map(|asked| told(asked.amount, asked.token, state));
+        .map(|asked| reported(asked.amount, asked.token, state));
     let part = |is_all: bool| {
         amount.clone().map(|amount| Money {
             minor_units: if is_all { amount.minor_units } else { 0 },
@@ -41,10 +41,10 @@ pub(super) fn payment(payment: &Payment, now: Millis) -> pb::Payment {
 }
 
 pub(super) fn refund(key: Uuid, amount: Amount, done: &Done) -> pb::Refund {
-    let mut told = money(amount);
+    let mut refunded = money(amount);
     let token = done.payment.asked.map(|asked| asked.token);
     if done.is_first && token == Some(Token::NonsenseRefund) {
-        told.minor_units += 1;
+        refunded.minor_units += 1;
     }
     let state = if done.payment.declines_refunds() {
         pb::RefundState::Declined
@@ -53,13 +53,13 @@ pub(super) fn refund(key: Uuid, amount: Amount, done: &Done) -> pb::Refund {
     };
     pb::Refund {
         refund_key: key.to_string(),
-        amount: Some(told),
+        amount: Some(refunded),
         state: state.into(),
     }
 }
 
-/// The amount that a caller is told.
-fn told(amount: Amount, token: Token, state: State) -> Money {
+/// The amount in an answer.
+fn reported(amount: Amount, token: Token, state: State) -> Money {
     let mut money = money(amount);
     if token == Token::Nonsense && state != State::Voided {
         money.minor_units += 1;

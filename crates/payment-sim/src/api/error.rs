@@ -8,7 +8,7 @@ use tonic::Code;
 use crate::ledger::Refusal;
 use crate::ledger_store::BooksError;
 
-/// What a token has told us to say instead of the answer.
+/// What a token makes the provider say instead of the answer.
 pub(super) fn answer_lost() -> ApiError {
     ApiError::retry(
         Code::Unavailable,

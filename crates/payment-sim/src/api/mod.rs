@@ -1,4 +1,4 @@
-//! PaymentProvider: each handler parses, acts and replies; the reply is what a token steers.
+//! PaymentProvider: each handler parses, acts and replies; the token determines the reply.
 
 mod convert;
 mod error;
@@ -22,12 +22,12 @@ const ALL_PAYMENTS: i64 = 0;
 #[derive(Debug, Clone)]
 pub struct Provider {
     ledger_store: LedgerStore,
-    /// Whoever waits for an answer that will not come waits no longer than this.
+    /// A caller whose answer is withheld waits until this is cancelled.
     stopping: CancellationToken,
 }
 
 impl Provider {
-    /// A provider that keeps these books, until it is told to stop.
+    /// A provider that serves these books until it is stopped.
     #[must_use]
     pub fn new(ledger_store: LedgerStore, stopping: CancellationToken) -> Self {
         Self {

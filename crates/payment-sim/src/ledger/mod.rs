@@ -1,8 +1,8 @@
-//! What the provider has promised, and what it decides by that. Pure: whoever calls brings the
-//! clock, and writes a deed down before applying it.
+//! The provider's payments and refunds, and the decisions over them. Pure: callers pass the time,
+//! and write an entry to the journal before they apply it.
 //!
-//! What must always hold: a deed that was decided on can be applied, and a copy of what was
-//! done decides on no deed.
+//! What must always hold: an entry that was decided on can be applied, and a repeat of a finished
+//! call decides on no entry.
 
 mod token;
 
@@ -28,7 +28,7 @@ pub enum LedgerEvent {
     Authorize {
         /// Its key.
         key: Uuid,
-        /// What becomes of it.
+        /// The token, which determines its outcome.
         token: Token,
         /// How much.
         amount: Amount,
@@ -65,7 +65,7 @@ pub struct Payment {
     pub key: Uuid,
     /// When the key first arrived.
     pub created_at: Millis,
-    /// None if it was voided before it was asked for.
+    /// None if it was voided before its Authorize.
     pub asked: Option<Asked>,
     /// The refunds that were asked for, in the order in which they were: made all of them, or
     /// all declined.
@@ -73,16 +73,16 @@ pub struct Payment {
     state: Decided,
 }
 
-/// What an Authorize has asked for.
+/// The request of an Authorize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// What becomes of it.
+    /// The token, which determines its outcome.
     pub token: Token,
     /// How much.
     pub amount: Amount,
 }
 
-/// Where a payment is in its life, once it is decided.
+/// The decided state of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decided {
     Approved,
@@ -124,7 +124,7 @@ pub enum Refusal {
         /// In minor units.
         left: i64,
     },
-    /// So many payments are kept already.
+    /// The limit of payments, this many, is reached.
     Full(usize),
 }
 
@@ -182,7 +182,7 @@ impl Payment {
 }
 
 impl Ledger {
-    /// An empty one, for so many payments.
+    /// An empty ledger for at most this many payments.
     #[must_use]
     pub fn new(payments_max: usize) -> Self {
         Self {
@@ -204,7 +204,7 @@ impl Ledger {
         self.payments.get(place..).unwrap_or_default()
     }
 
-    /// What to do when a payment is asked for; nothing if it was.
+    /// The entry for an Authorize; none for a repeat.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl Ledger {
         }
     }
 
-    /// What to do when a payment's money is to be taken; nothing if it is not held.
+    /// The entry for a Capture; none if no money is held.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl Ledger {
         }
     }
 
-    /// What to do when a payment is not wanted any more; nothing if it holds no money, and
+    /// The entry for a Void; none if the payment holds no money, and
     /// will not.
     ///
     /// # Errors
@@ -265,7 +265,7 @@ impl Ledger {
         }
     }
 
-    /// What to do when money is to be given back; nothing if that was asked for before.
+    /// The entry for a Refund; none for a repeat.
     ///
     /// # Errors
     ///
@@ -297,8 +297,8 @@ impl Ledger {
         }))
     }
 
-    /// Does what was decided on, or was done before. A deed that does not follow from those
-    /// before it does nothing, and is told in words.
+    /// Applies an entry that was decided on, or was applied before. An entry that does not follow
+    /// from those before it changes nothing and is an error that says why.
     ///
     /// # Errors
     ///

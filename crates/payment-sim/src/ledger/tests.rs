@@ -19,7 +19,7 @@ fn asked(token: Token, minor_units: i64) -> Asked {
     }
 }
 
-/// Does what was decided on; whether there was something to do.
+/// Applies the entry that was decided on; returns whether there was one.
 fn act(
     ledger: &mut Ledger,
     decided: Result<Option<LedgerEvent>, Refusal>,
@@ -122,7 +122,7 @@ fn every_verb_in_every_state() {
 }
 
 #[test]
-fn a_key_that_is_voided_first_holds_nothing_whatever_comes() {
+fn a_key_voided_first_never_holds_money() {
     let mut ledger = Ledger::new(10);
     assert_eq!(void(&mut ledger, 1), Ok(true));
     assert_eq!(void(&mut ledger, 1), Ok(false));

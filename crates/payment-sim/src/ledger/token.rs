@@ -1,4 +1,4 @@
-//! The tokens that say what is to become of a payment.
+//! The tokens that determine the outcome of a payment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The longest that a `slow` payment can take.
 pub const SLOW_MAX: Duration = Duration::from_secs(3_600);
 
-/// What is to become of a payment.
+/// The outcome that a payment shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Token {
@@ -19,19 +19,19 @@ pub enum Token {
     Decline,
     /// `slow:<duration>`: Authorize is approved only after so long.
     Slow(Duration),
-    /// `timeout`: each mutation is done, and whoever did it never gets the answer.
+    /// `timeout`: each mutation succeeds, but its caller never gets the answer.
     Timeout,
-    /// `lost-answer`: each mutation is done, and whoever did it gets UNAVAILABLE.
+    /// `lost-answer`: each mutation succeeds, but its caller gets UNAVAILABLE.
     LostAnswer,
     /// `decline-capture`: Authorize is approved, and Capture declined.
     DeclineCapture,
     /// `decline-refund`: the money is taken, and every Refund declined.
     DeclineRefund,
-    /// `nonsense`: all goes well, but the answers tell of another amount than was asked for,
+    /// `nonsense`: everything succeeds, but answers report another amount than was asked for,
     /// until the payment is voided.
     Nonsense,
-    /// `nonsense-refund`: all goes well, but whoever has a refund made is told of another amount
-    /// than was asked for; a copy is told right.
+    /// `nonsense-refund`: everything succeeds, but the first answer to a Refund reports another
+    /// amount than was asked for; a repeat reports the right one.
     NonsenseRefund,
 }
 

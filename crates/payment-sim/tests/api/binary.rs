@@ -1,4 +1,4 @@
-//! What it does as a program.
+//! The program: its command line, its file, its stop.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const STOP_MAX: Duration = Duration::from_secs(25);
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
+async fn a_bad_value_is_one_line_and_exit_code_2() {
     for (arguments, named) in [
         (["--listen", "nowhere"], "--listen"),
         (["--payments-max", "0"], "--payments-max"),
@@ -31,7 +31,7 @@ async fn a_bad_value_is_told_in_one_line_with_exit_code_2() {
 }
 
 #[tokio::test]
-async fn it_tells_its_health_and_stops_though_answers_are_kept_back() {
+async fn it_serves_health_and_stops_while_answers_are_held_back() {
     let (mut process, client) = a_provider(&[]).await;
     let service = "ticketing.payment.v1.PaymentProvider";
     for asked in ["", service, "liveness"] {

@@ -8,7 +8,7 @@ use tonic::Code;
 use crate::stage::{a_captured_payment, a_key, a_provider, authorize, capture, euros, refund};
 
 #[tokio::test]
-async fn a_payment_is_told_whole() {
+async fn get_payment_returns_the_whole_payment() {
     let (_process, mut client) = a_provider(&[]).await;
     let key = a_captured_payment(&mut client).await;
     let refund_key = a_key();
@@ -26,16 +26,17 @@ async fn a_payment_is_told_whole() {
     let request = pb::GetPaymentRequest {
         payment_key: key.clone(),
     };
-    let told = client
+    let found = client
         .get_payment(request)
         .await
         .expect("a payment")
         .into_inner()
         .payment;
-    assert_eq!(told, answer.payment);
-    let told = told.expect("a payment");
+    assert_eq!(found, answer.payment);
+    let found = found.expect("a payment");
     assert!(
-        told.create_time
+        found
+            .create_time
             .is_some_and(|time| time.seconds > 1_700_000_000)
     );
     let expected = pb::Payment {
@@ -46,9 +47,9 @@ async fn a_payment_is_told_whole() {
         captured_amount: euros(100),
         voided_amount: euros(0),
         refunded_amount: euros(30),
-        create_time: told.create_time,
+        create_time: found.create_time,
     };
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]
@@ -149,7 +150,7 @@ async fn a_used_key_takes_no_other_body() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_refunded_says_what_can() {
+async fn a_refused_refund_names_the_refundable_amount() {
     let (_process, mut client) = a_provider(&[]).await;
     let key = a_captured_payment(&mut client).await;
     client
@@ -285,7 +286,7 @@ async fn payments_are_listed_page_by_page_in_the_order_of_their_arrival() {
 }
 
 #[tokio::test]
-async fn a_full_ledger_takes_nothing_new_and_keeps_its_promises() {
+async fn a_full_ledger_accepts_no_new_payment_and_keeps_the_old() {
     let (_process, mut client) = a_provider(&["--payments-max", "1"]).await;
     let key = a_key();
     client

@@ -1,4 +1,4 @@
-//! The provider as a process: its RPCs, the wrong calls above all, and what it does as a program.
+//! The provider as a process: its RPCs, the wrong calls above all, and the program itself.
 
 mod binary;
 mod calls;

@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The fixtures of the tests.
 
 use proto::money::v1::Money;
 use proto::payment::v1 as pb;

@@ -1,6 +1,6 @@
 //! An error as it travels: in headers, for which proxies and clients have buffers of fixed sizes.
 //! nginx has 4 KiB for all headers of an answer, and other peers 8 KiB. So an error is cut to fit:
-//! of what it lists the first items, and how many there are beside them.
+//! it lists the first items, and counts the omitted ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViol
 use super::{ApiError, DOMAIN, Detail};
 use crate::log_id;
 
-/// The key of `ErrorInfo.metadata` for how many of what an error lists were left out.
+/// The key of `ErrorInfo.metadata` for the number of items omitted from an error's lists.
 pub(super) const OMITTED: &str = "omitted_count";
 /// For how many there are in all. Set if some were left out.
 pub(super) const TOTAL: &str = "total_count";
 
 /// The most bytes of all headers of an answer.
 const HEADERS_BYTES_MAX: usize = 4 * 1024;
-/// What the other headers take, and the names of these.
+/// The bytes of the other headers, and of these headers' names.
 const OTHER_HEADERS_BYTES: usize = 320;
 /// The most bytes of `google.rpc.Status`, however short the message; base64 makes 4 of 3.
 const DETAILS_BYTES_MAX: usize = 2_867;
@@ -31,9 +31,9 @@ const SUBJECT_BYTES_MAX: usize = 400;
 /// Maximum bytes of one item's description.
 const DESCRIPTION_BYTES_MAX: usize = 256;
 
-/// What protobuf adds to the texts of a violation.
+/// The bytes that protobuf adds to the texts of a violation.
 const VIOLATION_BYTES: usize = 14;
-/// What it adds to all of them, the URL of the type among it, and to the two counts in metadata.
+/// The overhead of a list: the type's URL, and the two counts in metadata.
 const LIST_BYTES: usize = 160;
 
 /// How many names a message has.
@@ -41,8 +41,8 @@ const NAMES_IN_MESSAGE_MAX: usize = 5;
 /// The most bytes of them, as a header has them; there is one in any case.
 const NAMES_IN_MESSAGE_BYTES_MAX: usize = 240;
 
-/// What goes to the log and not to the caller: the source of each [`Status`] that is
-/// made here, by which it is also known from those that tonic makes.
+/// The part for the log and not for the caller: the source of each [`Status`] that is
+/// made here, which also distinguishes it from tonic's own.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct Origin {
@@ -50,7 +50,7 @@ pub(crate) struct Origin {
     pub(crate) reason: &'static str,
     /// The cause, in words.
     pub(crate) cause: Option<Box<str>>,
-    /// Whether it is no fault of ours to be logged, or logged already, whatever its code.
+    /// Whether not to log it: it is no fault of ours, or was logged already.
     pub(crate) is_quiet: bool,
 }
 
@@ -116,7 +116,7 @@ fn metadata(pairs: Vec<(&'static str, String)>) -> HashMap<String, String> {
     pairs.chain([id]).collect()
 }
 
-/// How many bytes of protobuf violations may take beside the rest of an error.
+/// The bytes that violations may take in protobuf, next to the rest of an error.
 fn room(message: &str, rest: ErrorDetails, code: tonic::Code) -> usize {
     let headers = HEADERS_BYTES_MAX - OTHER_HEADERS_BYTES - bytes_in_header(message);
     let details = DETAILS_BYTES_MAX.min(headers * 3 / 4);
@@ -124,7 +124,7 @@ fn room(message: &str, rest: ErrorDetails, code: tonic::Code) -> usize {
     details.saturating_sub(rest.details().len() + LIST_BYTES)
 }
 
-/// The first items, as many as have room, each with `more` bytes beside its two texts.
+/// The first items that fit, each with `more` bytes in addition to its two texts.
 fn fitting(items: Vec<(String, String)>, room: usize, more: usize) -> Vec<(String, String)> {
     let mut bytes = 0;
     let cut = items.into_iter().map(|(subject, what)| {
@@ -138,7 +138,7 @@ fn fitting(items: Vec<(String, String)>, room: usize, more: usize) -> Vec<(Strin
     fits.collect()
 }
 
-/// A text of so many bytes at most, by a measure that only grows with it.
+/// Cuts a text to `bytes_max` by a measure that grows with its length.
 fn cut(text: &str, bytes_max: usize, measure: impl Fn(&str) -> usize) -> String {
     const MORE: &str = "…";
     if measure(text) <= bytes_max {
@@ -150,7 +150,7 @@ fn cut(text: &str, bytes_max: usize, measure: impl Fn(&str) -> usize) -> String 
     longest.unwrap_or_default().to_owned() + MORE
 }
 
-/// The bytes of a text in the header `grpc-message`, where most of what is no letter is written as
+/// The bytes of a text in the header `grpc-message`, where most characters but letters are written as
 /// "%20".
 fn bytes_in_header(text: &str) -> usize {
     let bytes = text.bytes();

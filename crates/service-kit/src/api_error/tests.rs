@@ -16,7 +16,7 @@ fn metadata(status: &Status, key: &str) -> Option<String> {
     info.metadata.get(key).cloned()
 }
 
-/// What a proxy must take into its buffer: the headers of an answer that is an error.
+/// The bytes that a proxy must buffer: the headers of an error.
 fn header_bytes(status: &Status) -> usize {
     let response = status.clone().into_http::<()>();
     let headers = response.headers().iter();
@@ -54,7 +54,7 @@ fn a_status_carries_reason_metadata_and_one_detail() {
 }
 
 #[test]
-fn all_bad_fields_are_told_at_once() {
+fn one_error_names_every_bad_field() {
     let mut violations = FieldViolations::default();
     violations.add("name", "must not be empty");
     violations.add("venue", "is too long");
@@ -80,15 +80,15 @@ fn what_does_not_fit_is_counted_and_the_first_come_first() {
         let status = Status::from(taken(&labels));
         assert!(header_bytes(&status) <= 4_096, "{}", header_bytes(&status));
         assert!(status.details().len() <= 2_867);
-        let told = subjects(&status);
+        let named = subjects(&status);
         assert!(
-            (least..100).contains(&told.len()),
+            (least..100).contains(&named.len()),
             "{script}: {}",
-            told.len()
+            named.len()
         );
-        assert_eq!(told, labels[..told.len()], "in their order");
+        assert_eq!(named, labels[..named.len()], "in their order");
         assert_eq!(metadata(&status, "total_count").as_deref(), Some("100"));
-        let omitted = (100 - told.len()).to_string();
+        let omitted = (100 - named.len()).to_string();
         assert_eq!(metadata(&status, "omitted_count"), Some(omitted));
         assert!(
             status.message().contains(&labels[0]),
@@ -105,15 +105,15 @@ fn thousands_of_bad_fields_are_counted() {
     for n in 0..3_000 {
         violations.add(
             format!("layout.accessible_seats[{n}]"),
-            "is no seat of the layout",
+            "is not a seat of the layout",
         );
     }
     violations.omit(7);
     let status = Status::from(violations.into_error());
-    let told = status.get_details_bad_request().expect("BadRequest");
-    let told = told.field_violations.len();
-    assert!((25..100).contains(&told), "{told}");
-    let omitted = (3_007 - told).to_string();
+    let named = status.get_details_bad_request().expect("BadRequest");
+    let named = named.field_violations.len();
+    assert!((25..100).contains(&named), "{named}");
+    let omitted = (3_007 - named).to_string();
     assert_eq!(metadata(&status, "omitted_count"), Some(omitted));
     assert_eq!(metadata(&status, "total_count").as_deref(), Some("3007"));
     assert!(
@@ -141,7 +141,7 @@ fn a_list_in_the_metadata_has_whole_items() {
     assert_eq!(metadata(&few, "omitted_count"), None);
 }
 
-/// A text of up to so many characters of any script.
+/// A text of up to `chars_max` characters of any script.
 fn text(chars_max: usize) -> impl Strategy<Value = String> {
     let parts = (any::<char>(), any::<char>(), 0..=chars_max / 2);
     parts.prop_map(|(one, other, count)| format!("{one}{other}").repeat(count))
@@ -149,7 +149,7 @@ fn text(chars_max: usize) -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whatever_an_error_says_it_fits_a_proxys_buffer(
+    fn every_error_fits_a_proxys_buffer(
         message in text(2_000),
         area in text(100),
         list in prop::collection::vec((text(300), text(600)), 0..150),
@@ -166,10 +166,10 @@ proptest! {
         prop_assert!(header_bytes(&status) <= 4_096);
         prop_assert!(status.details().len() <= 2_867);
         let bad = status.get_details_bad_request();
-        let told = bad.map_or(0, |bad| bad.field_violations.len()) + subjects(&status).len();
-        prop_assert!(told > 0 || count == 0);
+        let named = bad.map_or(0, |bad| bad.field_violations.len()) + subjects(&status).len();
+        prop_assert!(named > 0 || count == 0);
         let omitted = metadata(&status, "omitted_count").map_or(0, |n| n.parse().expect("a number"));
-        prop_assert_eq!(told + omitted, count);
+        prop_assert_eq!(named + omitted, count);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Collecting what is wrong with a request, so that the caller learns all of it at once.
+//! Collects the violations of a request, so that the caller gets all of them at once.
 
 use proto::errors::v1::ErrorReason;
 
@@ -7,7 +7,7 @@ use super::ApiError;
 /// The most fields that are described; the others are counted. Fewer fit into an answer.
 const FIELDS_MAX: usize = 100;
 
-/// What is wrong with a request, field by field.
+/// The violations of a request, field by field.
 #[derive(Debug, Default)]
 pub struct FieldViolations {
     first: Vec<(String, String)>,
@@ -24,7 +24,7 @@ impl FieldViolations {
         }
     }
 
-    /// Notes that so many further fields are wrong.
+    /// Counts further violations without listing them.
     pub fn omit(&mut self, count: usize) {
         self.omitted += count;
     }
@@ -59,7 +59,7 @@ impl FieldViolations {
         }
     }
 
-    /// The error, for a caller that knows it has noted something.
+    /// The error, for code that knows that there is a violation.
     #[must_use]
     pub fn into_error(self) -> ApiError {
         ApiError::bad_request_of(ErrorReason::InvalidField, self.first, self.omitted)

@@ -22,8 +22,8 @@ enum Way {
 }
 
 impl HostPort {
-    /// Its addresses now, those of IPv4 first: whoever writes `localhost` and means the host itself
-    /// is mostly asked for at 127.0.0.1.
+    /// Its current addresses, those of IPv4 first: a server on `localhost` mostly listens on
+    /// 127.0.0.1.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl HostPort {
         }
     }
 
-    /// Where whoever listens here is reached from the same host.
+    /// The address at which a listener here is reached from the same host.
     #[must_use]
     pub fn from_here(&self) -> Self {
         let Way::Address(address) = &self.0 else {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused_and_not_repeated() {
+    fn an_invalid_value_is_refused_and_not_repeated() {
         for text in [
             "",
             ":50051",

@@ -1,7 +1,7 @@
-//! Reading the command line, and saying what is wrong with it.
+//! Parses the command line, and describes its errors.
 //!
-//! Invariant: no value is repeated, neither in an error nor in a help text. Whoever means to give
-//! a URL with a password may give it to another flag, or to none.
+//! Invariant: no value is repeated, neither in an error nor in a help text. A URL with a password may
+//! end up in the wrong flag, or outside of any.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -30,11 +30,11 @@ pub fn exit_with(code: i32, line: &str) -> ! {
     std::process::exit(code)
 }
 
-/// A text that is not a URL: for whatever would take any text, and would be told in a later error.
+/// Refuses a URL: for a flag that would accept any text, and would quote it in a later error.
 ///
 /// # Errors
 ///
-/// A text that says what it must be.
+/// A text that says what the value must be.
 pub fn no_url(text: &str) -> Result<String, &'static str> {
     if text.contains("://") {
         Err("must not be a URL")
@@ -47,7 +47,7 @@ pub fn no_url(text: &str) -> Result<String, &'static str> {
 ///
 /// # Errors
 ///
-/// A text that says what it must be.
+/// A text that says what the value must be.
 pub fn file(text: &str) -> Result<PathBuf, &'static str> {
     no_url(text)
         .map(PathBuf::from)
@@ -60,14 +60,14 @@ fn parse<P: Parser>(line: impl IntoIterator<Item = OsString>) -> Result<P, Error
     P::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The same command whose help tells the variables' names, and not what they hold.
+/// The same command with a help that shows the variables' names, and not their values.
 fn without_values(command: Command) -> Command {
     command
         .mut_args(|argument| argument.hide_env_values(true))
         .mut_subcommands(without_values)
 }
 
-/// What is wrong with the command line, in words of our own: clap's repeat what was given.
+/// The error in one line of our own: clap's would repeat the value, which may be a secret.
 fn in_one_line(error: &Error) -> String {
     let line = match (error.kind(), text(error, ContextKind::InvalidArg)) {
         (ErrorKind::ValueValidation, Some(argument)) => {
@@ -81,10 +81,13 @@ fn in_one_line(error: &Error) -> String {
         (ErrorKind::TooManyValues, Some(argument)) => format!("{argument}: takes no value"),
         (ErrorKind::UnknownArgument, Some(argument)) => unknown(error, argument),
         (ErrorKind::InvalidSubcommand, _) => match texts(error, ContextKind::SuggestedSubcommand) {
-            [] => "there is no such command; --help tells those that there are".to_owned(),
-            meant => format!("there is no such command; is {} meant?", meant.join(" or ")),
+            [] => "there is no such command; --help lists the commands".to_owned(),
+            meant => format!(
+                "there is no such command; did you mean {}?",
+                meant.join(" or ")
+            ),
         },
-        // These name what the program declares, and nothing that it was given.
+        // These name the program's own flags, and no value that it was given.
         (
             ErrorKind::ArgumentConflict
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -96,22 +99,22 @@ fn in_one_line(error: &Error) -> String {
             | ErrorKind::WrongNumberOfValues,
             _,
         ) => return first_paragraph(&error.to_string()),
-        _ => "the command line cannot be read; --help tells what it may have".to_owned(),
+        _ => "the command line cannot be read; see --help".to_owned(),
     };
     format!("error: {line}")
 }
 
-/// Only what is certainly meant as the name of a flag is named.
+/// Only names an argument that is certainly meant as a flag.
 fn unknown(error: &Error, argument: &str) -> String {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
     let is_flag = argument.starts_with("--") && argument.bytes().all(is_letter);
     let meant = text(error, ContextKind::SuggestedArg);
     match (is_flag, meant) {
-        (true, Some(meant)) => format!("there is no flag {argument}; is {meant} meant?"),
+        (true, Some(meant)) => format!("there is no flag {argument}; did you mean {meant}?"),
         (true, None) => format!("there is no flag {argument}"),
-        (false, Some(meant)) => format!("there is a flag that is not known; is {meant} meant?"),
+        (false, Some(meant)) => format!("there is an unknown flag; did you mean {meant}?"),
         (false, None) => {
-            "there is something that no flag takes; it is not repeated, as it may be a secret"
+            "there is an argument without a flag; it is not repeated, as it may be a secret"
                 .to_owned()
         }
     }
@@ -140,7 +143,7 @@ fn texts(error: &Error, kind: ContextKind) -> &[String] {
     }
 }
 
-/// clap's messages go on with usage and hints after an empty line, and list missing
+/// clap's messages continue with usage and hints after an empty line, and list missing
 /// arguments one a line.
 fn first_paragraph(message: &str) -> String {
     let lines = message.lines().take_while(|line| !line.trim().is_empty());
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_value() {
+    fn an_error_does_not_repeat_the_value() {
         for (line, expected) in [
             (
                 &["--number", "77"][..],
@@ -196,17 +199,17 @@ mod tests {
             (&["--plain=77"], "--plain: takes no value"),
             (
                 &["--nunber=77"],
-                "there is no flag --nunber; is --number meant?",
+                "there is no flag --nunber; did you mean --number?",
             ),
             (&["--else=77"], "there is no flag --else"),
             (
                 &["--77"],
-                "there is something that no flag takes; it is not repeated, as it may be a secret",
+                "there is an argument without a flag; it is not repeated, as it may be a secret",
             ),
-            (&["wrok"], "there is no such command; is work meant?"),
+            (&["wrok"], "there is no such command; did you mean work?"),
             (
                 &["77"],
-                "there is no such command; --help tells those that there are",
+                "there is no such command; --help lists the commands",
             ),
             (
                 &["--plain", "--plain"],

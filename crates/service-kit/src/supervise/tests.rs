@@ -10,7 +10,7 @@ use super::*;
 
 type Served = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// A supervisor of a process that says SERVING.
+/// A supervisor of a process that is SERVING.
 async fn serving() -> (Supervisor, Health, Shutdown) {
     let (health, shutdown) = (Health::new(&[]), Shutdown::default());
     health.set_ready(true);
@@ -56,7 +56,7 @@ async fn a_task_that_panics_or_ends_is_begun_again_later_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_steady_task_is_begun_again_at_once_however_often_it_was_lost() {
+async fn a_steady_task_restarts_at_once_however_often_it_was_lost() {
     let (mut supervisor, _, shutdown) = serving().await;
     let runs = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
@@ -99,7 +99,7 @@ async fn an_essential_task_that_is_lost_ends_the_process_not_serving() {
         let (stop, of_server) = (shutdown.soft.clone(), health.clone());
         let ran = supervisor.run(async move {
             stop.cancelled().await;
-            // A loop that asked the database before may say so after.
+            // A readiness check that began before may report after.
             of_server.set_ready(true);
             assert!(!says_serving(&of_server).await);
             Ok(())
@@ -161,7 +161,7 @@ async fn a_server_that_fails_or_ends_by_itself_stops_the_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_hangs_keeps_the_process_from_its_end() {
+async fn a_hanging_task_does_not_keep_the_process_from_ending() {
     let (mut supervisor, _, shutdown) = serving().await;
     supervisor.essential("hangs", pending());
     supervisor.restart("hangs too", pending);

@@ -32,7 +32,7 @@ async fn a_busy_backend_of_the_killed_server_is_waited_for() -> Result<()> {
     let room = room()?;
     let mut cluster = Cluster::start(ephemeral(&room).await?).await?;
     let (client, task) = connect(&cluster).await?;
-    // It spins for two seconds without a look at what became of its postmaster.
+    // It spins for two seconds without checking whether its postmaster lives.
     let busy = "DO $$ DECLARE start timestamptz := clock_timestamp(); BEGIN \
                 WHILE clock_timestamp() < start + interval '2 s' LOOP END LOOP; END $$";
     client.simple_query("SELECT 1").await?;

@@ -35,13 +35,13 @@ impl Owner {
     }
 
     async fn postmaster(&mut self) -> Result<u32> {
-        let told = self.folder.with_extension("told");
+        let pid_file = self.folder.with_extension("pid");
         eventually("the owner has a cluster", || {
             anyhow::ensure!(self.process.try_wait()?.is_none(), "the owner failed");
-            Ok(told.exists())
+            Ok(pid_file.exists())
         })
         .await?;
-        fs::read_to_string(told)?.parse().context("the pid")
+        fs::read_to_string(pid_file)?.parse().context("the pid")
     }
 
     fn kill(mut self) -> Result<PathBuf> {
@@ -134,7 +134,7 @@ async fn the_folder_stays_for_as_long_as_the_server_needs_it() -> Result<()> {
     // The shutdown waits for its backends, and this one does not move.
     signal("STOP", backend)?;
     let folder = owner.kill()?;
-    eventually("the server has been told to stop", || {
+    eventually("the server was asked to stop", || {
         Ok(line(8)?.trim() == "stopping")
     })
     .await?;

@@ -1,4 +1,4 @@
--- A show with two seats and an area sold, a seat held, and what was given up and lapsed of two more.
+-- A show with two seats and an area sold, a seat held, and two more of which one was cancelled and one lapsed.
 UPDATE catalog.feed SET revision = 1;
 
 INSERT INTO booking.sales (

@@ -1,12 +1,12 @@
-//! Each check speaks when what it is about is broken.
+//! Each check reports the fault that it is for.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::postgres;
 
-/// A statement on what `sound.sql` makes, and the check that must notice it. The bookings are
-/// told by their states, of which each has one.
+/// A statement that breaks what `sound.sql` makes, and the check that must detect it. Bookings are
+/// named by their states, of which each has one.
 const BREAKS: [(&str, &str); 29] = [
     (
         "UPDATE booking.bookings SET seat_ordinals = '{0}' WHERE state = 'PENDING'",
@@ -81,11 +81,11 @@ const BREAKS: [(&str, &str); 29] = [
     ),
     (
         "UPDATE booking.bookings SET refund_due = 4 WHERE state = 'CANCELLED'",
-        "bookings that owe another refund than what was paid and given up",
+        "bookings whose refund due is not what was paid and returned",
     ),
     (
         "UPDATE booking.bookings SET refund_due = NULL WHERE state = 'CANCELLED'",
-        "bookings that owe another refund than what was paid and given up",
+        "bookings whose refund due is not what was paid and returned",
     ),
     (
         "UPDATE booking.bookings SET total = 12 WHERE state = 'CONFIRMED'",
@@ -122,11 +122,11 @@ const BREAKS: [(&str, &str); 29] = [
     ),
     (
         "UPDATE booking.refunds SET amount = 4",
-        "payments that have taken more or less than what is sold for them or owed",
+        "payments that have taken more or less than is sold for them or due",
     ),
     (
         "DELETE FROM booking.refunds",
-        "payments that have taken more or less than what is sold for them or owed",
+        "payments that have taken more or less than is sold for them or due",
     ),
     (
         "UPDATE booking.sales SET revision = 2",
@@ -166,7 +166,7 @@ async fn what_is_broken_is_named_by_its_check() {
         let show = Uuid::from_u128(0x0102_0304_0506_8000_8000_0000_0000_0000);
         for of in [None, Some(show)] {
             let broken = broken(&owner, of).await;
-            let is_named = broken.iter().any(|told| told.starts_with(check));
+            let is_named = broken.iter().any(|failure| failure.starts_with(check));
             assert!(is_named, "{statement}: {broken:#?}");
         }
         let other = broken(&owner, Some(Uuid::nil())).await;

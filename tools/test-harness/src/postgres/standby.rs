@@ -17,7 +17,7 @@ pub struct Standby {
 }
 
 impl OwnServer {
-    /// Starts a streaming standby of it. Whoever is connected is cut off, since the server is
+    /// Starts a streaming standby of it. Connections are cut off, since the server is
     /// stopped while its folder is copied.
     ///
     /// # Panics
@@ -76,7 +76,7 @@ impl Standby {
         or_panic(self.cluster.crash().await);
     }
 
-    /// Starts it again on the same port; it goes on replaying.
+    /// Starts it again on the same port; it continues to replay.
     ///
     /// # Panics
     ///

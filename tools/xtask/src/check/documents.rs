@@ -12,7 +12,7 @@ use super::Offence;
 const LEFT_OUT: [&str; 3] = ["target", ".git", "node_modules"];
 /// What a name of a file ends with.
 const ENDINGS: [&str; 4] = [".rs", ".sql", ".proto", ".toml"];
-/// A name with so many underscores is a test's, or else one that the sources have too.
+/// A name with this many underscores is a test's, or else one that the sources have too.
 const UNDERSCORES_MIN: usize = 4;
 
 /// What the documents of the repository at `root` name that is not there.

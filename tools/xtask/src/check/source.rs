@@ -94,7 +94,7 @@ impl Reader {
         self.names.paths.push((line, path));
     }
 
-    /// A path from so many modules above this one.
+    /// A path from `ups` modules above this one.
     fn below(&self, ups: usize, rest: &[String]) -> Vec<String> {
         let kept = self.module.len().saturating_sub(ups);
         let mut path = vec!["crate".to_owned()];

@@ -17,7 +17,7 @@ const OWNER: &str = "postgres";
 const DATABASE: &str = "ticketing";
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// What there is to run on; nothing runs yet.
+/// The database to run on; nothing runs yet.
 pub(crate) enum Found {
     External(Url),
     Private { binaries: Binaries, fresh: bool },
@@ -26,7 +26,7 @@ pub(crate) enum Found {
 /// A migrated database.
 pub(crate) struct Database {
     owner: Url,
-    /// None on a private cluster, which trusts whoever connects.
+    /// None on a private cluster, which trusts every connection.
     password: Option<String>,
     cluster: Option<Cluster>,
 }
@@ -82,7 +82,7 @@ impl Found {
 async fn make_database(cluster: &Cluster) -> Result<()> {
     let url = cluster.url(OWNER, "postgres");
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
-    // Its error reaches whoever uses the client.
+    // Users of the client get its error.
     tokio::spawn(connection);
     let query = "SELECT FROM pg_database WHERE datname = $1";
     if client.query_opt(query, &[&DATABASE]).await?.is_none() {
@@ -100,7 +100,7 @@ impl Database {
         let database = migrations::database(self.owner.as_str())?;
         let applied = migrations::up(&database, &passwords, ANSWER_MAX).await;
         let applied = applied.with_context(|| match &self.cluster {
-            Some(_) => "the data of an earlier run cannot be used: --fresh throws them away",
+            Some(_) => "the data of an earlier run cannot be used: delete it with --fresh",
             None => "the database that DATABASE_URL names cannot be used",
         })?;
         for migration in applied {

@@ -30,8 +30,8 @@ use ports::Ports;
 use service::Service;
 
 const PAYMENT_SIM: &str = "payment-sim";
-/// Not run: this process migrates by itself. But whoever goes on to run the services by hand
-/// needs it.
+/// Not run: this process migrates by itself. But you need it if you run the services by hand
+/// afterwards.
 const MIGRATE: &str = "migrate";
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -214,7 +214,7 @@ impl System {
         }
     }
 
-    /// Whoever uses another goes before it.
+    /// A process that uses another ends before it.
     async fn stop(&mut self) -> Result<()> {
         self.announced = None;
         while let Some(service) = self.services.pop() {

@@ -19,7 +19,7 @@ use crate::say::say;
 const SERVES_MAX: Duration = Duration::from_secs(30);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
-/// Above the grace that the services give to calls under way.
+/// Above the grace that the services give to calls in progress.
 const STOP_MAX: Duration = Duration::from_secs(25);
 
 /// A grandchild could hold the pipe open.
@@ -100,7 +100,7 @@ impl Service {
 
     /// How it ended, if it has; its log is then printed to the end.
     pub(crate) async fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        let ended = self.child.try_wait().context("look at a child")?;
+        let ended = self.child.try_wait().context("check a child process")?;
         if ended.is_some() {
             self.has_ended().await;
         }

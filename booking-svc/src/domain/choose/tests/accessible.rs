@@ -10,7 +10,7 @@ fn with_accessible(count: u8, accessible: u8) -> Wish {
 }
 
 #[test]
-fn accessible_seats_go_to_nobody_who_did_not_ask() {
+fn accessible_seats_go_only_to_parties_that_ask() {
     let hall = drawn(&["aaaa", "...."]);
     hall.gives(&party(2), &["aaaa", "##.."]);
     hall.refuses(&party(5), 4);

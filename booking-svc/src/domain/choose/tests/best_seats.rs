@@ -31,7 +31,7 @@ fn before_a_screen_the_best_are_in_the_middle_towards_the_back() {
 }
 
 #[test]
-fn the_middle_is_straight_back_from_the_screen_where_that_is_told() {
+fn the_middle_is_straight_back_from_the_screen_if_the_layout_has_one() {
     let plain = drawn_with(&HALL, BestSeats::Middle);
     let mut described = plain.layout.description().clone();
     // The first seat of each row is drawn at -300, in the middle of the row is 0.
@@ -48,12 +48,12 @@ fn of_a_day_the_first_slots_are_the_best() {
     let day = |rows: &[&str]| drawn_with(rows, BestSeats::First);
     day(&["........"]).gives(&party(1), &["#......."]);
     day(&["xx......"]).gives(&party(2), &["xx##...."]);
-    // That one slot is left between two is nobody's loss.
+    // A single slot between two is no orphan here.
     day(&["x..x...."]).gives(&party(1), &["x#.x...."]);
     day(&["x.x....."]).gives(&party(2), &["x.x##..."]);
     // One doctor after the other, as the layout has them.
     day(&["xx.x", "-", "...."]).gives(&party(1), &["xx#x", "-", "...."]);
     day(&["xx.x", "-", "...."]).gives(&party(2), &["xx.x", "-", "##.."]);
-    // Who cannot have them one after another has the first there are.
+    // A party that cannot have consecutive slots gets the first free ones.
     day(&[".x.x.x.."]).gives(&party(3), &["#x.x.x##"]);
 }

@@ -1,10 +1,10 @@
-//! Whatever the hall, the choice is the best of all choices there are.
+//! In every hall, the choice is the best of all possible ones.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The most seats of a hall: every subset of them is looked at.
+/// The most seats of a hall: every subset of them is tried.
 const SEATS_MAX: usize = 12;
 
 /// How bad a choice is, by the rules, worst first: which of the ways to sit it is, people alone,
@@ -99,7 +99,7 @@ fn best(hall: &Drawn, wish: &Wish) -> Option<Badness> {
     of(false).or_else(|| of(true))
 }
 
-/// Halls of at most so many seats.
+/// Halls of at most `seats_max` seats.
 pub(super) fn halls(seats_max: usize) -> impl Strategy<Value = Vec<String>> {
     let seat =
         prop_oneof![8 => Just('.'), 4 => Just('x'), 2 => Just('a'), 1 => Just('c'), 1 => Just('b')];
@@ -130,7 +130,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn the_choice_is_the_best_there_is(
+    fn the_choice_is_the_best_one(
         rows in halls(SEATS_MAX),
         wish in wishes(),
         best_seats in prop_oneof![4 => Just(BestSeats::Front), 1 => Just(BestSeats::First)],
@@ -145,7 +145,7 @@ proptest! {
                 if wish.accessible == 0 {
                     prop_assert_eq!(found, expected, "{:?}", hall.with(&chosen));
                 } else {
-                    // How good a split party with accessible seats has it is not promised.
+                    // The quality of a split party with accessible seats is not guaranteed.
                     prop_assert_eq!(found.0 == 0, expected.0 == 0, "{:?}", hall.with(&chosen));
                     prop_assert!(expected.0 > 0 || found == expected);
                     prop_assert!(choices(&hall, &wish, true).contains(&chosen));
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn an_orphan_had_company_before_and_has_none_after(
+    fn an_orphan_had_a_free_neighbour_before_and_none_after(
         rows in halls(SEATS_MAX),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..5),
     ) {

@@ -1,4 +1,4 @@
-//! Whoever needs an accessible seat has company.
+//! A companion sits next to an accessible seat.
 
 use proptest::prelude::*;
 
@@ -56,7 +56,7 @@ fn each_has_a_companion_of_their_own() {
     spaces.gives(&with_accessible(4, 2), &["......", "-", "#.#...", "# # a"]);
     // The rest of the party sits together, in the section.
     spaces.gives(&with_accessible(5, 1), &["......", "-", "..####", "a # a"]);
-    // One comes without.
+    // One of them has no companion.
     spaces.gives(&with_accessible(3, 2), &["......", "-", "..#...", "# # a"]);
 }
 
@@ -103,8 +103,8 @@ fn is_for_others(hall: &Drawn, at: u32) -> bool {
     hall.free.contains(at) && seat.is_some_and(|seat| !seat.is_accessible() && !seat.is_blocked())
 }
 
-/// How close the company of an accessible seat is, among these seats: next to it, near, in its
-/// section, or none of that.
+/// How close the companion of an accessible seat is, among these seats: next to it, near, in its
+/// section, or farther.
 fn company(hall: &Drawn, accessible: u32, others: &[u32]) -> u8 {
     let section = |at: u32| hall.layout.seat(at).map(|seat| seat.section_index());
     let run = hall.layout.run_of(accessible);
@@ -127,7 +127,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_companion_is_sent_away_from_a_seat_that_is_near(
+    fn a_companion_gets_the_nearest_seat(
         rows in halls(SEATS_MAX),
         (count, accessible) in (2..=8_u8).prop_flat_map(|count| (Just(count), 1..count.min(4))),
         anywhere in any::<bool>(),
@@ -148,7 +148,7 @@ proptest! {
         let (mine, with_me): (Vec<u32>, Vec<u32>) =
             chosen.iter().partition(|at| is_accessible(&hall, **at));
         prop_assert_eq!((mine.len(), chosen.len()), (accessible.into(), count.into()));
-        // As close as the closest company that anybody could have.
+        // As close as the closest possible companion.
         let could_be = spaces.iter().map(|space| company(&hall, *space, &others)).min();
         let is = mine.iter().map(|space| company(&hall, *space, &with_me)).min();
         prop_assert_eq!(is, could_be, "{:?}", hall.with(&chosen));

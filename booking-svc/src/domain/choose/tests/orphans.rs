@@ -20,7 +20,7 @@ fn judged(rows: &[&str]) -> (Vec<u32>, Vec<u32>) {
 }
 
 #[test]
-fn one_seat_between_the_choice_and_what_is_taken_is_an_orphan() {
+fn one_seat_between_the_choice_and_a_taken_seat_is_an_orphan() {
     for (row, expected) in [
         (".##...", vec![0]),
         ("##....", vec![]),

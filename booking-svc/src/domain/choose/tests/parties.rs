@@ -1,4 +1,4 @@
-//! Who gets which seats.
+//! The seats that parties get.
 
 use model::{Coordinates, Point};
 
@@ -30,11 +30,11 @@ fn an_aisle_parts_neighbours() {
 fn no_seat_is_left_alone_while_that_can_be_helped() {
     // The middle would leave an orphan on each side, and so would the second pair.
     drawn(&["x....x"]).gives(&party(2), &["x##..x"]);
-    // Farther away, but nothing is left alone.
+    // Farther away, but without an orphan.
     let hall = drawn(&["x...x", "xxxxx", "xx..x"]);
     hall.gives(&party(2), &["x...x", "xxxxx", "xx##x"]);
     hall.gives(&party(1), &["x#..x", "xxxxx", "xx..x"]);
-    // A seat that is alone already goes to who comes alone.
+    // A single free seat goes to a party of one.
     drawn(&["x..x.x", "......"]).gives(&party(1), &["x..x#x", "......"]);
 }
 
@@ -148,7 +148,7 @@ fn a_party_over_the_limit_is_never_seated() {
 }
 
 #[test]
-fn seats_are_told_by_the_ordinals_that_they_keep() {
+fn seats_are_named_by_their_stable_ordinals() {
     let old = drawn(&["...", "..."]);
     let new = drawn(&["....", "x.."]);
     let seats = ShowSeats::new(old.layout);

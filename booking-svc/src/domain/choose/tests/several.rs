@@ -1,4 +1,4 @@
-//! Several wishes at once.
+//! Several choices at once.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn they_get_different_seats_and_the_larger_party_is_seated_first() {
 }
 
 #[test]
-fn who_asks_for_more_is_not_in_the_way_of_who_takes_what_is_left() {
+fn choices_with_more_requirements_are_met_first() {
     let hall = drawn(&["..", "-", ".."]);
     let back = Wish {
         section: Some(1),

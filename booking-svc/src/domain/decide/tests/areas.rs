@@ -32,7 +32,7 @@ fn release(world: &World, id: BookingId, labels: &[&str], given: &[(&str, u32)])
 }
 
 #[test]
-fn an_area_gives_what_it_has_and_says_what_is_left() {
+fn an_area_sells_its_places_and_names_the_number_left() {
     let mut world = hall();
     let outcomes = world.decide(&[
         world.reserve_places(1, &[], &[("Floor", 4)]),
@@ -51,7 +51,7 @@ fn an_area_gives_what_it_has_and_says_what_is_left() {
 }
 
 #[test]
-fn seats_and_places_are_had_all_or_none() {
+fn seats_and_places_are_reserved_all_or_none() {
     let mut world = hall();
     world.with_booking(&[0], 60, false);
     let outcomes = world.decide(&[
@@ -126,7 +126,7 @@ fn only_the_holds_whose_places_are_wanted_are_ended_and_each_makes_room_once() {
     assert_eq!(outcomes[0], full(&world, &[("Pit", 3)]));
     assert_eq!(outcomes[1], Err(NotGranted::Lapsed(vec![of_both])));
 
-    // What this batch has ended itself brings nothing more.
+    // Holds that this batch has ended itself free no more places.
     let booking_id = of_both;
     let outcomes = world.decide(&[
         world.order(3, Command::Expire { booking_id }),
@@ -138,7 +138,7 @@ fn only_the_holds_whose_places_are_wanted_are_ended_and_each_makes_room_once() {
 }
 
 #[test]
-fn that_places_were_given_back_is_written_though_as_many_were_taken() {
+fn given_back_is_written_though_as_many_places_were_taken() {
     let mut world = hall();
     let booking_id = world.with_booking(&[], 60, false);
     world.give_places(booking_id, &[("Floor", 3)]);
@@ -164,7 +164,7 @@ fn that_places_were_given_back_is_written_though_as_many_were_taken() {
 }
 
 #[test]
-fn where_more_ended_holds_may_be_behind_those_that_are_known_nothing_is_refused() {
+fn no_order_is_rejected_while_more_expired_holds_may_exist() {
     let mut world = hall();
     world.with_areas(&[("Floor", 10), ("Pit", 300)]);
     let ended = u32::try_from(ENDED_HOLDS_MAX).expect("small");
@@ -198,7 +198,7 @@ fn where_more_ended_holds_may_be_behind_those_that_are_known_nothing_is_refused(
 }
 
 #[test]
-fn whatever_ends_a_booking_gives_its_places_back_once() {
+fn every_end_of_a_booking_gives_its_places_back_once() {
     let mut world = hall();
     let held = world.with_booking(&[0], 60, false);
     let sold = world.with_booking(&[1], 0, true);
@@ -234,7 +234,7 @@ fn whatever_ends_a_booking_gives_its_places_back_once() {
 }
 
 #[test]
-fn a_part_of_the_places_is_given_up_and_the_rest_is_kept() {
+fn some_places_are_released_and_the_rest_is_kept() {
     let mut world = hall();
     let sold = world.with_booking(&[0], 60, true);
     world.give_places(sold, &[("Floor", 3), ("Pit", 1)]);

@@ -69,7 +69,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-/// For one of two customers, one of whom has bookings already.
+/// A reserve for one of two customers, one of whom already has bookings.
 fn reserve(world: &World, request_id: u128, ordinals: &[u32]) -> Order {
     let mut order = world.reserve(request_id, ordinals);
     if let Command::Reserve(wanted) = &mut order.command {
@@ -83,7 +83,7 @@ fn reserve(world: &World, request_id: u128, ordinals: &[u32]) -> Order {
     order
 }
 
-/// A wish as an order; `there` are the bookings that it counts.
+/// A generated request as an order; `there` are the bookings that it counts.
 fn order(world: &World, there: &[BookingId], request_id: u128, wish: Wish) -> Order {
     let label = |ordinal: u32| vec![format!("A-{}", ordinal + 1)];
     let version = None;
@@ -163,7 +163,7 @@ proptest! {
             before.with_booking(&[3], -30, true),
             BookingId::generate(before.sale.show_id),
         ];
-        // The ended one has none: in a batch others would wait for different ends.
+        // The expired one has no places: in a batch others would wait for different ends.
         before.with_areas(&[("Floor", 6), ("Pit", 4)]);
         before.give_places(there[0], &[("Floor", 2)]);
         before.give_places(there[2], &[("Floor", 1), ("Pit", 3)]);

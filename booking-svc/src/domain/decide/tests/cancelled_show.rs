@@ -1,10 +1,10 @@
-//! What becomes of the bookings of a cancelled show, and what is owed for them.
+//! The ends of a cancelled show's bookings, and the refunds due for them.
 
 use super::*;
 use crate::domain::CancelReason;
 
 #[test]
-fn the_bookings_of_a_cancelled_show_end_and_what_was_paid_is_owed() {
+fn the_bookings_of_a_cancelled_show_end_with_a_refund_due() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 60, false);
     let lapsed = world.with_booking(&[1], 0, false);
@@ -62,11 +62,11 @@ fn the_bookings_of_a_cancelled_show_end_and_what_was_paid_is_owed() {
 }
 
 #[test]
-fn a_customer_who_gives_up_what_was_paid_is_owed_it() {
+fn cancelling_a_paid_booking_makes_a_refund_due() {
     let mut world = World::new();
     let held = world.with_booking(&[0], 60, false);
     let paid = world.with_booking(&[1], -30, true);
-    // The organiser was quicker, but nobody has come by to end them.
+    // The show is cancelled, but the worker has not ended its bookings yet.
     world.state = SaleState::Cancelled;
     let cancel = |booking_id| Command::Cancel {
         booking_id,
@@ -77,19 +77,19 @@ fn a_customer_who_gives_up_what_was_paid_is_owed_it() {
         world.order(2, cancel(paid)),
         world.order(3, Command::Void { booking_id: paid }),
     ];
-    let owed = world.decide(&orders).into_iter().map(|outcome| {
-        let booking = outcome.expect("a live booking can be given up");
+    let refunds = world.decide(&orders).into_iter().map(|outcome| {
+        let booking = outcome.expect("a live booking can be cancelled");
         (booking.state, booking.cancel_reason, booking.refund_due)
     });
-    let over = |owed| {
+    let over = |refunds| {
         let customer = Some(CancelReason::Customer);
-        (BookingState::Cancelled, customer, owed)
+        (BookingState::Cancelled, customer, refunds)
     };
     assert_eq!(
-        owed.collect::<Vec<_>>(),
+        refunds.collect::<Vec<_>>(),
         [over(None), over(Some(1)), over(Some(1))]
     );
-    let told = world.bookings[&paid].clone();
-    let then = told.as_of(2, BookingState::Confirmed, None);
+    let current = world.bookings[&paid].clone();
+    let then = current.as_of(2, BookingState::Confirmed, None);
     assert_eq!((then.cancel_reason, then.refund_due), (None, None));
 }

@@ -1,4 +1,4 @@
-//! Changes of a live booking: extended, swapped, given up in part, sold at once.
+//! Changes of a live booking: extended, swapped, returned in part, sold at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +129,7 @@ fn a_paid_booking_is_swapped_for_less_or_as_much_but_not_for_more() {
     };
     assert_eq!(dearer, by_1249);
 
-    let booking = world.bookings.get_mut(&sold).expect("it is there");
+    let booking = world.bookings.get_mut(&sold).expect("the booking exists");
     booking.seats[0].price = 2_000;
     booking.total = 2_000;
     let command = swap(&world, sold, &["A-1"], &[1]);
@@ -145,7 +145,7 @@ fn a_paid_booking_is_swapped_for_less_or_as_much_but_not_for_more() {
 }
 
 #[test]
-fn a_part_is_given_up_and_the_rest_is_kept() {
+fn some_seats_are_released_and_the_rest_is_kept() {
     let mut world = World::new();
     for (confirmed, refund) in [(false, None), (true, Some(1))] {
         let booking = world.with_booking(&[0, 1], 60, confirmed);
@@ -187,7 +187,7 @@ fn what_is_sold_at_once_is_confirmed_by_one_transition() {
 }
 
 #[test]
-fn a_copy_of_an_earlier_request_is_answered_with_what_stood_in_the_booking_then() {
+fn a_replay_of_an_earlier_request_gets_the_booking_of_that_time() {
     let mut world = World::new();
     let first = world.decide(&[world.reserve(1, &[0, 1])]).remove(0);
     let first = first.expect("free");

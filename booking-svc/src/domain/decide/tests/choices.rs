@@ -26,7 +26,7 @@ impl World {
         Some(Surroundings::of(Arc::new(hall), ordinals))
     }
 
-    /// Some of the ordinals were picked, the others are looked around.
+    /// An order of which some ordinals were picked, the others named.
     fn picking(&self, request_id: u128, ordinals: &[u32], picked: &[u32]) -> Order {
         let mut order = self.reserve(request_id, ordinals);
         if let Command::Reserve(wanted) = &mut order.command {
@@ -42,7 +42,7 @@ fn orphans(outcome: &Outcome) -> &[u32] {
 }
 
 #[test]
-fn picks_that_are_taken_are_no_refusal_but_seats_that_are_named_are() {
+fn taken_picks_are_no_rejection_but_taken_named_seats_are() {
     let mut world = World::new();
     world.with_booking(&[0, 1], 60, false);
     world.with_booking(&[5], -1, false);
@@ -85,13 +85,13 @@ fn a_choice_that_cannot_be_met_is_refused_unless_the_show_is_not_on_sale() {
 }
 
 #[test]
-fn strict_refuses_what_need_not_be_and_warn_marks_it() {
+fn strict_rejects_avoidable_orphans_and_warn_marks_them() {
     let mut world = World::under(OrphanRule::Strict);
     let avoidable = Rejection::OrphanSeats(world.sale.show_id, vec!["A-1".to_owned()]);
     let outcomes = world.decide(&[
         world.picking(1, &[1, 2], &[]),
         world.picking(2, &[4, 5], &[]),
-        // Three of the four that are left: one remains whatever they take.
+        // Three of the four that are left: one remains in any case.
         world.picking(3, &[1, 2, 3], &[]),
     ]);
     assert_eq!(outcomes[0], Err(NotGranted::Rejected(avoidable)));
@@ -151,7 +151,7 @@ fn a_hold_that_has_ended_and_a_seat_given_back_are_company() {
             around: None,
         },
     );
-    // A-6 would be left behind.
+    // A-6 would be left isolated.
     let around = world.around(&[4]);
     if let Command::Swap { around: place, .. } = &mut swap.command {
         *place = around;

@@ -1,4 +1,4 @@
-//! Money that was taken when the hold had ended.
+//! Money that was taken after the hold had ended.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::domain::payment::AttemptEnd;
 use crate::domain::sale::SaleState;
 
 #[test]
-fn an_end_behind_the_hold_comes_again_once_that_is_written() {
+fn an_end_after_the_hold_is_decided_again_behind_its_expire() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], -1);
     for ending in [AttemptEnd::Taken, NO_FUNDS] {
@@ -47,7 +47,7 @@ fn late_money_takes_all_the_seats_back_at_their_price() {
 }
 
 #[test]
-fn late_money_for_seats_that_are_gone_is_owed() {
+fn late_money_for_taken_seats_is_refunded() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0, 1], 30);
     expire(&mut world, held);
@@ -67,7 +67,7 @@ fn late_money_for_seats_that_are_gone_is_owed() {
 }
 
 #[test]
-fn late_money_for_more_than_its_customer_may_have_by_now_is_owed() {
+fn late_money_beyond_the_customers_quota_is_refunded() {
     for (limit, verb) in [(2, Verb::Repay), (3, Verb::Reinstate)] {
         let mut world = World::new();
         Arc::make_mut(&mut world.sale).terms.places_per_customer_max = Some(limit);
@@ -122,7 +122,7 @@ fn late_money_takes_the_places_back_with_the_seats_or_neither() {
 }
 
 #[test]
-fn what_can_be_taken_back_is_told_by_the_newest_sale() {
+fn the_newest_sale_decides_which_seats_can_be_taken_back() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], 30);
     expire(&mut world, held);
@@ -133,7 +133,7 @@ fn what_can_be_taken_back_is_told_by_the_newest_sale() {
 }
 
 #[test]
-fn late_money_for_a_show_that_was_cancelled_since_is_owed() {
+fn late_money_for_a_cancelled_show_is_refunded() {
     let mut world = World::new();
     let held = being_paid(&mut world, &[0], 30);
     expire(&mut world, held);

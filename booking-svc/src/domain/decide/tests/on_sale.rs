@@ -6,7 +6,7 @@ use super::world::row_of;
 use super::*;
 
 #[test]
-fn what_is_held_is_confirmed_whatever_the_sale_is_but_cancelled() {
+fn a_hold_is_confirmed_in_every_state_of_the_sale_but_cancelled() {
     for state in [SaleState::Draft, SaleState::Paused, SaleState::Closed] {
         let mut world = World::new();
         let held = world.with_booking(&[0], 60, false);

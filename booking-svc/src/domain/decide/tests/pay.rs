@@ -1,4 +1,4 @@
-//! Paying: what an attempt does to a hold, and what its end does, whenever that comes.
+//! Payments: the effect of an attempt on a hold, and of its end, early or late.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(super) fn run(world: &mut World, id: u128, command: Command) -> (Outcome, Pa
     (decision.outcomes.remove(0), payments)
 }
 
-/// A hold that ends in so many seconds, the time of an attempt that is under way included.
+/// A hold that ends in `expires_in` seconds, the time of its running attempt included.
 pub(super) fn being_paid(world: &mut World, seats: &[u32], expires_in: i64) -> BookingId {
     let id = world.with_booking(seats, expires_in, false);
     let booking = world.bookings.get_mut(&id).expect("made");
@@ -171,7 +171,7 @@ fn nobody_pays_for_a_show_that_was_cancelled() {
 }
 
 #[test]
-fn what_costs_nothing_is_confirmed_without_a_payment_and_what_costs_something_is_not() {
+fn a_free_booking_is_confirmed_without_a_payment_and_a_priced_one_is_not() {
     let mut world = World::new();
     let [free, dear] = [[0], [1]].map(|seats| world.with_booking(&seats, 60, false));
     world.bookings.get_mut(&free).expect("made").total = 0;
@@ -206,7 +206,7 @@ fn money_in_time_confirms_and_is_settled_once() {
     assert_eq!(booking.confirmed_at, Some(NOW));
     assert_eq!(payments.settled.len(), 1);
     assert!(payments.refunds.is_empty());
-    // Another that was under way at the same time, and comes to another end.
+    // Another attempt at the same time, with another outcome.
     let late = Command::Settle(settle(held, NO_FUNDS, 10));
     let (outcome, payments) = run(&mut world, 2, late);
     assert_eq!(outcome, Ok(booking));
@@ -240,7 +240,7 @@ fn tries_do_not_keep_a_hold_for_ever() {
     let booking = world.bookings.get_mut(&held).expect("made");
     booking.created_at = in_secs(-601);
     let first = run(&mut world.clone(), 1, pay(held, KEY)).0;
-    assert!(first.is_ok(), "the first is for whoever has a hold");
+    assert!(first.is_ok(), "every hold gets a first attempt");
     world.bookings.get_mut(&held).expect("made").payment = Some(Payment {
         key: Uuid::from_u128(5),
         state: PaymentState::Declined,
@@ -254,7 +254,7 @@ fn tries_do_not_keep_a_hold_for_ever() {
 }
 
 #[test]
-fn money_for_a_cancelled_show_is_owed_whether_or_not_the_booking_was_ended() {
+fn money_for_a_cancelled_show_is_refunded_whether_or_not_the_booking_was_ended() {
     for is_voided in [false, true] {
         let mut world = World::new();
         let held = being_paid(&mut world, &[0], 30);
@@ -274,7 +274,7 @@ fn money_for_a_cancelled_show_is_owed_whether_or_not_the_booking_was_ended() {
 }
 
 #[test]
-fn whatever_gives_up_what_was_paid_here_owes_it_once() {
+fn every_return_of_paid_seats_makes_one_refund_due() {
     let mut world = World::new();
     let id = world.with_booking(&[0, 1], -5, true);
     let booking = world.bookings.get_mut(&id).expect("made");
@@ -298,9 +298,9 @@ fn whatever_gives_up_what_was_paid_here_owes_it_once() {
     };
     let (outcome, rest) = run(&mut world, 2, cancel);
     assert_eq!(outcome.expect("live").refund_due, Some(2));
-    let owed: Vec<_> = [payments.refunds, rest.refunds].concat();
-    assert_eq!(owed.iter().map(|refund| refund.amount).sum::<i64>(), 2);
-    assert_ne!(owed[0].key, owed[1].key);
+    let due: Vec<_> = [payments.refunds, rest.refunds].concat();
+    assert_eq!(due.iter().map(|refund| refund.amount).sum::<i64>(), 2);
+    assert_ne!(due[0].key, due[1].key);
 }
 
 #[test]

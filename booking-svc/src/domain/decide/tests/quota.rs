@@ -6,7 +6,7 @@ use crate::domain::booking::Customer;
 use crate::domain::customer::CustomerId;
 use crate::domain::order::Reservation;
 
-/// A world whose show allows a customer so many places.
+/// A world whose show allows a customer this many places.
 fn limited_to(places: u16) -> World {
     let mut world = World::new();
     Arc::make_mut(&mut world.sale).terms.places_per_customer_max = Some(places);
@@ -32,7 +32,7 @@ fn rejection(limit: u16, taken: usize) -> Outcome {
 }
 
 #[test]
-fn what_a_customer_has_counts_and_what_others_have_does_not() {
+fn only_a_customers_own_bookings_count_for_the_quota() {
     let mut world = limited_to(3);
     world.with_booking(&[0], 60, false);
     world.with_booking(&[1], -30, true);
@@ -49,7 +49,7 @@ fn what_a_customer_has_counts_and_what_others_have_does_not() {
 }
 
 #[test]
-fn one_customer_is_counted_by_whatever_name_it_books() {
+fn one_customer_is_counted_under_every_name() {
     let mut world = limited_to(2);
     let linked = Some(CustomerId::generate());
     let by = |customer: Customer, order| {
@@ -79,7 +79,7 @@ fn one_customer_is_counted_by_whatever_name_it_books() {
 }
 
 #[test]
-fn what_the_batch_takes_away_makes_room() {
+fn places_freed_in_the_same_batch_can_be_reserved() {
     let mut world = limited_to(2);
     let booking_id = world.with_booking(&[0, 1], 60, false);
     let (version, sale) = (None, world.on_sale());
@@ -127,7 +127,7 @@ fn what_the_batch_takes_away_makes_room() {
 }
 
 #[test]
-fn a_hold_that_has_ended_counts_until_it_is_written_that_it_has() {
+fn an_expired_hold_counts_until_it_is_failed() {
     let mut world = limited_to(3);
     let small = world.with_booking(&[0], -1, false);
     let large = world.with_booking(&[1, 2], -1, false);
@@ -136,7 +136,7 @@ fn a_hold_that_has_ended_counts_until_it_is_written_that_it_has() {
     let Err(NotGranted::Lapsed(lapsed)) = &outcomes[0] else {
         panic!("{outcomes:?}");
     };
-    // Not all of them have to be known to have ended.
+    // Not all of the holds need to be expired for that.
     assert_eq!(lapsed.len(), 1);
     let booking_id = lapsed[0];
     assert!([small, large].contains(&booking_id));
@@ -159,7 +159,7 @@ fn all_the_ended_holds_in_the_way_are_written_at_once() {
 }
 
 #[test]
-fn a_limit_that_has_become_lower_takes_nothing_away() {
+fn a_lowered_limit_keeps_existing_bookings() {
     let mut world = limited_to(1);
     world.with_booking(&[0, 1, 2], -30, true);
     let outcomes = world.decide(&[reserve(&world, 1, &[3])]);

@@ -1,4 +1,4 @@
-//! What was refused once is refused again, in this batch and in later ones.
+//! A rejected order is rejected again, in this batch and in later ones.
 
 use super::world::{World, confirm};
 use super::*;
@@ -12,7 +12,7 @@ fn cancel(booking_id: BookingId) -> Command {
 }
 
 #[test]
-fn a_copy_of_what_was_refused_is_refused_the_same_way_whatever_came_between() {
+fn a_replay_of_a_rejected_order_is_rejected_the_same_way() {
     let mut world = World::new();
     let owner = world.with_booking(&[0], 60, false);
     let wanted = world.reserve(1, &[0, 1]);
@@ -36,7 +36,7 @@ fn a_copy_of_what_was_refused_is_refused_the_same_way_whatever_came_between() {
 }
 
 #[test]
-fn only_what_a_caller_was_told_for_good_is_remembered() {
+fn only_a_final_rejection_is_stored() {
     let mut world = World::new();
     world.with_booking(&[0], 60, false);
     world.with_booking(&[1], -1, false);
@@ -48,8 +48,8 @@ fn only_what_a_caller_was_told_for_good_is_remembered() {
     }
     let lapsed = world.reserve(3, &[1]);
     let unknown = world.order(4, confirm(BookingId::generate(world.sale.show_id)));
-    let told = world.reserve(5, &[0]);
-    let orders = [made_up, picked, lapsed, unknown, told];
+    let repeated = world.reserve(5, &[0]);
+    let orders = [made_up, picked, lapsed, unknown, repeated];
     let Decision { outcomes, writes } = decide(&orders, world.locked(&orders));
     assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
     let remembered: Vec<_> = writes.rejections.iter().map(|r| r.request_id).collect();

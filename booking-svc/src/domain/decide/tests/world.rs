@@ -1,4 +1,4 @@
-//! What the database would hold, in memory: everything, as if everything were locked.
+//! The database in memory: all rows, as if all were locked.
 
 mod areas;
 
@@ -121,7 +121,7 @@ impl World {
         id
     }
 
-    /// What the lock statements would return for `orders`.
+    /// The rows that the lock statements would return for `orders`.
     pub(super) fn locked(&self, orders: &[Order]) -> Locked {
         let named: HashSet<_> = orders
             .iter()
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// What those whose places the orders add to have.
+    /// The bookings of the quota holders that the orders add places to.
     fn quota(&self, orders: &[Order]) -> HashMap<(ShowId, QuotaHolder), Vec<Booking>> {
         let holders = orders
             .iter()
@@ -174,7 +174,7 @@ impl World {
             .collect()
     }
 
-    /// What the write statements would do, with the checks that they make.
+    /// Applies writes as the write statements would, with their checks.
     pub(super) fn apply(&mut self, writes: Writes) {
         for booking in writes.inserted {
             let id = booking.booking_id;
@@ -188,7 +188,7 @@ impl World {
             let before = self
                 .bookings
                 .insert(id, booking)
-                .expect("updated, so it is there");
+                .expect("an update has a row");
             assert_eq!(before.version, prior_version, "the prior state is stated");
         }
         for seat in writes.seats {
@@ -307,7 +307,7 @@ impl World {
         }
     }
 
-    /// The sale, as whoever looks it up finds it.
+    /// The sale, as a command looks it up.
     pub(super) fn on_sale(&self) -> Arc<Sale> {
         let mut sale = Arc::clone(&self.sale);
         Arc::make_mut(&mut sale).terms.state = self.state;
@@ -364,7 +364,7 @@ pub(super) fn row_of(labels: &[&str], blocked: &[&str]) -> SeatLayout {
     SeatLayout::new(description).expect("a layout")
 }
 
-/// Confirms a booking, whatever its version.
+/// Confirms a booking of any version.
 pub(super) fn confirm(booking_id: BookingId) -> Command {
     Command::Confirm {
         booking_id,

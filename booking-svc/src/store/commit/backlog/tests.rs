@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::store::commit::batch::Answer;
 
-/// A backlog with a batch of so many orders, and how their callers hear of them.
+/// A backlog with a batch of `count` orders, and the receivers of their callers.
 fn a_batch(orders: usize) -> (Backlog, Batch, Vec<oneshot::Receiver<Answer>>) {
     let queue = Queue::new();
     let show_id = ShowId::generate();
@@ -24,40 +24,43 @@ fn a_batch(orders: usize) -> (Backlog, Batch, Vec<oneshot::Receiver<Answer>>) {
     (backlog, batch, answers)
 }
 
-/// What comes next, from the backlog alone.
+/// The next batch, from the backlog alone.
 fn next(backlog: &mut Backlog) -> Batch {
     backlog.next(&Queue::new().acquire())
 }
 
 fn answers(answers: Vec<oneshot::Receiver<Answer>>) -> Vec<Option<OrderError>> {
-    let told = |mut answer: oneshot::Receiver<Answer>| answer.try_recv().ok()?.err();
-    answers.into_iter().map(told).collect()
+    let error = |mut answer: oneshot::Receiver<Answer>| answer.try_recv().ok()?.err();
+    answers.into_iter().map(error).collect()
 }
 
 #[tokio::test]
-async fn without_a_connection_only_what_is_in_doubt_is_tried_again() {
-    let (mut backlog, batch, told) = a_batch(2);
+async fn without_a_connection_only_batches_in_doubt_are_retried() {
+    let (mut backlog, batch, receivers) = a_batch(2);
     backlog.requeue(batch, BatchError::NoConnection);
     assert!(backlog.is_empty());
     let unavailable = Some(OrderError::DatabaseUnavailable);
-    assert_eq!(answers(told), [unavailable.clone(), unavailable.clone()]);
+    assert_eq!(
+        answers(receivers),
+        [unavailable.clone(), unavailable.clone()]
+    );
 
-    // One whose locks were sent behind a COMMIT that was lost has nothing to doubt.
+    // A batch whose locks were sent behind a lost COMMIT is not in doubt.
     for committing in [false, true] {
-        let (mut backlog, batch, told) = a_batch(1);
+        let (mut backlog, batch, receivers) = a_batch(1);
         backlog.requeue(batch, BatchError::ConnectionLost { committing });
         let batch = next(&mut backlog);
         assert_eq!(batch.expects_replays(), committing);
         backlog.requeue(batch, BatchError::NoConnection);
         assert_eq!(backlog.is_empty(), !committing);
         let expected = unavailable.clone().filter(|_| !committing);
-        assert_eq!(answers(told), [expected]);
+        assert_eq!(answers(receivers), [expected]);
     }
 }
 
 #[tokio::test]
-async fn a_doubt_stays_whatever_comes_after_and_in_both_halves() {
-    let (mut backlog, batch, _told) = a_batch(3);
+async fn a_possible_commit_stays_in_doubt_in_both_halves() {
+    let (mut backlog, batch, _receivers) = a_batch(3);
     backlog.requeue(batch, BatchError::ConnectionLost { committing: true });
     let batch = next(&mut backlog);
     backlog.requeue(batch, BatchError::Timeout);
@@ -70,8 +73,8 @@ async fn a_doubt_stays_whatever_comes_after_and_in_both_halves() {
 }
 
 #[tokio::test]
-async fn a_copy_is_looked_up_at_once_and_what_goes_on_failing_is_given_up() {
-    let (mut backlog, batch, told) = a_batch(1);
+async fn a_replay_is_looked_up_at_once_and_retries_are_bounded() {
+    let (mut backlog, batch, receivers) = a_batch(1);
     backlog.requeue(batch, BatchError::CopyMet);
     let mut batch = next(&mut backlog);
     assert!(batch.expects_replays() && batch.pause().is_zero());
@@ -81,12 +84,12 @@ async fn a_copy_is_looked_up_at_once_and_what_goes_on_failing_is_given_up() {
         assert!(batch.is_empty() || !batch.pause().is_zero());
     }
     assert!(batch.is_empty() && backlog.is_empty());
-    assert_eq!(answers(told), [Some(OrderError::Contention)]);
+    assert_eq!(answers(receivers), [Some(OrderError::Contention)]);
 }
 
 #[tokio::test]
 async fn nothing_follows_a_commit_while_few_wait_or_something_has_failed() {
-    let (mut backlog, batch, _told) = a_batch(4);
+    let (mut backlog, batch, _receivers) = a_batch(4);
     let queue = Queue::new();
     let order = || PendingOrder::expiry_of(BookingId::generate(ShowId::generate()), Instant::now());
     queue.push(order()).expect("room");

@@ -78,7 +78,7 @@ async fn one_blocked() -> (ContentionQueue, Call) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_known_while_nobody_waits() {
+async fn no_lock_is_remembered_while_no_order_waits() {
     let queue = ContentionQueue::default();
     let max = Duration::from_secs(1);
     assert_eq!(queue.lock_wait(max), max);
@@ -104,7 +104,7 @@ async fn what_a_lane_gave_up_is_tried_at_once_and_without_waiting_for_locks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_had_stays_and_the_others_do_not_wait_for_it() {
+async fn locked_orders_stay_and_hold_up_no_others() {
     let queue = ContentionQueue::default();
     let (waiting, calls) = orders(3);
     queue.take_over(batch_of(waiting), false);
@@ -112,7 +112,7 @@ async fn what_cannot_be_had_stays_and_the_others_do_not_wait_for_it() {
     queue.keep_blocked(&mut batch, vec![blocked_at(1, calls[1].id)]);
     assert_eq!(ids(&batch), [calls[0].id, calls[2].id]);
     queue.tried(true);
-    // Others that need the same lock come here, and nobody else does.
+    // Orders that need the same lock come here, and no others do.
     let (same, _same) = order_about(calls[1].id, SOON);
     let (other, _other) = order_about(calls[0].id, SOON);
     assert!(queue.divert(same).is_none());
@@ -136,7 +136,7 @@ async fn a_lock_that_was_free_is_not_taken_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pause_grows_while_all_is_in_vain_but_not_for_what_is_new() {
+async fn the_pause_grows_with_failed_rounds_but_not_for_new_orders() {
     let (queue, call) = one_blocked().await;
     let mut pauses = Vec::new();
     for _ in 0..6 {
@@ -153,7 +153,7 @@ async fn the_pause_grows_while_all_is_in_vain_but_not_for_what_is_new() {
     assert_eq!(next(&queue).await.orders.len(), 2);
     assert_eq!(began.elapsed(), Duration::ZERO);
 
-    // So with what comes while a batch is being tried.
+    // The same for orders that arrive while a batch is being tried.
     let (new, _new) = orders(1);
     queue.take_over(batch_of(new), false);
     queue.tried(false);
@@ -209,7 +209,7 @@ async fn whoever_waits_is_answered_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_went_away_is_not_waited_for() {
+async fn an_order_without_its_caller_is_dropped() {
     let (queue, call) = one_blocked().await;
     drop(call);
     let gone = futures_util::future::select(

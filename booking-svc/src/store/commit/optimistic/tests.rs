@@ -6,7 +6,7 @@ use super::*;
 const NOW: OffsetDateTime = datetime!(2030-01-01 12:00 UTC);
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_is_never_ahead_and_is_not_told_after_a_minute() {
+async fn the_clock_estimate_is_never_ahead_and_ends_after_a_minute() {
     let clock = Clock::at(NOW);
     assert_eq!(clock.now(), Some(NOW));
     advance(Duration::from_secs(10)).await;
@@ -20,7 +20,7 @@ async fn the_clock_is_never_ahead_and_is_not_told_after_a_minute() {
 }
 
 #[test]
-fn what_was_in_vain_is_not_tried_again_at_once() {
+fn after_a_miss_the_optimistic_path_is_skipped() {
     let optimistic = OptimisticCache::default();
     let rests = |optimistic: &OptimisticCache| optimistic.state().rest;
     for rest in [2, 4, 8, 16, 32, 64, 64] {
@@ -46,7 +46,7 @@ fn a_seat_is_taken_until_it_is_seen_free() {
     }
     taken.note(show, 64, false);
     assert!(!taken.contains(show, 64) && taken.contains(show, 63));
-    // Seats that nobody ever had take no room.
+    // Seats that never had an owner take no memory.
     let words = taken.words;
     taken.note(ShowId::generate(), 99_999, false);
     assert_eq!(taken.words, words);

@@ -1,4 +1,4 @@
-//! The areas of a batch: locking them, and what stands in the way of their places.
+//! The areas of a batch: locking them, and the expired holds that have their places.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,10 +11,10 @@ use super::{Statements, TxError};
 use crate::domain::{AreaKey, AreaRow, ENDED_HOLDS_MAX, EndedHold};
 use crate::store::{area_lines, rows};
 
-/// How many places of each area are wanted, by its show and name.
+/// The number of wanted places of each area, by its show and name.
 type LockSet<'a> = BTreeMap<(Uuid, &'a str), i64>;
 
-/// Locks the areas that are wanted, and those of which the bookings `freed` have places.
+/// Locks the wanted areas, and those in which the bookings `freed` have places.
 pub(super) async fn lock(
     client: &Client,
     lock_areas: &Statement,
@@ -43,7 +43,7 @@ pub(super) async fn lock(
     locked.collect()
 }
 
-/// The holds that have ended of the shows whose areas have too little left.
+/// The expired holds of shows whose areas have too few places left.
 pub(super) async fn ended_holds(
     client: &Client,
     statements: &Statements,

@@ -1,9 +1,9 @@
-//! The first round trip of a transaction: it locks what a batch touches, in the order in which
-//! everybody locks, and reads it.
+//! The first round trip of a transaction: it locks and reads the rows of a batch, in the common order
+//! of locks.
 //!
-//! It either waits for each lock, as long as the lock timeout allows, or takes only those that are
-//! free at this moment. A transaction that never waits cannot be part of a deadlock; it finds out which orders
-//! could not have all of their locks.
+//! It either waits for each lock, as long as the lock timeout allows, or takes only locks that are
+//! free at this moment. A transaction that never waits cannot be part of a deadlock; it determines
+//! which orders could not get all of their locks.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(in crate::store::commit) enum LockMode {
         /// Whether to ask as well which of its orders have been carried out before.
         expects_replays: bool,
     },
-    /// It takes those that are free. Always asks which orders have been carried out before.
+    /// Takes only free locks. Always looks up earlier results.
     NoWait,
 }
 
@@ -39,17 +39,17 @@ pub(super) struct LockStatements {
 }
 
 impl LockStatements {
-    /// Those that wait.
+    /// The statements that wait for locks.
     pub(super) async fn waiting(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Self::prepare(client, "").await
     }
 
-    /// Those that leave out what is locked.
+    /// The statements that skip locked rows.
     pub(super) async fn nowait(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Self::prepare(client, "SKIP LOCKED").await
     }
 
-    /// Each statement ends in its locking clause, which `how` goes on with.
+    /// Each statement ends in its locking clause, to which `how` is appended.
     async fn prepare(client: &Client, how: &str) -> Result<Self, tokio_postgres::Error> {
         let prepare = async |text: &str| client.prepare(&format!("{text}{how}")).await;
         Ok(Self {
@@ -70,13 +70,13 @@ pub(super) async fn begin(
     client.batch_execute(&begin).await
 }
 
-/// A lock timeout as PostgreSQL has it, where 0 would be none.
+/// A lock timeout for PostgreSQL, where 0 would mean none.
 pub(super) fn millis(lock_wait: Duration) -> u128 {
     lock_wait.as_millis().max(1)
 }
 
-/// Begins a transaction and locks what `orders` touch. Of those that could not have all of their
-/// locks it says which they lack; if it waits for its locks there are none.
+/// Begins a transaction and locks the rows of `orders`. Returns which orders could not get all of
+/// their locks, and which locks these are; if it waits for its locks there are none.
 pub(super) async fn lock(
     client: &Client,
     statements: &Statements,
@@ -92,7 +92,7 @@ pub(super) async fn lock(
     let RowKeys(booking_shows, bookings) = &lock_set.bookings;
     let RowKeys(freed_shows, freed) = &lock_set.freed;
     let (seat_shows, seats) = &lock_set.seats;
-    // `try_locks` tries those that are not to be waited for.
+    // `try_locks` tries them without waiting.
     let request_locks = if nowait {
         &[][..]
     } else {
@@ -133,7 +133,7 @@ pub(super) async fn lock(
         replays(client, statements, &lock_set.requests),
         client.query_one(&statements.clock, &[]),
     );
-    // In the order in which they were sent: what fails first fails the rest.
+    // In the order in which they were sent: the first failure fails the rest.
     in_flight?;
     let mut locked = Locked::default();
     add_sales(&mut locked, sales?)?;

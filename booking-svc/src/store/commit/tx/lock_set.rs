@@ -1,4 +1,4 @@
-//! What the lock statements take, gathered from a batch's orders.
+//! The parameters of the lock statements, gathered from a batch's orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::quota::Holders;
 use crate::domain::Order;
 use crate::store::rows;
 
-/// What a batch touches, as the lock statements take it.
+/// The rows and keys of a batch, as the lock statements take them.
 #[derive(Default)]
 pub(super) struct LockSet<'a> {
     pub(super) shows: BTreeSet<Uuid>,
@@ -77,7 +77,7 @@ pub(super) fn request_locks(orders: &[Order]) -> Vec<i32> {
     keys
 }
 
-/// The same in every process. Two that are alike wait for each other, which does no harm.
+/// The same in every process. Two equal keys of different ids wait for each other, which does no harm.
 pub(super) fn request_lock(show_id: Uuid, request_id: Uuid) -> i32 {
     let (show_key, _) = show_id.as_u64_pair();
     let (head, tail) = request_id.as_u64_pair();

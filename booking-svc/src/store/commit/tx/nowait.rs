@@ -1,7 +1,7 @@
-//! Which orders of a batch could not have all of their locks at once.
+//! Finds the orders of a batch that could not get all of their locks at once.
 //!
-//! A statement with SKIP LOCKED leaves out a row that somebody else has locked, as if there were
-//! none. So what is missing is looked for once more, without locking it: what there is is locked.
+//! SKIP LOCKED leaves out a row that another session has locked, as if it did not exist. So missing
+//! rows are looked for once more, without locking: those that exist are locked by another session.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ use crate::store::rows;
 pub(in crate::store::commit) struct Blocked {
     /// Its place in the batch.
     pub(in crate::store::commit) place: usize,
-    /// The locks that somebody else has, at least one.
+    /// The locks that other sessions hold, at least one.
     pub(in crate::store::commit) keys: Vec<LockKey>,
 }
 
@@ -50,21 +50,21 @@ impl AtOnceStatements {
     }
 }
 
-/// What was tried, beside the rows that are read as they are locked.
+/// The results of tries, besides the rows that are read as they are locked.
 #[derive(Debug, Default)]
 pub(super) struct FreeLocks {
-    /// The advisory locks that somebody else has: of request ids, and of holders.
+    /// The advisory locks that other sessions hold: of request ids, and of quota holders.
     requests: HashSet<i32>,
     holders: HashSet<i64>,
     /// The attempts to pay that are locked.
     payments: HashSet<Uuid>,
-    /// What exists, locked or not.
+    /// The rows that exist, locked or not.
     sales: HashSet<ShowId>,
     bookings: HashSet<BookingId>,
 }
 
-/// Tries the advisory locks, locks the payments that will be written, and looks for what there is.
-/// Behind the locks of rows, and before what they guard is read.
+/// Tries the advisory locks, locks the payments that will be written, and looks for missing rows.
+/// Runs after the row locks, and before what they guard is read.
 pub(super) async fn try_locks(
     client: &Client,
     statements: &AtOnceStatements,

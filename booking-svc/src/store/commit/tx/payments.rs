@@ -1,4 +1,4 @@
-//! Writing what a batch has to note of payments.
+//! The writes of a batch about payments.
 
 use time::OffsetDateTime;
 use tokio_postgres::Client;
@@ -7,7 +7,7 @@ use super::Statements;
 use crate::domain::{AttemptEnd, PaymentState, PaymentWrites};
 use crate::store::rows::column;
 
-/// Attempts that begin or have ended, and what is to be given back. Most batches have none.
+/// Writes attempts that begin or have ended, and refunds that become due. Most batches have none.
 pub(super) async fn write(
     client: &Client,
     statements: &Statements,

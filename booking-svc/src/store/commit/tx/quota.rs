@@ -1,4 +1,4 @@
-//! Customers whose places are counted: their locks, which are no row's, and their bookings.
+//! Quota holders: their advisory locks, and their bookings.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use super::{Statements, TxError};
 use crate::domain::{Booking, Customer, QuotaHolder};
 use crate::store::rows;
 
-/// Those whose places orders add to, by the keys of their locks.
+/// The quota holders that orders add places to, by the keys of their locks.
 #[derive(Default)]
 pub(super) struct Holders(BTreeMap<i64, Vec<(ShowId, QuotaHolder)>>);
 
@@ -19,7 +19,7 @@ impl Holders {
     pub(super) fn push(&mut self, show_id: ShowId, holder: QuotaHolder) {
         let key = lock_key(show_id, &holder);
         let same_key = self.0.entry(key).or_default();
-        // Two that have the same key wait for each other, which does no harm.
+        // Two holders with the same key wait for each other, which does no harm.
         if !same_key
             .iter()
             .any(|(show, other)| (*show, other) == (show_id, &holder))
@@ -64,7 +64,7 @@ struct HolderColumns<'a>(
     Vec<Option<&'a str>>,
 );
 
-/// The same in every process, since they wait for each other.
+/// The same in every process, since processes wait for each other.
 pub(super) fn lock_key(show_id: ShowId, holder: &QuotaHolder) -> i64 {
     let show_id = show_id.uuid();
     let show_id: &[u8] = show_id.as_bytes();
@@ -79,7 +79,7 @@ pub(super) fn lock_key(show_id: ShowId, holder: &QuotaHolder) -> i64 {
     }
 }
 
-/// Has nobody else add to their places.
+/// Locks the quota holders, so that no other transaction adds to their places.
 pub(super) async fn lock(
     client: &Client,
     statements: &Statements,
@@ -93,7 +93,7 @@ pub(super) async fn lock(
     locked.map(drop)
 }
 
-/// What each of them has: an entry for each, with PENDING and CONFIRMED bookings.
+/// The bookings of each holder: an entry for each, with PENDING and CONFIRMED bookings.
 pub(super) async fn bookings(
     client: &Client,
     statements: &Statements,

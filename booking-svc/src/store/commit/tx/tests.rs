@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{BookingState, Transition, Verb, Writes};
 
-/// Takes as many values as another, but as text, which nothing but text is encoded as.
+/// A statement with as many parameters as another, all of type text, so that other types cannot be encoded.
 fn as_text(other: &Statement) -> String {
     let numbers = 1..=other.params().len();
     let parameters: Vec<_> = numbers.map(|n| format!("${n}::text")).collect();
@@ -29,7 +29,7 @@ fn a_transition() -> Transition {
 }
 
 #[tokio::test]
-async fn what_cannot_be_encoded_is_not_followed_by_a_commit() {
+async fn an_unencodable_value_is_not_followed_by_a_commit() {
     let database = postgres::database().await;
     let owner = database.owner().await;
     let table = "CREATE TABLE trace (); GRANT INSERT ON trace TO booking_svc";

@@ -1,4 +1,4 @@
-//! Writing what a batch has been decided to do.
+//! Writes the decisions of a batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::store::rows::column;
 use crate::store::{area_lines, rejections, rows};
 
 /// Writes, and sends the COMMIT behind it. Each statement checks that it touched what was
-/// locked or expected: if one did not, it fails, and so does the COMMIT. Tells when it happened, if
-/// anything was granted.
+/// locked or expected: if one did not, it fails, and so does the COMMIT. Returns the time of the
+/// write, if anything was granted.
 pub(super) async fn write(
     client: &Client,
     statements: &Statements,
@@ -27,7 +27,7 @@ pub(super) async fn write(
     unlocked: &OptimisticChecks,
     (now, lock_wait): (OffsetDateTime, Duration),
 ) -> Result<(SimpleQueryStream, Option<WriteTimes>), tokio_postgres::Error> {
-    // What cannot be encoded is never sent, so the server would commit nothing and tell of
+    // A value that cannot be encoded is never sent, so the server would commit nothing and report
     // success: COMMIT goes out, after the others have been polled once, only if they were sent.
     let failed = AtomicBool::new(false);
     let count = noted(&failed, count(client, statements, &writes.areas));
@@ -62,7 +62,7 @@ pub(super) async fn write(
     Ok((sent?, written))
 }
 
-/// Runs a statement, and notes at once if it has failed.
+/// Runs a statement, and sets `failed` at once if it fails.
 async fn noted<T>(
     failed: &AtomicBool,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -74,7 +74,7 @@ async fn noted<T>(
     done
 }
 
-/// The seats of many bookings, one after another, and which of them are whose.
+/// The seats of many bookings, one after another, with each booking's range.
 #[derive(Default)]
 struct SeatColumns<'a> {
     ordinals: Vec<i32>,
@@ -113,7 +113,7 @@ impl<'a> SeatColumns<'a> {
     }
 }
 
-/// Counts what was taken of areas and given back.
+/// Writes the counters of areas.
 async fn count(
     client: &Client,
     statements: &Statements,
@@ -138,7 +138,7 @@ async fn count(
     counted.map(drop)
 }
 
-/// All but what few batches have.
+/// Writes all but the rare parts.
 pub(super) async fn write_core(
     client: &Client,
     statements: &Statements,
@@ -246,7 +246,7 @@ async fn rewrite(
     written.map(drop)
 }
 
-/// What copies of refused orders are refused for.
+/// Stores the rejections for replays of rejected orders.
 async fn store_rejections(
     client: &Client,
     statements: &Statements,

@@ -1,5 +1,5 @@
-//! What the statement of a batch takes: the composite types of `migrations/sql/0004_log.sql`, field by
-//! field.
+//! The parameters of a batch's statement: the composite types of `migrations/sql/0004_log.sql`, field
+//! by field.
 
 use model::ShowId;
 use postgres_types::ToSql;
@@ -148,7 +148,7 @@ impl From<&Transition> for NewTransition {
     }
 }
 
-/// What is expected of a sale.
+/// The expectations of a sale.
 #[derive(Debug, ToSql)]
 #[postgres(name = "expected_sale")]
 pub(super) struct SaleLine {

@@ -12,7 +12,7 @@ macro_rules! part {
     };
 }
 
-/// What a statement does beside locking sales and writing the log.
+/// The parts of a statement besides locking sales and writing the log.
 #[derive(Debug, Clone, Copy)]
 struct Parts {
     new: bool,
@@ -34,7 +34,7 @@ enum AreaCounting {
 #[derive(Debug, Clone)]
 pub(super) struct WriteStatements {
     all: Statement,
-    /// For what is new and has no seats.
+    /// For new bookings without seats.
     counted_last: Statement,
     without_areas: Statement,
     pub(super) only_new: Statement,
@@ -50,7 +50,7 @@ impl WriteStatements {
             seats: true,
         };
         let whole = client.prepare(&statement(all)).await?;
-        // All take the same parameters; a part that is left out does not say of what type.
+        // All take the same parameters; without a part PostgreSQL cannot infer its parameters' types.
         let of = async |parts| {
             let text = statement(parts);
             client.prepare_typed(&text, whole.params()).await
@@ -95,16 +95,16 @@ impl WriteStatements {
     }
 }
 
-/// The text of a statement. PostgreSQL computes the columns of its last SELECT one after another:
-/// they stand in the order in which everybody locks. A lock may have been waited for. What is
-/// changed has the time at which all are held; so has what is new, but for those of counters.
+/// The text of a statement. PostgreSQL computes the columns of its last SELECT one after another, so
+/// they are in the common order of locks. Any lock may have been waited for. Changed bookings have the
+/// time at which all locks are held; so have new ones, except for locks on counters.
 fn statement(parts: Parts) -> String {
     let counts_last = parts.areas == Some(AreaCounting::Last);
     let mut text = part!("begin").to_owned();
     let mut add = |name: &str, part: [&str; 2]| {
         text += &format!(", {name} AS (\n{}{})\n", part[0], part[1]);
     };
-    // What has to be done before something else has to have been counted.
+    // A part that must run before another must be counted there.
     let counted = "RETURNING 1\n";
     let before_last = if counts_last { counted } else { "" };
     if parts.new {
@@ -130,9 +130,9 @@ fn statement(parts: Parts) -> String {
     add("logged", [part!("log"), before_last]);
 
     text += "SELECT
-    -- Locks them; whether they are as expected is looked at when all is locked.
+    -- Locks the sales; their expectations are checked once all is locked.
     (SELECT count(*) FROM sold),
-    -- A copy of what was refused is not granted.
+    -- A replay of a rejected call is not granted.
     booking.expect_no_rejection($9::uuid[], $10::uuid[]),\n";
     if parts.changed {
         text += "    booking.expect_rows(

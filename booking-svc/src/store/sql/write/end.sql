@@ -2,7 +2,7 @@
         'sales expected',
         (
             SELECT count(*) FROM sold
-            -- What is new is made before it closes, and counted.
+            -- New bookings are made before the sale closes, the counting of areas included.
             WHERE greatest($7::timestamptz + (SELECT later FROM made), clock_timestamp())
                 < coalesce(until, 'infinity')
         ),

@@ -1,4 +1,4 @@
-//! What is wrong with a description is named with its place.
+//! The problems of a description are named with their paths.
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn labels_that_stand_twice_are_found() {
 }
 
 #[test]
-fn one_seat_at_all_but_not_so_many() {
+fn a_layout_has_between_one_seat_and_the_limit() {
     assert_eq!(paths(LayoutDescription::default()), ["sections"]);
     assert_eq!(of_rows(vec![]), ["sections[0].rows"]);
     assert_eq!(
@@ -306,9 +306,9 @@ fn marks_and_coordinates_are_of_seats_that_exist() {
         y: vec![0, 1, COORDINATE_MAX + 1, 3, 4],
     });
     let found = problems(described);
-    let told: Vec<_> = found.iter().map(|problem| &*problem.path).collect();
+    let named: Vec<_> = found.iter().map(|problem| &*problem.path).collect();
     assert_eq!(
-        told,
+        named,
         [
             "accessible_seats[2]",
             "blocked_seats[2]",
@@ -318,7 +318,7 @@ fn marks_and_coordinates_are_of_seats_that_exist() {
         ]
     );
     assert_eq!(found[0].message, "\"1\" is listed twice");
-    assert_eq!(found[1].message, "\"05\" is no seat of the layout");
+    assert_eq!(found[1].message, "\"05\" is not a seat of the layout");
     let mut too_many = one_section(vec![rows(None, vec![numbers(1, 2)])]);
     too_many.blocked_seats = vec!["1".into(); 3];
     assert_eq!(paths(too_many), ["blocked_seats"]);

@@ -1,4 +1,4 @@
-//! What a series stands for.
+//! The names that a series describes.
 
 use super::*;
 

@@ -9,7 +9,7 @@ use crate::domain::decide::*;
 use crate::domain::{HeldPlaces, Places};
 
 impl World {
-    /// Areas of so many places each, beside the seats.
+    /// Areas of these capacities, beside the seats.
     pub(crate) fn with_areas(&mut self, areas: &[(&str, u32)]) {
         let mut description = self.sale.seats.layout().description().clone();
         let area = |&(name, capacity): &(&str, u32)| Area {
@@ -35,7 +35,7 @@ impl World {
         for Places { area, quantity } in self::places(places) {
             let row = self.areas.get_mut(&(id.show(), Arc::clone(&area)));
             row.expect("an area of the show").taken += quantity;
-            let booking = self.bookings.get_mut(&id).expect("it is there");
+            let booking = self.bookings.get_mut(&id).expect("the booking exists");
             booking.total += i64::from(quantity);
             booking.places.push(HeldPlaces {
                 area,
@@ -75,7 +75,7 @@ impl World {
     }
 }
 
-/// So many places of areas, which are named in ascending order.
+/// Places by area and quantity, in ascending order of areas.
 pub(crate) fn places(places: &[(&str, u32)]) -> Vec<Places> {
     let places = places.iter().map(|&(area, quantity)| Places {
         area: area.into(),

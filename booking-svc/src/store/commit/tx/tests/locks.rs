@@ -1,6 +1,6 @@
-//! The order of locks, which nothing but the order of evaluation inside of statements keeps, and that
-//! of the statements in a pipeline: each lock is kept from a transaction in turn, and looked at which
-//! others it has by then. And which locks are reported as taken.
+//! The order of locks, which depends on the order of evaluation inside of statements, and on that
+//! of the statements in a pipeline: each lock is withheld from a transaction in turn, and the test
+//! checks which others it holds by then. And which locks are reported as taken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Hall {
                 .await
                 .expect("a new show");
             let sale = store.sale(snapshot.show_id).await.expect("a database");
-            sales.push(Arc::new(sale.expect("it is there")));
+            sales.push(Arc::new(sale.expect("the sale exists")));
         }
         sales.sort_unstable_by_key(|sale| sale.show_id);
         let pid = connection.client.query_one("SELECT pg_backend_pid()", &[]);
@@ -194,7 +194,7 @@ impl Hall {
         locked.expect("nobody is in the way")
     }
 
-    /// What the process expects of the rows of `orders`, having seen them.
+    /// The optimistic plan of `orders`, after their rows were seen.
     async fn expected(&self, orders: &[Order]) -> OptimisticPlan {
         let (locked, _) = self
             .lock(
@@ -209,7 +209,7 @@ impl Hall {
         self.optimistic.of(orders).expect("all of it is known")
     }
 
-    /// Asserts that what `run` does locks `locks` in their order.
+    /// Asserts that `run` takes `locks` in their order.
     async fn assert_order<F>(&self, locks: &[Lock], run: impl Fn() -> F)
     where
         F: Future<Output = bool> + Send + 'static,
@@ -273,7 +273,7 @@ impl Lock {
         ))
     }
 
-    /// Takes it, if nobody else has it.
+    /// Takes the lock, if no other session holds it.
     async fn try_by(&self, client: &Client) -> bool {
         let row = |row: String| format!("SELECT 1 FROM booking.{row} FOR UPDATE SKIP LOCKED");
         let statement = match self {
@@ -311,7 +311,7 @@ fn in_order(hall: &Hall, orders: &[Order], cancelled: BookingId) -> Vec<Lock> {
 }
 
 #[tokio::test]
-async fn whoever_locks_first_locks_in_one_order() {
+async fn every_locking_transaction_uses_one_order() {
     let hall = Hall::open(true).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     // Not in the order in which they are locked.
@@ -334,7 +334,7 @@ async fn whoever_locks_first_locks_in_one_order() {
 }
 
 #[tokio::test]
-async fn what_is_written_without_having_been_locked_locks_in_the_same_order() {
+async fn optimistic_writes_lock_in_the_same_order() {
     let hall = Hall::open(false).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     let orders = [hall.reserve(1, &[1, 3]), hall.cancel(0, held)];
@@ -363,7 +363,7 @@ async fn a_counter_that_is_counted_last_is_locked_last() {
         .await;
 }
 
-/// Pays for a hold at the provider, as far as the rows say so.
+/// Pays for a hold, in the rows alone.
 const PAY: &str = "
     WITH paid AS (
         UPDATE booking.bookings
@@ -378,7 +378,7 @@ const PAY: &str = "
         confirmed_at, expires_at
     FROM paid";
 
-/// What an order writes of payments it locks behind all else.
+/// The payments that an order writes are locked after all else.
 #[tokio::test]
 async fn what_is_written_of_a_payment_is_locked_last() {
     let hall = Hall::open(false).await;
@@ -416,7 +416,7 @@ async fn what_is_written_of_a_payment_is_locked_last() {
     .await;
 }
 
-/// Writes what is expected; whether it could.
+/// Writes an optimistic plan; returns whether it succeeded.
 fn write_expected(
     hall: &Hall,
     orders: &[Order],
@@ -433,11 +433,11 @@ fn write_expected(
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_at_once_is_told_by_its_name() {
+async fn a_lock_that_is_not_free_at_once_is_named() {
     let hall = Hall::open(true).await;
     let held = hall.grant(hall.reserve(0, &[0])).await.booking_id;
     let [show, other_show] = [0, 1].map(|show: usize| hall.sales[show].show_id);
-    // There is no such booking, and no such show; the last one's is locked by nobody.
+    // There is no such booking, and no such show; the last show is not locked.
     let mut nowhere = hall.cancel(0, BookingId::generate(ShowId::generate()));
     nowhere.show_id = nowhere.command.booking_id().expect("set").show();
     let orders = [
@@ -468,7 +468,7 @@ async fn what_cannot_be_had_at_once_is_told_by_its_name() {
             Lock::Area(show),
             vec![(0, vec![LockKey::Parts(held)]), (1, vec![area])],
         ),
-        // Nothing is known of a show whose sale is locked.
+        // The rows of a show whose sale is locked are unknown.
         (
             Lock::Sale(show),
             vec![
