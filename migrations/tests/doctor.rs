@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use migrations::{Passwords, SERVICE_ROLES};
-use test_harness::postgres::{self, OWNER, OwnServer, TestDatabase, empty_database};
+use test_harness::postgres::{
+    self, OWNER, OwnServer, TestDatabase, empty_database, with_parameter,
+};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// An ephemeral server has neither by default.
@@ -123,7 +125,7 @@ async fn a_read_only_host_is_reported_with_the_host_that_takes_writes() {
         &format!("{},{}", host(&copy), host(&primary)),
         1,
     );
-    let (code, lines) = doctor(&(both.clone() + "?target_session_attrs=read-write"));
+    let (code, lines) = doctor(&with_parameter(&both, "target_session_attrs=read-write"));
     assert_eq!(code, Some(0), "{lines:#?}");
     assert_says(&lines, "OK", &format!("{} database", host(&copy)));
     assert_says(&lines, "OK", "takes no writes");
@@ -131,10 +133,12 @@ async fn a_read_only_host_is_reported_with_the_host_that_takes_writes() {
     assert_eq!(code, Some(1), "{lines:#?}");
     assert_says(&lines, "WARN", "add target_session_attrs=read-write");
 
-    let name = primary.rsplit('/').next().expect("a name");
     execute(
         &database,
-        &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
+        &format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = on",
+            database.name()
+        ),
     )
     .await;
     let (code, lines) = doctor(&primary);

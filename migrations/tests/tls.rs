@@ -12,7 +12,9 @@ fn migrate(arguments: &[&str], url: &str, system_roots: Option<&Path>) -> Output
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     command.args(arguments).args(["--database-url", url]);
     if let Some(file) = system_roots {
-        command.env("SSL_CERT_FILE", file);
+        command
+            .env("SSL_CERT_FILE", file)
+            .env_remove("SSL_CERT_DIR");
     }
     command.output().expect("run migrate")
 }

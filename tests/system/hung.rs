@@ -10,7 +10,7 @@ use proto::booking::v1::{BookingState, ListBookingsRequest};
 use service_kit::health;
 use test_harness::errors::assert_error;
 use test_harness::invariants::assert_hold;
-use test_harness::postgres::{OwnServer, Standby, TestDatabase};
+use test_harness::postgres::{OwnServer, Standby, TestDatabase, with_parameter};
 use test_harness::process::Process;
 use test_harness::proxy::Proxy;
 use test_harness::system::{System, confirm, get, reserve, show};
@@ -52,7 +52,8 @@ async fn on_both(server: &mut OwnServer, database: TestDatabase) -> (System, Sta
     let url = |role: &str| {
         let (one, other) = (database.url(role), standby.url(role, &database));
         let hosts = format!("{},{}", authority(&one), authority(&other));
-        one.replacen(&authority(&one), &hosts, 1) + "?target_session_attrs=read-write"
+        let url = one.replacen(&authority(&one), &hosts, 1);
+        with_parameter(&url, "target_session_attrs=read-write")
     };
     let catalog = ["--database-url", &url("catalog_svc")];
     let catalog = Process::start("catalog-svc", &catalog).await;

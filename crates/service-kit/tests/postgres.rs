@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use service_kit::args::DatabaseArgs;
 use service_kit::postgres::{Database, DatabaseUrl, DbError, get};
-use test_harness::postgres::{OwnServer, database};
+use test_harness::postgres::{OwnServer, database, with_parameter};
 use test_harness::proxy::Proxy;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -35,9 +35,9 @@ fn authority(url: &str) -> String {
     format!("{host}:{}", url.port().expect("a port"))
 }
 
-/// The URL with its hosts replaced by these.
-fn with_hosts(url: &str, hosts: &[&str], parameters: &str) -> String {
-    url.replacen(&authority(url), &hosts.join(","), 1) + parameters
+/// A URL with these hosts in the place of its own.
+fn with_hosts(url: &str, hosts: &[&str]) -> String {
+    url.replacen(&authority(url), &hosts.join(","), 1)
 }
 
 /// Accepts connections like a stopped server, and never answers.
@@ -58,7 +58,7 @@ async fn a_host_that_hangs_is_left_and_tried_last_from_then_on() {
     let there = database().await;
     let url = there.url(ROLE);
     let (_listener, hung) = hung_host().await;
-    let database = at(&with_hosts(&url, &[&hung, &authority(&url)], ""));
+    let database = at(&with_hosts(&url, &[&hung, &authority(&url)]));
 
     let began = Instant::now();
     database.connect().await.expect("the second host");
@@ -77,11 +77,8 @@ async fn the_host_that_takes_writes_is_found_before_and_after_a_promotion() {
     let (first, second) = (standby.url(ROLE, &there), there.url(ROLE));
     let hosts = [authority(&first), authority(&second)];
     let hosts = hosts.each_ref().map(String::as_str);
-    let database = at(&with_hosts(
-        &first,
-        &hosts,
-        "?target_session_attrs=read-write",
-    ));
+    let both = with_hosts(&first, &hosts);
+    let database = at(&with_parameter(&both, "target_session_attrs=read-write"));
     let port = |url: &str| Url::parse(url).expect("a URL").port().map(i32::from);
     assert_eq!(Some(port_of(&database).await), port(&second));
 
@@ -102,7 +99,7 @@ async fn an_error_names_host_database_role_and_the_servers_reason() {
         .url("nobody")
         .replacen("nobody@", "nobody:a-secret@", 1);
     let error = at(&url).connect().await.expect_err("no such role");
-    let name = url.rsplit('/').next().expect("a name");
+    let name = there.name();
     let expected = format!(
         "cannot connect to {} database {name} as nobody: fatal 28000 role \"nobody\" does not exist",
         authority(&url)

@@ -143,6 +143,30 @@ async fn each_mode_means_what_it_means_to_libpq() {
 }
 
 #[tokio::test]
+async fn what_is_preferred_is_done_without_if_the_server_lets_nobody_in_over_tls() {
+    let authority = Authority::new("ours");
+    let hba = "hostssl all postgres 127.0.0.1/32 trust\n\
+               hostnossl all all 127.0.0.1/32 trust\n";
+    let how = TlsServer {
+        hba: Some(hba.to_owned()),
+        client_ca: None,
+    };
+    let server = OwnServer::start_tls(&authority, how).await;
+    let there = server.database().await;
+    assert_comes_to(&url(&there, "sslmode=prefer"), Plain).await;
+    let refused = Refused("no pg_hba.conf entry");
+    assert_comes_to(&url(&there, "sslmode=require"), refused).await;
+    // Both reasons are said, if neither works.
+    let nobody = url(&there, "sslmode=prefer").replacen(ROLE, "nobody", 1);
+    let error = connect(&nobody).await.expect_err("no such role");
+    let reasons = ["SSL encryption", "and without TLS: fatal 28000 role"];
+    assert!(
+        reasons.iter().all(|reason| error.contains(reason)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn dates_are_verified_and_files_are_read_for_each_connection() {
     let authority = Authority::new("ours");
     let server = OwnServer::start_tls(&authority, TlsServer::default()).await;

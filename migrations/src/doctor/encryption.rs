@@ -65,8 +65,8 @@ mod tests {
             assert_eq!(judge(version, mode, true).0, here, "{mode} here");
             let (verdict, words) = judge(version, mode, false);
             assert_eq!(verdict, there, "{mode} there");
-            let is_told = words.contains("sslmode=verify-full");
-            assert_eq!(is_told, there == Verdict::Warn, "{words}");
+            let says_what = words.contains("sslmode=verify-full");
+            assert_eq!(says_what, there == Verdict::Warn, "{words}");
         }
     }
 }

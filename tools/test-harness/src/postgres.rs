@@ -237,8 +237,14 @@ impl TestDatabase {
         self.address.url(role, &self.name)
     }
 
-    /// A copy of it as it is now, as a backup that is restored elsewhere. Connections to
-    /// this one are cut.
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A copy of it as it is now, as a backup that is restored elsewhere. Whoever is connected to
+    /// this one is cut off.
     ///
     /// # Panics
     ///
@@ -451,6 +457,13 @@ fn or_panic<T>(outcome: Result<T>) -> T {
         Ok(value) => value,
         Err(error) => panic!("{error:#}"),
     }
+}
+
+/// A database's URL with one parameter more.
+#[must_use]
+pub fn with_parameter(url: &str, parameter: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{parameter}")
 }
 
 /// The plan that a connection would use for a statement that it has prepared.

@@ -206,10 +206,10 @@ impl Keeper {
                 return;
             };
             match &found {
-                Ok(_) => trouble.is_over(),
+                Ok(_) => trouble.recovered(),
                 // How long to wait is said below: an issuer is not ours to hurry.
                 Err(error) => {
-                    let _ = trouble.go_on(error);
+                    let _ = trouble.failed(error);
                 }
             }
             let is_good = found.is_ok();

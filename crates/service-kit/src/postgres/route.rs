@@ -141,7 +141,7 @@ async fn pass(driver: UnixStream, server: Stream) -> io::Result<()> {
     tokio::select! {
         done = copy(&mut from_driver, &mut to_server) => {
             done?;
-            // A server that hangs would never answer that, and nobody is there to hear it.
+            // A server that hangs would never answer that, and nobody is there to read it.
             let _ = timeout(CLOSE_MAX, to_server.shutdown()).await;
         }
         done = copy(&mut from_server, &mut to_driver) => {
