@@ -72,11 +72,14 @@ impl PemFile {
         self.check_pem(bytes)?;
         let certificates = CertificateDer::pem_slice_iter(bytes);
         let certificates = certificates
-            .take(CERTIFICATES_MAX)
+            .take(CERTIFICATES_MAX + 1)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| self.bad_pem(&error))?;
         if certificates.is_empty() {
             return Err(self.error("has no certificate"));
+        }
+        if certificates.len() > CERTIFICATES_MAX {
+            return Err(self.error("has more than 1,000 certificates"));
         }
         Ok(certificates)
     }
