@@ -1,10 +1,12 @@
-//! The repository's own tools: `cargo xtask up`, `race`, `check`, `affected`, `sqlx` and `bench`.
+//! The repository's own tools: `cargo xtask up`, `race`, `check`, `affected`, `sqlx`, `bench`
+//! and `metrics-check`.
 
 mod affected;
 mod bench;
 mod build;
 mod check;
 mod clients;
+mod metrics_check;
 mod race;
 mod running;
 mod say;
@@ -35,6 +37,7 @@ enum Verb {
     Affected(affected::AffectedArgs),
     Sqlx(sqlx::SqlxArgs),
     Bench(bench::BenchArgs),
+    MetricsCheck(metrics_check::MetricsCheckArgs),
 }
 
 #[tokio::main]
@@ -47,6 +50,7 @@ async fn main() -> ExitCode {
         Verb::Affected(args) => affected::affected(&args),
         Verb::Sqlx(args) => sqlx::sqlx(args).await,
         Verb::Bench(args) => bench::bench(args).await,
+        Verb::MetricsCheck(args) => metrics_check::metrics_check(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
