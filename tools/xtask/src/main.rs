@@ -1,4 +1,5 @@
-//! The repository's own tools: `cargo xtask up`, `token`, `race`, `check`, `affected`, `sqlx` and `bench`.
+//! The repository's own tools: `cargo xtask up`, `token`, `race`, `check`, `affected`, `sqlx`, `bench`
+//! and `metrics-check`.
 
 mod affected;
 mod bench;
@@ -6,6 +7,7 @@ mod build;
 mod check;
 mod clients;
 mod dev_issuer;
+mod metrics_check;
 mod race;
 mod running;
 mod say;
@@ -37,6 +39,7 @@ enum Verb {
     Affected(affected::AffectedArgs),
     Sqlx(sqlx::SqlxArgs),
     Bench(bench::BenchArgs),
+    MetricsCheck(metrics_check::MetricsCheckArgs),
 }
 
 #[tokio::main]
@@ -50,6 +53,7 @@ async fn main() -> ExitCode {
         Verb::Affected(args) => affected::affected(&args),
         Verb::Sqlx(args) => sqlx::sqlx(args).await,
         Verb::Bench(args) => bench::bench(args).await,
+        Verb::MetricsCheck(args) => metrics_check::metrics_check(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
