@@ -30,7 +30,7 @@ struct Arguments {
 enum Verb {
     Up(up::UpArgs),
     Race(race::RaceArgs),
-    /// Check who may import or query what, unused dependencies, and that documents name what exists
+    /// Check the dependency rules in ARCHITECTURE.md, unused dependencies, and the names in documents
     Check,
     Affected(affected::AffectedArgs),
     Sqlx(sqlx::SqlxArgs),

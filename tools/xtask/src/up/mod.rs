@@ -101,7 +101,7 @@ pub(crate) async fn up(args: UpArgs) -> Result<()> {
     }
 }
 
-/// What runs. The services come first, so that they go before their database.
+/// The running system. The services come first, so that they end before their database.
 struct System {
     services: Vec<Service>,
     database: Database,
@@ -161,7 +161,7 @@ impl System {
                     &catalog_url,
                     "--payment-provider",
                     &payment_url,
-                    // Who only wants to look need not pay.
+                    // So that a first try needs no payment.
                     "--confirm-unpaid",
                     "true",
                 ],
