@@ -17,7 +17,7 @@ pub struct CatalogState {
     pub installation: Option<Uuid>,
     /// Up to which revision.
     pub revision: i64,
-    /// On which timeline, if that is known.
+    /// Its timeline, if known.
     pub timeline: Option<Uuid>,
     /// The catalog that was found and refused, if one was.
     pub found: Option<RefusedCatalog>,
@@ -78,8 +78,8 @@ pub async fn catalog_state(database: &Database) -> Result<CatalogState> {
     Ok(state)
 }
 
-/// Has booking-svc follow the catalog that it found, from its start; what that says is newer than
-/// all that was copied before. Returns the state before.
+/// Makes booking-svc follow the catalog that it found, from its start; that catalog's data replaces
+/// everything that was copied before. Returns the state before.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ pub async fn accept_catalog(database: &Database) -> Result<CatalogState> {
     .bind(found.installation)
     .execute(&mut *transaction)
     .await?;
-    // Proposals are known by their revisions, which may be another one's from now on. Those that
+    // Proposals are identified by their revisions, which may belong to others from now on. Those that
     // the accepted catalog still has are answered again.
     sqlx::query("DELETE FROM booking.answers")
         .execute(&mut *transaction)

@@ -8,9 +8,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
-/// What PostgreSQL calls our sessions.
+/// The name of our sessions in PostgreSQL.
 const APPLICATION_NAME: &str = "migrate";
-/// The longest that connecting takes, once it is known to which host.
+/// The longest that connecting to a host takes.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -24,7 +24,7 @@ pub fn database(url: &str) -> Result<Database> {
     Ok(of_url(&url))
 }
 
-/// The same for a URL that has been read.
+/// The same for a parsed URL.
 #[must_use]
 pub fn of_url(url: &DatabaseUrl) -> Database {
     Database::new(url, APPLICATION_NAME)
@@ -36,8 +36,8 @@ pub(crate) async fn once(database: &Database) -> Result<PgConnection> {
     at(&database.find().await?).await
 }
 
-/// Tries until the database answers, for `wait` at most. What waiting cannot mend, as a wrong
-/// password, fails at once.
+/// Tries until the database answers, for `wait` at most. An error that waiting cannot fix, such as a
+/// wrong password, fails at once.
 pub(crate) async fn within(database: &Database, wait: Duration) -> Result<(PgConnection, Place)> {
     check(database)?;
     let deadline = Instant::now() + wait;

@@ -1,6 +1,6 @@
-//! `migrate doctor`: what may be wrong with a database, and what to do about it.
+//! `migrate doctor`: finds faults of a database, and says what to do about them.
 //!
-//! Nothing is changed. Each check is by itself: one that the role may not make is said to be
+//! Nothing is changed. The checks are independent: one that the role may not make is reported as
 //! skipped, and hides no other. Statements are not prepared, so that the checks work behind any
 //! pooler.
 
@@ -32,14 +32,14 @@ pub enum Verdict {
     Skip,
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How it is.
     pub verdict: Verdict,
-    /// What was looked at.
+    /// The subject of the check.
     pub subject: &'static str,
-    /// What was found and, unless all is well, what to do.
+    /// The finding and, unless it is OK, what to do.
     pub words: String,
 }
 

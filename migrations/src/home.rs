@@ -45,8 +45,8 @@ impl Home {
         found.fetch_optional(connection).await
     }
 
-    /// Where things are, or are to be. Makes the schema that stands in for `public`, if it takes
-    /// one.
+    /// Finds the schema that the migrations use, or will use. Creates the one that replaces `public`, if
+    /// one is needed.
     pub(crate) async fn find(connection: &mut PgConnection) -> Result<Self, Error> {
         let versions = match Self::versions(connection).await? {
             Some(versions) => versions,
@@ -65,7 +65,7 @@ impl Home {
         Ok(Self { versions, trgm })
     }
 
-    /// The migrations as they are to be run here.
+    /// The migrations for this database.
     pub(crate) fn migrator(&self) -> Migrator {
         let migrations = MIGRATOR.iter().map(|migration| {
             let mut migration = migration.clone();
@@ -87,7 +87,7 @@ impl Home {
     }
 }
 
-/// Two at once may make it: the loser gets an error that says it exists.
+/// Two runs may create it at once: the loser gets an error that it exists.
 async fn make_own(connection: &mut PgConnection) -> Result<(), Error> {
     let make = format!(
         "CREATE SCHEMA IF NOT EXISTS {OWN_SCHEMA}; GRANT USAGE ON SCHEMA {OWN_SCHEMA} TO PUBLIC"

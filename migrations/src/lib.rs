@@ -1,6 +1,6 @@
 //! The schema's versions, embedded, and the only code that changes the schema.
 //!
-//! Services never migrate: they check the version when they start. What must always hold:
+//! Services never migrate: they check the version at their start. What must always hold:
 //! [`up()`] may run any number of times and on several machines at once, and a password never
 //! leaves this process in the clear.
 
@@ -41,7 +41,7 @@ pub struct Migration {
 ///
 /// # Errors
 ///
-/// If the database cannot be asked.
+/// If the database cannot be queried.
 pub async fn status(database: &Database) -> Result<Vec<Migration>> {
     let mut connection = connect::once(database).await?;
     let found = known(&mut connection).await?;

@@ -40,9 +40,9 @@ enum Verb {
     /// Make booking-svc follow a catalog that it has refused: another one, or a restored one
     ///
     /// Prints which catalog booking-svc follows and which it has found; changes nothing without
-    /// --yes. With it, booking-svc follows the catalog that was found, from its start. What it says
-    /// replaces what was copied before, and shows that it does not have are closed. Bookings stay
-    /// as they are.
+    /// --yes. With it, booking-svc follows the catalog that was found, from its start. That catalog's
+    /// shows replace all copies, and shows that it does not have are closed. Bookings stay as they
+    /// are.
     AcceptCatalog(AcceptArgs),
 }
 

@@ -26,7 +26,7 @@ impl Passwords {
         Self(SERVICE_ROLES.map(|_| Some(password.to_owned())))
     }
 
-    /// Those that `TICKETING_CATALOG_SVC_PASSWORD` and its like hold; an empty one is none.
+    /// The values of `TICKETING_CATALOG_SVC_PASSWORD` and its like; an empty one counts as unset.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// Runs at once on one database wait for each other (an advisory lock). Roles belong to the
 /// whole cluster, so runs on two databases of one cluster can still collide; the one that
-/// loses has changed nothing, and tries again.
+/// loses has changed nothing, and retries.
 ///
 /// # Errors
 ///

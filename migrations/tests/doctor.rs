@@ -14,7 +14,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// An ephemeral server has neither by default.
 const DURABLE: [(&str, &str); 2] = [("fsync", "on"), ("full_page_writes", "on")];
 
-/// What the binary says of a database: its exit code and its lines.
+/// The binary's report on a database: its exit code and its lines.
 fn doctor(url: &str) -> (Option<i32>, Vec<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     let output = command.args(["doctor", "--database-url", url]).output();

@@ -33,7 +33,7 @@ fn text(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn up_applies_what_is_missing_once() {
+async fn up_applies_missing_migrations_once() {
     let database = empty_database().await;
     let url = at(&database.url(OWNER));
     assert!(

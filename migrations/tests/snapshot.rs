@@ -34,7 +34,7 @@ const UNEXPLAINED: &str = "
     WHERE obj_description(t.oid, 'pg_type') IS NULL AND (t.typtype = 'e' OR c.relkind = 'c')";
 
 #[tokio::test]
-async fn the_file_says_what_the_migrations_make() {
+async fn the_file_is_the_schema_of_the_migrations() {
     let database = database().await;
     let owner = database.owner().await;
     let qualified = owner.batch_execute("SET search_path = ''").await;

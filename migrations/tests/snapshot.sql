@@ -41,7 +41,7 @@ WITH namespaces AS (
     JOIN relations AS c ON c.oid = a.oid
     GROUP BY c.oid, c.name, a.grantee
 ), parts AS (
-    -- What a table is made of, a line or more each.
+    -- The parts of a table, a line or more each.
     SELECT
         c.oid,
         1 AS kind,
@@ -74,7 +74,7 @@ WITH namespaces AS (
     FROM pg_constraint
     WHERE contype IN ('p', 'u', 'f', 'c')
 ), attached AS (
-    -- What belongs to a table or a view and is not part of it.
+    -- Objects that belong to a table or a view and are not part of it.
     SELECT i.indrelid AS oid, 1 AS kind, c.relname::text AS name,
         obj_description(c.oid, 'pg_class') AS note, pg_get_indexdef(c.oid, 0, true) || ';' AS text
     FROM pg_index AS i

@@ -1,7 +1,7 @@
 //! Upgrades of databases that hold data.
 //!
 //! A test per migration that touches rows, or could: it makes a database as the version before
-//! left it, puts rows into it, upgrades it, and looks.
+//! left it, puts rows into it, upgrades it, and checks the result.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What each binary does as a program.
+//! Each binary as a program: its command line, its start, its stop.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ async fn each_serves_health_and_reflection_and_stops_on_sigterm() {
 /// A log collector that died, or a terminal that was closed, must not keep a service from
 /// stopping, nor from serving.
 #[tokio::test]
-async fn a_service_serves_and_stops_though_nobody_reads_its_log() {
+async fn a_service_serves_and_stops_without_a_reader_of_its_log() {
     let database = postgres::database().await;
     for (name, role) in SERVICES.into_iter().zip(SERVICE_ROLES) {
         let url = database.url(role);

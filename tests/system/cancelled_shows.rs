@@ -60,7 +60,7 @@ async fn a_hurdle(system: &System) -> Client {
     hurdle
 }
 
-/// Cancels the show, and waits until the winding up stands before the hurdle.
+/// Cancels the show, and waits until the cancelled-shows worker waits at the hurdle.
 async fn half_way(system: &System, owner: &Client, show: &str) {
     system.cancel_show(show).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
@@ -75,7 +75,7 @@ async fn half_way(system: &System, owner: &Client, show: &str) {
     assert!(ended < 601, "some are left: {ended}");
 }
 
-/// Waits until all has been ended, and asserts that it was ended well.
+/// Waits until all bookings have ended, and asserts that each has the right end.
 async fn assert_fully_cancelled(system: &System, owner: &Client, show: &str) {
     let left = "SELECT count(*) FROM booking.sales WHERE fully_cancelled_at IS NULL";
     eventually(

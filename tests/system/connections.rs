@@ -1,5 +1,5 @@
-//! What connections a service takes, how long they last, and how it stops with them. The
-//! simulated payment provider needs no database, and is served as every service is.
+//! The connections that a service accepts, how long they last, and how it stops with them. The
+//! simulated payment provider needs no database, and uses the same server as every service.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const REFLECT: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo
 const WATCH_SHOWS: &str = "/ticketing.catalog.v1.CatalogService/WatchShows";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-/// What takes a moment, on a busy machine.
+/// How long a short wait may take on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 /// The services' own time limits are at most 10 s here.
 const LATER: Duration = Duration::from_secs(30);
@@ -130,7 +130,7 @@ async fn a_full_server_says_that_it_lives_and_serves_those_that_it_has() {
         other.has_ended()
     })
     .await;
-    // Those that have had no call for a while make room.
+    // Connections without a call for a while make room.
     eventually(LATER, "a place is free", async || {
         served(&sim).await.is_some()
     })
@@ -158,7 +158,7 @@ async fn a_connection_without_a_call_is_closed() {
             .expect("a connection");
         stream.write_all(sent).await.expect("what is sent");
         silent.push(tokio::spawn(async move {
-            // What the server says meanwhile does not matter, and neither does how it ends.
+            // The server's bytes meanwhile do not matter, and neither does the way it ends.
             let mut said = Vec::new();
             let _ = stream.read_to_end(&mut said).await;
         }));

@@ -16,7 +16,7 @@ const SEATS: usize = 10;
 /// Each customer wants any two seats, and skips those that an error named as taken. So while two
 /// are free somebody still wants them: in the end all are sold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_seat_is_sold_once_and_nobody_holds_half() {
+async fn every_seat_is_sold_once_and_no_customer_holds_half() {
     let system = System::start(1).await;
     let show = system.a_show(i32::try_from(SEATS).expect("a few")).await;
     let mut customers = JoinSet::new();

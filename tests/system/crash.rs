@@ -1,4 +1,4 @@
-//! Whatever is stopped or killed in the middle of a sale: what was acknowledged is there
+//! Services and PostgreSQL are stopped or killed in the middle of a sale: acknowledged data is there
 //! afterwards, and no seat has two owners.
 
 use std::net::SocketAddr;

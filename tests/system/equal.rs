@@ -1,4 +1,4 @@
-//! Whatever was down meanwhile, booking-svc ends equal to the catalog: show by show, seat by
+//! After any outage booking-svc's sales become equal to the catalog: show by show, seat by
 //! seat.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +27,10 @@ type Bookings = BookingServiceClient<Channel>;
 
 /// How long booking-svc may need to catch up with the revisions it missed.
 const CAUGHT_UP_MAX: Duration = Duration::from_secs(30);
-/// How long a service may be away before the organiser's patience ends.
+/// How long the organiser retries while a service is down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asserts that a booking-svc sells what the catalog has, as the catalog has it.
+/// Asserts that a booking-svc sells the catalog's shows as the catalog has them.
 async fn assert_equal(system: &System, client: &mut Bookings) {
     let owner = system.database.owner().await;
     caught_up(&owner).await;
@@ -61,7 +61,7 @@ async fn assert_equal(system: &System, client: &mut Bookings) {
             (state, reserved) => panic!("{id} is {state:?} and answers {reserved:?}"),
         }
     }
-    // What the catalog has no more cannot be sold here.
+    // A show that the catalog no longer has cannot be sold here.
     let known: BTreeSet<Uuid> = shows.iter().map(|show| uuid(&show.show_id)).collect();
     let open = "SELECT show_id FROM booking.sales WHERE state = 'ON_SALE'";
     for row in owner.query(open, &[]).await.expect("sales") {
@@ -198,7 +198,7 @@ where
 }
 
 /// Creates a show of a few seats, and then, by its number, leaves it alone, changes it,
-/// cancels it, does both, or deletes it (a draft then, of which nobody need be asked); its id.
+/// cancels it, does both, or deletes it (then a draft, which needs no approval); returns its id.
 async fn organise(catalog: &Catalog, number: u64) -> String {
     let request = CreateShowRequest {
         request_id: Uuid::new_v4().to_string(),

@@ -1,4 +1,4 @@
-//! Holds that nobody confirms.
+//! Holds that are never confirmed.
 
 use std::time::{Duration, SystemTime};
 
@@ -43,7 +43,7 @@ async fn two_workers_fail_each_forgotten_hold_once_and_within_a_second() {
         },
     )
     .await;
-    // By the database's clock alone: when each was failed, and when its hold had ended.
+    // By the database's clock alone: the time at which each was failed, and the end of its hold.
     let late = "SELECT count(*), count(DISTINCT booking_id), \
                 coalesce(max(extract(epoch FROM made_at - expires_at)), 0)::float8 \
                 FROM booking.transitions JOIN booking.bookings USING (show_id, booking_id) \
@@ -102,7 +102,7 @@ async fn without_a_worker_a_hold_still_ends() {
         "{waited:?} after the hold had ended"
     );
 
-    // The one whose seat was taken, and the one that nobody has touched.
+    // The one whose seat was taken, and the untouched one.
     eventually(
         Duration::from_secs(15),
         "the other hold has ended",

@@ -1,5 +1,5 @@
-//! Every number that any call takes, at its ends: the smallest, the largest, 0 and -1, times and
-//! durations that no calendar has. Whatever comes of it, it is an answer of the contract.
+//! Every number of every call at its ends: the smallest, the largest, 0 and -1, times and
+//! durations that no calendar has. The answer must always be one of the contract.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 const DEPTH_MAX: usize = 8;
 /// How many concurrent calls there are on one connection.
 const CALLS_AT_ONCE: usize = 8;
-/// How long a stream is listened to: what is wrong with its request it says at once.
+/// How long a stream is read: it reports a bad request at once.
 const STREAM_MAX: Duration = Duration::from_millis(500);
 /// The longest that any call takes, on a busy machine.
 const CALL_MAX: Duration = Duration::from_secs(20);
@@ -37,8 +37,8 @@ const INTEGERS: [i64; 6] = [
     i32::MIN as i64 - 1,
 ];
 const SMALL_INTEGERS: [i64; 4] = [i32::MIN as i64, i32::MAX as i64, 0, -1];
-/// Seconds and nanoseconds of times and durations: those that cannot be, and the ends of those
-/// that can.
+/// Seconds and nanoseconds of times and durations: impossible ones, and the ends of the
+/// possible ones.
 const INSTANTS: [(i64, i32); 12] = [
     (i64::MIN, i32::MIN),
     (i64::MAX, i32::MAX),
@@ -59,12 +59,12 @@ const VALUES_MAX: usize = INSTANTS.len();
 /// The messages of the contract, by their full names.
 struct Contract(HashMap<String, DescriptorProto>);
 
-/// What is called: a method of a service, with a message.
+/// A call: a method of a service, with a message.
 struct Call {
     path: String,
     message: Vec<u8>,
     is_stream: bool,
-    /// What is in it, for a failure.
+    /// Its contents, for a failure.
     what: String,
 }
 
@@ -371,7 +371,7 @@ async fn no_number_in_any_call_is_a_fault() {
             *codes.entry(format!("{code:?}")).or_default() += 1;
         }
     }
-    // Not all of them end at the first look.
+    // Not all of them end at the first read.
     assert!(
         codes["Ok"] > 20 && codes["InvalidArgument"] > 500,
         "{codes:?}"

@@ -1,4 +1,4 @@
-//! From the catalog to booking: what is created can be booked.
+//! From the catalog to booking-svc: a created show can be booked.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const FOLLOWED_MAX: Duration = Duration::from_secs(15);
 /// How often booking-svc reports its revision to the catalog.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Waits for a sale that nobody has asked for: only the feed can have brought it.
+/// Waits for a sale that no reserve has fetched: only the feed can have brought it.
 async fn followed(owner: &Client, show: &str) {
     let id: Uuid = show.parse().expect("an id is a UUID");
     let query = "SELECT count(*) FROM booking.sales WHERE show_id = $1";
@@ -113,7 +113,7 @@ async fn a_hundred_thousand_seats_can_be_booked_at_once() {
         .expect("a hold");
 }
 
-/// What a change of the catalog has answered is what the next reserve meets, through any replica of
+/// A change of the catalog holds for the next reserve, through any replica of
 /// either service.
 #[tokio::test]
 async fn a_catalog_change_holds_for_the_next_reserve() {

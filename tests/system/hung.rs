@@ -19,15 +19,15 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use url::Url;
 
-/// What a machine that is busy with other tests may take in addition.
+/// A margin for a machine that is busy with other tests.
 const BUSY: Duration = Duration::from_secs(5);
-/// How soon readiness says what the database does.
+/// How soon readiness shows the database's state.
 const DETECTED_MAX: Duration = Duration::from_secs(2).saturating_add(BUSY);
 /// How soon all work again: connections that hang are closed after 12 s.
 const AGAIN_MAX: Duration = Duration::from_secs(15).saturating_add(BUSY);
 /// How soon an idle service ends.
 const STOP_MAX: Duration = Duration::from_secs(3).saturating_add(BUSY);
-/// What a caller waits for one answer.
+/// How long a caller waits for one answer.
 const CALL_MAX: Duration = Duration::from_secs(2);
 /// How long the failover tool takes to be sure that the primary hangs.
 const PROMOTED_AFTER: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ async fn health_becomes(system: &System, serving: bool) -> [Duration; 3] {
     [catalog, booking, worker]
 }
 
-/// Sells seats and makes shows until both have worked, on whatever host; how long each took.
+/// Sells seats and makes shows until both have worked, on any host; how long each took.
 async fn work_again(system: &System, id: &str, seats: std::ops::Range<u16>) -> [Duration; 3] {
     let began = Instant::now();
     let selling = async {
@@ -248,7 +248,7 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     let server = OwnServer::start().await;
     let system = System::start_on(server.database().await, 1).await;
     let id = system.a_show(1_000).await;
-    // So that booking-svc knows the show: it could not write it down any more.
+    // So that booking-svc has the show: it could not store it any more.
     work_again(&system, &id, 900..1_000).await;
     let owner = system.database.owner().await;
 
@@ -277,7 +277,7 @@ async fn readiness_follows_a_database_that_takes_no_writes_or_stands_still() {
     assert_hold(&system.database).await;
 }
 
-/// As a managed database has it whose disk is full: what was set counts for each session from its
+/// Like a managed database with a full disk: the setting applies to each session from its
 /// beginning to its end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_began_read_only_are_not_used_once_the_database_takes_writes() {
@@ -329,18 +329,18 @@ async fn an_idle_service_stops_though_the_database_hangs() {
     let server = OwnServer::start().await;
     let mut system = System::start_on(server.database().await, 1).await;
     let id = system.a_show(10).await;
-    // So that no look-up of the show is in the way of what comes.
+    // So that no look-up of the show interferes with the next step.
     work_again(&system, &id, 2..10).await;
     let held = reserve(&mut system.booking_client(), &id, &["A-1"], "ann").await;
     let held = held.expect("free").booking_id;
     server.freeze();
-    // The callers of these leave; what was begun for them hangs.
+    // The callers of these leave; their work hangs.
     let mut client = system.booking_client();
     let left = timeout(CALL_MAX, confirm(&mut client, &held)).await;
     assert!(left.is_err(), "no answer: {left:?}");
     let left = timeout(CALL_MAX, system.catalog_client().create_show(show(3))).await;
     assert!(!matches!(left, Ok(Ok(_))), "no show: {left:?}");
-    // What they do by themselves waits for the database by then, too.
+    // Background tasks wait for the database by then, too.
     health_becomes(&system, false).await;
     for process in [
         &mut system.workers[0],
@@ -389,7 +389,7 @@ async fn statements_that_get_no_answer_end_their_connections() {
         way.fall_silent();
     }
     health_becomes(&system, false).await;
-    // Each pool and each commit worker has statements that nobody answers.
+    // Each pool and each commit worker has unanswered statements.
     let mut asking = tokio::task::JoinSet::new();
     for seat in 900..930 {
         let (mut client, id) = (system.booking_client(), id.clone());

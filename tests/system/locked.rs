@@ -27,7 +27,7 @@ use tonic::{Code, Status};
 
 /// How long the rows are locked.
 const LOCKED: Duration = Duration::from_secs(20);
-/// The longest that anybody else may wait: far longer than they do, as the machine may be busy, and far
+/// The longest that other callers may wait: far longer than they do, as the machine may be busy, and far
 /// shorter than the lock.
 const OTHERS_MAX: Duration = Duration::from_secs(3);
 /// Callers for each locked row.
@@ -41,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 type Bookings = BookingServiceClient<Channel>;
 type Clients = (Bookings, CustomerServiceClient<Channel>);
 
-/// What somebody has locked in a show, and what callers ask for.
+/// The locked row of a show, and the call that needs it.
 #[derive(Clone)]
 enum Locked {
     /// A booking, which is to be confirmed.
@@ -107,7 +107,7 @@ impl Locked {
         }
     }
 
-    /// Asks until it is not locked any more; when that was found out.
+    /// Calls until the row is not locked any more; returns when that was.
     async fn insist(self, mut clients: Clients) -> Instant {
         loop {
             match self.ask(&mut clients).await {
@@ -236,7 +236,7 @@ async fn locked_rows_hold_up_no_other_caller() {
             Arc::clone(&is_over),
         ));
     }
-    // So long as they are to be compared with.
+    // As long as the time that they are compared with.
     sleep(LOCKED / 5).await;
 
     let holder = system.database.owner().await;

@@ -35,7 +35,7 @@ fn assert_refused(answer: &Answer, code: Code, why: &str) {
     assert_error(status, code, why);
 }
 
-/// A call whose body is this and ends there.
+/// A call with exactly this body.
 async fn call(client: &Raw, path: &str, body: &[u8]) -> Answer {
     let (answer, mut sending) = client.begin(client.head(path)).await.expect("a stream");
     let body = Bytes::copy_from_slice(body);

@@ -1,5 +1,5 @@
-//! What a stranger may have a service hold: a bounded number of bytes, which come back, while
-//! others are served.
+//! The memory that a stranger can make a service hold: a bounded number of bytes, which are freed
+//! again, while others are served.
 
 use std::time::Duration;
 
@@ -27,15 +27,15 @@ const LIST_PAYMENTS: &str = "/ticketing.payment.v1.PaymentProvider/ListPayments"
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const REFLECT: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const MIB: u64 = 1024 * 1024;
-/// What all of a stranger's doings may cost.
+/// The most growth that a stranger may cause.
 const GROWTH_MAX: u64 = 64 * MIB;
-/// What of it may be left afterwards: what an allocator keeps.
+/// The most of it that may be left afterwards, kept by the allocator.
 const LEFT_MAX: u64 = 32 * MIB;
 const SOON: Duration = Duration::from_secs(10);
 /// The services' own time limits are at most 20 s here.
 const LATER: Duration = Duration::from_secs(40);
 
-/// What a process had before a stranger came.
+/// A process's memory before a stranger came.
 struct Before<'a> {
     process: &'a Process,
     memory: u64,
@@ -53,7 +53,7 @@ impl<'a> Before<'a> {
         assert!(growth < GROWTH_MAX, "it grew by {} MiB", growth / MIB);
     }
 
-    /// What was freed is given back while the process does something, if only for a probe.
+    /// Freed memory is returned while the process is active, if only for a probe.
     async fn assert_comes_back(&self) {
         eventually(LATER, "memory comes back", async || {
             let asked = health::ask(self.process.address(), "liveness", SOON).await;
@@ -64,7 +64,7 @@ impl<'a> Before<'a> {
     }
 }
 
-/// Calls whose bodies do not end.
+/// Calls with incomplete bodies.
 struct Unfinished {
     _client: Raw,
     calls: Vec<(ResponseFuture, SendStream<Bytes>)>,
@@ -84,7 +84,7 @@ impl Unfinished {
         body: &Bytes,
         headers: usize,
     ) -> Self {
-        // It does not wait for what the server allows.
+        // It does not wait for the server's settings.
         let mut builder = Builder::new();
         builder.initial_max_send_streams(calls);
         let client = Raw::connect_with(process.address(), &builder).await;
@@ -276,7 +276,7 @@ async fn streams_are_bounded_though_each_has_next_to_nothing() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded_whatever_each_wants() {
+async fn connections_are_bounded_for_every_kind_of_use() {
     // 250 are cut off, the others kept, with as many as their connections allow.
     for streams in [60, 250] {
         unfinished_calls_are_bounded(250, streams, 0).await;
@@ -335,7 +335,7 @@ async fn questions_to_health_and_reflection_are_bounded() {
 /// Whether a stream that is not read is reset, in the end.
 async fn is_reset(mut stream: RecvStream) -> bool {
     let ended = async {
-        // What has come is thrown away, and the window stays shut.
+        // Received data is dropped, and the window stays closed.
         while let Some(data) = stream.data().await {
             if data.is_err() {
                 return true;

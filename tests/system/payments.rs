@@ -1,4 +1,4 @@
-//! A kill at each step of a payment. Afterwards, without anybody who asks again: no money without
+//! A kill at each step of a payment. Afterwards, without a retry by the caller: no money without
 //! a ticket or a refund, no ticket without money, by the provider's books and by ours.
 //!
 //! Each step is held from outside: a provider that is down or slow, a stopped process, a locked
@@ -26,7 +26,7 @@ use uuid::Uuid;
 const TIMEOUT: &str = "12s";
 const SETTLED_MAX: Duration = Duration::from_secs(60);
 
-/// A system whose booking-svc has bookings paid.
+/// A system whose booking-svc charges bookings.
 struct Till {
     booking: Process,
     provider: Process,
@@ -122,7 +122,7 @@ impl Till {
         .await;
     }
 
-    /// The provider's payments: the state, and what was taken and not given back.
+    /// The provider's payments: the state, and the amount taken and not refunded.
     async fn books(&self) -> HashMap<String, (PaymentState, i64)> {
         let client = PaymentProviderClient::connect(self.provider.url()).await;
         let request = ListPaymentsRequest::default();
@@ -144,7 +144,7 @@ impl Till {
         assert!(answer.is_err(), "{answer:?}");
     }
 
-    /// Starts what was killed, and waits until everything is settled: nobody asks again. Money
+    /// Starts the killed process, and waits until everything is settled without a retry. Money
     /// and tickets then agree.
     async fn settled(&mut self, booking: &str) -> Booking {
         self.booking.start_again().await;
@@ -284,7 +284,7 @@ async fn killed_with_the_money_taken_and_the_seats_gone_when_it_is_back() {
     let mut till = Till::open().await;
     let (held, request) = till.taken_and_not_written().await;
     till.lapse().await;
-    // Nobody else settles it meanwhile: this one has no provider.
+    // The other replica does not settle it meanwhile: it has no provider.
     till.system.booking.start_again().await;
     let mut client = till.system.booking_client();
     let other = reserve(&mut client, &till.show, &["A-2"], "bob").await;
@@ -302,8 +302,8 @@ async fn killed_with_the_money_taken_and_the_seats_gone_when_it_is_back() {
 async fn killed_before_the_confirm_is_answered() {
     let mut till = Till::open().await;
     let (held, request, answer) = till.begin("slow:1s").await;
-    // Nothing stands between the commit and the answer that could be held on to, but the
-    // whole process: it is killed as soon as the row says so.
+    // There is no step between the COMMIT and the answer to hold, except the
+    // whole process: it is killed as soon as the row changes.
     till.until(
         "it is confirmed",
         "SELECT true FROM booking.bookings WHERE state = 'CONFIRMED'",

@@ -1,4 +1,4 @@
-//! What booking-svc sells while the catalog is silent, is another one, or has lost what was
+//! Sales while the catalog is silent, is another one, or has lost the history that was
 //! followed; and while one show cannot be written.
 
 use std::time::{Duration, Instant};

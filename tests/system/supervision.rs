@@ -1,6 +1,6 @@
-//! What becomes of a process that loses one of its tasks.
+//! A process that loses one of its tasks.
 //!
-//! Debug builds let a task panic at a signal; release builds have nothing of the kind.
+//! Debug builds make a task panic at a signal; release builds do not have that.
 #![cfg(debug_assertions)]
 
 use std::time::Duration;
@@ -203,7 +203,7 @@ async fn without_its_commit_workers_booking_svc_ends_and_no_order_is_lost_or_don
 
 #[tokio::test]
 async fn a_payment_provider_that_cannot_write_its_state_ends() {
-    // It can be opened and written, but nothing ever comes to a disk.
+    // It can be opened and written, but fsync fails.
     let mut process = Process::start("payment-sim", &["--state", "/dev/null"]).await;
     let url = process.url();
     let mut client = PaymentProviderClient::connect(url)

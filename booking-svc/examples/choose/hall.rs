@@ -51,7 +51,7 @@ impl Show {
     }
 }
 
-/// So many seats, of which so many in a hundred are sold.
+/// A hall of this many seats, of which this percentage is sold.
 pub(crate) fn sold_at_random(seats: u32, sold: u64, seed: u64) -> FreeSeats {
     let mut free = FreeSeats::all(seats);
     let mut state = seed;

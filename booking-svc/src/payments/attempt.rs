@@ -82,15 +82,15 @@ impl Payments {
         deadline: Instant,
     ) -> Option<AttemptEnd> {
         let authorized = self.client.authorize(attempt, token, deadline).await;
-        let fate = match authorized {
+        let outcome = match authorized {
             Ok(PaymentOutcome::Approved) => self.client.capture(attempt, deadline).await,
             other => other,
         };
-        if let Err(Unsettled::Refused { code, message }) = &fate {
+        if let Err(Unsettled::Refused { code, message }) = &outcome {
             let key = attempt.key;
             tracing::warn!(%key, ?code, message, "the payment provider refuses an attempt");
         }
-        match fate.ok().and_then(ending) {
+        match outcome.ok().and_then(ending) {
             Some(ending) => Some(ending),
             // Not done, uncertain or refused: the answer to Void is certain.
             None => self.call_off(attempt, Instant::now() + VOID_MAX).await,
@@ -104,8 +104,8 @@ impl Payments {
         attempt: &Attempt,
         deadline: Instant,
     ) -> Option<AttemptEnd> {
-        let fate = self.client.void(attempt, deadline).await;
-        fate.ok().and_then(ending)
+        let outcome = self.client.void(attempt, deadline).await;
+        outcome.ok().and_then(ending)
     }
 
     /// The state of the booking after the attempt's end, for the call that began the attempt and for
@@ -153,8 +153,8 @@ fn unsettled(record: &PaymentRecord) -> PayError {
 }
 
 /// The final outcome; none if the money is only held.
-fn ending(fate: PaymentOutcome) -> Option<AttemptEnd> {
-    Some(match fate {
+fn ending(outcome: PaymentOutcome) -> Option<AttemptEnd> {
+    Some(match outcome {
         PaymentOutcome::Approved => return None,
         PaymentOutcome::Captured => AttemptEnd::Taken,
         PaymentOutcome::Voided => AttemptEnd::NotTaken(DeclineReason::NotCompleted),

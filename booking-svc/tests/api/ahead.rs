@@ -33,7 +33,7 @@ async fn waits(stage: &Stage, writing: bool) {
     .await;
 }
 
-/// A stage on which the service has looked at the database's clock.
+/// A stage on which the service has read the database's clock.
 async fn begin(seats: i32) -> (Stage, String, Client) {
     let stage = Stage::that_waits_for_locks().await;
     let show = stage.a_show(seats).await;

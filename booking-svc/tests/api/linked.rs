@@ -114,7 +114,7 @@ async fn whoever_books_by_an_unknown_address_is_a_customer_from_then_on() {
 }
 
 #[tokio::test]
-async fn the_callers_own_ids_belong_to_nobody() {
+async fn the_callers_own_ids_have_no_customer_record() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(9).await;
     let mut client = stage.client();

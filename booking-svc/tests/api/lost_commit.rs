@@ -202,7 +202,7 @@ const BOOKINGS: &str = "SELECT count(*) FROM booking.bookings";
 const STEPS: &str = "SELECT count(*) FROM booking.transitions";
 
 #[tokio::test]
-async fn each_verb_is_answered_and_done_once_without_a_request_id() {
+async fn each_command_is_answered_and_done_once_without_a_request_id() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(6).await;
     let (mut process, mut client, line) = behind_a_line(&stage).await;
@@ -254,7 +254,7 @@ fn under_an_id(show: &str, seat: &str) -> ReserveSeatsRequest {
     }
 }
 
-/// Under a caller's request id a lone order goes ahead, in a statement that commits by itself.
+/// Under a caller's request id a lone order takes the optimistic path, in a statement that commits by itself.
 #[tokio::test]
 async fn an_order_that_commits_by_itself_is_answered_and_done_once() {
     let mut stage = Stage::start().await;

@@ -95,7 +95,7 @@ async fn a_refused_reserve_is_refused_the_same_way_though_its_seats_are_free() {
 }
 
 #[tokio::test]
-async fn every_verb_is_refused_the_same_way_again() {
+async fn every_command_is_rejected_the_same_way_again() {
     let mut stage = Stage::start().await;
     let show = stage.a_show(9).await;
     let mut client = stage.client();

@@ -24,7 +24,7 @@ const SMALL_PAGE_BYTES: usize = 256 * 1024;
 /// The room of a page is for its entries in memory, and for one of them encoded.
 const PAGE_ROOM_MAX: usize = 2 * SHOW_BYTES_MAX;
 
-/// Reads a show, and finds room for it.
+/// Reads a show, and waits for its share of memory.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ where
     Ok((read().await?, Some(room)))
 }
 
-/// Reads a page, and finds room for it.
+/// Reads a page, and waits for its share of memory.
 ///
 /// # Errors
 ///

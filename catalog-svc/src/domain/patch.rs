@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_allows_what_can_still_happen() {
+    fn a_state_allows_updates_that_still_have_an_effect() {
         let at = Some(Some(datetime!(2030-01-02 10:00 UTC)));
         let opening = ShowPatch {
             sales_open_at: at,

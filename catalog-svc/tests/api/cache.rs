@@ -1,5 +1,5 @@
-//! GetShow out of memory: never older than what the instance itself wrote, nor for long than
-//! what others did.
+//! GetShow from the cache: never older than the instance's own writes, and not for long older than
+//! writes of others.
 
 use proto::catalog::v1 as pb;
 use test_harness::postgres::{self, TestDatabase};
@@ -125,7 +125,7 @@ async fn an_instance_that_is_cut_off_soon_stops_reading_its_cache() {
     let other = Service::on(&url, |_| {}).await;
     let show = create(&one.client, hamlet()).await;
     eventually_kept(&one.client, &database, &show.show_id).await;
-    // Its connections stay, and say nothing.
+    // Its connections stay open, without answers.
     proxy.hold();
     update(&other.client, renaming(&show.show_id, "Macbeth")).await;
     eventually(SOON, "it does not know for sure any more", async || {

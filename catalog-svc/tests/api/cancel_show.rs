@@ -23,7 +23,7 @@ async fn try_cancel(
 }
 
 #[tokio::test]
-async fn a_show_is_cancelled_and_keeps_what_it_was() {
+async fn a_show_is_cancelled_and_keeps_its_fields() {
     let (service, _database) = Service::start().await;
     let before = create(&service.client, hamlet()).await;
     let cancelled = cancel(&service.client, &before.show_id).await;

@@ -50,7 +50,7 @@ async fn try_change(
     Ok(changed.into_inner().show.expect("the show"))
 }
 
-/// A call that waits for an answer, once it does.
+/// A call that waits for an answer, returned once it waits.
 async fn waiting(
     client: &Client,
     request: pb::ChangeSeatLayoutRequest,
@@ -71,7 +71,7 @@ async fn a_layout_without_loss_is_changed_at_once() {
     assert_eq!((changed.revision, changed.proposal.clone()), (2, None));
     assert_eq!(get(&service.client, &show.show_id).await, changed);
 
-    // What was never offered may lose seats.
+    // A show that was never offered may lose seats.
     let draft = pb::CreateShowRequest {
         draft: true,
         ..in_layout(&large)
@@ -194,7 +194,7 @@ async fn one_change_waits_at_a_time_and_its_replays_wait_with_it() {
     for copy in copies {
         assert_eq!(copy.expect("the same"), first);
     }
-    // Also when the show is another one by now.
+    // Also if the show has changed since.
     cancel(&service.client, &show.show_id).await;
     let copy = try_change(&service.client, request).await;
     assert_eq!(copy.expect("the first result"), first);

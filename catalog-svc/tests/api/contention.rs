@@ -15,7 +15,7 @@ use crate::support::{
 };
 use crate::watch_shows::Feed;
 
-/// Makes the first inserts of a show fail as if another transaction had been in the way.
+/// Makes the first inserts of a show fail as if they conflicted with another transaction.
 fn conflicts(times: u32) -> String {
     format!(
         "CREATE SEQUENCE public.tries;

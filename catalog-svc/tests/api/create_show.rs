@@ -1,4 +1,4 @@
-//! CreateShow: what is created, and what is left when that fails.
+//! CreateShow: the created show, and the database after a failure.
 
 use std::time::Instant;
 
@@ -135,7 +135,7 @@ async fn a_show_needs_no_kind_and_no_prices() {
     assert_eq!(show.show_type(), pb::ShowType::Other);
     assert_eq!(show.price_tiers, [tier("Standard", in_nothing(), &[])]);
     assert_eq!(get(&service.client, &show.show_id).await, show);
-    // What is read can be written again.
+    // A show that was read can be written again.
     let again = pb::CreateShowRequest {
         price_tiers: show.price_tiers.clone(),
         ..free

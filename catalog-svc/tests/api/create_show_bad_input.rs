@@ -1,4 +1,4 @@
-//! CreateShow: what is refused, and that one error names every violation.
+//! CreateShow: invalid requests, and that one error names every violation.
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;

@@ -1,4 +1,4 @@
-//! CreateShow: prices and times that are refused, and what only the database can check.
+//! CreateShow: invalid prices and times, and checks that only the database can make.
 
 use proto::catalog::v1 as pb;
 use proto::catalog::v1::create_show_request::Seats;

@@ -1,4 +1,4 @@
-//! CreateShow with a request id: once, however often it is asked for.
+//! CreateShow with a request id: done once, however often it is called.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -107,7 +107,7 @@ async fn another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_copy_that_comes_after_the_start_returns_the_first_result() {
+async fn a_replay_after_the_start_returns_the_first_result() {
     let (service, _database) = Service::start().await;
     let start_time = Some((now() + Duration::from_secs(3)).into());
     let request = pb::CreateShowRequest {

@@ -41,7 +41,7 @@ async fn without_a_request_id_the_error_says_that_the_outcome_is_unknown() {
     let refused = try_create(&service.client, hamlet()).await;
     let status = assert_refused(refused, Code::Unavailable, "DATABASE_UNAVAILABLE");
     assert!(has_retry_info(&status));
-    // This one was done. It is whole, and so is what comes after it.
+    // This one was done. It is whole, and so are later ones.
     eventually(SOON, "the show is there", async || {
         contents(&database).await == (1, 0, 1)
     })
@@ -113,7 +113,7 @@ async fn a_caller_that_leaves_while_a_transaction_begins_leaves_none_open() {
     leaving.abort();
     assert!(leaving.await.expect_err("no answer").is_cancelled());
     proxy.release();
-    // What was begun is finished before another call has the connection.
+    // The begun work is finished before another call gets the connection.
     assert_eq!(get(&service.client, &first.show_id).await, first);
     assert_eq!(contents(&database).await, (2, 0, 2));
 }

@@ -12,7 +12,7 @@ const LOOKED_AT_MAX: u64 = 751;
 const BEGINNING: u64 = 100;
 const PROMISING_MIN: u64 = 4;
 
-/// Where a page of what has a text comes from.
+/// Where the matches of a page come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum From {
     /// From this many shows at most, in the list's order.
@@ -21,7 +21,7 @@ enum From {
     Index(u64),
 }
 
-/// How many shows the plan looked at in the list's order.
+/// How many shows the plan read in the list's order.
 fn looked_at(plan: &str) -> u64 {
     let from = plan.split("CTE looked_at").nth(1).expect("a walk");
     let rows = from.split("rows=").nth(1).expect("rows").split(' ').next();
@@ -109,7 +109,7 @@ async fn reads_are_bounded_for_every_text() {
                     assert_eq!(looked_at(&plan), shows, "{}", described());
                 }
             }
-            // What is looked at first stands in the list's order: nothing is sorted for it.
+            // The first step reads in the list's order: nothing is sorted for it.
             let walk = plan.split("CTE looked_at").nth(1).expect("a walk");
             let walk = walk.split("CTE guess").next().expect("a walk");
             assert!(walk.contains("Index Scan"), "{}", described());
@@ -182,7 +182,7 @@ async fn pages_by_text_have_every_show_once_in_order() {
         name_contains: "matinee".to_owned(),
         ..at("Hall 7")
     };
-    // The pages of some are full at once, of others at the end of what is looked at, or never.
+    // Some pages are full at once, others at the end of the first step, or never.
     for (query, page_size) in [
         (named("NIGHT"), 1_000),
         (named("Matinee"), 400),

@@ -1,4 +1,4 @@
-//! CatalogFeedService: what other services of the installation follow the catalog by.
+//! CatalogFeedService: the feed for other services of the installation.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn next(
     Ok((entry.position.expect("each has a place"), entry.change))
 }
 
-/// A position that the feed never had would be taken for one that was lost: the follower would stop.
+/// An invalid position would look like a lost one, and the follower would stop.
 #[tokio::test]
 async fn a_place_has_the_timeline_of_its_revision_though_it_begins_while_a_page_is_read() {
     let (service, database) = Service::start().await;
@@ -243,7 +243,7 @@ async fn a_stream_continues_on_another_timeline_of_the_same_history() {
     assert_ne!(second.timeline_id, first.timeline_id);
     assert!(has(&service.feed, &first).await);
 
-    // The same, but the second was lost: this one is not what follows it.
+    // The same, but the second revision was lost: this timeline does not continue it.
     let lose = "UPDATE catalog.feed SET revision = 1, server_run = 'y';
                 DELETE FROM catalog.timelines WHERE begins_after = 1;
                 UPDATE catalog.shows SET revision = 1";

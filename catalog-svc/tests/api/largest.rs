@@ -13,7 +13,7 @@ use crate::watch_shows::Feed;
 
 const LAYOUT_BYTES_MAX: usize = 1_536 * 1024;
 const PRICES_BYTES_MAX: usize = 384 * 1024;
-/// What tonic, and every other client, takes by default.
+/// The default limit of tonic, and of every other client.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A hall of 100,000 seats that are named one by one, beginning with a letter.
@@ -23,7 +23,7 @@ fn hall(letter: char) -> pb::SeatLayout {
         labelled("", labels)
     });
     let mut hall = layout(vec![section("Arena", rows.collect())]);
-    // What is left is filled by the marks of some.
+    // The rest is filled by the marks of some.
     let label = |seat| format!("{letter}{:06}-{:05}", seat / 1_000, seat % 1_000);
     hall.blocked_seats = (0..5_000).map(label).collect();
     while hall.encoded_len() > LAYOUT_BYTES_MAX {
@@ -85,7 +85,7 @@ async fn a_client_with_the_usual_limit_reads_the_largest_show_and_the_feed_behin
     assert!(show.encoded_len() > LAYOUT_BYTES_MAX, "it is a large one");
     assert_eq!(get(client, &show.show_id).await, show);
 
-    // As large once more, while another layout is proposed: nobody answers here.
+    // As large again, with a pending layout: no booking-svc answers here.
     let other = create_layout(client, hall('b')).await;
     let change = pb::ChangeSeatLayoutRequest {
         show_id: show.show_id.clone(),
@@ -148,7 +148,7 @@ async fn changes_that_wait_for_the_booking_service_hold_up_no_other_large_call()
         }));
         proposed(client, &show.show_id).await;
     }
-    // Nobody answers them here, and each waits for ten seconds.
+    // No booking-svc answers them here, and each waits for ten seconds.
     let mut creating = client.clone();
     let creating = creating.create_show(request(hall('c'), dear('c')));
     let created = tokio::time::timeout(Duration::from_secs(5), creating).await;

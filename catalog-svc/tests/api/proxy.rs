@@ -72,7 +72,7 @@ impl Proxy {
         self.faults.held.send_replace(true);
     }
 
-    /// Hands on what was held up; panics if nothing was.
+    /// Forwards the held answers; panics if there are none.
     pub(crate) fn release(&self) {
         assert!(self.faults.held.send_replace(false), "nothing was held up");
     }

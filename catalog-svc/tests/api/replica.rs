@@ -144,7 +144,7 @@ async fn reads_use_the_replica_and_continue_without_it() {
     let show = create(&client, hamlet()).await;
     stage.eventually_replayed().await;
     stage.pause_replay().await;
-    // No revision: what the replica says still counts.
+    // Without a revision the replica's data still counts as new enough.
     let unnoticed = "UPDATE catalog.shows SET name = 'on the primary'";
     execute(&stage.database, unnoticed).await;
     eventually_from_replica(&client, &show).await;
@@ -191,7 +191,7 @@ async fn a_write_of_another_instance_is_found_by_min_revision() {
     stage.eventually_replayed().await;
     stage.pause_replay().await;
     for round in 0..ROUNDS / 10 {
-        // A show that the replica lacks is looked for on the primary, whatever is known.
+        // A show that the replica lacks is always looked up on the primary.
         let copy = copy_silently(&stage.database, &show.show_id).await;
         assert_eq!(get(client, &copy).await.name, show.name);
         let name = format!("round {round}");

@@ -1,4 +1,4 @@
-//! Sales that open and close by themselves.
+//! Sales that open and close on schedule.
 
 use std::time::{Duration, SystemTime};
 
@@ -60,7 +60,7 @@ async fn a_sale_opens_and_closes_on_time_and_the_feed_reports_it() {
 }
 
 #[tokio::test]
-async fn replicas_write_what_is_due_once() {
+async fn replicas_write_due_changes_once() {
     let (service, database) = Service::start().await;
     let url = database.url("catalog_svc");
     let others = [

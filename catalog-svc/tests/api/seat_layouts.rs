@@ -15,7 +15,7 @@ use crate::support::{
     new_request_id, numbered, proposed, section, try_create,
 };
 
-/// What a layout of 100,000 seats may take on its way.
+/// The most bytes of a message with a layout of 100,000 seats.
 const WIRE_BYTES_MAX: usize = 1024 * 1024;
 
 async fn try_create_layout(
@@ -320,7 +320,7 @@ async fn repeated_calls_return_the_first_result() {
         let deleted = try_delete_layout(&service.client, &made[0].layout_id, &deletion).await;
         assert!(deleted.is_ok());
     }
-    // The layout is gone; what was answered stays.
+    // The layout is gone; the stored result stays.
     let again = try_create_layout(&service.client, pit("Pit"), &id).await;
     let again = again.expect("a layout").into_inner();
     assert_eq!(again.layout.as_ref(), made.first());

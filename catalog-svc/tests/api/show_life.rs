@@ -88,7 +88,7 @@ async fn show_in(client: &Client, state: pb::ShowState) -> pb::Show {
 #[tokio::test]
 async fn every_state_allows_its_commands_and_no_others() {
     let (service, _database) = Service::start().await;
-    // What Publish, Pause, Resume, Close and Cancel lead to; and where each may go at all.
+    // The results of Publish, Pause, Resume, Close and Cancel in each state; and the allowed next states.
     let table = [
         (
             Draft,
@@ -178,7 +178,7 @@ async fn bad_calls_change_nothing() {
         let refused = call(&service.client, verb, "7", "", "8").await;
         let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
         assert_eq!(fields(&status), ["request_id", "show_id"]);
-        // One that a show could have, and one that none can.
+        // A valid id without a show, and an invalid one.
         for unknown in [&unknown, &new_request_id()] {
             let refused = call(&service.client, verb, unknown, "", &new_request_id()).await;
             assert_refused(refused, Code::NotFound, "SHOW_NOT_FOUND");
@@ -203,7 +203,7 @@ async fn a_repeated_call_returns_the_first_result() {
     cancel(&service.client, &show.show_id).await;
     let again = call(&service.client, Verb::Pause, &show.show_id, "", &pause).await;
     assert_eq!(again.expect("the first result"), paused[0]);
-    // The same id is not good for another verb, though the body is the same.
+    // The same request id is refused for another command, though the body is the same.
     let refused = call(&service.client, Verb::Close, &show.show_id, "", &pause).await;
     assert_refused(refused, Code::InvalidArgument, "REQUEST_ID_REUSED");
     assert_eq!(contents(&database).await, (1, 1, 4));

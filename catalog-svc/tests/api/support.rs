@@ -380,7 +380,7 @@ pub(crate) async fn update(client: &Client, request: pb::UpdateShowRequest) -> p
     updated.into_inner().show.expect("the show")
 }
 
-/// What a database holds: shows, requests, and the feed's revision. To see that nothing changed.
+/// What a database holds: shows, requests, and the feed's revision. To check that nothing changed.
 pub(crate) async fn contents(database: &TestDatabase) -> (i64, i64, i64) {
     let query = "SELECT (SELECT count(*) FROM catalog.shows),
                         (SELECT count(*) FROM catalog.requests),
@@ -421,7 +421,7 @@ pub(crate) async fn eventually_blocked(database: &TestDatabase, sessions: i64) {
     let query = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND usename = 'catalog_svc'
                    AND wait_event_type = 'Lock'";
-    // Inside of a transaction every look would be the first one again.
+    // Inside of a transaction pg_stat_activity would not change.
     let owner = database.owner().await;
     eventually(SOON, "sessions wait for a lock", async || {
         let row = owner.query_one(query, &[]).await.expect("a count");

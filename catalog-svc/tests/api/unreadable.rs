@@ -73,7 +73,7 @@ async fn a_feed_skips_or_names_unreadable_rows_and_continues() {
             Change::DeletedShowId(_) => panic!("{change:?}"),
         }
     }
-    // What is written after that comes too.
+    // Later writes are sent too.
     cancel(&service.client, first).await;
     assert_eq!(feed.next_show().await.show_id, *first);
 }
@@ -95,7 +95,7 @@ async fn a_page_of_the_feed_that_cannot_be_read_at_all_is_not_its_end() {
 async fn lists_skip_unreadable_rows() {
     let (service, database) = Service::start().await;
     let ids = spoiled(&service, &database).await;
-    // Prices and layouts are not read for a list, and an infinite start comes last.
+    // Prices and layouts are not read for a list, and an infinite start is last.
     let readable = [&ids[0], &ids[1], &ids[2], &ids[5]];
     for page_size in [1, 2, 100] {
         let (mut found, mut page_token) = (Vec::new(), String::new());
@@ -115,7 +115,7 @@ async fn lists_skip_unreadable_rows() {
         }
         assert_eq!(found.iter().collect::<Vec<_>>(), readable);
     }
-    // What is asked for by its id is named, so that the others can be asked for.
+    // An unreadable show is named, so that the caller can request the others.
     let request = pb::BatchGetShowsRequest {
         show_ids: ids.to_vec(),
     };
@@ -205,7 +205,7 @@ async fn an_unwritable_due_show_is_logged_and_the_others_open() {
         })
         .await;
     }
-    // Those that are left alone do not have it look again and again.
+    // Skipped shows do not make the worker poll without a pause.
     let owner = database.owner().await;
     let looks = async || {
         let query = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";

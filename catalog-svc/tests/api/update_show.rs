@@ -184,7 +184,7 @@ async fn one_error_names_every_bad_value() {
     let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
     assert_eq!(fields(&status), ["show", "update_mask"]);
 
-    // What the mask does not name is not looked at.
+    // Fields outside of the mask are ignored.
     let request = updating(
         pb::Show {
             name: String::new(),

@@ -1,4 +1,4 @@
-//! WatchShows: what the feed sends, and that nobody who resumes misses anything.
+//! WatchShows: the entries of the feed, and that a reader that resumes misses nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Feed {
         }
     }
 
-    /// The next deletion, and its revision. A show may be seen before as it is to be deleted.
+    /// The next deletion, and its revision. The show's pending deletion may be seen before.
     pub(crate) async fn next_deletion(&mut self) -> (i64, String) {
         loop {
             match self.next_change().await.expect("a change") {

@@ -73,7 +73,7 @@ async fn a_reader_that_takes_nothing_is_dropped() {
     })
     .await;
 
-    // What was on its way still comes, in order; then the reader learns why there is no more.
+    // Entries on their way still arrive, in order; then comes the status.
     let mut last = 1;
     let status = loop {
         match feed.next().await {

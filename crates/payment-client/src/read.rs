@@ -50,8 +50,8 @@ pub(crate) fn refunded(
     answer: &pb::RefundResponse,
 ) -> Reading<RefundOutcome> {
     let refund = || {
-        let fate = sense(attempt, answer.payment.as_ref())?;
-        if fate != Some(PaymentOutcome::Captured) {
+        let outcome = sense(attempt, answer.payment.as_ref())?;
+        if outcome != Some(PaymentOutcome::Captured) {
             return Err("a refund of a payment that was not captured");
         }
         let refund = answer.refund.as_ref().ok_or("no refund")?;
@@ -95,7 +95,7 @@ fn sense(
     }
     let reason = decline_reason(payment.decline_reason)?;
     let state = PaymentState::try_from(payment.state).map_err(|_| "an unknown state")?;
-    let fate = match (state, reason) {
+    let outcome = match (state, reason) {
         (PaymentState::Pending, None) => None,
         (PaymentState::Approved, None) => Some(PaymentOutcome::Approved),
         (PaymentState::Captured, None) => Some(PaymentOutcome::Captured),
@@ -105,21 +105,21 @@ fn sense(
         (PaymentState::Unspecified, _) => return Err("no state"),
         (_, Some(_)) => return Err("a decline reason without a decline"),
     };
-    check_amounts(attempt.amount, payment, fate)?;
-    Ok(fate)
+    check_amounts(attempt.amount, payment, outcome)?;
+    Ok(outcome)
 }
 
 fn check_amounts(
     amount: Amount,
     payment: &pb::Payment,
-    fate: Option<PaymentOutcome>,
+    outcome: Option<PaymentOutcome>,
 ) -> Interpretation<()> {
     let parts = [
         &payment.captured_amount,
         &payment.voided_amount,
         &payment.refunded_amount,
     ];
-    if payment.amount.is_none() && fate == Some(PaymentOutcome::Voided) {
+    if payment.amount.is_none() && outcome == Some(PaymentOutcome::Voided) {
         // Voided before it was asked for.
         return match parts {
             [None, None, None] => Ok(()),
@@ -131,10 +131,10 @@ fn check_amounts(
     }
     let [captured, voided, refunded] = parts.map(|part| part_of(amount, part.as_ref()));
     let all_if = |is_all: bool| if is_all { amount.minor_units() } else { 0 };
-    if captured? != all_if(fate == Some(PaymentOutcome::Captured)) {
+    if captured? != all_if(outcome == Some(PaymentOutcome::Captured)) {
         return Err("another amount captured");
     }
-    if voided? != all_if(fate == Some(PaymentOutcome::Voided)) {
+    if voided? != all_if(outcome == Some(PaymentOutcome::Voided)) {
         return Err("another amount voided");
     }
     if refunded? > captured? {

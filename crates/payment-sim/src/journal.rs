@@ -1,7 +1,7 @@
-//! The journal, the file of the ledger: a JSON object on a line for each entry, written once and never
+//! The journal, the file of the ledger: a JSON object on a line for each event, written once and never
 //! changed.
 //!
-//! What must always hold: an entry is on disk before anybody gets an answer that depends on it, so
+//! What must always hold: an event is on disk before anybody gets an answer that depends on it, so
 //! no answer depends on an unfinished last line. Its length is bounded by the ledger's limits.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -34,7 +34,7 @@ pub enum JournalError {
     /// Another process has it.
     #[error("{} is in use by another process", .0.display())]
     InUse(PathBuf),
-    /// A line is no entry, or does not follow from those before it.
+    /// A line is no event, or does not follow from those before it.
     #[error("{} line {line}: {what}", path.display())]
     BadLine {
         /// The file.
@@ -47,11 +47,11 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// Opens the file, creates it if it does not exist, and passes on its entries in order.
+    /// Opens the file, creates it if it does not exist, and passes on its events in order.
     ///
     /// # Errors
     ///
-    /// If it cannot be locked or read, or an entry is refused.
+    /// If it cannot be locked or read, or an event is refused.
     pub fn open(
         path: &Path,
         mut replay: impl FnMut(&LedgerEvent) -> Result<(), &'static str>,
@@ -84,14 +84,14 @@ impl Journal {
                 return Err(bad_line(path, number, "it is too long"));
             }
             if line.last() != Some(&b'\n') {
-                tracing::warn!(line = number, "dropped a deed that was not written whole");
+                tracing::warn!(line = number, "dropped an event that was not written whole");
                 file.set_len(length).map_err(failed)?;
                 file.sync_all().map_err(failed)?;
                 break;
             }
-            let deed = serde_json::from_slice(&line);
-            let deed = deed.map_err(|error| bad_line(path, number, &error.to_string()))?;
-            replay(&deed).map_err(|what| bad_line(path, number, what))?;
+            let event = serde_json::from_slice(&line);
+            let event = event.map_err(|error| bad_line(path, number, &error.to_string()))?;
+            replay(&event).map_err(|what| bad_line(path, number, what))?;
             length += bytes as u64;
         }
         Ok(Self {
@@ -100,17 +100,17 @@ impl Journal {
         })
     }
 
-    /// Writes an entry; it is on disk when this returns. After a failure it is unknown what is on
+    /// Writes an event; it is on disk when this returns. After a failure it is unknown what is on
     /// disk, so every further write fails: opening the file again finds it out.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn append(&mut self, deed: &LedgerEvent) -> io::Result<()> {
+    pub fn append(&mut self, event: &LedgerEvent) -> io::Result<()> {
         if self.is_broken {
             return Err(io::Error::other("an earlier write has failed"));
         }
-        let mut line = serde_json::to_vec(deed)?;
+        let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         let file = &mut self.file;
         let written = file.write_all(&line).and_then(|()| file.sync_data());
@@ -145,24 +145,24 @@ mod tests {
 
     use super::*;
 
-    fn deed(n: i64) -> LedgerEvent {
+    fn event(n: i64) -> LedgerEvent {
         let key = Uuid::from_u128(7);
         LedgerEvent::Void { key, at: n }
     }
 
-    fn deeds_in(path: &Path) -> Result<Vec<LedgerEvent>, JournalError> {
-        let mut deeds = Vec::new();
-        Journal::open(path, |deed| {
-            deeds.push(deed.clone());
+    fn events_in(path: &Path) -> Result<Vec<LedgerEvent>, JournalError> {
+        let mut events = Vec::new();
+        Journal::open(path, |event| {
+            events.push(event.clone());
             Ok(())
         })?;
-        Ok(deeds)
+        Ok(events)
     }
 
-    fn written(path: &Path, deeds: &[LedgerEvent]) {
+    fn written(path: &Path, events: &[LedgerEvent]) {
         let mut journal = Journal::open(path, |_| Ok(())).expect("a journal");
-        for deed in deeds {
-            journal.append(deed).expect("a write");
+        for event in events {
+            journal.append(event).expect("a write");
         }
     }
 
@@ -170,23 +170,27 @@ mod tests {
     fn what_was_written_is_read_again_in_order() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state");
-        written(&path, &[deed(1), deed(2)]);
-        written(&path, &[deed(3)]);
-        let deeds = deeds_in(&path).expect("deeds");
-        assert_eq!(deeds, [deed(1), deed(2), deed(3)]);
+        written(&path, &[event(1), event(2)]);
+        written(&path, &[event(3)]);
+        let events = events_in(&path).expect("events");
+        assert_eq!(events, [event(1), event(2), event(3)]);
     }
 
     #[test]
     fn a_line_cut_off_at_any_byte_is_dropped_and_written_over() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state");
-        written(&path, &[deed(1)]);
+        written(&path, &[event(1)]);
         let whole = fs::read(&path).expect("the file");
         for cut in 1..whole.len() {
             let text = [whole.as_slice(), &whole[..cut]].concat();
             fs::write(&path, text).expect("a write");
-            written(&path, &[deed(2)]);
-            assert_eq!(deeds_in(&path).expect("deeds"), [deed(1), deed(2)], "{cut}");
+            written(&path, &[event(2)]);
+            assert_eq!(
+                events_in(&path).expect("events"),
+                [event(1), event(2)],
+                "{cut}"
+            );
         }
     }
 
@@ -194,7 +198,7 @@ mod tests {
     fn what_is_no_deed_is_named_and_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state");
-        written(&path, &[deed(1), deed(2)]);
+        written(&path, &[event(1), event(2)]);
         let whole = fs::read_to_string(&path).expect("the file");
         let too_long = "x".repeat(10_000);
         for (text, named) in [
@@ -203,7 +207,7 @@ mod tests {
             (format!("{whole}{too_long}"), "line 3: it is too long"),
         ] {
             fs::write(&path, &text).expect("a write");
-            let error = deeds_in(&path).expect_err("a bad line").to_string();
+            let error = events_in(&path).expect_err("a bad line").to_string();
             assert!(error.contains(named), "{error}");
             assert_eq!(fs::read_to_string(&path).expect("the file"), text);
         }
@@ -214,10 +218,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state");
         let journal = Journal::open(&path, |_| Ok(())).expect("a journal");
-        let error = deeds_in(&path).expect_err("it is in use").to_string();
+        let error = events_in(&path).expect_err("it is in use").to_string();
         assert!(error.ends_with("is in use by another process"), "{error}");
         drop(journal);
-        assert_eq!(deeds_in(&path).expect("no deeds"), []);
+        assert_eq!(events_in(&path).expect("no events"), []);
     }
 
     #[test]
@@ -229,9 +233,9 @@ mod tests {
             file: File::open(&path).expect("a file that cannot be written"),
             is_broken: false,
         };
-        journal.append(&deed(1)).expect_err("no right to write");
+        journal.append(&event(1)).expect_err("no right to write");
         journal.file = OpenOptions::new().append(true).open(&path).expect("a file");
-        journal.append(&deed(1)).expect_err("it is broken");
+        journal.append(&event(1)).expect_err("it is broken");
         assert_eq!(fs::read(&path).expect("the file"), b"");
     }
 }

@@ -45,8 +45,8 @@ pub enum BooksError {
     /// It could not be written down.
     #[error("cannot write the state file: {0}")]
     Journal(io::Error),
-    /// A deed that was decided on cannot be applied.
-    #[error("a deed does not follow: {0}")]
+    /// An event that was decided on cannot be applied.
+    #[error("an event does not follow: {0}")]
     Inconsistent(&'static str),
     /// The thread that wrote has panicked.
     #[error(transparent)]
@@ -54,14 +54,14 @@ pub enum BooksError {
 }
 
 impl LedgerStore {
-    /// A store with the entries of the file; without a file, an empty one in memory.
+    /// A store with the events of the file; without a file, an empty one in memory.
     ///
     /// # Errors
     ///
     /// If the file cannot be used.
     pub fn open(path: Option<&Path>, payments_max: u32) -> Result<Self, JournalError> {
         let mut ledger = Ledger::new(payments_max as usize);
-        let journal = path.map(|path| Journal::open(path, |deed| ledger.apply(deed)));
+        let journal = path.map(|path| Journal::open(path, |event| ledger.apply(event)));
         let journal = journal.transpose()?;
         Ok(Self {
             open: Arc::new(Mutex::new(Open { ledger, journal })),
@@ -91,11 +91,11 @@ impl LedgerStore {
         let broken = self.broken.clone();
         // The disk makes it wait.
         spawn_blocking(move || {
-            let deed = decide(&open.ledger, now()).map_err(BooksError::Refused)?;
-            if let Some(deed) = &deed {
+            let event = decide(&open.ledger, now()).map_err(BooksError::Refused)?;
+            if let Some(event) = &event {
                 let panicked = "a change of the ledger panicked".to_owned();
                 let mut halfway = Halfway(broken, Some(panicked));
-                let carried_out = open.carry_out(deed);
+                let carried_out = open.carry_out(event);
                 halfway.1 = carried_out.as_ref().err().map(ToString::to_string);
                 drop(halfway);
                 carried_out?;
@@ -103,7 +103,7 @@ impl LedgerStore {
             let payment = open.ledger.get(key).cloned();
             Ok(Done {
                 payment: payment.ok_or(BooksError::Inconsistent("its payment does not exist"))?,
-                is_first: deed.is_some(),
+                is_first: event.is_some(),
             })
         })
         .await?
@@ -124,12 +124,12 @@ impl LedgerStore {
 }
 
 impl Open {
-    /// Writes a deed down and applies it.
-    fn carry_out(&mut self, deed: &LedgerEvent) -> Result<(), BooksError> {
+    /// Writes an event down and applies it.
+    fn carry_out(&mut self, event: &LedgerEvent) -> Result<(), BooksError> {
         if let Some(journal) = &mut self.journal {
-            journal.append(deed).map_err(BooksError::Journal)?;
+            journal.append(event).map_err(BooksError::Journal)?;
         }
-        self.ledger.apply(deed).map_err(BooksError::Inconsistent)
+        self.ledger.apply(event).map_err(BooksError::Inconsistent)
     }
 }
 

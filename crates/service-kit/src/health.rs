@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_lost_what_it_needs_does_not_serve_and_the_others_do() {
+    fn a_service_that_lost_its_need_does_not_serve_and_the_others_do() {
         const OTHER: &str = "ticketing.booking.v1.CustomerService";
         let health = Health::new(&[SERVICE, OTHER]);
         let statuses = || {

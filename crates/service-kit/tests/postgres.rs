@@ -122,7 +122,7 @@ async fn an_error_names_host_database_role_and_the_servers_reason() {
 }
 
 #[tokio::test]
-async fn a_pool_says_whether_others_have_its_connections_or_the_database_is_away() {
+async fn a_pool_error_distinguishes_a_busy_pool_from_a_database_outage() {
     let there = database().await;
     let line = ["test", "--database-url", &there.url(ROLE)].map(str::to_owned);
     let most = "--database-connections-max=1".to_owned();

@@ -87,7 +87,7 @@ async fn two_workers_and_many_holds_of_the_same_areas() {
     }
     let sweeps = [hall.sweep(3), hall.sweep(7)];
     let failed: u64 = futures_util::future::join_all(sweeps).await.iter().sum();
-    // What one had in hand the other has left.
+    // Each has skipped the holds that the other had locked.
     assert_eq!(failed + hall.sweep(500).await, 40);
     assert_eq!((hall.taken("A").await, hall.taken("B").await), (0, 0));
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";

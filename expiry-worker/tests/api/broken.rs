@@ -14,7 +14,7 @@ async fn those_that_cannot_be_failed_are_named_and_the_others_end() {
     let hall = Hall::new(40).await;
     let ids = hall.stale(0, 40).await;
     let broken = [ids[7], ids[30]];
-    // A seat that nobody has, and one that has gone to another.
+    // A seat without an owner, and one with another owner.
     let seat = |ordinal: usize, owner: &str| {
         let (show, wanted) = (hall.show, format!("booking_id = {owner}"));
         format!(
@@ -36,7 +36,7 @@ async fn those_that_cannot_be_failed_are_named_and_the_others_end() {
     .await;
     let log = worker.log();
     assert_eq!(log.matches(" ERROR ").count(), 2, "each once:\n{log}");
-    // What lapses afterwards is failed as ever.
+    // Later expired holds are failed as usual.
     let later = hall.hold(&[7], -1.0).await;
     eventually(SOON, "a later one has failed", async || {
         hall.standing(later).await == Standing::expired()

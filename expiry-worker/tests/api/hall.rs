@@ -64,7 +64,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// What the worker makes of a stale booking.
+    /// A stale booking after the worker has failed it.
     pub(crate) fn expired() -> Self {
         Self {
             state: "FAILED EXPIRED".to_owned(),
@@ -89,7 +89,7 @@ impl Hall {
             show,
             database,
         };
-        // As if it had come from there.
+        // As if the sale had come from a catalog.
         hall.run("UPDATE catalog.feed SET revision = 1").await;
         hall
     }
@@ -161,7 +161,7 @@ impl Hall {
         done.unwrap_or_else(|error| panic!("{statements}: {error}"));
     }
 
-    /// What a query counts, by the owner's connection.
+    /// The count of a query, on the owner's connection.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         let row = self.owner.query_one(query, &[]).await;
         row.unwrap_or_else(|error| panic!("{query}: {error}"))

@@ -1,4 +1,4 @@
-//! What somebody has locked and does not let go: the other holds end meanwhile.
+//! Rows that stay locked: the other holds end meanwhile.
 
 #![allow(
     clippy::print_stdout,
@@ -13,11 +13,11 @@ use tokio_postgres::Client;
 
 use crate::hall::{Hall, Standing};
 
-/// How long what waits for nobody may take on a busy machine; shorter than a role's lock timeout.
+/// How long a sweep that waits for no lock may take on a busy machine; shorter than a role's lock timeout.
 const SOON: Duration = Duration::from_secs(2);
 const OPEN: &str = "SELECT count(*) FROM booking.bookings WHERE state = 'PENDING'";
 
-/// Somebody's open transaction with a lock.
+/// An open transaction of another session, with a lock.
 async fn holder(hall: &Hall, lock: &str) -> Client {
     let holder = hall.database.owner().await;
     let locked = holder.batch_execute(&format!("BEGIN; {lock}")).await;
@@ -25,7 +25,7 @@ async fn holder(hall: &Hall, lock: &str) -> Client {
     holder
 }
 
-/// Has a sweep fail all but those that need what is locked; then those.
+/// Asserts that a sweep fails all holds but those that need the locked row; and those after its release.
 async fn assert_left(hall: &Hall, lock: &str, left: &[BookingId], all: u64) {
     let holder = holder(hall, lock).await;
     let left_open = i64::try_from(left.len()).expect("few");
@@ -86,7 +86,7 @@ async fn a_whole_batch_that_is_locked_does_not_keep_those_behind_it() {
     }
 }
 
-/// The worker's own loop: it comes back to what was locked.
+/// The worker's own loop: it comes back to locked bookings.
 #[tokio::test]
 async fn a_worker_skips_locked_bookings_and_comes_back() {
     let hall = Hall::new(60).await;

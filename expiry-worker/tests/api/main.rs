@@ -1,5 +1,5 @@
-//! What the expiry-worker does to a real PostgreSQL database, as a library, by its RPC, and
-//! as the process it is.
+//! The expiry-worker on a real PostgreSQL database: as a library, through its RPC, and
+//! as a process.
 
 mod areas;
 mod broken;

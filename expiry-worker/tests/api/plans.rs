@@ -70,7 +70,7 @@ async fn every_statement_finds_its_rows_by_key() {
                 "{}",
                 described()
             );
-            // The oldest come first by the index: a batch does not sort all that is stale.
+            // The oldest come first by the index: a batch does not sort all stale holds.
             assert!(
                 name != "lock_stale" || !plan.contains("Sort"),
                 "{}",

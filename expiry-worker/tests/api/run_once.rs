@@ -15,7 +15,7 @@ use crate::hall::{Hall, Standing};
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The `nth` worker, which has had its first look and will not have another by itself.
+/// The `nth` worker, which has finished its first scan and will not start another by itself.
 async fn sleeping_worker(hall: &Hall, nth: i64) -> Process {
     let worker = hall
         .worker(&["--poll-interval", "60s", "--batch-max", "7"])
@@ -85,7 +85,7 @@ async fn an_outage_is_unavailable_logged_once_and_passes() {
         .query_one("SELECT current_database()::text", &[])
         .await;
     let name: String = row.expect("its name").get(0);
-    // Superusers still come in.
+    // Superusers can still connect.
     hall.run(&format!("ALTER DATABASE {name} CONNECTION LIMIT 0"))
         .await;
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -115,7 +115,7 @@ async fn an_outage_is_unavailable_logged_once_and_passes() {
     assert_eq!(worker.ended(), None);
     let log = worker.log();
     assert_eq!(log.matches("interrupted; trying again").count(), 1, "{log}");
-    // Beside a line for each call in vain, so that its id is found.
+    // Besides one line for each failed call, so that its log id is found.
     let of_calls = |line: &&str| line.contains("service_kit::outcome");
     let lines = log.lines().filter(|line| !of_calls(line)).count();
     assert!(!log.contains(" ERROR ") && lines < 20, "{log}");

@@ -38,7 +38,7 @@ async fn it_fails_exactly_the_stale_ones() {
     stale.extend(hall.stale(5, 2).await);
     hall.hold(&[7, 8], 60.0).await;
     hall.hold(&[9], 1_000.0).await;
-    // Over in other ways, long before and after their holds would have ended.
+    // Ended in other ways, long before and after their holds would have ended.
     for (seat, change) in [
         (
             10,
@@ -251,7 +251,7 @@ async fn a_connection_that_is_cut_between_two_statements_undoes_the_whole_batch(
 async fn three_batches_run_at_once_unless_customers_buy() {
     let hall = Hall::new(14).await;
     let buyer = hall.database.owner().await;
-    // Another database's buyers are none of ours; its tables may have the same numbers.
+    // Buyers in another database do not count; its tables may have the same oids.
     let elsewhere = Hall::new(1).await;
     elsewhere
         .run("BEGIN; SELECT FROM booking.sales FOR KEY SHARE")
@@ -271,7 +271,7 @@ async fn three_batches_run_at_once_unless_customers_buy() {
         let connections = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND usename = 'expiry_worker'";
         let wanted = if buys { 1 } else { 3 };
-        // Those of the sweep before are on their way out.
+        // The connections of the previous sweep are still closing.
         eventually(SOON, "the connections are counted", async || {
             hall.count(connections).await == wanted
         })
@@ -281,7 +281,7 @@ async fn three_batches_run_at_once_unless_customers_buy() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_no_transaction_half_done() {
+async fn a_caller_that_leaves_leaves_no_transaction_half_done() {
     let hall = Hall::new(5).await;
     hall.stale(0, 5).await;
     let sweeper = hall.sweeper(500);

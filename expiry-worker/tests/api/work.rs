@@ -12,7 +12,7 @@ use crate::hall::{Hall, Standing};
 const SOON: Duration = Duration::from_secs(20);
 const OPEN: &str = "SELECT count(*) FROM booking.bookings WHERE state = 'PENDING'";
 
-/// What counts those that were failed too early, or later than that after their end: by the
+/// The query that counts holds that were failed too early, or later than that after their end: by the
 /// database's clock, which is the one that ends holds.
 fn later_than(allowed: Duration) -> String {
     let seconds = allowed.as_secs_f64();

@@ -1,4 +1,4 @@
-//! Whether what was acknowledged survives: a crash of the server, and a failover.
+//! Whether acknowledged data survives a crash of the server, and a failover.
 
 use service_kit::postgres::first_value;
 use tokio_postgres::{Client, Error};

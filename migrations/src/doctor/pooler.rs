@@ -1,4 +1,4 @@
-//! What a pooler between us and the server would do to the services.
+//! Whether there is a pooler before the server, and its effect on the services.
 
 use service_kit::postgres::{Database, Pooling, pooling};
 

@@ -1,4 +1,4 @@
-//! The services' roles: that they are there, with their settings and privileges. A database that
+//! The services' roles: that they exist, with their settings and privileges. A database that
 //! is restored on another server comes without them.
 
 use service_kit::postgres::{FIND_VERSIONS, SCHEMA_VERSION, first_value, schema_version};
@@ -48,7 +48,7 @@ pub(super) async fn check(client: &Client, findings: &mut Findings) -> Result<()
     let found: Vec<[String; 3]> = rows(client, FIND).await?;
     let version = schema_version(client).await?;
     if version > 0 && version < SCHEMA_VERSION {
-        // What an older schema lacks is not for anybody to grant by hand.
+        // Privileges that an older schema lacks must not be granted by hand.
         findings.skip(
             SUBJECT,
             "their settings and privileges: `migrate up` brings them up to date first",
@@ -117,7 +117,7 @@ async fn missing_privileges(client: &Client, role: &str) -> Result<Vec<String>, 
     let others = PRIVILEGES.into_iter().filter(|(whose, ..)| *whose == role);
     let others = others.map(|(role, table, privileges)| (role, table.to_owned(), privileges));
     for (role, table, privileges) in others.chain([versions]) {
-        // By its oid: a name is not looked up in a schema that this role may not use.
+        // By its oid, because a role cannot look a name up in a schema that it may not use.
         let query = format!(
             "SELECT has_table_privilege('{role}', tables.oid, privilege)
              FROM pg_class AS tables JOIN pg_namespace AS schemas ON schemas.oid = relnamespace,

@@ -5,12 +5,12 @@ use tokio_postgres::{Client, Error};
 use super::{Findings, rows, setting};
 
 const SUBJECT: &str = "connections";
-/// What one instance of each service opens by default, and once more while a release rolls:
+/// The connections that one instance of each service opens by default, twice for a rolling release:
 /// booking-svc 8 for single statements, 2 commit workers, 1 for orders that wait for a lock, 1 for
 /// readiness; catalog-svc 8 for calls, 4 for booking-svc, 3 for background work, 1 that listens, 1
 /// for readiness; expiry-worker 8 and 1.
 const WANTED_MIN: u32 = 2 * ((8 + 2 + 1 + 1) + (8 + 4 + 3 + 1 + 1) + (8 + 1));
-/// The same of the service that opens most, for a limit of one role.
+/// The same for the service that opens most, for a limit of one role.
 const WANTED_OF_ROLE_MIN: u32 = 2 * (8 + 4 + 3 + 1 + 1);
 
 /// Limits of the database and of the services' roles; -1 is none.

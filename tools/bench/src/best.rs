@@ -30,7 +30,7 @@ const PARTY_MAX: u32 = 6;
 /// How many parties fill the arena, as they are 3.5 on average.
 const PARTIES: u32 = SEATS * 2 / 7;
 const UNMET: &str = "FailedPrecondition CHOICE_UNAVAILABLE";
-/// Others had what was picked, sixteen times in a row: asked again, as it says.
+/// Sixteen picks in a row were lost to others: retried, as the error asks.
 const CONTENTION: &str = "Aborted CONTENTION";
 
 /// How to run it.
@@ -45,7 +45,7 @@ pub(crate) struct BestArgs {
     pub(crate) rounds: u16,
 }
 
-/// What clients saw.
+/// The results of clients.
 #[derive(Default)]
 struct Seen {
     parties: u64,
@@ -169,7 +169,7 @@ impl Seen {
     }
 }
 
-/// A show of twenty sections behind each other; its id.
+/// Creates a show of twenty sections one behind the other; returns its id.
 async fn an_arena(stand: &Stand, round: u16) -> Result<String> {
     let numbers = |last: u32| -> Result<Series> {
         Ok(Series {
@@ -209,7 +209,7 @@ async fn an_arena(stand: &Stand, round: u16) -> Result<String> {
             minor_units: 1_250,
             currency_code: "EUR".to_owned(),
         }),
-        // Nobody's hold ends before the arena is full.
+        // No hold ends before the arena is full.
         hold_duration: Some(Duration::from_secs(1_800).try_into()?),
         ..Default::default()
     };

@@ -26,7 +26,7 @@ impl Cpu {
         }
     }
 
-    /// What each of `count` took of it.
+    /// The share of each of `count`.
     pub(crate) fn each(self, count: f64) -> Self {
         Self {
             service_s: self.service_s / count,

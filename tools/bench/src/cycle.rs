@@ -1,4 +1,4 @@
-//! `cycle`: reserve two adjacent random seats and confirm them, beside pgbench doing the
+//! `cycle`: reserve two adjacent random seats and confirm them, compared with pgbench doing the
 //! same, in alternating rounds.
 
 use std::time::Duration;
@@ -134,7 +134,7 @@ async fn measure(
     let load_before = cpu::load_average();
     let before = stand.cpu();
     let seen = load::cycles(&wires, clients, length, &pairs).await?;
-    // As many as the rate is made of.
+    // The number of cycles behind the rate.
     let cycles = seen.per_second() * seen.elapsed.as_secs_f64();
     let used = stand.cpu().since(before).each(cycles);
     ensure!(
@@ -214,7 +214,7 @@ fn summarize(ours: &[Ours], theirs: &[Theirs], report: &mut Report) {
     }
 }
 
-/// Ours beside theirs in the same round, so that a machine that slows down slows both.
+/// Ours against theirs in the same round, so that a machine that slows down slows both.
 fn ratio_by_round(ours: &[Ours], theirs: &[Theirs], script: &str, clients: u32) -> Spread {
     let of = |pgbench_clients: u32| {
         theirs

@@ -1,4 +1,4 @@
-//! `expire`: how fast stale holds are failed, and what that takes from those who buy meanwhile.
+//! `expire`: how fast stale holds are failed, and how much that slows sales.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ async fn drain(stand: &Stand, workers: u32) -> Result<f64> {
 
 async fn wait_until_drained(owner: &tokio_postgres::Client) -> Result<()> {
     let began = Instant::now();
-    // By the index of holds, and seldom: asking must not be what is measured.
+    // By the index of holds, and seldom: the query must not be what is measured.
     let query = "SELECT EXISTS (SELECT FROM booking.bookings
         WHERE state = 'PENDING' AND expires_at < now())";
     while owner.query_one(query, &[]).await?.get(0) {
@@ -88,7 +88,7 @@ async fn wait_until_drained(owner: &tokio_postgres::Client) -> Result<()> {
     Ok(())
 }
 
-/// A `cycle` load without and with 100,000 holds being drained beside it.
+/// A `cycle` load without and with 100,000 holds being drained at the same time.
 async fn beside_load(stand: &mut Stand, shows: &[String], report: &mut Report) -> Result<()> {
     let mut kept = Vec::new();
     for _ in 0..ROUNDS {

@@ -123,7 +123,7 @@ pub(crate) async fn run(stand: &Stand, args: GaArgs, report: &mut Report) -> Res
     }
     let ours = Spread::of(rounds.iter().map(|round| round.per_second));
     let theirs = Spread::of(rounds.iter().map(|round| round.pgbench));
-    // Ours beside theirs in the same round, so that a machine that slows down slows both.
+    // Ours against theirs in the same round, so that a machine that slows down slows both.
     let ratio = Spread::of(rounds.iter().map(|round| round.per_second / round.pgbench));
     report.line(String::new());
     for (name, spread) in [("ours", ours), ("pgbench, at its best", theirs)] {
@@ -225,7 +225,7 @@ async fn buy(wire: Wire, number: u32, show: String) -> Result<Seen> {
     Ok(seen)
 }
 
-/// How many places are left, by the error that says so.
+/// The number of places left, from the error.
 fn left_after(status: &Status) -> Result<u32> {
     let name = load::name(status);
     if name != FULL {
@@ -239,7 +239,7 @@ fn left_after(status: &Status) -> Result<u32> {
     Ok(left.parse()?)
 }
 
-/// What pgbench does at its best on a counter that is never full, and with which script.
+/// The best rate of pgbench on a counter that is never full, and its script.
 async fn best_of_pgbench(pgbench: &Pgbench, stand: &Stand, seconds: u16) -> Result<(String, f64)> {
     let length = Duration::from_secs(seconds.into());
     let mut best = (String::new(), 0.0);

@@ -1,5 +1,5 @@
 -- Shows of 1,000 seats and 1,000 old bookings each, $1 of them, with their logs, all like the show $2.
--- Run without triggers: what is inserted is right.
+-- Run without triggers: the inserted rows are valid.
 WITH shows AS (
     INSERT INTO booking.sales (
         show_id, revision, state, start_at, layout, numbering, prices, seat_count
@@ -51,7 +51,7 @@ INSERT INTO booking.transitions (
 )
 SELECT
     show_id, booking_id, version, verb, from_state, to_state, made_at, 'bench',
-    -- UUIDs of version 7, as the load has them: those of one time lie together.
+    -- UUIDs of version 7, like the load's: ids of the same time are stored together.
     encode(
         substr(int8send((extract(epoch FROM made_at) * 1000)::bigint + place), 3) || '\x7000'::bytea
             || substr(uuid_send(gen_random_uuid()), 9),

@@ -18,8 +18,8 @@ use crate::report::Report;
 use crate::stand::{Stand, connect};
 use crate::stats::{self, Spread};
 
-/// Rows that are made in the transaction that has emptied their table do not go through the log: the
-/// disk writes them once. What a cycle writes is logged as ever, and as durable.
+/// Rows that are inserted in the transaction that has emptied their table are not logged: the
+/// disk writes them once. The writes of a cycle are logged as usual, and as durable.
 pub(crate) const SETTINGS: [(&str, &str); 2] = [("wal_level", "minimal"), ("max_wal_senders", "0")];
 
 const SEATS_PER_SHOW: u32 = 1_000;
@@ -289,7 +289,7 @@ async fn free_pairs(stand: &mut Stand, shows: &[String]) -> Result<Pairs> {
     Ok(Pairs::shuffled(shows, SEATS_PER_SHOW))
 }
 
-/// Has booking-svc know every show, as it does after a while.
+/// Makes booking-svc cache every show, as it does after a while.
 async fn look_at(stand: &Stand, shows: &[String]) -> Result<()> {
     let channels = connect(&stand.booking_endpoint()?, 1).await?;
     let channel = channels.first().context("one connection")?;

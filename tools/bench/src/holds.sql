@@ -1,6 +1,6 @@
 -- Holds that ended within a minute, a minute ago, on every pair of the first $1 pairs of each
 -- show, with what belongs to them. `pair` is named in the end of a hold so that each has its
--- own. Run without triggers: what is inserted is right.
+-- own. Run without triggers: the inserted rows are valid.
 WITH made AS (
     INSERT INTO booking.bookings (
         show_id, booking_id, state, version, customer_id, seat_ordinals, seat_prices,

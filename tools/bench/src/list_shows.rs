@@ -8,14 +8,14 @@ use crate::read::measure;
 use crate::report::Report;
 use crate::stand::{Stand, show_starts_at, venue};
 
-/// With those that are there already.
+/// Existing ones included.
 const SHOWS: u32 = 10_000;
-/// One alone, and as many as keep two cores busy.
+/// One alone, and enough to keep two cores busy.
 const CLIENTS: [usize; 2] = [1, 4];
 /// One show in this many is cancelled.
 const CANCEL_EACH: usize = 10;
 
-/// Measures, once there are enough shows beside `shows`.
+/// Measures, once there are enough shows besides `shows`.
 pub(crate) async fn run(stand: &Stand, shows: u32, report: &mut Report) -> Result<()> {
     let more = stand.create_shows(SHOWS - shows, 1).await?;
     let catalog = stand.catalog_endpoint()?.connect().await?;

@@ -79,7 +79,7 @@ impl Random {
     }
 }
 
-/// What the clients of a round saw.
+/// The results of a round's clients.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) cycles: u64,
@@ -172,7 +172,7 @@ async fn client(wire: Wire, number: u32, end: Instant, pairs: &Pairs) -> Tally {
     tally
 }
 
-/// What reserves seats by their numbers.
+/// The request that reserves seats by their numbers.
 pub(crate) fn reservation(show: &str, seats: &[u32], customer: u32) -> ReserveSeatsRequest {
     ReserveSeatsRequest {
         show_id: show.to_owned(),

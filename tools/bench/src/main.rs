@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what the services do a second, beside what PostgreSQL's own benchmark
-//! does with the usual booking transaction, on the same machine in the same run.
+//! `cargo xtask bench`: the throughput of the services, compared with PostgreSQL's own benchmark
+//! with the usual booking transaction, on the same machine in the same run.
 //!
 //! Claims are ratios from one run. Nothing here is a test, and nothing times a test.
 
@@ -34,7 +34,7 @@ use crate::stand::Stand;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures the services on a private PostgreSQL, beside pgbench. Reports as text, JSON and SVG
+/// Measures the services on a private PostgreSQL, against pgbench. Reports as text, JSON and SVG
 /// under target/bench
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
@@ -65,7 +65,7 @@ enum What {
     /// GetBooking, ListSeats, ListShows; one client that reserves alone; ListShows of 10,000
     /// shows with each filter
     Read,
-    /// Drain 100,000 stale holds, alone and beside a cycle load
+    /// Drain 100,000 stale holds, alone and during a cycle load
     Expire,
     /// The cycle with 10^5, 10^6 and 10^7 seats and bookings in the tables
     Growth(growth::GrowthArgs),
@@ -139,7 +139,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     report.write(stand.folder(), name)
 }
 
-/// What the services take when nobody calls.
+/// The CPU of the idle services.
 async fn idle(stand: &Stand, report: &mut Report) -> Result<()> {
     const LENGTH: Duration = Duration::from_secs(20);
     let worker = stand.start_worker().await?;

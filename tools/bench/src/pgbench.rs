@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::stand::Stand;
 
-/// What pgbench runs.
+/// The scripts of pgbench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     /// (a): SELECT … FOR UPDATE, INSERT, UPDATE, COMMIT; then lock, UPDATE, UPDATE, COMMIT.
@@ -24,7 +24,7 @@ pub(crate) enum Script {
     CounterTransaction,
     /// (b) for places: one statement.
     CounterStatement,
-    /// One statement for the nearest free seats that nobody is about to take, next to each other
+    /// One statement for the nearest free seats that are not locked, next to each other
     /// or not.
     Best,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Pgbench {
     scripts: TempDir,
 }
 
-/// What one run measured.
+/// The figures of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
@@ -67,7 +67,7 @@ impl Script {
 }
 
 impl Pgbench {
-    /// Finds pgbench beside the server's binaries, or on the PATH.
+    /// Finds pgbench next to the server's binaries, or on the PATH.
     pub(crate) fn list_shows(stand: &Stand) -> Result<Self> {
         let on_path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(stand.binaries_folder().to_owned())

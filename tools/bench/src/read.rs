@@ -118,7 +118,7 @@ where
     Ok(())
 }
 
-/// One client that reserves, beside pgbench's single statement and an echo through gRPC.
+/// One client that reserves, against pgbench's single statement and an echo through gRPC.
 async fn alone(stand: &Stand, shows: &[String], report: &mut Report) -> Result<()> {
     let pgbench = Pgbench::list_shows(stand)?;
     pgbench.prepare(stand, SHOWS, SEATS).await?;

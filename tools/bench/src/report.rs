@@ -19,14 +19,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Says a line, now and in the report.
+    /// Prints a line, and adds it to the report.
     #[allow(clippy::print_stdout, reason = "the report is what the program is for")]
     pub(crate) fn line(&mut self, line: String) {
         println!("{line}");
         self.lines.push(line);
     }
 
-    /// Says a ratio, on a line that a script can read, and its range on the next.
+    /// Prints a ratio, on a line that a script can read, and its range on the next.
     pub(crate) fn ratio(&mut self, of: &str, ratio: Spread) {
         self.line(format!("ratio {of}: {:.2}", ratio.median));
         self.line(format!(
@@ -45,7 +45,7 @@ impl Report {
         self.bars.push((name, spread));
     }
 
-    /// Says what machine this is, with its load before anything is measured.
+    /// Describes the machine, with its load before the measurements.
     pub(crate) fn machine(&mut self, postgres: &str) {
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

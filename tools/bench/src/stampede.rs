@@ -1,4 +1,4 @@
-//! `stampede`: everybody at once for one show, until it is sold out.
+//! `stampede`: all clients at once for one show, until it is sold out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::wire::Wire;
 
 const SEATS: u32 = 10_000;
 const TAKEN: &str = "FailedPrecondition SEATS_UNAVAILABLE";
-/// What pgbench sells beside it: the tables of `cycle`.
+/// The tables for pgbench: those of `cycle`.
 const USUAL: (u32, u32) = (1_000, 1_000);
 
 /// How to run it.
@@ -36,7 +36,7 @@ pub(crate) struct StampedeArgs {
     pub(crate) rounds: u16,
 }
 
-/// The hall as everybody sees it: the pairs of seats that nobody is known to have.
+/// The hall as all clients see it: the pairs of seats that are not known to be taken.
 struct Hall {
     show: String,
     free: Mutex<Vec<u32>>,

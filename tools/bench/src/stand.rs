@@ -1,4 +1,4 @@
-//! What a benchmark runs against: a durable private cluster, the services as release
+//! The system under benchmark: a durable private cluster, the services as release
 //! binaries, and shows to sell.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -28,7 +28,7 @@ const CREATES_AT_ONCE: usize = 8;
 /// Shows are spread over this many places.
 const VENUES: u32 = 200;
 
-/// Durable as in production; sized so that what is measured is the work, not the checkpoints.
+/// Durable as in production; sized so that the work is measured, not the checkpoints.
 /// The server's buffers are a quarter of the memory, as PostgreSQL's manual advises.
 const SETTINGS: [(&str, &str); 5] = [
     ("fsync", "on"),
@@ -196,9 +196,9 @@ impl Stand {
         Ok(ids)
     }
 
-    /// Forgets every booking, as if none had ever been made.
+    /// Deletes every booking, as if none had ever been made.
     pub(crate) async fn reset(&mut self) -> Result<()> {
-        // Without the checks of foreign keys: what is inserted is right, and there is much.
+        // Without the checks of foreign keys: the inserted rows are valid, and there are many.
         self.owner()
             .await?
             .batch_execute(
@@ -223,7 +223,7 @@ impl Stand {
         Ok(())
     }
 
-    /// Leaves no work behind that the next round would pay for.
+    /// Finishes work that the next round would pay for.
     pub(crate) async fn quiesce(&self) -> Result<()> {
         let owner = self.owner().await?;
         owner.batch_execute("VACUUM (ANALYZE)").await?;

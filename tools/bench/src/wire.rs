@@ -1,4 +1,4 @@
-//! A gRPC client that takes as little of the machine as one can: unary calls on a connection of
+//! A gRPC client with the least overhead: unary calls on a connection of
 //! HTTP/2, without the layers between (queues, retries, balancing) that a client of tonic has, and
 //! without decoding parts of an answer that the load does not need. The load generator must not be
 //! what is measured. The frames are those of any gRPC client:

@@ -1,8 +1,8 @@
 //! The account that PostgreSQL's programs run under.
 //!
-//! They refuse to run as root. So started by root they get an ordinary account, and with it a
-//! question that nobody else has: can that account reach the files at all? It is answered by
-//! trying, under that account, since modes, access lists and mount options all have a say.
+//! They refuse to run as root. So started by root they get an ordinary account, which may not be able
+//! to reach the files. The crate finds that out by
+//! trying, under that account, since modes, access lists and mount options all matter.
 
 use anyhow::{Context, Result, bail};
 use std::{
@@ -19,7 +19,7 @@ use std::{
 /// The accounts that root hands the server to, in order.
 const ORDINARY: [&str; 2] = ["postgres", "nobody"];
 
-/// Who runs the server.
+/// The account that runs the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     name: String,
@@ -72,7 +72,7 @@ impl Account {
         self.uid
     }
 
-    /// A command under this account, free of what the caller's surroundings would change: its
+    /// A command under this account, independent of the caller's environment: its
     /// `PG…` variables, its language, its time zone, a working directory the account can't enter.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -124,7 +124,7 @@ impl Account {
         Ok(!found.is_symlink() && found.uid() == self.uid)
     }
 
-    /// Whether `path` belongs to ourselves, root included, rather than to somebody who came first.
+    /// Whether `path` belongs to ourselves, root included, rather than to another account that created it first.
     pub(crate) fn ours(path: &Path) -> Result<bool> {
         let own = Self::named(None)?.context("`id` does not know the current account")?;
         own.owns(path)

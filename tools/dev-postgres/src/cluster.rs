@@ -25,12 +25,12 @@ const PORT_TRIES_MAX: usize = 8;
 /// Between attempts to start where a killed server's processes are still leaving.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// How a [`Cluster`] is to be.
+/// The options of a [`Cluster`].
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     /// The server programs.
     pub binaries: Binaries,
-    /// The data folder. As root it may come to lie elsewhere, when the server's account can't
+    /// The data folder. As root it may be elsewhere, when the server's account can't
     /// enter the folder above it: see [`Cluster::data_dir`].
     pub data_dir: PathBuf,
     /// The port on 127.0.0.1; `None` picks a free one.
@@ -64,7 +64,7 @@ impl ClusterOptions {
         }
     }
 
-    /// A cluster whose data stay.
+    /// A durable cluster.
     #[must_use]
     pub fn durable(binaries: Binaries, data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -286,7 +286,7 @@ impl Cluster {
     /// is busy does only at its next wait.
     ///
     /// # Errors
-    /// When the process does not go.
+    /// When the process does not end.
     pub async fn crash(&mut self) -> Result<()> {
         let Some(mut server) = self.server.take() else {
             return Ok(());

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 /// How long a server that is already on its way out may take to leave a durable folder.
 const LEAVE_MAX: Duration = Duration::from_secs(15);
-/// How long a running server is given to show that it is on its way out: its owner may have
+/// How long to wait for a running server to shut down: its owner may have
 /// ended the instant before we came.
 const NOTICE_MAX: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(50);
@@ -127,7 +127,7 @@ pub(crate) struct Durable {
     _turn: File,
 }
 
-/// Makes `folder` a cluster of `version`, or sees that it is one. `initialise` is called with
+/// Makes `folder` a cluster of `version`, or checks that it is one. `initialise` is called with
 /// the folder to make a new cluster in; that one takes its place only once it is whole, since
 /// nothing distinguishes a half-made cluster from a good one.
 pub(crate) fn prepare_durable(

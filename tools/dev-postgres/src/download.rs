@@ -1,6 +1,6 @@
 //! A pinned PostgreSQL release, downloaded once and kept.
 //!
-//! What must always hold: a folder named after the release is whole. It is unpacked beside,
+//! What must always hold: a folder named after the release is whole. It is unpacked next to its place,
 //! tried, and renamed; processes that want it at the same time take turns.
 
 use crate::{account::Account, blocking, data_dir, find::Binaries};
@@ -116,7 +116,7 @@ fn remove_if_there(folder: &Path) -> Result<()> {
 }
 
 /// Lets every account read the folder and run what can be run: it was unpacked as ours alone,
-/// and as root we are not who runs it.
+/// and as root we are not the account that runs it.
 fn open_to_all(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {

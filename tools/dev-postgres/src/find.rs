@@ -11,10 +11,10 @@ use std::{
 };
 use tracing::debug;
 
-/// What a cluster needs; they lie in one folder, and find each other there.
+/// The programs that a cluster needs; they are in one folder, and find each other there.
 const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
-/// Where installers put numbered releases: a folder, and what precedes the number in it.
+/// Where installers put numbered releases: a folder, and the prefix of the number in it.
 const NUMBERED: [(&str, &str); 5] = [
     ("usr/lib/postgresql", ""),          // Debian, Ubuntu
     ("usr", "pgsql-"),                   // Fedora, RHEL: the PostgreSQL project's packages
@@ -59,7 +59,7 @@ impl Binaries {
     }
 
     /// Takes the programs in `folder` if they are whole, run under `account`, and are recent
-    /// enough; the error says in a few words what is wrong with them.
+    /// enough; the error names the fault in a few words.
     pub(crate) fn inspect(folder: &Path, account: &Account) -> Result<Self> {
         for program in PROGRAMS {
             if !folder.join(program).is_file() {
@@ -96,7 +96,7 @@ impl Binaries {
 /// enter, it is kept under the system's folder for temporary files instead.
 ///
 /// # Errors
-/// When there are none; the error says what was looked at, and what to install.
+/// When there are none; the error lists the places searched, and what to install.
 pub async fn find_binaries(source: Source, cache_dir: &Path) -> Result<Binaries> {
     let account = blocking(Account::for_server).await?;
     let installed = {

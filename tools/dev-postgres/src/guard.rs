@@ -24,7 +24,7 @@ use tracing::warn;
 const GUARD: &str = include_str!("guard.sh");
 const SWEEP: &str = include_str!("sweep.sh");
 
-/// What the shells need beyond the program's own time: the immediate shutdown, then the kill.
+/// The time that the shells need beyond the program's own: the immediate shutdown, then the kill.
 const SLACK: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -165,7 +165,7 @@ impl StaleDirReaper {
         })
     }
 
-    /// What a guard holds for as long as the folder is needed.
+    /// The pipe that a guard holds while the folder is needed.
     pub(crate) fn lifeline(&self) -> Option<&PipeWriter> {
         self.lifeline.as_ref()
     }

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 /// How long a server may take until it accepts connections.
 pub(crate) const READY_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
-/// What is shown of the server's log when it fails.
+/// The lines of the server's log that are shown when it fails.
 const TAIL_LINES_MAX: usize = 20;
 const TAIL_BYTES_MAX: u64 = 16 * 1024;
 
@@ -33,7 +33,7 @@ pub(crate) struct Launch {
     pub(crate) ephemeral: bool,
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 pub(crate) enum Attempt {
     /// It accepts connections.
     Ready(Guard),
@@ -167,8 +167,8 @@ impl Launch {
     }
 
     /// Settings are on the command line, so that they leave nothing behind in a durable folder.
-    /// The last of a name wins: the caller's after our defaults, and after those what the
-    /// cluster's way of living rests on.
+    /// The last of a name wins: the caller's after our defaults, and after those the ones that the
+    /// cluster's lifetime depends on.
     fn arguments(&self, port: u16) -> Vec<OsString> {
         let mut settings = ["max_connections=300", "timezone=UTC", "log_timezone=UTC"]
             .map(str::to_owned)

@@ -19,7 +19,7 @@
 //! What must always hold:
 //!
 //! - The server ends with the process that started it, even when that process is killed
-//!   without a chance to tidy up. A small shell process sees to it (`guard.sh`).
+//!   without a chance to tidy up. A small shell process ensures that (`guard.sh`).
 //! - An ephemeral cluster's folder goes with it; a durable one's stays as it was.
 //! - Only a folder that this crate made, or that is a PostgreSQL cluster, is ever deleted.
 //! - The server listens on 127.0.0.1 alone, and trusts every connection from there: it is for

@@ -58,7 +58,7 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
     names
 }
 
-/// Asserts that an error is this one, and carries what every error of the contract does.
+/// Asserts that an error is this one, and has the details that every error of the contract has.
 ///
 /// # Panics
 ///
@@ -71,7 +71,7 @@ pub fn assert_error(status: &Status, code: Code, reason: &str) {
     assert!(!id.is_empty(), "no log_id in {}", describe(status));
 }
 
-/// Asserts that a call was refused with this error, and returns it for a further look.
+/// Asserts that a call was refused with this error, and returns it for further checks.
 ///
 /// # Panics
 ///

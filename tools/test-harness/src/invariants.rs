@@ -15,12 +15,12 @@ pub async fn assert_hold(database: &TestDatabase) {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// What does not hold of a show, or of all, with how often it does not; by a connection of the
+/// The broken invariants of a show, or of all shows, with their counts; on a connection of the
 /// database's owner.
 ///
 /// # Panics
 ///
-/// If it cannot be found out.
+/// If they cannot be checked.
 pub async fn broken(owner: &Client, show_id: Option<Uuid>) -> Vec<String> {
     let found = owner
         .query(include_str!("invariants.sql"), &[&show_id])

@@ -1,4 +1,4 @@
--- What must never be, each kind by name, with how often it is: of the show $1, or of all if that
+-- Contradictions in the data, each kind by name, with its count: of the show $1, or of all shows if that
 -- is null.
 WITH
 bookings AS NOT MATERIALIZED (

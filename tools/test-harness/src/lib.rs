@@ -1,7 +1,7 @@
 //! The test harness of every crate: a real PostgreSQL database for each test, the real
-//! binaries, and ways to wait and to assert that say what went wrong.
+//! binaries, and ways to wait and to assert with helpful messages.
 //!
-//! What must always hold: nothing here stands in for a part of the system, nothing sleeps and
+//! What must always hold: nothing here replaces a part of the system, nothing sleeps and
 //! hopes, and nothing outlives the test process, however it ends.
 
 pub mod certificates;

@@ -16,14 +16,14 @@ pub enum Ending {
 /// Ends one process once this one is gone, even when it was killed without a chance to tidy
 /// up: a shell waits for the end of a pipe that only we write to.
 ///
-/// Dropping it lets the process be. Do so when the process has ended: its id may then be
+/// Dropping it leaves the process alone. Do so when the process has ended: its id may then be
 /// given to another.
 #[derive(Debug)]
 pub struct Lifeline {
     shell: Child,
 }
 
-/// A shell's `read` ends when nobody holds the other end of its standard input.
+/// A shell's `read` ends when no process holds the other end of its standard input.
 const SHELL: &str = "
 trap '' HUP INT QUIT TERM
 while read -r _; do :; done

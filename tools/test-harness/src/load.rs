@@ -22,7 +22,7 @@ use crate::errors::{describe, reason};
 use crate::eventually;
 use crate::system::{System, get, reservation};
 
-/// How long a service may be away before a customer's patience, and with it the test, ends.
+/// How long a customer retries while a service is down, before the test fails.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Between two tries of the same call.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,8 +31,8 @@ const SHORT_HOLD: Duration = Duration::from_secs(10);
 /// How long a test may wait for customers to get on.
 const PROGRESS_MAX: Duration = Duration::from_secs(40);
 
-/// Why a call may have to be repeated, or be in vain, without anything being wrong. Errors
-/// made by the client's own side, as for a broken connection, have no reason.
+/// Errors after which a call is repeated, or fails, without a fault. Errors
+/// made by the client's own side, such as for a broken connection, have no reason.
 const EXPECTED: [&str; 8] = [
     "",
     "SEATS_UNAVAILABLE",
@@ -56,7 +56,7 @@ struct Shared {
     show_id: String,
     seats: usize,
     stop: AtomicBool,
-    /// Bookings that have come to their end.
+    /// Bookings that have ended.
     settled: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ struct Shared {
 #[derive(Debug, Default)]
 pub struct Memory(BTreeMap<String, Booking>);
 
-/// What a customer does with a hold.
+/// A customer's plan for a hold.
 #[derive(Debug, Clone, Copy)]
 enum Plan {
     Confirm,
@@ -103,7 +103,7 @@ impl Load {
     ///
     /// # Panics
     ///
-    /// If customers do not get on, or one of them saw what must not be.
+    /// If customers make no progress, or one of them saw a violation.
     pub async fn progress(&mut self, by: usize) {
         let settled = || self.shared.settled.load(Ordering::Relaxed);
         let goal = settled() + by;
@@ -116,11 +116,11 @@ impl Load {
         .await;
     }
 
-    /// Lets everybody finish what they are at, and returns what they remember.
+    /// Lets all customers finish their current booking, and returns their records.
     ///
     /// # Panics
     ///
-    /// If one of them saw what must not be.
+    /// If one of them saw a violation.
     pub async fn stop(self) -> Memory {
         self.shared.stop.store(true, Ordering::Relaxed);
         let memories = self.customers.join_all().await;
@@ -158,7 +158,7 @@ impl Customer {
         self.memory
     }
 
-    /// Two seats, if nobody else has them.
+    /// Two seats, if they are free.
     async fn reserve(&mut self, plan: Plan) -> Option<String> {
         let first = random(self.shared.seats);
         let second = (first + 1 + random(self.shared.seats - 1)) % self.shared.seats;
@@ -223,7 +223,7 @@ impl Customer {
     }
 }
 
-/// The answer, or none if the seats are somebody else's.
+/// The answer, or none if the seats are taken.
 async fn until_answered<T, F>(what: &str, call: impl Fn() -> F) -> Option<T>
 where
     F: Future<Output = Result<T, Status>>,

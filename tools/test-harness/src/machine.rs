@@ -1,15 +1,15 @@
-//! What befalls the machine that tests run on, for those that measure time: its wall clock is
-//! set, or it stands still for a while.
+//! Detects disturbances of the machine, for tests that measure time: its wall clock is
+//! set, or it stalls for a while.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Between two looks.
+/// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The least change of the wall clock against the steady one that is noted.
 const STEP_MIN: Duration = Duration::from_millis(1);
-/// The shortest time without a look that is noted.
+/// The shortest gap between two checks that counts as a stall.
 const STALL_MIN: Duration = Duration::from_millis(100);
 /// How long reading both clocks may take for them to be of one moment.
 const READING_MAX: Duration = Duration::from_micros(200);
@@ -36,10 +36,10 @@ pub fn stalled(since: Instant) -> Duration {
         .sum()
 }
 
-/// What was seen so far.
+/// The disturbances so far.
 struct Seen {
     at: Instant,
-    /// What the wall clock showed then.
+    /// The wall clock at the last check.
     wall: SystemTime,
     steps_back: Vec<Instant>,
     stalls: Vec<(Instant, Instant)>,

@@ -1,7 +1,7 @@
 //! A separate database for each test.
 //!
-//! One private cluster a test process, made when the first test asks, and a template in it
-//! that is migrated once; each test's database is a copy of it. Nobody drops a static at the
+//! One private cluster per test process, made when the first test needs it, with a template
+//! that is migrated once; each test's database is a copy of it. A static is never dropped at the
 //! end of a process: the cluster detects that its owner is gone, and stops.
 //!
 //! With `DATABASE_URL` set (a superuser's) the databases are made on that server instead, each
@@ -39,14 +39,14 @@ use crate::target;
 pub const OWNER: &str = "postgres";
 
 const MIGRATE_WAIT: Duration = Duration::from_secs(30);
-/// What the service roles get on a server of the developer's own.
+/// The password of the service roles on a developer's own server.
 const EXTERNAL_PASSWORD: &str = "ticketing-test";
 
-/// A new database with the newest schema, and nothing in it.
+/// A new database with the newest schema, empty.
 ///
 /// # Panics
 ///
-/// If there is no PostgreSQL to be had, with what was tried.
+/// If no PostgreSQL is available, with the places that were tried.
 pub async fn database() -> TestDatabase {
     server().await.database().await
 }
@@ -55,7 +55,7 @@ pub async fn database() -> TestDatabase {
 ///
 /// # Panics
 ///
-/// If there is no PostgreSQL to be had, with what was tried.
+/// If no PostgreSQL is available, with the places that were tried.
 pub async fn empty_database() -> TestDatabase {
     or_panic(server().await.create(None).await)
 }
@@ -93,7 +93,7 @@ impl OwnServer {
     ///
     /// # Panics
     ///
-    /// If there is no PostgreSQL to be had, with what was tried.
+    /// If no PostgreSQL is available, with the places that were tried.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -102,7 +102,7 @@ impl OwnServer {
     ///
     /// # Panics
     ///
-    /// If there is no PostgreSQL to be had, with what was tried.
+    /// If no PostgreSQL is available, with the places that were tried.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::of(or_panic(start_as_asked(settings).await))
     }
@@ -175,7 +175,7 @@ impl OwnServer {
         // The first process makes the others, so it must be stopped before they are counted.
         for pid in std::iter::once(first).chain(children(first)) {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            // One that has ended meanwhile has no part in it.
+            // A process that has ended meanwhile needs no signal.
             let _ = kill_process(pid.expect("a process id"), signal);
         }
     }
@@ -309,7 +309,7 @@ impl Drop for TestDatabase {
 #[derive(Debug)]
 struct Server {
     address: Address,
-    /// What new databases are copied from; a server of the developer's own has none.
+    /// The template of new databases; a developer's own server has none.
     template: Option<String>,
     /// A template is copied by one at a time.
     creating: Mutex<()>,
@@ -422,7 +422,7 @@ async fn start_private(
 struct Address {
     /// The owner's URL of the database to administer from.
     owner: Url,
-    /// What the service roles log in with.
+    /// The password of the service roles.
     service_password: Option<&'static str>,
 }
 
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_crash_keeps_what_was_acknowledged() {
+    async fn a_crash_keeps_acknowledged_data() {
         let mut server = OwnServer::start().await;
         let database = server.database().await;
         let write = "CREATE TABLE kept AS SELECT 7 AS n";

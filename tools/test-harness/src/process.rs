@@ -27,10 +27,10 @@ use crate::{eventually, target};
 const SERVING_MAX: Duration = Duration::from_secs(30);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 const KILLED_MAX: Duration = Duration::from_secs(10);
-/// What is shown of a process's log when a test fails.
+/// The lines of a process's log that are shown when a test fails.
 const TAIL_LINES_MAX: usize = 80;
-/// Below what systems give to outgoing connections, so that a port is still free when a
-/// process comes back to it.
+/// Below the ports that systems use for outgoing connections, so that a port is still free when a
+/// process returns to it.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// Names the task of a debug build that panics at SIGUSR2.
 const PANIC_TASK_VARIABLE: &str = "TICKETING_DEBUG_PANIC_TASK";
@@ -60,8 +60,8 @@ pub async fn binary(name: &str) -> PathBuf {
     }
 }
 
-/// Cargo builds a package's binaries only for that package's own tests, so we have to see
-/// ourselves that those of the others are there and not stale. It waits for a build that is
+/// Cargo builds a package's binaries only for that package's own tests, so we have to make sure
+/// ourselves that those of the others exist and are up to date. It waits for a build that is
 /// running; `cargo test` does not hold its lock while tests run.
 fn build() -> Result<PathBuf, String> {
     let folder = target::profile_folder();
@@ -106,7 +106,7 @@ fn command(binary: PathBuf) -> Command {
     command
 }
 
-/// Keeps from a program what of our environment it would listen to, and our standard input.
+/// Hides from a program the variables of our environment that it would read, and our standard input.
 pub(crate) fn without_our_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let bytes = name.as_encoded_bytes();
@@ -167,7 +167,7 @@ impl Process {
         process
     }
 
-    /// The same, with a standard output and error that nobody reads: each write fails.
+    /// The same, with a standard output and error without a reader: each write fails.
     ///
     /// # Panics
     ///
@@ -398,7 +398,7 @@ impl Process {
         self.status_bytes("VmHWM:")
     }
 
-    /// Begins again to look for the most memory that it has.
+    /// Resets the peak of its memory.
     ///
     /// # Panics
     ///

@@ -23,16 +23,16 @@ pub struct Proxy {
 struct Ways {
     /// How many connections there were.
     count: AtomicU64,
-    /// Those up to this number are silent.
+    /// Connections up to this number are silent.
     silent_to: watch::Sender<u64>,
 }
 
 impl Proxy {
-    /// A way to the server that a URL names.
+    /// A proxy to the server of a URL.
     ///
     /// # Panics
     ///
-    /// If the URL is none, or there is no port to be had.
+    /// If the URL is invalid, or no port is free.
     pub async fn start(database_url: &str) -> Self {
         let url: Url = database_url.parse().expect("a URL");
         let host = url.host_str().expect("a URL with a host");
@@ -55,11 +55,11 @@ impl Proxy {
         Self { address, ways }
     }
 
-    /// A database's URL by this way.
+    /// A database's URL through the proxy.
     ///
     /// # Panics
     ///
-    /// If the URL is none.
+    /// If the URL is invalid.
     #[must_use]
     pub fn url(&self, database_url: &str) -> String {
         let mut url: Url = database_url.parse().expect("a URL");
@@ -74,7 +74,7 @@ impl Proxy {
         self.ways.silent_to.send_replace(u64::MAX);
     }
 
-    /// New connections pass on again. Those that there are never will.
+    /// New connections are forwarded again. Existing ones never will be.
     pub fn let_new_ones_pass(&self) {
         let count = self.ways.count.load(Ordering::SeqCst);
         self.ways.silent_to.send_replace(count);

@@ -1,5 +1,5 @@
-//! HTTP/2 connections by hand, for what no well-behaved client of gRPC does: answers that are not
-//! read, bodies that do not end, other methods and content types.
+//! HTTP/2 connections by hand, for requests that no well-behaved gRPC client makes: unread answers,
+//! incomplete bodies, other methods and content types.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-/// A connection. Answers take none of its window but what their headers say, unless a test reads
+/// A connection. Answers use none of its window except for headers, unless a test reads
 /// them. Dropped, it is closed.
 #[derive(Debug)]
 pub struct Raw {
@@ -29,7 +29,7 @@ pub struct Answer {
     pub grpc: Option<tonic::Status>,
     /// The headers.
     pub headers: HeaderMap,
-    /// What was between headers and trailers.
+    /// The bytes between headers and trailers.
     pub body: Bytes,
 }
 
@@ -69,7 +69,7 @@ impl Raw {
     ///
     /// # Panics
     ///
-    /// If the path is none.
+    /// If the path is invalid.
     #[must_use]
     pub fn head(&self, path: &str) -> Request<()> {
         let mut head = Request::new(());
@@ -87,7 +87,7 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// If the connection takes no more.
+    /// If the connection accepts no more requests.
     pub async fn begin(
         &self,
         head: Request<()>,
@@ -99,7 +99,7 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// If the connection takes no more.
+    /// If the connection accepts no more requests.
     pub async fn ask(&self, path: &str, message: &[u8]) -> Result<ResponseFuture, h2::Error> {
         let (answer, mut body) = self.begin(self.head(path)).await?;
         body.send_data(framed(message), true)?;
@@ -160,7 +160,7 @@ pub async fn next(stream: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
 ///
 /// # Panics
 ///
-/// If it is longer than gRPC can say.
+/// If it is longer than gRPC's limit.
 #[must_use]
 pub fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("a length");

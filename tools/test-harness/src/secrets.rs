@@ -1,4 +1,4 @@
-//! What a program says of its command line and its environment, if a secret is in the wrong place.
+//! Checks that a program does not print a secret that is in the wrong place of its command line or environment.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,12 +21,12 @@ struct Flag {
 /// secret in it, and the same in places where nothing belongs. Each is an error of one line, with
 /// exit code 2, and the secret is not repeated; nor is it in the help.
 ///
-/// `verbs` are the commands that have flags of their own, an empty one among them if the program
+/// `verbs` are the commands that have their own flags, an empty one among them if the program
 /// itself has.
 ///
 /// # Panics
 ///
-/// If it is not so.
+/// If the program repeats the secret, or its error differs.
 pub fn assert_kept(program: &Path, verbs: &[&[&str]]) {
     for verb in verbs {
         let flags = flags(program, verb);

@@ -24,13 +24,13 @@ use uuid::Uuid;
 use crate::postgres::{self, TestDatabase};
 use crate::process::Process;
 
-/// A limit on calls that no call of a test should come near: one that hangs must not hang
+/// A limit on calls, far above any call of a test: one that hangs must not hang
 /// the test.
 const CALL_MAX: Duration = Duration::from_secs(20);
 
 /// catalog-svc, booking-svc, and any number of expiry-workers.
 ///
-/// The services' fields come first, so that they are gone before the database is dropped.
+/// The services' fields come first, so that they end before the database is dropped.
 #[derive(Debug)]
 pub struct System {
     /// catalog-svc.
@@ -53,7 +53,7 @@ impl System {
         Self::start_on(postgres::database().await, workers).await
     }
 
-    /// The same on a database that is there.
+    /// The same on an existing database.
     ///
     /// # Panics
     ///
@@ -207,7 +207,7 @@ fn channel(process: &Process) -> Channel {
     process.channel(CALL_MAX)
 }
 
-/// What creates a show with the seats "A-1" to "A-{seats}", for 12.50 EUR each, tomorrow.
+/// The request that creates a show with the seats "A-1" to "A-{seats}", for 12.50 EUR each, tomorrow.
 #[must_use]
 pub fn show(seats: i32) -> CreateShowRequest {
     let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
@@ -275,7 +275,7 @@ pub async fn reserve(
     Ok(response.booking.expect("the answer has the booking"))
 }
 
-/// What reserves seats for a customer.
+/// The request that reserves seats for a customer.
 #[must_use]
 pub fn reservation(show: &str, labels: &[&str], customer: &str) -> ReserveSeatsRequest {
     ReserveSeatsRequest {

@@ -1,4 +1,4 @@
-//! Waiting for what will come to pass.
+//! Waits for conditions.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 /// The pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The most of a deadline that one look uses up: what stood still meanwhile may be the machine.
+/// The most of a deadline that one check uses up, because the machine may have stalled.
 const LOOK_COUNTS_MAX: Duration = Duration::from_millis(500);
-/// How long the look behind the deadline may take.
+/// How long the check after the deadline may take.
 const LAST_LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// Waits until the condition holds.
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_came_true_while_nobody_could_look_is_seen() {
+    async fn a_condition_that_came_true_during_a_stall_is_seen() {
         let mut looks = 0;
         eventually(Duration::from_millis(20), "a second look", async || {
             looks += 1;

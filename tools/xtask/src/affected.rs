@@ -1,4 +1,4 @@
-//! `cargo xtask affected`: the tests of what a change touches.
+//! `cargo xtask affected`: the tests of the packages that a change touches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -30,19 +30,19 @@ const EVERYWHERE: [&str; 4] = [
     ".cargo/config.toml",
 ];
 
-/// Test the packages that a change touches: what differs from main, and what is not committed
+/// Test the packages that a change touches: differences from main, and uncommitted changes
 #[derive(Debug, Args)]
 pub(crate) struct AffectedArgs {
     /// What to compare with
     #[arg(long, default_value = "main", value_name = "COMMIT")]
     since: String,
 
-    /// Say what would be tested, and test nothing
+    /// Print what would be tested, and test nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What `cargo metadata` says, as far as it matters here.
+/// The needed part of `cargo metadata`.
 #[derive(Debug, Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -119,7 +119,7 @@ fn test(packages: &BTreeSet<String>, targets: &[&str], dry_run: bool) -> Result<
     Ok(())
 }
 
-/// The files that differ, from the repository's root; those that git does not know yet too.
+/// The files that differ, from the repository's root; untracked ones included.
 fn changed_files(since: &str) -> Result<Vec<String>> {
     let base = run("git", &["merge-base", since, "HEAD"])?;
     let changed = run("git", &["diff", "--name-only", base.trim()])?;
@@ -164,7 +164,7 @@ fn of(files: &[String], metadata: &Metadata, root: &Path) -> Affected {
         let package = above.find_map(|folder| folders.get(folder));
         changed.extend(package.map(|name| (*name).to_owned()));
     }
-    // Test harnesses and tools are not built with what they test in a way that could break.
+    // Test harnesses and tools do not link the packages that they test.
     let mut users = changed.clone();
     loop {
         let before = users.len();

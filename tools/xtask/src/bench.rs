@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::build::{SERVICES, build};
 
-/// Measure the services, beside PostgreSQL's own benchmark; `cargo xtask bench --help` says how
+/// Measure the services against PostgreSQL's own benchmark; see `cargo xtask bench --help`
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct BenchArgs {
@@ -34,7 +34,7 @@ impl BenchArgs {
 pub(crate) async fn bench(args: BenchArgs) -> Result<()> {
     let folder = if args.measures() {
         let binaries: Vec<&str> = SERVICES.into_iter().chain(["bench"]).collect();
-        // It looks for the services beside itself.
+        // It looks for the services in its own folder.
         build(&binaries, true).await?
     } else {
         // Optimising takes minutes, for a help text.

@@ -1,4 +1,4 @@
-//! Building what the tools run.
+//! Builds the binaries that the tools run.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What the tools ask of the services.
+//! The tools' clients of the services.
 
 use std::time::{Duration, SystemTime};
 

@@ -34,7 +34,7 @@ enum Verb {
     Up(up::UpArgs),
     Token(dev_issuer::TokenArgs),
     Race(race::RaceArgs),
-    /// Check who may import or query what, unused dependencies, and that documents name what exists
+    /// Check the dependency rules in ARCHITECTURE.md, unused dependencies, and the names in documents
     Check,
     Affected(affected::AffectedArgs),
     Sqlx(sqlx::SqlxArgs),

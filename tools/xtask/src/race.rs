@@ -23,7 +23,7 @@ use crate::say::say;
 /// A service takes 64 from one address by default, and others may run on this machine.
 const CONNECTIONS_MAX: usize = 50;
 
-/// Let many clients reserve the same seats at once, and see that one of them wins
+/// Let many clients reserve the same seats at once, and check that exactly one wins
 ///
 /// Needs the services running, as by `cargo xtask up`, whose ports it knows. Fails if there is not
 /// exactly one winner.
@@ -58,12 +58,12 @@ pub(crate) struct RaceArgs {
     catalog_url: Option<ServiceUrl>,
 }
 
-/// How far ahead a race's own show starts: behind what else is listed by its start.
+/// How far ahead a race's own show starts: after other shows in lists.
 const DAYS_AHEAD: u32 = 365;
 
 type Client = BookingServiceClient<Connection>;
 
-/// What came of one client's call.
+/// The outcome of one client's call.
 type Outcome = Result<Booking, Status>;
 
 /// Runs the race, and prints the result.
@@ -122,7 +122,7 @@ async fn new_show(
     Ok(show.context("CreateShow answered without a show")?.show_id)
 }
 
-/// Everybody is connected before anybody starts: it is a race for seats, not for sockets.
+/// All clients connect before any of them starts: it is a race for seats, not for sockets.
 async fn connect(url: &str, count: u16) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count.into());
     for number in 0..usize::from(count) {
@@ -185,7 +185,7 @@ fn tally(outcomes: &[(usize, Outcome)]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Exactly one winner is what this product is for.
+/// There must be exactly one winner.
 fn judge(outcomes: &[(usize, Outcome)]) -> Result<()> {
     let mut winners = Vec::new();
     for (number, outcome) in outcomes {

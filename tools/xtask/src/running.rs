@@ -18,7 +18,7 @@ pub(crate) struct Running {
     pub(crate) booking_url: String,
 }
 
-/// Takes the file away when `up` ends.
+/// Removes the file when `up` ends.
 pub(crate) struct Announced(PathBuf);
 
 impl Running {
@@ -52,7 +52,7 @@ impl Running {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        // If it stays it names a process that has ended, and is not believed.
+        // If it stays it names a process that has ended, and is ignored.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -15,7 +15,7 @@ use crate::build::{cargo, run};
 use crate::say::say;
 use crate::{root, target};
 
-/// What stands in the repository, so that it compiles without a database.
+/// The committed cache, so that the crate compiles without a database.
 const CACHE: &str = "catalog-svc/.sqlx";
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 

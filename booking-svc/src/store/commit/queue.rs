@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn beside_a_busy_lane_another_waits_for_a_crowd_or_out_of_patience() {
+    async fn a_second_worker_starts_for_a_crowd_or_after_the_patience() {
         let queue = queue(CROWD - 1);
         let busy = queue.acquire();
         assert!(queue.permit().now_or_never().is_none());
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_is_served_when_the_busy_lane_is_done() {
+    async fn waiting_entries_are_served_when_the_busy_worker_is_done() {
         let queue = queue(1);
         let busy = queue.acquire();
         let began = Instant::now();
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_bounded_and_serves_what_waits_after_it_is_closed() {
+    async fn it_is_bounded_and_serves_waiting_entries_after_it_is_closed() {
         let queue = queue(WAITING_MAX);
         assert_eq!(queue.push(0), Err(NotQueued::Full));
         let busy = queue.acquire();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn closing_wakes_every_lane() {
+    async fn closing_wakes_every_worker() {
         let queue = queue(0);
         let (first, second, ()) =
             futures_util::join!(queue.permit(), queue.permit(), async { queue.close() });

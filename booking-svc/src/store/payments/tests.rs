@@ -176,7 +176,7 @@ async fn what_another_replica_takes_up_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_refund_that_somebody_has_locked_is_not_waited_for() {
+async fn a_locked_refund_is_skipped() {
     let books = Books::open().await;
     let due = books.due().await;
     books

@@ -242,7 +242,7 @@ async fn nothing_is_had_of_a_show_that_is_not_on_sale() {
 }
 
 #[tokio::test]
-async fn a_copy_gets_the_first_result_and_another_body_is_refused() {
+async fn a_replay_gets_the_first_result_and_another_body_is_refused() {
     let mut stage = Stage::start().await;
     let show = stage.create(show_of(1, &AREAS)).await;
     let mut client = stage.client();

@@ -111,7 +111,7 @@ async fn a_customer() {
 
 /// The lock of another transaction that takes the address.
 #[tokio::test]
-async fn an_address_of_somebody_who_reserves() {
+async fn a_locked_address_of_a_reserving_customer() {
     let mut stage = Stage::start().await;
     let lock = "SELECT pg_advisory_xact_lock(
         hashtextextended('booking.customers ' || 'ann@example.org', 0))";

@@ -69,7 +69,7 @@ impl Choice {
     }
 }
 
-/// Whether these seats satisfy the choices, each with seats of its own.
+/// Whether these seats satisfy the choices, each with separate seats.
 pub(super) fn are_met(choices: &[Choice], seats: &BTreeSet<String>) -> bool {
     let Some((choice, others)) = choices.split_first() else {
         return seats.is_empty();

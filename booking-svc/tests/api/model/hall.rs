@@ -146,7 +146,7 @@ impl Hall {
             self.bookings.insert(id.to_owned(), booking);
             return if asked.confirm { "SELL" } else { "RESERVE" };
         }
-        let booking = self.bookings.get_mut(id).expect("it was looked at before");
+        let booking = self.bookings.get_mut(id).expect("it was checked before");
         booking.version += 1;
         match ask {
             Ask::Reserve(_) => unreachable!("it was made above"),

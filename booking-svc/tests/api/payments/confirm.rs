@@ -145,7 +145,7 @@ async fn a_payment_that_comes_to_nothing_leaves_the_hold_for_another_try() {
 }
 
 #[tokio::test]
-async fn nothing_else_happens_meanwhile_and_copies_wait_for_the_same_end() {
+async fn other_commands_are_rejected_meanwhile_and_replays_wait_for_the_same_end() {
     let mut till = Till::open().await;
     let show = till.stage.a_show(3).await;
     let held = till.stage.reserve(&show, &["A-1", "A-2"]).await;

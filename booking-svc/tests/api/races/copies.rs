@@ -143,7 +143,7 @@ async fn round(
 }
 
 #[tokio::test]
-async fn copies_and_another_body_of_every_verb() {
+async fn replays_and_another_body_of_every_command() {
     let mut stage = Stage::start().await;
     let (mut process, other) = stage.another().await;
     for (verb, bodies) in VERBS {

@@ -51,7 +51,7 @@ fn with(state: PaymentState, spoil: impl Fn(&mut pb::Payment)) -> Reading<Paymen
     standing(&attempt(), Some(&payment))
 }
 
-const FATES: [(PaymentState, Reading<PaymentOutcome>); 5] = [
+const OUTCOMES: [(PaymentState, Reading<PaymentOutcome>); 5] = [
     (PaymentState::Pending, Reading::Pending),
     (
         PaymentState::Approved,
@@ -73,10 +73,10 @@ const FATES: [(PaymentState, Reading<PaymentOutcome>); 5] = [
 
 #[test]
 fn what_fits_is_believed() {
-    for (state, fate) in FATES {
-        assert_eq!(with(state, |_| {}), fate);
+    for (state, outcome) in OUTCOMES {
+        assert_eq!(with(state, |_| {}), outcome);
         let upper_case = with(state, |payment| payment.payment_key.make_ascii_uppercase());
-        assert_eq!(upper_case, fate);
+        assert_eq!(upper_case, outcome);
     }
     let partly_refunded = with(PaymentState::Captured, |p| p.refunded_amount = euros(100));
     assert_eq!(partly_refunded, Reading::Settled(PaymentOutcome::Captured));
@@ -123,7 +123,7 @@ fn a_contradictory_answer_is_nonsense_in_every_state() {
             p.refunded_amount = euros(101)
         }),
     ];
-    for (state, _) in FATES {
+    for (state, _) in OUTCOMES {
         for (what, spoil) in spoilers {
             let read = with(state, spoil);
             assert!(
@@ -140,7 +140,7 @@ fn a_contradictory_answer_is_nonsense_in_every_state() {
 
 #[test]
 fn what_contradicts_the_state_is_nonsense() {
-    for (state, _) in FATES {
+    for (state, _) in OUTCOMES {
         if state != PaymentState::Captured {
             for spoil in [
                 |p: &mut pb::Payment| p.captured_amount = euros(100),
@@ -172,7 +172,7 @@ fn an_answer_without_the_requested_effect_is_nonsense() {
     let after = |read: fn(&Attempt, Option<&pb::Payment>) -> Reading<PaymentOutcome>, state| {
         read(&attempt(), Some(&payment_in(state)))
     };
-    for (state, fate) in FATES {
+    for (state, outcome) in OUTCOMES {
         let capture = after(captured, state);
         let void = after(voided, state);
         match state {
@@ -184,7 +184,7 @@ fn an_answer_without_the_requested_effect_is_nonsense() {
                 assert_eq!(capture, Reading::Pending);
                 assert!(matches!(void, Reading::ProtocolViolation(_)));
             }
-            _ => assert_eq!((capture, void), (fate, fate)),
+            _ => assert_eq!((capture, void), (outcome, outcome)),
         }
     }
 }

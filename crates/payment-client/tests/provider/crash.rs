@@ -107,7 +107,7 @@ async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, Payment
         let steer = if n % 4 == 0 { "lost-answer" } else { "approve" };
         let approved = client.authorize(&attempt, &token(steer), soon()).await;
         assert_eq!(approved, Ok(PaymentOutcome::Approved));
-        let (fate, settled) = if n % 3 == 0 {
+        let (outcome, settled) = if n % 3 == 0 {
             (PaymentOutcome::Voided, client.void(&attempt, soon()).await)
         } else {
             (
@@ -115,8 +115,8 @@ async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, Payment
                 client.capture(&attempt, soon()).await,
             )
         };
-        assert_eq!(settled, Ok(fate));
-        outcomes.push((attempt, fate));
+        assert_eq!(settled, Ok(outcome));
+        outcomes.push((attempt, outcome));
     }
     outcomes
 }
@@ -145,9 +145,9 @@ async fn kills_among_many_payments_lose_none_and_take_none_twice() {
         .iter()
         .map(|payment| (&*payment.payment_key, payment))
         .collect();
-    for (attempt, fate) in outcomes {
+    for (attempt, outcome) in outcomes {
         let payment = books[attempt.key.to_string().as_str()];
-        let (state, taken) = match fate {
+        let (state, taken) = match outcome {
             PaymentOutcome::Captured => (PaymentState::Captured, attempt.amount.minor_units()),
             _ => (PaymentState::Voided, 0),
         };

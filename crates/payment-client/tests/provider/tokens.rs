@@ -295,7 +295,7 @@ async fn a_void_comes_before_a_late_authorize() {
 
 /// Spawned, as the service does it: so the client's futures must be `Send`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_copies_at_once_have_one_effect() {
+async fn many_repeats_at_once_have_one_effect() {
     let provider = a_provider().await;
     let attempt = an_attempt();
     let refund = RefundKey(Uuid::now_v7());

@@ -1,8 +1,8 @@
 //! The provider's payments and refunds, and the decisions over them. Pure: callers pass the time,
-//! and write an entry to the journal before they apply it.
+//! and write an event to the journal before they apply it.
 //!
-//! What must always hold: an entry that was decided on can be applied, and a repeat of a finished
-//! call decides on no entry.
+//! What must always hold: an event that was decided on can be applied, and a repeat of a finished
+//! call decides on no event.
 
 mod token;
 
@@ -204,7 +204,7 @@ impl Ledger {
         self.payments.get(place..).unwrap_or_default()
     }
 
-    /// The entry for an Authorize; none for a repeat.
+    /// The event for an Authorize; none for a repeat.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl Ledger {
         }
     }
 
-    /// The entry for a Capture; none if no money is held.
+    /// The event for a Capture; none if no money is held.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl Ledger {
         }
     }
 
-    /// The entry for a Void; none if the payment holds no money, and
+    /// The event for a Void; none if the payment holds no money, and
     /// will not.
     ///
     /// # Errors
@@ -265,7 +265,7 @@ impl Ledger {
         }
     }
 
-    /// The entry for a Refund; none for a repeat.
+    /// The event for a Refund; none for a repeat.
     ///
     /// # Errors
     ///
@@ -297,14 +297,14 @@ impl Ledger {
         }))
     }
 
-    /// Applies an entry that was decided on, or was applied before. An entry that does not follow
+    /// Applies an event that was decided on, or was applied before. An event that does not follow
     /// from those before it changes nothing and is an error that says why.
     ///
     /// # Errors
     ///
     /// If it does not follow.
-    pub fn apply(&mut self, deed: &LedgerEvent) -> Result<(), &'static str> {
-        match *deed {
+    pub fn apply(&mut self, event: &LedgerEvent) -> Result<(), &'static str> {
+        match *event {
             LedgerEvent::Authorize {
                 key,
                 token,

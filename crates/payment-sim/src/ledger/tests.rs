@@ -19,16 +19,16 @@ fn asked(token: Token, minor_units: i64) -> Asked {
     }
 }
 
-/// Applies the entry that was decided on; returns whether there was one.
+/// Applies the event that was decided on; returns whether there was one.
 fn act(
     ledger: &mut Ledger,
     decided: Result<Option<LedgerEvent>, Refusal>,
 ) -> Result<bool, Refusal> {
-    let deed = decided?;
-    if let Some(deed) = &deed {
-        ledger.apply(deed).expect("it was decided on");
+    let event = decided?;
+    if let Some(event) = &event {
+        ledger.apply(event).expect("it was decided on");
     }
-    Ok(deed.is_some())
+    Ok(event.is_some())
 }
 
 fn authorize(ledger: &mut Ledger, n: u128, asked: Asked, at: Millis) -> Result<bool, Refusal> {
@@ -56,7 +56,7 @@ fn state(ledger: &Ledger, n: u128, at: Millis) -> State {
 }
 
 #[test]
-fn a_copy_does_nothing_and_another_body_is_refused() {
+fn a_repeat_does_nothing_and_another_body_is_refused() {
     let mut ledger = Ledger::new(10);
     assert_eq!(
         authorize(&mut ledger, 1, asked(Token::Approve, 100), 0),
@@ -84,7 +84,7 @@ fn a_copy_does_nothing_and_another_body_is_refused() {
 }
 
 #[test]
-fn every_verb_in_every_state() {
+fn every_command_in_every_state() {
     use State::{Approved, Captured, Declined, Voided};
     for (before, captures, voids) in [
         (Approved, Captured, Voided),
@@ -188,7 +188,7 @@ fn no_more_is_refunded_than_was_taken_nor_more_often_than_allowed() {
 }
 
 #[test]
-fn a_declined_refund_gives_nothing_back_and_a_copy_does_nothing() {
+fn a_declined_refund_refunds_nothing_and_a_repeat_does_nothing() {
     let mut ledger = Ledger::new(10);
     authorize(&mut ledger, 1, asked(Token::DeclineRefund, 100), 0).expect("a payment");
     capture(&mut ledger, 1, 100, 0).expect("captured");
@@ -228,13 +228,13 @@ fn a_deed_that_does_not_follow_is_refused() {
         refund_key: key(50),
         amount: euros(1),
     };
-    for deed in [
+    for event in [
         authorize,
         LedgerEvent::Capture { key: key(1) },
         LedgerEvent::Capture { key: key(2) },
         refund,
     ] {
-        assert!(ledger.apply(&deed).is_err(), "{deed:?}");
+        assert!(ledger.apply(&event).is_err(), "{event:?}");
     }
     assert_eq!(state(&ledger, 1, 0), State::Declined);
 }
@@ -258,10 +258,10 @@ proptest! {
                 2 if amount == 1 => ledger.void(key(n), at),
                 _ => ledger.refund(key(n), Uuid::from_u128(u128::from(at.unsigned_abs()) % 7), euros(amount)),
             };
-            let Ok(Some(deed)) = decided else { continue };
-            ledger.apply(&deed).expect("it was decided on");
-            let text = serde_json::to_string(&deed).expect("a text");
-            let read: LedgerEvent = serde_json::from_str(&text).expect("a deed");
+            let Ok(Some(event)) = decided else { continue };
+            ledger.apply(&event).expect("it was decided on");
+            let text = serde_json::to_string(&event).expect("a text");
+            let read: LedgerEvent = serde_json::from_str(&text).expect("an event");
             again.apply(&read).expect("it was done before");
         }
         prop_assert_eq!(ledger.from_place(0), again.from_place(0));

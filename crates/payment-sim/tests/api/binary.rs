@@ -116,7 +116,7 @@ async fn a_state_file_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn it_serves_and_stops_though_nobody_reads_its_log() {
+async fn it_serves_and_stops_without_a_reader_of_its_log() {
     let mut process = Process::start_unread("payment-sim", &[]).await;
     process.terminate();
     let status = process.wait(STOP_MAX).await;

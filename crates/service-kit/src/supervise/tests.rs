@@ -120,7 +120,7 @@ async fn an_essential_task_that_is_lost_ends_the_process_not_serving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_of_several_losses_is_the_one_that_is_named() {
+async fn the_first_of_several_losses_is_named() {
     let (mut supervisor, _, shutdown) = serving().await;
     let stop = shutdown.soft.clone();
     supervisor.essential("first", async { panic!("oh") });

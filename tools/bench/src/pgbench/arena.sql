@@ -1,4 +1,4 @@
--- The seats of an arena, those that are wanted first first: as a shop without us would keep them.
+-- The seats of an arena, the most wanted first: the table of a shop without Ticketing.
 CREATE TABLE usual.arena (
     seat_no    integer PRIMARY KEY,
     -- The nearest is 1, and neighbours follow each other.

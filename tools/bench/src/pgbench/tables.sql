@@ -1,5 +1,5 @@
 -- The usual booking schema, for the same number of shows and seats as the services sell.
--- Its seats get the same room on their pages as ours.
+-- Its seats get the same fillfactor as ours.
 DROP SCHEMA IF EXISTS usual CASCADE;
 CREATE SCHEMA usual;
 

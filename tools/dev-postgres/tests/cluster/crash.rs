@@ -5,7 +5,7 @@ use anyhow::Result;
 use dev_postgres::Cluster;
 
 #[tokio::test]
-async fn it_comes_back_on_the_same_port_with_what_was_committed() -> Result<()> {
+async fn it_comes_back_on_the_same_port_with_committed_data() -> Result<()> {
     let room = room()?;
     let mut cluster = Cluster::start(durable(&room).await?).await?;
     let (port, first) = (cluster.port(), pid(&cluster)?);

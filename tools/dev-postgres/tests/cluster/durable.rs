@@ -1,4 +1,4 @@
-//! A cluster whose data stay.
+//! A durable cluster.
 
 use crate::support::{ask, connect, durable, pid, refusal, room};
 use anyhow::Result;

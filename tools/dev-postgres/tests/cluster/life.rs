@@ -94,7 +94,7 @@ async fn an_ephemeral_cluster_never_takes_a_folder_with_files() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_standby_replays_what_its_primary_writes() -> Result<()> {
+async fn a_standby_replays_the_writes_of_its_primary() -> Result<()> {
     let room = room()?;
     let mut primary = Cluster::start(ephemeral(&room).await?).await?;
     ask(&primary, "CREATE TABLE kept (n integer); SELECT 1").await?;

@@ -81,7 +81,7 @@ async fn a_killed_owner_of_a_durable_cluster_leaves_it_well() -> Result<()> {
     let mut owner = Owner::start(&room, "durable")?;
     let postmaster = owner.postmaster().await?;
     let folder = owner.kill()?;
-    // At once: the next start waits for a server that is on its way out.
+    // At once: the next start waits for a server that is shutting down.
     let cluster = Cluster::start(ClusterOptions::durable(binaries().await?, &folder)).await?;
     assert!(!alive(postmaster)?);
     let log = fs::read_to_string(cluster.log_path())?;

@@ -1,4 +1,4 @@
-//! What these tests share.
+//! Helpers of these tests.
 
 use anyhow::{Context, Result, bail};
 use dev_postgres::{Binaries, Cluster, ClusterOptions, Source, find_binaries};
@@ -49,7 +49,7 @@ pub(crate) async fn connect(cluster: &Cluster) -> Result<(Client, JoinHandle<()>
     let url = cluster.url("postgres", "postgres");
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
     let task = tokio::spawn(async move {
-        // A server that goes away is what some tests are about.
+        // Some tests end the server on purpose.
         let _ = connection.await;
     });
     Ok((client, task))

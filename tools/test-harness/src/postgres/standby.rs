@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Address, OWNER, OwnServer, TestDatabase, connect, or_panic};
 
-/// A hot standby of an [`OwnServer`]: it replays what that writes, and can be read.
+/// A hot standby of an [`OwnServer`]: it replays the server's writes, and can be read.
 #[derive(Debug)]
 pub struct Standby {
     cluster: Cluster,

@@ -1,4 +1,4 @@
-//! What documents name must exist: files of the repository, and tests.
+//! Documents must name existing things: files of the repository, and tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,12 +10,12 @@ use super::Offence;
 
 /// Folders that have no files of ours.
 const LEFT_OUT: [&str; 3] = ["target", ".git", "node_modules"];
-/// What a name of a file ends with.
+/// The endings of file names.
 const ENDINGS: [&str; 4] = [".rs", ".sql", ".proto", ".toml"];
 /// A name with this many underscores is a test's, or else one that the sources have too.
 const UNDERSCORES_MIN: usize = 4;
 
-/// What the documents of the repository at `root` name that is not there.
+/// The missing things that the documents of the repository at `root` name.
 pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut files = BTreeSet::new();
     collect(root, root, &mut files)?;
@@ -71,12 +71,12 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn in_backticks(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// Whether a file is there whose path is this, or ends with it. A pattern names none.
+/// Whether a file has this path, or one that ends with it. A pattern names none.
 fn has_file(files: &BTreeSet<String>, name: &str) -> bool {
     let is_path = |c: char| c.is_alphanumeric() || "._-/".contains(c);
     if name.starts_with('.') || !name.chars().all(is_path) {

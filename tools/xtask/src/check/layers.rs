@@ -1,5 +1,5 @@
-//! The layers of each crate, from the top. A module may import what stands in a layer below its own,
-//! and nothing beside or above it. It may use those of [`RESERVED`] that its line names.
+//! The layers of each crate, from the top. A module may import only from layers below its own.
+//! It may use those of [`RESERVED`] that its line names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +29,7 @@ const RESERVED: &[&str] = &[
 /// A module of a crate's root, or several that may not import each other.
 struct Module {
     name: &'static str,
-    /// Those of [`RESERVED`] that it may use.
+    /// The entries of [`RESERVED`] that it may use.
     uses: &'static [&'static str],
 }
 
@@ -137,7 +137,7 @@ const CRATES: &[Crate] = &[
     },
 ];
 
-/// What goes against the layers in the repository at `root`.
+/// The violations of the layers in the repository at `root`.
 pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut offences = Vec::new();
     for each in CRATES {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_is_in_no_layer_is_named_and_one_that_is_gone_fails() {
+    fn a_module_without_a_layer_is_named_and_a_missing_one_fails() {
         let root = tempfile::tempdir().expect("a folder");
         for module in CRATES[3].layers.iter().copied().flatten() {
             let file = root

@@ -1,4 +1,4 @@
-//! What each crate may depend on, by its manifest, and that it uses all of that.
+//! The dependencies that each crate's manifest may have, and that the crate uses all of them.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["crates/model", "proto"],
 ];
 
-/// Crates that are kept from others', and what they may not depend on.
+/// Crates with forbidden dependencies.
 const WITHOUT: &[(&str, &[&str])] = &[
     (
         "crates/model",
@@ -37,7 +37,7 @@ const WITHOUT: &[(&str, &[&str])] = &[
     ("crates/payment-sim", &["sqlx", "tokio-postgres"]),
 ];
 
-/// What only generated code names, by crate.
+/// Dependencies that only generated code names, by crate.
 const GENERATED: &[(&str, &[&str])] = &[("proto", &["prost", "prost-types", "tonic-prost"])];
 
 /// The tables of a manifest that name dependencies.
@@ -47,7 +47,7 @@ const TABLES: [&str; 3] = [
     "[build-dependencies]",
 ];
 
-/// What goes against the rules in the repository at `root`.
+/// The violations of these rules in the repository at `root`.
 pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut offences = Vec::new();
     let places: Vec<(&str, usize)> = LAYERS
@@ -117,7 +117,7 @@ fn has_word(text: &str, name: &str) -> bool {
     })
 }
 
-/// What a crate is called, by its folder.
+/// The name of a crate, from its folder.
 fn name_of(place: &str) -> &str {
     match place {
         "tests" => "system-tests",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_depends_on_what_is_below_it() {
+    fn a_crate_depends_only_on_lower_layers() {
         let root = repository();
         assert_eq!(check(root.path()).expect("manifests"), []);
         let own = root.path().join("crates/service-kit/Cargo.toml");

@@ -1,8 +1,8 @@
 //! `cargo xtask check`: keeps the rules of ARCHITECTURE.md, by reading the source.
 //!
-//! Three kinds of rule, each a table: the layers of a crate ([`layers`]), what each crate may depend
-//! on ([`manifests`]), and what only one place may name ([`reserved`]). And documents name nothing that
-//! is not there ([`documents`]).
+//! Three kinds of rule, each a table: the layers of a crate ([`layers`]), the dependencies of each
+//! crate ([`manifests`]), and names that only one place may use ([`reserved`]). And documents must name
+//! existing things ([`documents`]).
 
 mod documents;
 mod layers;
@@ -22,7 +22,7 @@ use crate::say::say;
 struct Offence {
     /// The file, from the repository's root, and the line.
     at: String,
-    /// What stands there, and what the rule says.
+    /// The violation, and the rule.
     what: String,
 }
 

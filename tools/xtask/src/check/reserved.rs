@@ -1,4 +1,4 @@
-//! What only some places may name.
+//! Names that only some places may use.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use super::source::{files, names};
 /// Names that end a path, and the places that may use them.
 struct Reserved {
     says: &'static str,
-    /// What a path ends with, segment by segment.
+    /// The end of a path, segment by segment.
     ends: &'static [&'static [&'static str]],
-    /// Where it is looked for.
+    /// The places that are checked.
     places: &'static [&'static str],
-    /// Who may name it all the same.
+    /// The exceptions.
     but: &'static [&'static str],
 }
 
@@ -61,7 +61,7 @@ const SCHEMAS: &[(&str, &[&str])] = &[
 /// Words that stand before a table's name.
 const BEFORE_TABLES: &[&str] = &["FROM", "INTO", "JOIN", "ONLY", "TABLE", "UPDATE", "USING"];
 
-/// What goes against the rules in the repository at `root`.
+/// The violations of these rules in the repository at `root`.
 pub(super) fn check(root: &Path) -> Result<Vec<Offence>> {
     let mut offences = Vec::new();
     for rule in RESERVED {

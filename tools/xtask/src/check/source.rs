@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-/// What a file names outside of its tests.
+/// The names that a file uses outside of its tests.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
     /// Each path by its segments, with its line. `self` and `super` are resolved to `crate`.
@@ -44,7 +44,7 @@ pub(super) fn files(place: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What the source of a module names. `module` is the file's own path in its crate, without `crate`.
+/// The names that the source of a module uses. `module` is the file's own path in its crate, without `crate`.
 pub(super) fn names(text: &str, module: &[String]) -> Result<Names> {
     let file = syn::parse_file(text)?;
     let mut reader = Reader {
@@ -180,7 +180,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_macro(&mut self, mac: &'ast syn::Macro) {
-        // What a macro is given is no syntax of Rust's own: its strings and paths are looked for
+        // The arguments of a macro are no syntax of Rust's own: their strings and paths are found
         // by their tokens.
         self.note_tokens(mac.tokens.clone());
         visit::visit_macro(self, mac);

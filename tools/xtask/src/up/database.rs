@@ -31,7 +31,7 @@ pub(crate) struct Database {
     cluster: Option<Cluster>,
 }
 
-/// Decides what to run on, and downloads it if need be.
+/// Chooses the PostgreSQL, and downloads it if needed.
 pub(crate) async fn find(source: Source, fresh: bool) -> Result<Found> {
     if let (Source::Auto, Some(url)) = (source, external_url()) {
         if fresh {

@@ -9,9 +9,9 @@ use crate::up::ports::Ports;
 
 const NAME: &str = "Demo: an evening of chamber music";
 const DAYS_AHEAD: u32 = 60;
-/// What is there at least to be tried on.
+/// The fewest free seats of a demo show.
 const FREE_SEATS_MIN: usize = 2;
-/// Shows that are looked at for an earlier demo before a new one is made.
+/// The most pages of shows that are searched for an earlier demo before a new one is made.
 const PAGES_MAX: usize = 10;
 
 /// The id of the show of an earlier run, if it still has seats to sell; else of a new one.

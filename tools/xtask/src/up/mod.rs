@@ -182,7 +182,7 @@ impl System {
                     &catalog_url,
                     "--payment-provider",
                     &payment_url,
-                    // Who only wants to look need not pay.
+                    // So that a first try needs no payment.
                     "--confirm-unpaid",
                     "true",
                 ]

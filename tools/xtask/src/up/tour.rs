@@ -1,4 +1,4 @@
-//! What is printed once everything runs: where it is, and six lines to paste.
+//! The text that is printed once everything runs: the addresses, and six lines to paste.
 
 use std::fmt::Write as _;
 

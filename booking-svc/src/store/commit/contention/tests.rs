@@ -88,7 +88,7 @@ async fn no_lock_is_remembered_while_no_order_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_lane_gave_up_is_tried_at_once_and_without_waiting_for_locks() {
+async fn orders_from_a_commit_worker_are_tried_at_once_without_waiting_for_locks() {
     let queue = ContentionQueue::default();
     let began = Instant::now();
     let (waiting, calls) = orders(3);
