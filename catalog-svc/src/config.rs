@@ -43,7 +43,7 @@ pub struct Config {
     pub listen: HostPort,
 
     /// Where to serve the internal gRPC service, which booking-svc follows the catalog by. Whoever
-    /// reaches it is believed, unless it asks for tokens, so let nobody else
+    /// reaches it is trusted, unless it asks for tokens, so let nobody else
     #[arg(
         long,
         env = "TICKETING_INTERNAL_LISTEN",

@@ -1,5 +1,6 @@
 //! The whole system: the real binaries on a real PostgreSQL.
 
+mod auth;
 mod binaries;
 mod cancelled_shows;
 mod connections;

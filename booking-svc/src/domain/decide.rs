@@ -227,7 +227,7 @@ impl Batch {
         outcome
     }
 
-    /// Before everything else: of another's booking it is not even said what was done with it.
+    /// Comes before replays: another customer's booking must not even show what was done with it.
     fn check_own(&self, order: &Order) -> Result<(), NotGranted> {
         let (Some(buyer), Some(id)) = (&order.buyer, order.command.booking_id()) else {
             return Ok(());

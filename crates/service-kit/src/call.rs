@@ -192,7 +192,7 @@ impl<S: Inner> Calls<S> {
                 return Err(ApiError::deadline_exceeded());
             }
             if let Some(auth) = &self.auth {
-                // In a box, so that calls that nobody asks for a token do not carry it.
+                // Boxed: without authentication no call's future grows by it.
                 Box::pin(auth.admit(&mut head, deadline)).await?;
             }
             let answers = connection.answers();

@@ -1,4 +1,4 @@
-//! The issuer of `up --auth`: keys that are made here, in `target`, and believed nowhere else.
+//! The issuer of `up --auth`: its keys are made here, in `target`, and are for development alone.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -36,7 +36,9 @@ use self::write_statements::WriteStatements;
 use super::metrics::Changes;
 use super::plan::{ExpectedSales, OptimisticPlan, WriteTimes};
 use super::rejection_budget::RejectionBudget;
-use crate::domain::{AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Replay, decide};
+use crate::domain::{
+    AreaWrite, Decision, Locked, NotGranted, Order, Outcome, Rejection, Replay, decide,
+};
 use crate::store::rejections;
 use crate::store::rows::{self, BadRow};
 
@@ -206,9 +208,8 @@ impl Connection {
         let changes = Changes::of(orders, &outcomes, &writes);
         let mut doubtful = RowKeys::default();
         if !expects_replays {
-            let refused = |outcome: &Outcome| matches!(outcome, Err(NotGranted::Rejected(_)));
-            for (order, _) in
-                iter::zip(orders, &outcomes).filter(|(o, r)| o.repeatable && refused(r))
+            for (order, _) in iter::zip(orders, &outcomes)
+                .filter(|(order, outcome)| order.repeatable && may_be_copy(order, outcome))
             {
                 doubtful.push(order.show_id.uuid(), order.request_id);
             }
@@ -231,7 +232,8 @@ impl Connection {
         let copies = copies?;
         let commit = CommitHandle(Some(commit?), changes);
         for (order, outcome) in iter::zip(orders, &mut outcomes) {
-            if let (Err(NotGranted::Rejected(_)), Some(copy)) = (&outcome, copies.get(&order.key()))
+            if may_be_copy(order, outcome)
+                && let Some(copy) = copies.get(&order.key())
             {
                 *outcome = copy.answer(order.fingerprint).map_err(NotGranted::Rejected);
             }
@@ -292,6 +294,15 @@ impl Connection {
             written.unwrap_or(unknown),
             CommitHandle(Some(commit), changes),
         ))
+    }
+}
+
+/// Whether an order that is refused may be a copy of one that was carried out, whose answer it gets.
+fn may_be_copy(order: &Order, outcome: &Outcome) -> bool {
+    match outcome {
+        // It may be another customer's booking, whose earlier results must not be shown.
+        Err(NotGranted::Rejected(Rejection::BookingNotFound(_))) => order.buyer.is_none(),
+        outcome => matches!(outcome, Err(NotGranted::Rejected(_))),
     }
 }
 

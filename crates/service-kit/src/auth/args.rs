@@ -7,7 +7,7 @@ use clap::Args;
 use super::fetch::KeysUrl;
 use crate::args::file;
 
-/// Whether callers are asked for a token, and whose tokens are believed.
+/// Whether callers need a token, and which issuer is trusted.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Authentication")]
 pub struct AuthArgs {
@@ -57,8 +57,8 @@ pub struct AuthArgs {
     )]
     pub keys: Option<PathBuf>,
 
-    /// A file with the certificates (PEM) of the authorities that may vouch for the issuer's
-    /// https:// server; if not said, those of the system
+    /// CA certificates (PEM) to trust for the issuer's https:// server; if not said, those of the
+    /// system
     #[arg(
         id = "auth_ca",
         long = "auth-ca",

@@ -1,7 +1,7 @@
 //! Getting the issuer's keys over HTTP.
 //!
-//! What comes decides whose tokens are believed, so it comes from the server that the flag names
-//! and no other: by TLS or from this host, without redirects.
+//! Whoever controls these keys can make tokens. So they are fetched from the server that the flag
+//! names and from no other: by TLS or from this host, without redirects.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -115,7 +115,7 @@ impl fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// One that believes the authorities in the file `ca`, or else those of the system.
+    /// One that trusts the CA certificates in the file `ca`, or else those of the system.
     ///
     /// # Errors
     ///

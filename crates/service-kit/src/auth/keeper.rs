@@ -62,8 +62,8 @@ impl Pace {
 
 /// The largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
-/// The longest that a call waits for a look. A look with discovery can take a little longer, and
-/// goes on.
+/// The longest that a call waits for a look. A look with discovery can take a little longer; the
+/// call is then answered as if there were no newer keys.
 const WAIT_MAX: Duration = Duration::from_secs(6);
 
 /// Where keys come from.

@@ -1,12 +1,12 @@
 //! Who calls, and whether they may.
 //!
-//! A call brings a token (JWT) of the issuer that is trusted. Its signature, issuer, audience and
+//! A call brings a token (JWT) of the trusted issuer. Its signature, issuer, audience and
 //! times are verified here, and its roles are compared with the rule that stands at the method in
 //! the contract ([`access`]), before the call's message is read. Handlers ask [`Caller::of`] what
 //! the caller may see.
 //!
-//! Invariants: with authentication on, no method of ours is reached by a path that has no rule; and
-//! nothing of a token is logged or repeated in an error.
+//! Invariants: with authentication on, no path without a rule reaches a handler; and no part of a
+//! token is logged or repeated in an error.
 
 pub mod access;
 mod args;
@@ -203,7 +203,7 @@ impl Auth {
     }
 }
 
-/// What a token is worth by the keys that are known.
+/// Verifies a token with the keys that are known.
 fn judge(terms: &Terms, token: &str, known: &Known) -> Result<Verified, Refusal> {
     let keys = known.keys.as_ref().ok_or(Refusal::UnknownKey)?;
     let (identity, expires_at) = terms.verify(token, keys)?;
@@ -266,7 +266,7 @@ fn no_keys() -> ApiError {
     ApiError::retry(
         Code::Unavailable,
         ErrorReason::TokenKeysUnavailable,
-        "the keys of the tokens' issuer are not known yet",
+        "the keys of the tokens' issuer could not be fetched yet; try again",
         RETRY_AFTER,
     )
     // Whoever has no token could fill the log by it; the keeper's own line says why.

@@ -1,4 +1,4 @@
-//! A customer that acts for itself changes what is its own, and is told of nothing else.
+//! A customer that acts for itself changes what is its own. Others' bookings do not exist for it.
 
 use super::world::{World, confirm};
 use super::*;

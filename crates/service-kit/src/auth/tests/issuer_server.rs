@@ -1,4 +1,4 @@
-//! Keys that come, change and stay away, from a real HTTP server.
+//! Keys from a real HTTP server: they are fetched, rotated, and kept while the server is down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -43,7 +43,7 @@ impl Publisher {
                     counter.fetch_add(1, Ordering::SeqCst);
                 }
                 let status = if text.is_empty() {
-                    "503 away"
+                    "503 Service Unavailable"
                 } else {
                     "200 OK"
                 };
@@ -130,7 +130,7 @@ async fn tokens_with_unknown_keys_do_not_have_the_issuer_asked_again_and_again()
 }
 
 #[tokio::test]
-async fn while_the_issuer_is_away_the_last_keys_stay() {
+async fn while_the_issuer_is_unreachable_the_last_keys_stay() {
     let one = Issuer::new("one");
     let publisher = Publisher::start(String::new()).await;
     let auth = following(&publisher, Pace::all(Duration::from_millis(10)));
