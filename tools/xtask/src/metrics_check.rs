@@ -25,14 +25,16 @@ const DASHBOARDS: &str = "deploy/monitoring/dashboards";
 const RULES: &str = "deploy/monitoring/rules";
 /// What Grafana puts in for its own variable, at the least.
 const RATE_INTERVAL: (&str, &str) = ("$__rate_interval", "1m");
-/// How many scrapes there are behind the sale: a rate needs two, and a recorded one two of those.
-const SCRAPES_AFTER: u32 = 6;
+/// How many scrapes there are before the second sale, so that what it brings is seen as an increase.
+const SCRAPES_BEFORE: u32 = 3;
+/// How many there are behind it: the rules must have seen it too.
+const SCRAPES_AFTER: u32 = 3;
 
 /// Put every query of dashboards and alerts to a real Prometheus, after a short sale
 ///
-/// Starts the services on a database of their own, sells a few seats, and prints each query with its
+/// Starts the services on a database of their own, sells a few seats twice, and prints each query with its
 /// present value. Fails if a query is wrong or names a metric that nothing exports. Needs `prometheus`
-/// and `promtool`, as of Debian's package `prometheus`; takes half a minute beside the build
+/// and `promtool`, as of Debian's package `prometheus`; takes a minute beside the build
 #[derive(Debug, Args)]
 pub(crate) struct MetricsCheckArgs {
     /// The folder that `prometheus` and `promtool` are in; if not said, they are looked for in PATH
@@ -53,8 +55,12 @@ pub(crate) async fn metrics_check(args: MetricsCheckArgs) -> Result<()> {
     let dashboards = dashboard_queries(&root().join(DASHBOARDS))?;
     say("building and starting the services");
     let system = Metered::start().await;
+    say(
+        "selling a few seats, and waiting for a hold to end; then again, before the eyes of Prometheus",
+    );
+    system.sale().await;
     let prometheus = Prometheus::start(&programs, &root().join(RULES), &system.metrics).await?;
-    say("selling a few seats, and waiting for a hold to end");
+    sleep(SCRAPE_INTERVAL * SCRAPES_BEFORE).await;
     system.sale().await;
     sleep(SCRAPE_INTERVAL * SCRAPES_AFTER).await;
     let rules = prometheus.rules().await?;

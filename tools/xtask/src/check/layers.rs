@@ -120,6 +120,7 @@ const CRATES: &[Crate] = &[
             &[module("api", &["proto", "service_kit", "tonic"])],
             &[module("sweep", &["service_kit", "tokio"])],
             &[module("batch", &["service_kit", "tokio_postgres"])],
+            &[module("metrics", &["service_kit"])],
         ],
     },
     Crate {
