@@ -138,7 +138,7 @@ impl Freshness {
     }
 
     /// Whether the catalog was ever heard.
-    fn is_heard(&self) -> bool {
+    fn had_contact(&self) -> bool {
         self.fresh_until().is_some()
     }
 

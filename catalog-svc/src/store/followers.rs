@@ -32,9 +32,9 @@ pub struct Follower {
     pub revision: i64,
 }
 
-/// What was heard of followers.
+/// The newest report of each follower.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Followers(watch::Sender<HashMap<Uuid, Heard>>);
+pub(super) struct Followers(watch::Sender<HashMap<Uuid, Report>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Report {
@@ -69,10 +69,10 @@ impl Followers {
         }
     }
 
-    /// How many were heard lately.
+    /// How many have reported lately.
     pub(super) fn count(&self) -> usize {
         let known = self.0.borrow();
-        let lately = |heard: &&Heard| heard.at.elapsed() < HEARD_FOR;
+        let lately = |report: &&Report| report.at.elapsed() < REPORT_MAX_AGE;
         known.values().filter(lately).count()
     }
 

@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use service_kit::postgres::{Database, DatabaseUrl};
 use tempfile::TempDir;
-use test_harness::postgres::certificates::{Authority, Pair, Valid, self_signed};
 use test_harness::eventually;
+use test_harness::postgres::certificates::{Authority, Pair, Valid, self_signed};
 use test_harness::postgres::{OwnServer, TestDatabase, TlsServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};

@@ -20,8 +20,8 @@ use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 use super::driver::{self, Loan};
 use super::failure::{ConnectError, Failed};
 use super::host::{Connected, Host};
-use super::place::{Place, role};
 use super::metrics::connected;
+use super::place::{Place, role};
 use super::url::DatabaseUrl;
 
 /// The longest that one attempt at one address may take.
