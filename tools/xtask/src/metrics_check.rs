@@ -8,6 +8,7 @@ mod prometheus;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -15,9 +16,8 @@ use serde_json::Value;
 use service_kit::args::file;
 use test_harness::metered::Metered;
 use test_harness::promql::names_in;
-use tokio::time::sleep;
 
-use self::prometheus::{Prometheus, SCRAPE_INTERVAL};
+use self::prometheus::Prometheus;
 use crate::root;
 use crate::say::say;
 
@@ -25,10 +25,12 @@ const DASHBOARDS: &str = "deploy/monitoring/dashboards";
 const RULES: &str = "deploy/monitoring/rules";
 /// What Grafana puts in for its own variable, at the least.
 const RATE_INTERVAL: (&str, &str) = ("$__rate_interval", "1m");
-/// How many scrapes there are before the second sale, so that what it brings is seen as an increase.
-const SCRAPES_BEFORE: u32 = 3;
-/// How many there are behind it: the rules must have seen it too.
-const SCRAPES_AFTER: u32 = 3;
+/// True once every binary was scraped twice: what is sold then is seen as an increase.
+const SCRAPED: &str = "min(count_over_time(up[1m])) >= 2";
+/// True once the rules have seen that.
+const RECORDED: &str = "ticketing:reserve_seconds:p50_5m > 0";
+/// Prometheus takes 5 s to its first scrape.
+const SEEN_MAX: Duration = Duration::from_secs(60);
 
 /// Put every query of dashboards and alerts to a real Prometheus, after a short sale
 ///
@@ -60,9 +62,9 @@ pub(crate) async fn metrics_check(args: MetricsCheckArgs) -> Result<()> {
     );
     system.sale().await;
     let prometheus = Prometheus::start(&programs, &root().join(RULES), &system.metrics).await?;
-    sleep(SCRAPE_INTERVAL * SCRAPES_BEFORE).await;
+    prometheus.until(SCRAPED, SEEN_MAX).await?;
     system.sale().await;
-    sleep(SCRAPE_INTERVAL * SCRAPES_AFTER).await;
+    prometheus.until(RECORDED, SEEN_MAX).await?;
     let rules = prometheus.rules().await?;
     let known: BTreeSet<String> = prometheus.names().await?.into_iter().collect();
     let mut wrong = Vec::new();

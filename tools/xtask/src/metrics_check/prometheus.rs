@@ -16,7 +16,9 @@ use tokio::time::{Instant, sleep};
 use super::Query;
 
 /// How often it scrapes, and evaluates the rules.
-pub(super) const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
+/// What is said of an expression that has no series.
+const NOTHING: &str = "nothing";
 const READY_MAX: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
 /// How much of an answer is shown.
@@ -120,6 +122,18 @@ impl Prometheus {
         self.child.kill().await.context("end Prometheus")
     }
 
+    /// Waits until an expression has a series.
+    pub(super) async fn until(&self, expression: &str, longest: Duration) -> Result<()> {
+        let deadline = Instant::now() + longest;
+        while self.ask(expression).await? == NOTHING {
+            if Instant::now() >= deadline {
+                bail!("not within {longest:?}: {expression}");
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// The present value of an expression, in words.
     pub(super) async fn ask(&self, expression: &str) -> Result<String> {
         let path = format!("/api/v1/query?query={}", escape(expression));
@@ -133,7 +147,7 @@ impl Prometheus {
         let shown: Vec<String> = shown.collect();
         let rest = series.len().saturating_sub(SHOWN_SERIES_MAX);
         Ok(match (shown.is_empty(), rest) {
-            (true, _) => "nothing".to_owned(),
+            (true, _) => NOTHING.to_owned(),
             (false, 0) => shown.join(", "),
             (false, _) => format!("{} and {rest} more", shown.join(", ")),
         })
