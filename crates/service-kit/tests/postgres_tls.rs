@@ -260,7 +260,8 @@ async fn nobody_else_is_let_into_the_socket_of_sqlx() {
     let there = server.database().await;
     let place = at(&url(&there, "sslmode=require")).find().await;
     let place = place.expect("a place");
-    let alive = Handle::current().metrics().num_alive_tasks();
+    let no_task_is_left = async || Handle::current().metrics().num_alive_tasks() == 0;
+    eventually(SOON, "what was connected is closed", no_task_is_left).await;
     let route = place.route().await.expect("a way");
     let url: Url = route.url().parse().expect("a URL");
     let name = format!(".s.PGSQL.{}", url.port().expect("a port"));
@@ -281,10 +282,7 @@ async fn nobody_else_is_let_into_the_socket_of_sqlx() {
     // It ends with us, though the server hangs and never answers that.
     server.freeze();
     drop(ours);
-    eventually(SOON, "the connection has ended", async || {
-        Handle::current().metrics().num_alive_tasks() <= alive
-    })
-    .await;
+    eventually(SOON, "the connection has ended", no_task_is_left).await;
     server.go_on();
 }
 
