@@ -47,7 +47,7 @@ const LOOKUPS_MAX: u32 = 3;
 /// Has bookings paid.
 #[derive(Debug, Clone)]
 pub struct Payments {
-    client: PaymentClient,
+    client: PaymentClient<Bearer>,
     sales: Sales,
     group_commit: GroupCommit,
     terms: PaymentTerms,

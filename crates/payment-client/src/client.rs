@@ -8,8 +8,8 @@ use model::Amount;
 use proto::money::v1::Money;
 use proto::payment::v1 as pb;
 use proto::payment::v1::payment_provider_client::PaymentProviderClient;
-use service_kit::auth::Bearer;
 use tokio::time::Instant;
+use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
@@ -39,33 +39,35 @@ pub fn endpoint(endpoint: Endpoint) -> Endpoint {
 /// Each verb asks again, with the same key, after a call that brought no answer, with growing
 /// pauses up to `deadline`. What is not settled by then is unresolved.
 #[derive(Clone)]
-pub struct PaymentClient {
+pub struct PaymentClient<I> {
     channel: Arc<dyn Fn() -> Channel + Send + Sync>,
-    bearer: Bearer,
+    interceptor: I,
     answer_max: Duration,
 }
 
-impl PaymentClient {
-    /// A client of the provider that `channel` leads to, which shows it the token of `bearer`, and
-    /// waits for one answer no longer than `answer_max` before it asks again. The channel is asked
-    /// for with each verb, so that it may be another one by then, as with new certificates; it is
-    /// one to an [`endpoint`], and lazy.
+impl<I: Interceptor + Clone + Send + Sync> PaymentClient<I> {
+    /// A client of the provider that `channel` leads to. It waits for one answer no longer than
+    /// `answer_max` before it asks again. `interceptor` sees each call before it is sent, as one
+    /// that adds a token.
+    ///
+    /// Each verb asks `channel` anew, as certificates may have changed. It gives a lazy channel to
+    /// an [`endpoint`].
     #[must_use]
     pub fn new(
         channel: impl Fn() -> Channel + Send + Sync + 'static,
-        bearer: Bearer,
+        interceptor: I,
         answer_max: Duration,
     ) -> Self {
         Self {
             channel: Arc::new(channel),
-            bearer,
+            interceptor,
             answer_max,
         }
     }
 
-    fn provider(&self) -> PaymentProviderClient<InterceptedService<Channel, Bearer>> {
-        let bearer = self.bearer.clone();
-        let client = PaymentProviderClient::with_interceptor((self.channel)(), bearer);
+    fn provider(&self) -> PaymentProviderClient<InterceptedService<Channel, I>> {
+        let interceptor = self.interceptor.clone();
+        let client = PaymentProviderClient::with_interceptor((self.channel)(), interceptor);
         client.max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
@@ -224,7 +226,7 @@ impl PaymentClient {
     }
 }
 
-impl fmt::Debug for PaymentClient {
+impl<I> fmt::Debug for PaymentClient<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaymentClient")
             .field("answer_max", &self.answer_max)

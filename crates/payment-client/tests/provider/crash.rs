@@ -10,7 +10,7 @@ use test_harness::process::Process;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::stage::{an_attempt, books_of, client_of, kept, only_payment_of, soon, token};
+use crate::stage::{Client, an_attempt, books_of, client_of, kept, only_payment_of, soon, token};
 
 /// Enough that each kill hits some in every stage.
 const BUYERS: usize = 8;
@@ -100,7 +100,7 @@ async fn an_unreachable_provider_is_retried_until_the_deadline() {
 }
 
 /// Pays, and takes the money or lets it go; returns the final outcomes.
-async fn a_buyer(client: payment_client::PaymentClient) -> Vec<(Attempt, PaymentOutcome)> {
+async fn a_buyer(client: Client) -> Vec<(Attempt, PaymentOutcome)> {
     let mut outcomes = Vec::new();
     for n in 0..PAYMENTS_PER_BUYER {
         let attempt = an_attempt();

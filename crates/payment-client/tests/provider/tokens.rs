@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use payment_client::{
-    Attempt, DeclineReason, PaymentClient, PaymentOutcome, RefundKey, RefundOutcome,
-    UnresolvedReason, Unsettled,
+    Attempt, DeclineReason, PaymentOutcome, RefundKey, RefundOutcome, UnresolvedReason, Unsettled,
 };
 use proto::payment::v1::PaymentState;
 use test_harness::process::Process;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::stage::{an_attempt, books_of, client_of, euros, only_payment_of, soon, token};
+use crate::stage::{Client, an_attempt, books_of, client_of, euros, only_payment_of, soon, token};
 
 async fn a_provider() -> Process {
     Process::start("payment-sim", &[]).await
@@ -208,7 +207,7 @@ async fn nonsense_is_never_taken_for_money() {
 }
 
 /// A payment that was taken under a token.
-async fn taken(client: &PaymentClient, steer: &str) -> Attempt {
+async fn taken(client: &Client, steer: &str) -> Attempt {
     let attempt = an_attempt();
     let approved = client.authorize(&attempt, &token(steer), soon()).await;
     assert_eq!(approved, Ok(PaymentOutcome::Approved), "{steer}");
