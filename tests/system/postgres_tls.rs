@@ -50,7 +50,7 @@ async fn a_service_says_in_one_line_what_is_wrong_with_its_files() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
         assert_eq!(said.lines().count(), 1, "{name}: {said}");
-        let file = "sslrootcert /absent/ca.pem cannot be read: No such file";
+        let file = "sslrootcert /absent/ca.pem: cannot be read: No such file";
         assert!(
             said.contains("--database-url") && said.contains(file),
             "{name}: {said}"

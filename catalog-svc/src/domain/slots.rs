@@ -185,7 +185,7 @@ mod tests {
             ),
             [
                 "sections[0].rows[0].runs[1].times: has the slot 02:00 and 1 more, which does not \
-              come on 2027-03-28 in Europe/Berlin: the clocks go forward"
+              exist on 2027-03-28 in Europe/Berlin: the clocks go forward"
             ]
         );
         for (zone, start) in [

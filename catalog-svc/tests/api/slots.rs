@@ -67,7 +67,7 @@ fn assert_named<T: std::fmt::Debug>(refused: Result<T, tonic::Status>, field: &s
 async fn a_slot_in_a_skipped_hour_is_refused_in_every_call() {
     let (service, _database) = Service::start().await;
     let client = &service.client;
-    let why = "has the slot 02:00 and 1 more, which does not come on 2030-03-31 in \
+    let why = "has the slot 02:00 and 1 more, which does not exist on 2030-03-31 in \
                Europe/Berlin: the clocks go forward";
     let series = "sections[0].rows[0].runs[0].times";
     let whole_day = || day("00:00", "23:30");

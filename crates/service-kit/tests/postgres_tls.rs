@@ -209,7 +209,7 @@ async fn dates_are_verified_and_files_are_read_for_each_connection() {
     fs::write(&root, authority.pem().to_owned() + next.pem()).expect("the root file");
     works("with both CAs").await;
     fs::remove_file(&root).expect("the root file");
-    fails("root.pem cannot be read: No such file").await;
+    fails("root.pem: cannot be read: No such file").await;
     fs::write(&root, next.pem()).expect("the root file");
     works("with the next CA").await;
 

@@ -17,13 +17,14 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::tls::{self, PemFile};
 
 /// The longest that getting a document may take, from the look-up of the name to its last byte.
 const FETCH_MAX: Duration = Duration::from_secs(5);
@@ -115,32 +116,21 @@ impl fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// One that trusts the CA certificates in the file `ca`, or else those of the system.
+    /// One for `url` that trusts the CA certificates in the file `ca`, or else those of the system.
     ///
     /// # Errors
     ///
-    /// If the file has no certificate that can be used.
-    pub(super) fn new(ca: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match ca {
+    /// If there are no certificates that can be used, and `url` needs them.
+    pub(super) fn new(url: &KeysUrl, ca: Option<&Path>) -> Result<Self, String> {
+        let roots = match ca {
             Some(path) => {
-                let wrong = |why: String| format!("--auth-ca {}: {why}", path.display());
-                let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-                for certificate in CertificateDer::pem_slice_iter(&text) {
-                    let added = certificate
-                        .map_err(|_| "it is not PEM".to_owned())
-                        .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
-                    added.map_err(wrong)?;
-                }
-                if roots.is_empty() {
-                    return Err(wrong("it has no certificate".to_owned()));
-                }
+                let file = PemFile::new("--auth-ca", path);
+                file.read().and_then(|bytes| tls::roots(&file, &bytes))
             }
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(found.certs);
-            }
-        }
+            None if !url.is_tls() => Ok(RootCertStore::empty()),
+            None => tls::system_roots("name a file with --auth-ca").map(|(roots, _)| roots),
+        };
+        let roots = roots.map_err(|error| error.to_string())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

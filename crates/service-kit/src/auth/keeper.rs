@@ -134,15 +134,19 @@ impl Keeper {
     ///
     /// If the file has no keys that can be used, or there is no URL to ask.
     pub(super) fn new(args: &AuthArgs, issuer: &str, pace: Option<Pace>) -> Result<Self, String> {
-        let fetcher = || Fetcher::new(args.ca.as_deref());
+        let fetcher = |url: &KeysUrl| Fetcher::new(url, args.ca.as_deref());
         let source = match (&args.keys, &args.jwks_url) {
             (Some(path), _) => Source::File(path.clone()),
-            (None, Some(url)) => Source::Url(url.clone(), fetcher()?),
-            (None, None) => Source::Discovery {
-                issuer: issuer.to_owned(),
-                document: document_of(issuer)?,
-                fetcher: fetcher()?,
-            },
+            (None, Some(url)) => Source::Url(url.clone(), fetcher(url)?),
+            (None, None) => {
+                let document = document_of(issuer)?;
+                let fetcher = fetcher(&document)?;
+                Source::Discovery {
+                    issuer: issuer.to_owned(),
+                    document,
+                    fetcher,
+                }
+            }
         };
         let mut known = Known::default();
         if let Source::File(path) = &source {

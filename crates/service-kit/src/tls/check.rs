@@ -46,7 +46,7 @@ pub(super) fn certified_key(
 
 /// The CAs of a file. Those whose time is over or has not come are left out, as a bundle may have
 /// some; one must be left.
-pub(super) fn roots(file: &PemFile, bytes: &[u8]) -> Result<RootCertStore, TlsError> {
+pub(crate) fn roots(file: &PemFile, bytes: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let mut outdated = None;
     for der in file.certificates(bytes)? {

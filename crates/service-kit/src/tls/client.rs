@@ -13,14 +13,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
 use super::args::pair;
-use super::files::{Digest, PemFile, TlsError};
+use super::files::{Digest, PemFile, TlsError, system_roots};
 use super::{ALPN_HTTP2, check, provider};
 
 /// The files of a client, and the flags that name them.
@@ -215,7 +215,11 @@ impl ClientTlsFiles {
                 parts.push(file.read()?);
                 check::roots(&file, &parts[0])?
             }
-            None => system_roots(ca_flag, &mut parts)?,
+            None => {
+                let (roots, certificates) = system_roots(&format!("name a file with {ca_flag}"))?;
+                parts.extend(certificates.iter().map(|der| der.to_vec()));
+                roots
+            }
         };
         let provider = provider();
         let own = match pair([(cert_flag, &self.cert), (key_flag, &self.key)])? {
@@ -240,23 +244,6 @@ impl ClientTlsFiles {
         let digest = Digest::of(parts.iter().map(Vec::as_slice));
         Ok((digest, Arc::new(config)))
     }
-}
-
-/// The CAs that the system trusts. Container images often have none.
-fn system_roots(ca_flag: &str, parts: &mut Vec<Vec<u8>>) -> Result<RootCertStore, TlsError> {
-    let found = rustls_native_certs::load_native_certs();
-    parts.extend(found.certs.iter().map(|der| der.to_vec()));
-    let mut roots = RootCertStore::empty();
-    // Systems have a few that no library reads.
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map(|error| format!(" ({error})"));
-        return Err(TlsError(format!(
-            "the system has no CA certificates{}: name a file with {ca_flag}",
-            why.unwrap_or_default()
-        )));
-    }
-    Ok(roots)
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {

@@ -1,4 +1,5 @@
-//! Files with certificates and keys: PEM, read whole, and errors that name flag and file.
+//! Files with certificates and keys: PEM, read whole, and errors that name flag and file. Every use
+//! of TLS reads them here, PostgreSQL's too.
 
 use std::fmt;
 use std::fs::File;
@@ -6,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -19,9 +21,9 @@ const CERTIFICATES_MAX: usize = 1_000;
 #[error("{0}")]
 pub struct TlsError(pub(super) String);
 
-/// A file, and the flag that names it.
+/// A file, and the flag or the parameter that names it.
 #[derive(Debug, Clone)]
-pub(super) struct PemFile {
+pub(crate) struct PemFile {
     pub(super) flag: &'static str,
     pub(super) path: PathBuf,
 }
@@ -43,17 +45,18 @@ impl Digest {
 }
 
 impl PemFile {
-    pub(super) fn new(flag: &'static str, path: &Path) -> Self {
+    pub(crate) fn new(flag: &'static str, path: &Path) -> Self {
         let path = path.to_path_buf();
         Self { flag, path }
     }
 
     /// What is wrong with this file.
-    pub(super) fn error(&self, why: impl fmt::Display) -> TlsError {
+    pub(crate) fn error(&self, why: impl fmt::Display) -> TlsError {
         TlsError(format!("{} {}: {why}", self.flag, self.path.display()))
     }
 
-    pub(super) fn read(&self) -> Result<Vec<u8>, TlsError> {
+    /// Its bytes.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, TlsError> {
         let mut bytes = Vec::new();
         File::open(&self.path)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
@@ -65,7 +68,7 @@ impl PemFile {
     }
 
     /// The certificates in `bytes`, one at least.
-    pub(super) fn certificates(
+    pub(crate) fn certificates(
         &self,
         bytes: &[u8],
     ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -85,7 +88,7 @@ impl PemFile {
     }
 
     /// The private key in `bytes`.
-    pub(super) fn private_key(&self, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    pub(crate) fn private_key(&self, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
         self.check_pem(bytes)?;
         let text = String::from_utf8_lossy(bytes);
         // PKCS#8, and the way of older OpenSSL.
@@ -105,10 +108,39 @@ impl PemFile {
         if bytes.windows(11).any(|part| part == b"-----BEGIN ") {
             return Ok(());
         }
-        Err(self.error("is not PEM: it has no line that begins with -----BEGIN"))
+        // A DER file is one SEQUENCE.
+        Err(self.error(if bytes.first() == Some(&0x30) {
+            "is not PEM but DER, as it seems: `openssl x509 -inform der -in FILE -out NEW` converts \
+             a certificate"
+        } else {
+            "is not PEM: it has no line that begins with -----BEGIN"
+        }))
     }
 
     fn bad_pem(&self, error: &pem::Error) -> TlsError {
         self.error(format_args!("is not PEM: {error}"))
     }
+}
+
+/// The CAs that the system trusts. Container images often have none. `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` say where they are, if that is not where the system usually has them.
+///
+/// # Errors
+///
+/// If there are none: `hint` says what to do.
+pub(crate) fn system_roots(
+    hint: &str,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Systems have a few that no library reads.
+    roots.add_parsable_certificates(found.certs.iter().cloned());
+    if roots.is_empty() {
+        let why = found.errors.first().map(|error| format!(" ({error})"));
+        return Err(TlsError(format!(
+            "the system has no CA certificates{}: {hint}",
+            why.unwrap_or_default()
+        )));
+    }
+    Ok((roots, found.certs))
 }

@@ -21,9 +21,11 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
 pub use self::args::{HealthTlsArgs, ServerTlsArgs};
+pub(crate) use self::check::roots;
 pub use self::client::{Channels, ClientTls, ClientTlsFiles, Connector};
 pub use self::exposure::check_exposure;
 pub use self::files::TlsError;
+pub(crate) use self::files::{PemFile, system_roots};
 pub(crate) use self::handshake::Handshakes;
 pub use self::reload::Certificates;
 pub use self::server::ServerTls;
