@@ -132,15 +132,15 @@ fn a_numbering_that_cannot_be_is_refused() {
             "too many seats",
         ),
         (r#"{"ordinals":[[0,100001]]}"#.to_owned(), "too many seats"),
-        (r#"{"ordinals":[[1,2]]}"#.to_owned(), "twice, or none"),
-        (r#"{"ordinals":[[0,2],[1,1]]}"#.to_owned(), "twice, or none"),
+        (r#"{"ordinals":[[1,2]]}"#.to_owned(), "twice, or one"),
+        (r#"{"ordinals":[[0,2],[1,1]]}"#.to_owned(), "twice, or one"),
         (
             r#"{"ordinals":[[4294967295,2]]}"#.to_owned(),
-            "twice, or none",
+            "twice, or one",
         ),
         (
             format!(r#"{{"ordinals":[[0,2]],"retired":[{}]}}"#, retired(1)),
-            "twice, or none",
+            "twice, or one",
         ),
         (
             format!(r#"{{"ordinals":[[0,2]],"retired":[{two}]}}"#),
