@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proto::booking::v1::{Booking, SeatStatus};
 use test_harness::errors::{assert_error, subjects};
 use test_harness::invariants::assert_hold;
+use test_harness::postgres;
 use test_harness::system::{System, confirm, reserve};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -17,7 +18,9 @@ const SEATS: usize = 10;
 /// are free somebody still wants them: in the end all are sold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_seat_is_sold_once_and_no_customer_holds_half() {
-    let system = System::start(1).await;
+    // Each customer has a connection of their own, all from one address.
+    let connections = ["--connections-per-peer-max", "1000"];
+    let system = System::start_with(postgres::database().await, 1, &connections).await;
     let show = system.a_show(i32::try_from(SEATS).expect("a few")).await;
     let mut customers = JoinSet::new();
     for number in 0..CUSTOMERS {

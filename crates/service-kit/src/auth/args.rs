@@ -78,7 +78,7 @@ pub struct AuthArgs {
         env = "TICKETING_AUTH_ROLES_CLAIM",
         default_value = "roles",
         value_name = "CLAIM",
-        value_parser = not_empty
+        value_parser = claim_name
     )]
     pub roles_claim: String,
 
@@ -89,7 +89,7 @@ pub struct AuthArgs {
         env = "TICKETING_AUTH_CUSTOMER_CLAIM",
         default_value = "sub",
         value_name = "CLAIM",
-        value_parser = not_empty
+        value_parser = claim_name
     )]
     pub customer_claim: String,
 }
@@ -105,6 +105,16 @@ impl AuthArgs {
 fn not_empty(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() {
         Err("must not be empty")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A claim's name may be a URL, as some issuers want it; a URL with an `@` is one of a database, in
+/// the wrong place.
+fn claim_name(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.contains(|c: char| c == '@' || c.is_whitespace()) {
+        Err("must be the name of a claim, without blanks and @")
     } else {
         Ok(text.to_owned())
     }

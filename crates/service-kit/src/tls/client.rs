@@ -258,6 +258,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::net::TcpListener;
+    use tokio_rustls::rustls::RootCertStore;
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_client::HealthClient;
 
