@@ -34,7 +34,7 @@ impl Roots {
             store.add(certificate.clone()).map_err(|why| {
                 let path = path.display();
                 TlsError::lasting(format!(
-                    "sslrootcert {path} has a certificate that cannot be read: {why}"
+                    "sslrootcert {path}: has a certificate that cannot be read: {why}"
                 ))
             })?;
         }
