@@ -42,8 +42,9 @@ use self::keeper::{Keeper, Known, Pace};
 use self::token::{Refusal, Terms, Verified};
 use crate::api_error::{ApiError, RETRY_AFTER};
 
-/// The longest token, in bytes. All headers of a request have 8 KiB on their way through proxies.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// The longest token, in bytes. The headers of a request are 8 KiB at most: a longer one would leave
+/// no room for the others, and be refused without a reason.
+const TOKEN_BYTES_MAX: usize = 7 * 1024;
 /// The most tokens that are remembered, so that those that come again are not verified again. What
 /// is kept of each is part of a token that the issuer has signed: mostly some 100 bytes.
 const VERIFIED_MAX: usize = 10_000;

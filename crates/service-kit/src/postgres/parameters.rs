@@ -36,8 +36,10 @@ fn take_from_url(text: &str, form: &str, taken: &mut TlsParameters) -> Result<St
     let mut kept = Vec::new();
     for pair in query[1..].split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // The driver decodes names too: an encoded one is the same parameter.
+        let name = percent_decoded(name).ok_or_else(|| form.to_owned())?;
         let value = || percent_decoded(value).ok_or_else(|| form.to_owned());
-        if !taken.takes(name, value)? {
+        if !taken.takes(&name, value)? {
             kept.push(pair);
         }
     }
@@ -103,7 +105,14 @@ impl TlsParameters {
             }
             _ => return Ok(false),
         };
-        *place = Some(value()?).filter(|value| !value.is_empty());
+        let value = value()?;
+        if value.is_empty() {
+            // As of an unset variable: it must not mean less protection than was meant.
+            return Err(format!("must have a value for {name}, or not have {name}"));
+        }
+        if place.replace(value).is_some() {
+            return Err(format!("must have {name} once"));
+        }
         Ok(true)
     }
 }
@@ -158,9 +167,14 @@ mod tests {
                 ["verify-full", "/a b.pem", "", ""],
             ),
             (
-                "postgres://c/d?sslkey=k&sslcert=c&sslnegotiation=postgres&sslmode=",
+                "postgres://c/d?sslkey=k&sslcert=c&sslnegotiation=postgres",
                 "postgres://c/d",
                 ["", "", "c", "k"],
+            ),
+            (
+                "postgres://c/d?ssl%6dode=require",
+                "postgres://c/d",
+                ["require", "", "", ""],
             ),
         ] {
             let taken = take(text, "form").expect(text);
@@ -194,6 +208,20 @@ mod tests {
         }
         for text in ["postgres://c/d?sslmode=%4", "postgres://c/d?sslmode=%ff"] {
             assert_eq!(take(text, "form"), Err("form".to_owned()), "{text}");
+        }
+        for (query, why) in [
+            (
+                "sslmode=",
+                "must have a value for sslmode, or not have sslmode",
+            ),
+            (
+                "sslmode",
+                "must have a value for sslmode, or not have sslmode",
+            ),
+            ("sslmode=require&sslmode=disable", "must have sslmode once"),
+        ] {
+            let taken = take(&format!("postgres://c/d?{query}"), "form");
+            assert_eq!(taken, Err(why.to_owned()), "{query}");
         }
         for name in ["sslcrl", "sslpassword", "ssl_min_protocol_version"] {
             let why = take(&format!("postgres://c/d?{name}=secret"), "form");
