@@ -19,7 +19,7 @@ use service_kit::background::{self, Skipped, StepError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::{Command, Order, Rejection};
+use crate::domain::{Command, Order, Rejection, Requester};
 use crate::sales::Sales;
 use crate::store::{BadRow, CancelledSale, GroupCommit, OrderError, StoreError};
 
@@ -200,7 +200,7 @@ fn void(booking_id: BookingId) -> Order {
         request_id: Uuid::now_v7(),
         repeatable: false,
         fingerprint: 0,
-        buyer: None,
+        requester: Requester::unnamed(),
         command: Command::Void { booking_id },
     }
 }

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::allocator::{PickError, SeatAllocator};
 use crate::customer_resolver::CustomerResolver;
 use crate::domain::{
-    Booking, BookingState, Buyer, Command, Misnamed, Order, OrphanRule, Places, Rejection, Sale,
-    Surroundings,
+    Booking, BookingState, Command, Misnamed, Order, OrphanRule, Places, Rejection, Requester,
+    Sale, Surroundings,
 };
 use crate::payments::{PayError, Payments};
 use crate::sales::{Sales, SalesError};
@@ -78,8 +78,8 @@ pub struct Change {
     pub request_id: Option<Uuid>,
     /// A hash of the request.
     pub fingerprint: i64,
-    /// The customer whose own the booking must be; none if the caller may change any.
-    pub buyer: Option<Arc<Buyer>>,
+    /// Who asks for it.
+    pub requester: Arc<Requester>,
 }
 
 /// A booking, and the sale that names its seats.
@@ -172,7 +172,7 @@ impl BookingCommands {
             request_id: change.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: change.request_id.is_some(),
             fingerprint: change.fingerprint,
-            buyer: change.buyer.clone(),
+            requester: Arc::clone(&change.requester),
             command,
         };
         // The sale is looked up before the write, so that the reply cannot fail after it.
@@ -221,13 +221,13 @@ impl BookingCommands {
 
     /// Whether the caller may change the booking, where no transaction is going to look.
     async fn check_own(&self, change: &Change) -> Result<(), CommandError> {
-        let Some(buyer) = &change.buyer else {
+        if change.requester.sees_all() {
             return Ok(());
-        };
+        }
         let id = change.booking_id;
         let found = self.sales.store().booking(id).await;
         match found.map_err(SalesError::from)? {
-            Some(record) if buyer.owns(&record.booking) => Ok(()),
+            Some(record) if change.requester.may_see(&record.booking) => Ok(()),
             _ => Err(CommandError::Rejected(Rejection::BookingNotFound(id))),
         }
     }

@@ -25,7 +25,7 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::{
     AttemptEnd, Command, DeclineReason, FailureReason, NewAttempt, Order, PaymentRecord, Places,
-    Reinstatement, Rejection, Settlement,
+    Reinstatement, Rejection, Requester, Settlement,
 };
 use crate::sales::{Sales, SalesError};
 use crate::store::{GroupCommit, OrderError, StoreError};
@@ -170,7 +170,7 @@ impl Payments {
                 request_id: record.key,
                 repeatable: true,
                 fingerprint: 0,
-                buyer: None,
+                requester: Requester::unnamed(),
                 command: Command::Settle(Settlement {
                     booking_id,
                     key: record.key,

@@ -1,14 +1,12 @@
 //! CancelBooking.
 
-use std::sync::Arc;
-
 use model::normalize;
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, buyer, parse};
+use super::{Bookings, parse, requester};
 use crate::commands::Change;
 use crate::domain::Places;
 
@@ -18,9 +16,9 @@ impl Bookings {
         request: Request<pb::CancelBookingRequest>,
     ) -> Result<pb::CancelBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let (mut change, given_up) = parse(request.into_inner())?;
-        change.buyer = buyer.map(Arc::new);
+        change.requester = requester;
         let booked = self.commands.cancel(change, given_up, deadline).await?;
         Ok(pb::CancelBookingResponse {
             booking: Some(self.reply(booked).await?),

@@ -1,13 +1,11 @@
 //! ConfirmBooking.
 
-use std::sync::Arc;
-
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, buyer, parse, payment};
+use super::{Bookings, parse, payment, requester};
 use crate::commands::{Change, Paid};
 
 impl Bookings {
@@ -16,9 +14,9 @@ impl Bookings {
         request: Request<pb::ConfirmBookingRequest>,
     ) -> Result<pb::ConfirmBookingResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let (mut change, paid) = parse(request.into_inner())?;
-        change.buyer = buyer.map(Arc::new);
+        change.requester = requester;
         let booked = self.commands.confirm(change, paid, deadline).await?;
         Ok(pb::ConfirmBookingResponse {
             booking: Some(self.reply(booked).await?),

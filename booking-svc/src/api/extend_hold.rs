@@ -1,6 +1,5 @@
 //! ExtendHold.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proto::booking::v1 as pb;
@@ -8,7 +7,7 @@ use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, buyer, parse};
+use super::{Bookings, parse, requester};
 use crate::commands::Change;
 
 impl Bookings {
@@ -17,9 +16,9 @@ impl Bookings {
         request: Request<pb::ExtendHoldRequest>,
     ) -> Result<pb::ExtendHoldResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let (mut change, hold) = parse(&request.into_inner())?;
-        change.buyer = buyer.map(Arc::new);
+        change.requester = requester;
         let booked = self.commands.extend(change, hold, deadline).await?;
         Ok(pb::ExtendHoldResponse {
             booking: Some(self.reply(booked).await?),

@@ -4,7 +4,7 @@ use proto::booking::v1 as pb;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, buyer, parse};
+use super::{Bookings, parse, requester};
 use crate::domain::Rejection;
 
 impl Bookings {
@@ -12,7 +12,7 @@ impl Bookings {
         &self,
         request: Request<pb::GetBookingRequest>,
     ) -> Result<pb::GetBookingResponse, ApiError> {
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let mut violations = FieldViolations::default();
         let Some(id) = parse::booking_id(&request.get_ref().booking_id, &mut violations) else {
             return Err(violations.into_error());
@@ -21,7 +21,7 @@ impl Bookings {
             .store
             .booking(id)
             .await?
-            .filter(|found| buyer.is_none_or(|buyer| buyer.owns(&found.booking)))
+            .filter(|found| requester.may_see(&found.booking))
             .ok_or(Rejection::BookingNotFound(id))?;
         Ok(pb::GetBookingResponse {
             booking: Some(self.reply_record(record).await?),

@@ -6,8 +6,8 @@ use service_kit::fingerprint::fingerprint;
 use service_kit::{ApiError, FieldViolations, paging, proto_convert};
 use tonic::Request;
 
-use super::{Bookings, buyer, convert, parse};
-use crate::domain::{Buyer, Event, Rejection, Verb};
+use super::{Bookings, convert, parse, requester};
+use crate::domain::{Event, Rejection, Requester, Verb};
 use crate::store::{EventPlace, EventsOf};
 
 impl Bookings {
@@ -15,15 +15,15 @@ impl Bookings {
         &self,
         request: Request<pb::ListBookingEventsRequest>,
     ) -> Result<pb::ListBookingEventsResponse, ApiError> {
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let request = request.into_inner();
         let page_size = paging::page_size(request.page_size)?;
         let of = parse_of(request.of)?;
         let query = fingerprint_of(of);
         let after = paging::cursor(query, &request.page_token, parse_place)?;
 
-        if let Some(buyer) = buyer {
-            self.check_own(&buyer, of).await?;
+        if !requester.sees_all() {
+            self.check_own(&requester, of).await?;
         }
         if let EventsOf::Show(show_id) = of {
             self.sales.get(show_id).await?;
@@ -49,12 +49,12 @@ impl Bookings {
     }
 
     /// Whether what happened is the customer's own to see: to one of its bookings, not to a show.
-    async fn check_own(&self, buyer: &Buyer, of: EventsOf) -> Result<(), ApiError> {
+    async fn check_own(&self, requester: &Requester, of: EventsOf) -> Result<(), ApiError> {
         let EventsOf::Booking(id) = of else {
-            return Err(buyer::other_customer("show_id"));
+            return Err(requester::other_customer("show_id"));
         };
         match self.store.booking(id).await? {
-            Some(found) if buyer.owns(&found.booking) => Ok(()),
+            Some(found) if requester.may_see(&found.booking) => Ok(()),
             _ => Err(Rejection::BookingNotFound(id).into()),
         }
     }

@@ -8,7 +8,7 @@ use service_kit::paging::PAGE_BYTES_MAX;
 use service_kit::{ApiError, FieldViolations, paging};
 use tonic::Request;
 
-use super::{Bookings, buyer, convert, parse};
+use super::{Bookings, convert, parse, requester};
 use crate::domain::Customer;
 use crate::store::{BookingFilter, BookingRecord};
 
@@ -17,15 +17,15 @@ impl Bookings {
         &self,
         request: Request<pb::ListBookingsRequest>,
     ) -> Result<pb::ListBookingsResponse, ApiError> {
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let request = request.into_inner();
         let page_size = paging::page_size(request.page_size)?;
         let token = request.page_token.clone();
         let mut filter = parse_filter(request)?;
-        if let Some(buyer) = &buyer {
+        if let Some(buyer) = &requester.buyer {
             let customer = filter.customer.take().or_else(|| buyer.customer());
-            let customer = customer.ok_or_else(|| buyer::other_customer("customer"))?;
-            buyer::check(Some(buyer), &customer)?;
+            let customer = customer.ok_or_else(|| requester::other_customer("customer"))?;
+            requester::check(&requester, &customer)?;
             filter.customer = Some(customer);
         }
         let query = fingerprint_of(&filter);
@@ -36,10 +36,7 @@ impl Bookings {
         let (mut bookings, mut bytes) = (Vec::with_capacity(page.items.len()), 0);
         let (mut last, mut next) = (None, page.next);
         // The filter finds a customer's bookings by whatever they were made, a token only its own.
-        let is_own = |record: &BookingRecord| {
-            let buyer = buyer.as_ref();
-            buyer.is_none_or(|buyer| buyer.owns(&record.booking))
-        };
+        let is_own = |record: &BookingRecord| requester.may_see(&record.booking);
         for record in page.items.into_iter().filter(is_own) {
             let id = record.booking.booking_id;
             let booking = self.reply_record(record).await?;

@@ -1,7 +1,6 @@
 //! BookingService and CustomerService: each handler parses, acts and replies.
 //! Protobuf stays in here.
 
-mod buyer;
 mod cancel_booking;
 mod choices;
 mod confirm_booking;
@@ -16,6 +15,7 @@ mod list_bookings;
 mod list_seats;
 mod parse;
 mod payment;
+mod requester;
 mod reserve_seats;
 mod swap_seats;
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{HOLD_MAX, HOLD_MIN, SEATS_PER_BOOKING_MAX};
 use crate::commands::Change;
-use crate::domain::{Customer, Email, Places};
+use crate::domain::{Customer, Email, Places, Requester};
 
 const CUSTOMER_ID_CHARS_MAX: usize = 128;
 const PAYMENT_REFERENCE_CHARS_MAX: usize = 128;
@@ -88,7 +88,7 @@ pub(super) fn change(
         version,
         request_id,
         fingerprint: fingerprint(verb, [booking_id.uuid().as_bytes().as_slice(), &body]),
-        buyer: None,
+        requester: Requester::unnamed(),
     })
 }
 

@@ -9,9 +9,9 @@ use service_kit::fingerprint::fingerprint_of_body;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, Limits, buyer, choices, parse};
+use super::{Bookings, Limits, choices, parse, requester};
 use crate::commands::Reserve;
-use crate::domain::Customer;
+use crate::domain::{Customer, Requester};
 
 impl Bookings {
     pub(super) async fn handle_reserve_seats(
@@ -19,9 +19,10 @@ impl Bookings {
         request: Request<pb::ReserveSeatsRequest>,
     ) -> Result<pb::ReserveSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let buyer = buyer::of(&request);
-        let wanted = parse(request.into_inner(), self.limits)?;
-        buyer::check(buyer.as_ref(), &wanted.customer)?;
+        let requester = requester::of(&request);
+        let mut wanted = parse(request.into_inner(), self.limits)?;
+        requester::check(&requester, &wanted.customer)?;
+        wanted.requester = requester;
         let booked = self.commands.reserve(wanted, deadline).await?;
         Ok(pb::ReserveSeatsResponse {
             booking: Some(self.reply(booked).await?),
@@ -97,6 +98,7 @@ pub(super) fn parse(
         payment_reference,
         request_id,
         fingerprint,
+        requester: Requester::unnamed(),
     })
 }
 

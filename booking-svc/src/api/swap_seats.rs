@@ -1,14 +1,12 @@
 //! SwapSeats.
 
-use std::sync::Arc;
-
 use model::normalize;
 use proto::booking::v1 as pb;
 use service_kit::call::Deadline;
 use service_kit::{ApiError, FieldViolations};
 use tonic::Request;
 
-use super::{Bookings, SEATS_PER_BOOKING_MAX, buyer, parse};
+use super::{Bookings, SEATS_PER_BOOKING_MAX, parse, requester};
 use crate::commands::Change;
 
 /// The swap: the labels of the seats to return, and of the seats to take.
@@ -25,13 +23,13 @@ impl Bookings {
         request: Request<pb::SwapSeatsRequest>,
     ) -> Result<pb::SwapSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let buyer = buyer::of(&request);
+        let requester = requester::of(&request);
         let Swap {
             mut change,
             from,
             to,
         } = parse(request.into_inner())?;
-        change.buyer = buyer.map(Arc::new);
+        change.requester = requester;
         let booked = self.commands.swap(change, from, to, deadline).await?;
         Ok(pb::SwapSeatsResponse {
             booking: Some(self.reply(booked).await?),

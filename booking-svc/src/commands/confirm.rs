@@ -1,5 +1,7 @@
 //! Turning a hold into a sale.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -79,7 +81,7 @@ impl BookingCommands {
             request_id,
             repeatable: change.request_id.is_some(),
             fingerprint: change.fingerprint,
-            buyer: change.buyer.clone(),
+            requester: Arc::clone(&change.requester),
             command: Command::Pay {
                 booking_id: change.booking_id,
                 version: change.version,

@@ -14,7 +14,7 @@ use super::{
 use crate::allocator::{SoftClaim, Wanted};
 use crate::domain::choose::Wish;
 use crate::domain::{
-    Choice, Command, Customer, Order, Picks, Places, Rejection, Reservation, Sale,
+    Choice, Command, Customer, Order, Picks, Places, Rejection, Requester, Reservation, Sale,
 };
 use crate::store::OrderError;
 
@@ -44,6 +44,8 @@ pub struct Reserve {
     pub request_id: Option<Uuid>,
     /// A hash of the request.
     pub fingerprint: i64,
+    /// Who asks for it.
+    pub requester: Arc<Requester>,
 }
 
 /// The attempts at a reserve so far.
@@ -183,8 +185,7 @@ impl BookingCommands {
             request_id: wanted.request_id.unwrap_or_else(Uuid::now_v7),
             repeatable: wanted.request_id.is_some(),
             fingerprint: wanted.fingerprint,
-            // The customer that it is for was compared when the call was read.
-            buyer: None,
+            requester: Arc::clone(&wanted.requester),
             command: Command::Reserve(Reservation {
                 ordinals,
                 places,

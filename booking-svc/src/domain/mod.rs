@@ -15,6 +15,7 @@ mod payment;
 mod places;
 mod quota;
 mod rejection;
+mod requester;
 mod sale;
 
 pub use booking::{
@@ -41,6 +42,7 @@ pub use payment::{
 pub use places::{HeldPlaces, Places};
 pub use quota::QuotaHolder;
 pub use rejection::{Rejection, Taken};
+pub use requester::Requester;
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

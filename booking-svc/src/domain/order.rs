@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::booking::Customer;
-use super::buyer::Buyer;
 use super::choice::{Picks, Surroundings};
 use super::customer::CustomerId;
 use super::payment::{AttemptEnd, NewAttempt};
 use super::places::Places;
 use super::quota::QuotaHolder;
+use super::requester::Requester;
 use super::sale::Sale;
 
 /// One request to change something, valid in itself.
@@ -27,8 +27,8 @@ pub struct Order {
     pub repeatable: bool,
     /// A hash of the command and the body.
     pub fingerprint: i64,
-    /// The customer whose own the booking must be; none if the caller may change any.
-    pub buyer: Option<Arc<Buyer>>,
+    /// Who asks for it.
+    pub requester: Arc<Requester>,
     /// What to do.
     pub command: Command,
 }

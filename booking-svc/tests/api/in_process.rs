@@ -10,8 +10,8 @@ use booking_svc::commands::{
 use booking_svc::config::Cli;
 use booking_svc::customer_resolver::CustomerResolver;
 use booking_svc::domain::{
-    Booking, Customer, OrphanRule, Places, Proposal, ProposedChange, Rejection, SaleState,
-    Snapshot, Terms,
+    Booking, Customer, OrphanRule, Places, Proposal, ProposedChange, Rejection, Requester,
+    SaleState, Snapshot, Terms,
 };
 use booking_svc::sales::Sales;
 use booking_svc::store::{GroupCommit, GroupCommitConfig, RejectionLimits, Store};
@@ -201,6 +201,7 @@ fn wanted(show_id: ShowId, labels: &[&str]) -> Reserve {
         payment_reference: None,
         request_id: None,
         fingerprint: 7,
+        requester: Requester::unnamed(),
     }
 }
 
@@ -210,7 +211,7 @@ fn change(booking_id: BookingId) -> Change {
         version: None,
         request_id: None,
         fingerprint: 7,
-        buyer: None,
+        requester: Requester::unnamed(),
     }
 }
 

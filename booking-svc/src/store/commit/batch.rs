@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lock_keys::LockKey;
-use crate::domain::{Booking, Command, Order, Rejection};
+use crate::domain::{Booking, Command, Order, Rejection, Requester};
 
 /// The most orders that one transaction decides.
 pub(super) const BATCH_ORDERS_MAX: usize = 256;
@@ -131,7 +131,7 @@ impl PendingOrder {
             request_id: Uuid::now_v7(),
             repeatable: false,
             fingerprint: 0,
-            buyer: None,
+            requester: Requester::unnamed(),
             command: Command::Expire { booking_id },
         };
         let responder = Responder {

@@ -3,12 +3,14 @@
 use super::world::{World, confirm};
 use super::*;
 use crate::domain::booking::Customer;
-use crate::domain::buyer::Buyer;
 use crate::domain::customer::CustomerId;
+use crate::domain::{Buyer, Requester};
 
 /// An order of the customer with this id.
 fn by(id: &str, mut order: Order) -> Order {
-    order.buyer = Some(Arc::new(Buyer::new(Some(id), None)));
+    order.requester = Arc::new(Requester {
+        buyer: Some(Buyer::new(Some(id), None)),
+    });
     order
 }
 

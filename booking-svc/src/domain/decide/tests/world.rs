@@ -15,7 +15,7 @@ use time::macros::datetime;
 use crate::domain::booking::Customer;
 use crate::domain::decide::*;
 use crate::domain::order::Reservation;
-use crate::domain::{OrphanRule, Picks, Sale, Terms, Withdrawn};
+use crate::domain::{OrphanRule, Picks, Requester, Sale, Terms, Withdrawn};
 
 pub(super) use self::areas::places;
 
@@ -302,7 +302,7 @@ impl World {
             request_id: Uuid::from_u128(request_id),
             repeatable: true,
             fingerprint,
-            buyer: None,
+            requester: Requester::unnamed(),
             command,
         }
     }

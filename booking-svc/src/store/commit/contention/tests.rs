@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::Requester;
 use crate::store::commit::batch::{Answer, OrderError};
 
 /// A call that waits for the answer to its order.
@@ -28,7 +29,7 @@ fn order_about(id: BookingId, time: Duration) -> (PendingOrder, Call) {
         request_id: Uuid::now_v7(),
         repeatable: true,
         fingerprint: 0,
-        buyer: None,
+        requester: Requester::unnamed(),
         command: Command::Cancel {
             booking_id: id,
             version: None,

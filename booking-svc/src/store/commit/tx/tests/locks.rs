@@ -19,8 +19,8 @@ use uuid::Uuid;
 use super::*;
 use crate::config::Cli;
 use crate::domain::{
-    Booking, Command, Customer, OrphanRule, Picks, Places, QuotaHolder, Reservation, Sale,
-    SaleState, Snapshot, Terms,
+    Booking, Command, Customer, OrphanRule, Picks, Places, QuotaHolder, Requester, Reservation,
+    Sale, SaleState, Snapshot, Terms,
 };
 use crate::store::Store;
 use crate::store::commit::lock_keys::LockKey;
@@ -158,7 +158,7 @@ impl Hall {
             request_id: Uuid::new_v4(),
             repeatable: true,
             fingerprint: 0,
-            buyer: None,
+            requester: Requester::unnamed(),
             command,
         }
     }

@@ -1,14 +1,24 @@
-//! The caller as a customer that acts for itself.
+//! Who makes a request, and what it may name.
+
+use std::sync::Arc;
 
 use proto::errors::v1::ErrorReason;
 use service_kit::ApiError;
 use service_kit::auth::Caller;
 use tonic::{Code, Request};
 
-use crate::domain::{Buyer, Customer};
+use crate::domain::{Buyer, Customer, Requester};
+
+/// Who makes a request.
+pub(super) fn of<T>(request: &Request<T>) -> Arc<Requester> {
+    match buyer_of(request) {
+        None => Requester::unnamed(),
+        buyer => Arc::new(Requester { buyer }),
+    }
+}
 
 /// The customer that makes a request; none if the caller may act for any customer.
-pub(super) fn of<T>(request: &Request<T>) -> Option<Buyer> {
+fn buyer_of<T>(request: &Request<T>) -> Option<Buyer> {
     let identity = Caller::customer_of(request)?;
     // An address that is none here was surely never booked by.
     let email = identity.email.as_deref().and_then(|it| it.parse().ok());
@@ -16,8 +26,8 @@ pub(super) fn of<T>(request: &Request<T>) -> Option<Buyer> {
 }
 
 /// Whether the caller may name a customer.
-pub(super) fn check(buyer: Option<&Buyer>, customer: &Customer) -> Result<(), ApiError> {
-    match buyer {
+pub(super) fn check(requester: &Requester, customer: &Customer) -> Result<(), ApiError> {
+    match &requester.buyer {
         Some(buyer) if !buyer.is(customer) => Err(other_customer(match customer {
             Customer::Id(_) => "customer_id",
             Customer::Email(_) => "email",

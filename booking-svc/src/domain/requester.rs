@@ -1,0 +1,35 @@
+//! Who makes an order, and which bookings it may see and change.
+
+use std::sync::{Arc, LazyLock};
+
+use super::booking::Booking;
+use super::buyer::Buyer;
+
+/// Who makes an order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Requester {
+    /// The customer that it acts for, itself, whose own a booking must be; none if it may see and
+    /// change any.
+    pub buyer: Option<Buyer>,
+}
+
+impl Requester {
+    /// This service itself, and a caller that is nobody, as nobody is asked for a token.
+    #[must_use]
+    pub fn unnamed() -> Arc<Self> {
+        static UNNAMED: LazyLock<Arc<Requester>> = LazyLock::new(Arc::default);
+        Arc::clone(&UNNAMED)
+    }
+
+    /// Whether it may see and change a booking.
+    #[must_use]
+    pub fn may_see(&self, booking: &Booking) -> bool {
+        self.sees_all() || self.buyer.as_ref().is_some_and(|buyer| buyer.owns(booking))
+    }
+
+    /// Whether there is no booking that it may not see.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.buyer.is_none()
+    }
+}
