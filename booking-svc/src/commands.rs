@@ -19,6 +19,7 @@ use crate::domain::{
     Booking, BookingState, Command, Misnamed, Order, OrphanRule, Places, Rejection, Requester,
     Sale, Surroundings,
 };
+use crate::hold_limits::{HoldLimits, TooManyHolds};
 use crate::payments::{PayError, Payments};
 use crate::sales::{Sales, SalesError};
 use crate::store::{CustomerError, GroupCommit, OrderError};
@@ -38,6 +39,7 @@ pub struct BookingCommands {
     group_commit: GroupCommit,
     terms: HoldTerms,
     paying: Paying,
+    hold_limits: Option<Arc<HoldLimits>>,
 }
 
 /// How bookings are paid.
@@ -126,6 +128,9 @@ pub enum CommandError {
     /// It was not paid, or the outcome is not known yet.
     #[error(transparent)]
     Payment(#[from] PayError),
+    /// The caller holds too much.
+    #[error("the caller holds too much: {0:?}")]
+    TooManyHolds(TooManyHolds),
     /// Nothing can be paid here.
     #[error("there is no payment provider")]
     PaymentNotOffered,
@@ -157,7 +162,23 @@ impl BookingCommands {
             group_commit,
             terms,
             paying,
+            hold_limits: None,
         }
+    }
+
+    /// With limits of how much one caller may hold.
+    #[must_use]
+    pub fn with_hold_limits(self, limits: Option<HoldLimits>) -> Self {
+        Self {
+            hold_limits: limits.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// Whether one caller may hold only so much.
+    #[must_use]
+    pub fn counts_holds(&self) -> bool {
+        self.hold_limits.is_some()
     }
 
     /// Has a command about a booking decided.
@@ -178,6 +199,9 @@ impl BookingCommands {
         // The sale is looked up before the write, so that the reply cannot fail after it.
         let sale = self.sale_of(change.booking_id).await?;
         let answer = self.group_commit.decide(order, deadline).await;
+        if let Ok(Ok(booking)) = &answer {
+            self.note_end(booking);
+        }
         if let Ok(Ok(booking)) = &answer
             && booking.state == BookingState::Cancelled
         {
@@ -192,6 +216,18 @@ impl BookingCommands {
             }
             Ok(Err(rejection)) => Err(CommandError::Rejected(rejection)),
             Err(error) => Err(CommandError::Undecided(error)),
+        }
+    }
+
+    /// Has a hold that ended count no longer as open.
+    fn note_end(&self, booking: &Booking) {
+        let Some(limits) = &self.hold_limits else {
+            return;
+        };
+        match booking.state {
+            BookingState::Pending => {}
+            BookingState::Confirmed => limits.bought(booking.booking_id),
+            BookingState::Cancelled | BookingState::Failed => limits.given_up(booking.booking_id),
         }
     }
 

@@ -15,6 +15,7 @@ pub use self::tls::{CatalogTlsArgs, PaymentProviderTlsArgs, Tls};
 use crate::api::{Limits, SEATS_PER_BOOKING_MAX};
 use crate::catalog::{CatalogUrls, StaleCatalog, StalenessTerms};
 use crate::commands::HoldTerms;
+use crate::hold_limits::{HoldLimitTerms, HoldLimits, UnsoldTerms};
 use crate::payments::PaymentTerms;
 use crate::store::{GroupCommitConfig, RejectionLimits};
 
@@ -84,6 +85,24 @@ pub struct Config {
     /// to 2 h
     #[arg(long, env = "TICKETING_HOLD_LIFETIME_MAX", default_value = "1800s", value_name = "DURATION", value_parser = duration_of::<10, 7200>)]
     pub hold_lifetime_max: Duration,
+
+    /// The most open holds of one show that one caller may have: 1 to 1,000. A caller is the subject
+    /// of a customer's token; without authentication, an address. Default: no limit
+    #[arg(long, env = "TICKETING_HOLDS_PER_CALLER_AND_SHOW_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub holds_per_caller_and_show_max: Option<u32>,
+
+    /// The most open holds that one caller may have: 1 to 1,000. Default: no limit
+    #[arg(long, env = "TICKETING_HOLDS_PER_CALLER_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub holds_per_caller_max: Option<u32>,
+
+    /// How long one caller may hold without buying, all its holds within the window added up: 1 min to
+    /// 1,000 h. Default: no limit
+    #[arg(long, env = "TICKETING_UNSOLD_HOLD_TIME_MAX", value_name = "DURATION", value_parser = duration_of::<60, 3_600_000>)]
+    pub unsold_hold_time_max: Option<Duration>,
+
+    /// That window: 1 min to 24 h
+    #[arg(long, env = "TICKETING_UNSOLD_HOLD_WINDOW", default_value = "1h", value_name = "DURATION", value_parser = duration_of::<60, 86_400>)]
+    pub unsold_hold_window: Duration,
 
     /// The most seats of one booking: 1 to 100
     #[arg(long, env = "TICKETING_SEATS_PER_BOOKING_MAX", default_value_t = SEATS_PER_BOOKING_MAX, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -161,6 +180,20 @@ impl Config {
             default: self.hold,
             lifetime_max: self.hold_lifetime_max,
         }
+    }
+
+    /// How much one caller may hold; none if that is not limited.
+    #[must_use]
+    pub fn hold_limits(&self) -> Option<HoldLimits> {
+        let terms = HoldLimitTerms {
+            per_show_max: self.holds_per_caller_and_show_max,
+            open_max: self.holds_per_caller_max,
+            unsold: self.unsold_hold_time_max.map(|time_max| UnsoldTerms {
+                time_max,
+                window: self.unsold_hold_window,
+            }),
+        };
+        terms.is_any().then(|| HoldLimits::new(terms))
     }
 
     /// The allowed age of the copy of the catalog.

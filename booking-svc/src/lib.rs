@@ -1,7 +1,7 @@
 //! booking-svc: sales, seat inventory, bookings. It never sells a seat twice.
 //!
 //! Imports point one way: `api → commands, cancelled_shows → payments, feed → sales,
-//! customer_resolver, allocator → catalog → store → domain`. ARCHITECTURE.md describes the
+//! customer_resolver, allocator, hold_limits → catalog → store → domain`. ARCHITECTURE.md describes the
 //! life of a reserve call.
 
 pub mod allocator;
@@ -13,6 +13,7 @@ pub mod config;
 pub mod customer_resolver;
 pub mod domain;
 pub mod feed;
+pub mod hold_limits;
 pub mod payments;
 pub mod sales;
 pub mod store;
@@ -139,7 +140,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         group_commit,
         config.hold_terms(),
         paying,
-    );
+    )
+    .with_hold_limits(config.hold_limits());
     let customers = Customers {
         store: store.clone(),
     };

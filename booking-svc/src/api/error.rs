@@ -14,11 +14,43 @@ use crate::catalog::CatalogError;
 use crate::commands::CommandError;
 use crate::domain::choose::Unmet;
 use crate::domain::{CustomerRefusal, FailureReason, Rejection, Taken};
+use crate::hold_limits::{HoldLimit, TooManyHolds};
 use crate::sales::SalesError;
 use crate::store::{CustomerError, OrderError, StoreError};
 
 /// A label of the caller's can be of any length; its index in the request identifies it as well.
 const LABEL_IN_MESSAGE_BYTES_MAX: usize = 16;
+
+impl From<TooManyHolds> for ApiError {
+    fn from(too_many: TooManyHolds) -> Self {
+        let (scope, limit, message) = match too_many.limit {
+            HoldLimit::PerShow(max) => (
+                "show",
+                max.to_string(),
+                format!("a caller has at most {max} open holds of a show: buy or cancel one"),
+            ),
+            HoldLimit::Open(max) => (
+                "all",
+                max.to_string(),
+                format!("a caller has at most {max} open holds: buy or cancel one"),
+            ),
+            HoldLimit::Unsold(max) => (
+                "unsold",
+                format!("{}s", max.as_secs()),
+                format!("a caller may hold for {max:?} without buying, and that is used up"),
+            ),
+            HoldLimit::Subjects => (
+                "server",
+                String::new(),
+                "too many callers hold something".to_owned(),
+            ),
+        };
+        let reason = ErrorReason::HoldLimitExceeded;
+        Self::quota_until(reason, "caller", message, too_many.retry_after)
+            .with("limit", limit)
+            .with("scope", scope)
+    }
+}
 
 impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
@@ -325,6 +357,7 @@ impl From<CommandError> for ApiError {
                 "hold_duration",
                 format!("must be at most {longest:?}, as long as the show's holds last"),
             ),
+            CommandError::TooManyHolds(too_many) => too_many.into(),
             CommandError::UnknownAreas(areas) => {
                 let violations = areas.into_iter().map(|(place, area)| {
                     let message = names_nothing("area", &area);

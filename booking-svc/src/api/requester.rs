@@ -13,8 +13,20 @@ use crate::domain::{Buyer, Customer, Requester};
 pub(super) fn of<T>(request: &Request<T>) -> Arc<Requester> {
     match buyer_of(request) {
         None => Requester::unnamed(),
-        buyer => Arc::new(Requester { buyer }),
+        buyer => Arc::new(Requester {
+            buyer,
+            subject: None,
+        }),
     }
+}
+
+/// The same, with whose holds its holds are counted with.
+pub(super) fn counted<T>(request: &Request<T>) -> Arc<Requester> {
+    let mut requester = of(request);
+    if let Some(subject) = Caller::subject_of(request) {
+        Arc::make_mut(&mut requester).subject = Some(subject.into());
+    }
+    requester
 }
 
 /// The customer that makes a request; none if the caller may act for any customer.

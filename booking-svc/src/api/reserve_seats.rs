@@ -19,7 +19,11 @@ impl Bookings {
         request: Request<pb::ReserveSeatsRequest>,
     ) -> Result<pb::ReserveSeatsResponse, ApiError> {
         let deadline = Deadline::of(&request);
-        let requester = requester::of(&request);
+        let requester = if self.commands.counts_holds() {
+            requester::counted(&request)
+        } else {
+            requester::of(&request)
+        };
         let mut wanted = parse(request.into_inner(), self.limits)?;
         requester::check(&requester, &wanted.customer)?;
         wanted.requester = requester;

@@ -89,6 +89,7 @@ impl BookingCommands {
             },
         };
         let booking = payments.pay(order, token, deadline).await?;
+        self.note_end(&booking);
         let sale = self.sales.of(&booking).await?;
         Ok(BookingView { booking, sale })
     }

@@ -30,7 +30,11 @@ impl BookingCommands {
         let mut sale = self.sale_of(change.booking_id).await?;
         for _ in 0..LOOKUPS_MAX {
             let Err(too_long) = check_hold(&sale, Some(hold)) else {
-                return self.change(&change, command, deadline).await;
+                let extended = self.change(&change, command, deadline).await;
+                if let (Ok(_), Some(limits)) = (&extended, &self.hold_limits) {
+                    limits.extended(change.booking_id, hold);
+                }
+                return extended;
             };
             match self.sales.reload_if_changed(&sale).await? {
                 Some(reload_if_changed) => sale = reload_if_changed,

@@ -14,8 +14,10 @@ use super::{
 use crate::allocator::{SoftClaim, Wanted};
 use crate::domain::choose::Wish;
 use crate::domain::{
-    Choice, Command, Customer, Order, Picks, Places, Rejection, Requester, Reservation, Sale,
+    BookingState, Choice, Command, Customer, Order, Picks, Places, Rejection, Requester,
+    Reservation, Sale, Subject,
 };
+use crate::hold_limits::HoldLimits;
 use crate::store::OrderError;
 
 /// How often seats are picked because the last ones were taken.
@@ -74,7 +76,47 @@ impl BookingCommands {
             return Err(CommandError::Rejected(Rejection::PaymentRequired(None)));
         }
         self.sales.sellable_until(wanted.show_id)?;
-        let mut sale = self.sales.get(wanted.show_id).await?;
+        let sale = self.sales.get(wanted.show_id).await?;
+        let Some((limits, subject)) = self.limits_of(&wanted) else {
+            return self.reserve_in(sale, &wanted, deadline).await;
+        };
+        let length = self.hold_length(&sale, &wanted);
+        let asked = match limits.ask(subject, wanted.show_id, length) {
+            Ok(asked) => asked,
+            Err(too_many) => {
+                let (id, fingerprint) = (wanted.request_id, wanted.fingerprint);
+                let error = CommandError::TooManyHolds(too_many);
+                return self.first_result(sale, id, fingerprint, error).await;
+            }
+        };
+        let reserved = self.reserve_in(sale, &wanted, deadline).await;
+        match &reserved {
+            Ok(BookingView { booking, .. }) if booking.state == BookingState::Pending => {
+                asked.granted(booking.booking_id, length);
+            }
+            Err(CommandError::Undecided(error)) if error.may_be_carried_out() => drop(asked),
+            _ => asked.refused(),
+        }
+        reserved
+    }
+
+    /// Who counts the hold, and as whose; none if it is not counted.
+    fn limits_of<'a>(&'a self, wanted: &'a Reserve) -> Option<(&'a HoldLimits, &'a Subject)> {
+        let limits = self.hold_limits.as_deref().filter(|_| !wanted.sell)?;
+        Some((limits, wanted.requester.subject.as_ref()?))
+    }
+
+    fn hold_length(&self, sale: &Sale, wanted: &Reserve) -> Duration {
+        let length = wanted.hold.or(sale.terms.hold);
+        length.unwrap_or(self.terms.default)
+    }
+
+    async fn reserve_in(
+        &self,
+        mut sale: Arc<Sale>,
+        wanted: &Reserve,
+        deadline: Instant,
+    ) -> Result<BookingView, CommandError> {
         let mut tried = Attempts {
             since: Instant::now(),
             lookups: 0,
@@ -84,7 +126,7 @@ impl BookingCommands {
         while tried.lookups < LOOKUPS_MAX && tried.picks < PICKS_MAX {
             let sellable_until = self.sales.sellable_until(wanted.show_id)?;
             let decided_by = deadline.min(sellable_until);
-            let resolved = match resolve(&sale, &wanted) {
+            let resolved = match resolve(&sale, wanted) {
                 Ok(resolved) => resolved,
                 Err(unknown) => match self.sales.reload_if_changed(&sale).await? {
                     Some(reload_if_changed) => {
@@ -93,18 +135,12 @@ impl BookingCommands {
                         continue;
                     }
                     None => {
-                        let Reserve {
-                            request_id,
-                            fingerprint,
-                            ..
-                        } = wanted;
-                        return self
-                            .first_result(sale, request_id, fingerprint, unknown)
-                            .await;
+                        let (id, fingerprint) = (wanted.request_id, wanted.fingerprint);
+                        return self.first_result(sale, id, fingerprint, unknown).await;
                     }
                 },
             };
-            let prepared = self.prepare(&sale, &wanted, resolved, &tried, decided_by);
+            let prepared = self.prepare(&sale, wanted, resolved, &tried, decided_by);
             let (answer, pick) = match prepared.await {
                 Ok((order, pick)) => (self.group_commit.decide(order, decided_by).await, pick),
                 Err(CommandError::Undecided(error)) => (Err(error), None),
@@ -194,10 +230,7 @@ impl BookingCommands {
                 sale: Arc::clone(sale),
                 customer: wanted.customer.clone(),
                 linked_customer,
-                hold: wanted
-                    .hold
-                    .or(sale.terms.hold)
-                    .unwrap_or(self.terms.default),
+                hold: self.hold_length(sale, wanted),
                 sell: wanted.sell,
                 payment_reference: wanted.payment_reference.clone(),
             }),

@@ -5,12 +5,17 @@ use std::sync::{Arc, LazyLock};
 use super::booking::Booking;
 use super::buyer::Buyer;
 
+/// Whose calls are counted together: a caller, as far as it can be told from others.
+pub type Subject = Arc<str>;
+
 /// Who makes an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Requester {
     /// The customer that it acts for, itself, whose own a booking must be; none if it may see and
     /// change any.
     pub buyer: Option<Buyer>,
+    /// Whose holds its holds are counted with; none if they are not counted.
+    pub subject: Option<Subject>,
 }
 
 impl Requester {

@@ -50,6 +50,8 @@ enum Detail {
     },
     Quota {
         subject: String,
+        /// When it can be better, if that is known.
+        after: Option<Duration>,
     },
     Retry(Duration),
 }
@@ -131,6 +133,23 @@ impl ApiError {
         Self {
             detail: Detail::Quota {
                 subject: subject.into(),
+                after: None,
+            },
+            ..Self::new(Code::ResourceExhausted, reason, message)
+        }
+    }
+
+    /// RESOURCE_EXHAUSTED by a cap on `subject` that the caller is below again after a time.
+    pub fn quota_until(
+        reason: ErrorReason,
+        subject: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+        after: Duration,
+    ) -> Self {
+        Self {
+            detail: Detail::Quota {
+                subject: subject.into(),
+                after: Some(after),
             },
             ..Self::new(Code::ResourceExhausted, reason, message)
         }

@@ -53,6 +53,22 @@ pub enum OrderError {
 pub struct Fault(Arc<str>);
 
 impl OrderError {
+    /// Whether the order may have been carried out all the same, or may be yet.
+    #[must_use]
+    pub fn may_be_carried_out(&self) -> bool {
+        match self {
+            Self::DeadlineExceeded
+            | Self::DatabaseUnavailable
+            | Self::OutcomeUnknown
+            | Self::Fault(_) => true,
+            Self::Overloaded
+            | Self::Contention
+            | Self::SaleChanged
+            | Self::PicksTaken(_)
+            | Self::ShuttingDown => false,
+        }
+    }
+
     /// Whether it is about this order, so that others may do better.
     #[must_use]
     pub fn is_local(&self) -> bool {

@@ -82,7 +82,8 @@ impl From<ApiError> for Status {
                 details.set_precondition_failure(violations.collect::<Vec<_>>());
                 (subjects.len(), total)
             }
-            Detail::Quota { subject } => {
+            Detail::Quota { subject, after } => {
+                details.set_retry_info(after);
                 details.set_quota_failure(vec![QuotaViolation::new(subject, message.clone())]);
                 (0, 0)
             }

@@ -18,6 +18,7 @@ mod ring_provider;
 mod token;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +42,7 @@ use self::access::{Roles, Rule, Rules};
 use self::keeper::{Keeper, Known, Pace};
 use self::token::{Refusal, Terms, Verified};
 use crate::api_error::{ApiError, RETRY_AFTER};
+use crate::connection::Connection;
 
 /// The longest token, in bytes. The headers of a request are 8 KiB at most: a longer one would leave
 /// no room for the others, and be refused without a reason.
@@ -94,6 +96,23 @@ impl Caller {
     pub fn customer_of<T>(request: &tonic::Request<T>) -> Option<&Identity> {
         let caller = Self::of(request)?;
         (caller.granted == Roles::of(Role::Customer)).then_some(&*caller.identity)
+    }
+
+    /// Whose calls the request is counted with where one caller's calls are limited: the subject of
+    /// its token, or without one the address that it comes from (of IPv6 the network, /64). None for
+    /// a caller by another role than customer: those act for many.
+    #[must_use]
+    pub fn subject_of<T>(request: &tonic::Request<T>) -> Option<String> {
+        match Self::of(request) {
+            Some(_) => Self::customer_of(request).map(|it| format!("sub:{}", it.subject)),
+            None => Connection::of(request).map(|connection| match connection.peer().ip() {
+                IpAddr::V4(ip) => format!("ip:{ip}"),
+                IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+                    Some(ip) => format!("ip:{ip}"),
+                    None => format!("ip:{:x?}/64", &ip.segments()[..4]),
+                },
+            }),
+        }
     }
 
     /// What its token says.

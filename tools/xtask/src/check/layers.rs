@@ -73,6 +73,7 @@ const CRATES: &[Crate] = &[
                 module("sales", &["tokio"]),
                 module("customer_resolver", &["tokio"]),
                 module("allocator", &["tokio"]),
+                module("hold_limits", &["tokio"]),
             ],
             &[module(
                 "catalog",

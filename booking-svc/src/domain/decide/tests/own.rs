@@ -10,6 +10,7 @@ use crate::domain::{Buyer, Requester};
 fn by(id: &str, mut order: Order) -> Order {
     order.requester = Arc::new(Requester {
         buyer: Some(Buyer::new(Some(id), None)),
+        subject: None,
     });
     order
 }
