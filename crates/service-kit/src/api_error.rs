@@ -52,6 +52,10 @@ enum Detail {
         subject: String,
     },
     Retry(Duration),
+    QuotaUntil {
+        subject: String,
+        after: Duration,
+    },
 }
 
 impl ApiError {
@@ -131,6 +135,22 @@ impl ApiError {
         Self {
             detail: Detail::Quota {
                 subject: subject.into(),
+            },
+            ..Self::new(Code::ResourceExhausted, reason, message)
+        }
+    }
+
+    /// RESOURCE_EXHAUSTED by a cap on `subject` that has room again after a time.
+    pub fn quota_until(
+        reason: ErrorReason,
+        subject: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+        after: Duration,
+    ) -> Self {
+        Self {
+            detail: Detail::QuotaUntil {
+                subject: subject.into(),
+                after,
             },
             ..Self::new(Code::ResourceExhausted, reason, message)
         }

@@ -86,6 +86,11 @@ impl From<ApiError> for Status {
                 details.set_quota_failure(vec![QuotaViolation::new(subject, message.clone())]);
                 (0, 0)
             }
+            Detail::QuotaUntil { subject, after } => {
+                details.set_quota_failure(vec![QuotaViolation::new(subject, message.clone())]);
+                details.set_retry_info(Some(after));
+                (0, 0)
+            }
             Detail::Retry(after) => {
                 details.set_retry_info(Some(after));
                 (0, 0)

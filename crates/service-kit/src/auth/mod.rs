@@ -93,7 +93,13 @@ impl Caller {
     #[must_use]
     pub fn customer_of<T>(request: &tonic::Request<T>) -> Option<&Identity> {
         let caller = Self::of(request)?;
-        (caller.granted == Roles::of(Role::Customer)).then_some(&*caller.identity)
+        caller.is_customer_alone().then_some(&*caller.identity)
+    }
+
+    /// Whether it is a customer and nothing else that the method is for.
+    #[must_use]
+    pub fn is_customer_alone(&self) -> bool {
+        self.granted == Roles::of(Role::Customer)
     }
 
     /// What its token says.
