@@ -20,9 +20,8 @@ async fn each_event_names_the_subject_and_the_client_that_made_it() {
     let mut of_a_client = claims("sue", &["staff"]);
     of_a_client["azp"] = "box-office".into();
     let token = system.issuer.token(&of_a_client);
-    let confirmed = system
-        .bookings()
-        .confirm_booking(with_token(&token, confirm));
+    let mut bookings = system.bookings();
+    let confirmed = bookings.confirm_booking(with_token(&token, confirm));
     confirmed.await.expect("it is confirmed");
 
     let events = ListBookingEventsRequest {
