@@ -53,7 +53,7 @@ enum Detail {
     },
     Retry(Duration),
     QuotaUntil {
-        subject: String,
+        subject: &'static str,
         after: Duration,
     },
 }
@@ -143,15 +143,12 @@ impl ApiError {
     /// RESOURCE_EXHAUSTED by a cap on `subject` that has room again after a time.
     pub fn quota_until(
         reason: ErrorReason,
-        subject: impl Into<String>,
+        subject: &'static str,
         message: impl Into<Cow<'static, str>>,
         after: Duration,
     ) -> Self {
         Self {
-            detail: Detail::QuotaUntil {
-                subject: subject.into(),
-                after,
-            },
+            detail: Detail::QuotaUntil { subject, after },
             ..Self::new(Code::ResourceExhausted, reason, message)
         }
     }

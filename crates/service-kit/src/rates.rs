@@ -186,7 +186,7 @@ impl ClassLimit {
         };
         let message =
             format!("{whose} may make {per_minute} calls of the class {name} a minute; wait");
-        ApiError::quota_until(ErrorReason::RateLimited, *name, message, after)
+        ApiError::quota_until(ErrorReason::RateLimited, name, message, after)
             .with("class", name)
             .with("calls_per_minute", per_minute)
             .with("counted_by", counted_by)

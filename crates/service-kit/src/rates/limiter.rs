@@ -63,7 +63,7 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
 
     /// Counts a call, if it is allowed.
     pub(super) fn check(&self, caller: &K) -> Result<(), NotAllowed> {
-        if !self.is_counted(caller) && !(self.forget() && self.is_counted(caller)) {
+        if !(self.is_counted(caller) || self.forget() && self.is_counted(caller)) {
             return Err(NotAllowed::NoRoom);
         }
         let checked = self.limiter.check_key(caller);
