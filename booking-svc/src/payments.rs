@@ -158,8 +158,14 @@ impl Payments {
     }
 
     /// Records the outcome of an attempt, unless that was done. The booking is confirmed or
-    /// reinstated, or a refund becomes due, or it waits for another attempt.
-    async fn settle(&self, record: &PaymentRecord, ending: AttemptEnd) -> Result<(), PayError> {
+    /// reinstated, or a refund becomes due, or it waits for another attempt. The requester is this
+    /// service itself, or the finisher of a call.
+    async fn settle(
+        &self,
+        record: &PaymentRecord,
+        ending: AttemptEnd,
+        requester: &Arc<Requester>,
+    ) -> Result<(), PayError> {
         let booking_id = record.booking_id;
         let show_id = booking_id.show();
         let mut reinstatement = None;
@@ -170,7 +176,7 @@ impl Payments {
                 request_id: record.key,
                 repeatable: true,
                 fingerprint: 0,
-                requester: Requester::unnamed(),
+                requester: Arc::clone(requester),
                 command: Command::Settle(Settlement {
                     booking_id,
                     key: record.key,

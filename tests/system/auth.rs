@@ -35,8 +35,8 @@ const SOON: Duration = Duration::from_secs(30);
 const PAGE: &str = include_str!("../../docs/authentication.md");
 
 /// All services, each of which asks for tokens.
-struct Guarded {
-    issuer: Issuer,
+pub(super) struct Guarded {
+    pub(super) issuer: Issuer,
     catalog: Process,
     booking: Process,
     worker: Process,
@@ -46,7 +46,12 @@ struct Guarded {
 }
 
 impl Guarded {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments for booking-svc.
+    pub(super) async fn start_with(more: &[&str]) -> Self {
         let (issuer, files) = (Issuer::new("one"), TempDir::new().expect("a folder"));
         let write = |name: &str, text: &str| {
             let path = files.path().join(name);
@@ -64,24 +69,23 @@ impl Guarded {
         let url = |role: &str| database.url(role);
         let provider = start("payment-sim", &[]).await;
         let catalog = start("catalog-svc", &["--database-url", &url("catalog_svc")]).await;
-        let booking = start(
-            "booking-svc",
-            &[
-                "--database-url",
-                &url("booking_svc"),
-                "--catalog-url",
-                &catalog.internal_url(),
-                "--catalog-token-file",
-                &token,
-                "--payment-provider",
-                &provider.url(),
-                "--payment-provider-token-file",
-                &token,
-                "--confirm-unpaid",
-                "true",
-            ],
-        )
-        .await;
+        let (booking_url, catalog_url) = (url("booking_svc"), catalog.internal_url());
+        let provider_url = provider.url();
+        let own = [
+            "--database-url",
+            &booking_url,
+            "--catalog-url",
+            &catalog_url,
+            "--catalog-token-file",
+            &token,
+            "--payment-provider",
+            &provider_url,
+            "--payment-provider-token-file",
+            &token,
+            "--confirm-unpaid",
+            "true",
+        ];
+        let booking = start("booking-svc", &[&own, more].concat()).await;
         let worker = start("expiry-worker", &["--database-url", &url("expiry_worker")]).await;
         Self {
             issuer,
@@ -116,15 +120,15 @@ impl Guarded {
     }
 
     /// A request with a token for that role.
-    fn by<T>(&self, subject: &str, role: &str, message: T) -> Request<T> {
+    pub(super) fn by<T>(&self, subject: &str, role: &str, message: T) -> Request<T> {
         with_token(&self.token(subject, &[role]), message)
     }
 
-    fn bookings(&self) -> BookingServiceClient<Channel> {
+    pub(super) fn bookings(&self) -> BookingServiceClient<Channel> {
         BookingServiceClient::new(channel(&self.booking))
     }
 
-    async fn a_show(&self) -> String {
+    pub(super) async fn a_show(&self) -> String {
         let mut client = CatalogServiceClient::new(channel(&self.catalog));
         let created = client.create_show(self.by("sue", "staff", show(8))).await;
         let show = created.expect("a show").into_inner().show;
@@ -132,7 +136,7 @@ impl Guarded {
     }
 
     /// A booking of a customer's, made with its token, once the show is known.
-    async fn a_booking(&self, show: &str, customer: &str, seats: &[&str]) -> Booking {
+    pub(super) async fn a_booking(&self, show: &str, customer: &str, seats: &[&str]) -> Booking {
         let reserving = eventually_some(SOON, "seats are reserved", async || {
             let request = reservation(show, seats, customer);
             let request = self.by(customer, "customer", request);
@@ -148,7 +152,7 @@ impl Guarded {
     }
 }
 
-fn with_token<T>(token: &str, message: T) -> Request<T> {
+pub(super) fn with_token<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     let bearer = format!("Bearer {token}").parse().expect("a header");
     request.metadata_mut().insert("authorization", bearer);

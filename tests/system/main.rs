@@ -1,5 +1,6 @@
 //! The whole system: the real binaries on a real PostgreSQL.
 
+mod actor;
 mod auth;
 mod binaries;
 mod cancelled_shows;
@@ -17,6 +18,7 @@ mod memory;
 mod metrics;
 mod payments;
 mod postgres_tls;
+mod rates;
 mod secrets;
 mod stale;
 mod supervision;

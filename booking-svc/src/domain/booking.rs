@@ -182,6 +182,8 @@ pub struct Transition {
     pub fingerprint: i64,
     /// The values that it replaced, if more than the state.
     pub prior: Option<Prior>,
+    /// Who did it, as the log says it.
+    pub actor: Arc<str>,
 }
 
 /// Where `verb` leads a booking that is in `state`; none if it is not allowed. A booking that does

@@ -17,6 +17,7 @@ mod reserve;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::take;
+use std::sync::Arc;
 
 use model::{BookingId, ShowId};
 use time::OffsetDateTime;
@@ -401,6 +402,7 @@ impl Batch {
             request_id: order.request_id,
             fingerprint: order.fingerprint,
             prior,
+            actor: Arc::clone(&order.requester.actor),
         });
         if order.repeatable {
             // A replay may come later in this batch.

@@ -21,7 +21,7 @@ pub struct Event {
     pub to: BookingState,
     /// When it was decided.
     pub made_at: OffsetDateTime,
-    /// Which service wrote it.
+    /// Who did it: a caller, or a service.
     pub actor: String,
     /// Under which id, unique within the show.
     pub request_id: Uuid,

@@ -42,7 +42,7 @@ pub use payment::{
 pub use places::{HeldPlaces, Places};
 pub use quota::QuotaHolder;
 pub use rejection::{Rejection, Taken};
-pub use requester::{Requester, Subject};
+pub use requester::{Requester, SERVICE_ACTOR, Subject};
 pub use sale::{
     BOOKED_SEATS_MAX, OrphanRule, Proposal, ProposalAnswer, ProposedChange, Sale, SaleState,
     Snapshot, Terms, Withdrawn,

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::{PayError, Payments, attempt_of, metrics, payment_key};
 use crate::domain::{
     AttemptEnd, Booking, BookingState, DeclineReason, FailureReason, Order, PaymentRecord,
-    PaymentState, Rejection,
+    PaymentState, Rejection, Requester,
 };
 use crate::store::OrderError;
 
@@ -37,6 +37,8 @@ impl Payments {
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room = room.map_err(|_| PayError::Undecided(OrderError::Overloaded))?;
         let (show_id, key) = (order.show_id, payment_key(order.show_id, order.request_id));
+        // Whoever reads the log finds the caller at the end of its payment too.
+        let finisher = order.requester.finisher();
         let decided = self.group_commit.decide(order, deadline).await?;
         let booking = decided.map_err(PayError::Rejected)?;
         let Some(record) = self.sales.store().payment(show_id, key).await? else {
@@ -46,7 +48,7 @@ impl Payments {
         let payments = self.clone();
         let driving = async move {
             let _room = room;
-            payments.drive(&record, &token).await
+            payments.drive(&record, &token, &finisher).await
         };
         match tokio::spawn(driving.in_current_span()).await {
             Ok(outcome) => outcome,
@@ -58,6 +60,7 @@ impl Payments {
         &self,
         record: &PaymentRecord,
         token: &PaymentToken,
+        finisher: &Arc<Requester>,
     ) -> Result<Booking, PayError> {
         if record.state == PaymentState::Started {
             let deadline = Instant::now() + record.time_left;
@@ -65,7 +68,7 @@ impl Payments {
             let ending = self.ask(&attempt_of(record)?, token, deadline).await;
             metrics::asked(began, ending.is_some());
             let ending = ending.ok_or(unsettled(record))?;
-            match self.settle(record, ending).await {
+            match self.settle(record, ending, finisher).await {
                 // Not CONTENTION, which would mean that nothing was changed: the money may have been taken.
                 Err(PayError::Undecided(OrderError::Contention)) => return Err(unsettled(record)),
                 settled => settled?,

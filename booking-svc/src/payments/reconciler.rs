@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{PayError, Payments, attempt_of, metrics};
-use crate::domain::{DueRefund, PaymentRecord, RefundState};
+use crate::domain::{DueRefund, PaymentRecord, RefundState, Requester};
 use crate::store::StoreError;
 
 /// How often it looks for due rows.
@@ -80,7 +80,7 @@ impl Payments {
             let Some(ending) = self.call_off(&attempt, deadline).await else {
                 return Ok(());
             };
-            self.settle(record, ending).await?;
+            self.settle(record, ending, &Requester::unnamed()).await?;
             tracing::info!(%key, %booking_id, ?ending, "a payment was settled after its deadline");
             Ok(())
         };

@@ -50,10 +50,12 @@ enum Detail {
     },
     Quota {
         subject: String,
-        /// When it can be better, if that is known.
-        after: Option<Duration>,
     },
     Retry(Duration),
+    QuotaUntil {
+        subject: &'static str,
+        after: Duration,
+    },
 }
 
 impl ApiError {
@@ -133,24 +135,20 @@ impl ApiError {
         Self {
             detail: Detail::Quota {
                 subject: subject.into(),
-                after: None,
             },
             ..Self::new(Code::ResourceExhausted, reason, message)
         }
     }
 
-    /// RESOURCE_EXHAUSTED by a cap on `subject` that the caller is below again after a time.
+    /// RESOURCE_EXHAUSTED by a cap on `subject` that has room again after a time.
     pub fn quota_until(
         reason: ErrorReason,
-        subject: impl Into<String>,
+        subject: &'static str,
         message: impl Into<Cow<'static, str>>,
         after: Duration,
     ) -> Self {
         Self {
-            detail: Detail::Quota {
-                subject: subject.into(),
-                after: Some(after),
-            },
+            detail: Detail::QuotaUntil { subject, after },
             ..Self::new(Code::ResourceExhausted, reason, message)
         }
     }

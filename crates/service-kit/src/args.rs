@@ -17,6 +17,7 @@ pub use self::host_port::HostPort;
 pub use self::line::{exit_with, file, no_url, parse_or_exit};
 use crate::auth::AuthArgs;
 use crate::postgres::{Database, DatabaseUrl};
+use crate::rates::RateArgs;
 use crate::telemetry::LogFormat;
 use crate::tls::{HealthTlsArgs, ServerTlsArgs};
 
@@ -99,6 +100,9 @@ pub struct ServerArgs {
     /// Whether callers are asked for a token.
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// How many calls a caller may make.
+    #[command(flatten)]
+    pub rates: RateArgs,
 }
 
 /// How the process writes its log.

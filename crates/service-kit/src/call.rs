@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use crate::api_error::ApiError;
 use crate::auth::Auth;
 use crate::connection::Connection;
+use crate::rates::RateLimits;
 use crate::server::shape::Shapes;
 use crate::server::{Answer, Answering, MESSAGE_BYTES_MAX, request as body_of};
 use crate::{log_id, metrics, outcome, tally};
@@ -106,6 +107,8 @@ pub(crate) struct Calls<S> {
     shapes: Shapes,
     /// None if callers are not asked for a token.
     auth: Option<Auth>,
+    /// None if no class of calls has a limit.
+    rates: Option<RateLimits>,
 }
 
 /// Whether a request is a call of the contract; what is not belongs to gRPC itself.
@@ -122,6 +125,7 @@ impl<S: Inner> Calls<S> {
         timeout: Duration,
         large_methods: &'static [&'static str],
         auth: Option<Auth>,
+        rates: Option<RateLimits>,
     ) -> Self {
         Self {
             inner,
@@ -136,6 +140,7 @@ impl<S: Inner> Calls<S> {
                 Shapes::of_contract()
             },
             auth,
+            rates,
         }
     }
 
@@ -194,6 +199,10 @@ impl<S: Inner> Calls<S> {
             if let Some(auth) = &self.auth {
                 // Boxed: without authentication no call's future grows by it.
                 Box::pin(auth.admit(&mut head, deadline)).await?;
+            }
+            if let Some(rates) = &self.rates {
+                let caller = head.extensions.get();
+                rates.check(head.uri.path(), caller, connection.peer().ip())?;
             }
             let answers = connection.answers();
             if answers.is_crowded()

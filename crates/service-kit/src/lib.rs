@@ -24,6 +24,7 @@ pub mod paging;
 pub mod postgres;
 pub mod process;
 pub mod proto_convert;
+pub mod rates;
 pub mod server;
 pub mod shutdown;
 pub mod sqlstate;

@@ -58,6 +58,7 @@ pub(crate) fn turn_on(process: &'static str) {
         register(move |page| process.collect(page));
         register(rpc::collect);
         register(crate::tally::collect);
+        register(crate::rates::collect);
         register(crate::supervise::collect);
         register(crate::postgres::collect);
     }

@@ -82,9 +82,13 @@ impl From<ApiError> for Status {
                 details.set_precondition_failure(violations.collect::<Vec<_>>());
                 (subjects.len(), total)
             }
-            Detail::Quota { subject, after } => {
-                details.set_retry_info(after);
+            Detail::Quota { subject } => {
                 details.set_quota_failure(vec![QuotaViolation::new(subject, message.clone())]);
+                (0, 0)
+            }
+            Detail::QuotaUntil { subject, after } => {
+                details.set_quota_failure(vec![QuotaViolation::new(subject, message.clone())]);
+                details.set_retry_info(Some(after));
                 (0, 0)
             }
             Detail::Retry(after) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use prost::Message;
-use proto::auth::v1::{Access, Role};
+use proto::auth::v1::{Access, CallClass, Role};
 
 /// A set of roles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,9 +85,16 @@ pub enum Rule {
     OneOf(Roles),
 }
 
+/// What the contract says of a method.
+#[derive(Debug, Clone, Copy)]
+struct Stated {
+    rule: Rule,
+    class: CallClass,
+}
+
 /// The rule of each method of the contract, by its path.
 #[derive(Debug, Clone)]
-pub struct Rules(HashMap<Box<str>, Rule>);
+pub struct Rules(HashMap<Box<str>, Stated>);
 
 impl Rules {
     /// The rules of the whole contract.
@@ -111,10 +118,10 @@ impl Rules {
                 for method in &service.method {
                     let path = format!("/{}.{}/{}", file.package, service.name, method.name);
                     let access = method.options.as_ref().and_then(|it| it.access.as_ref());
-                    let rule = rule(access).map_err(|why| {
+                    let stated = stated(access).map_err(|why| {
                         format!("{path}: {why}; state option (ticketing.auth.v1.access)")
                     })?;
-                    rules.insert(path.into(), rule);
+                    rules.insert(path.into(), stated);
                 }
             }
         }
@@ -124,31 +131,44 @@ impl Rules {
     /// The rule of a method, by its path; none if the contract has no such method.
     #[must_use]
     pub fn of(&self, path: &str) -> Option<Rule> {
-        self.0.get(path).copied()
+        self.0.get(path).map(|stated| stated.rule)
+    }
+
+    /// What the calls of a method count as, by its path; none if the contract has no such method.
+    #[must_use]
+    pub fn class_of(&self, path: &str) -> Option<CallClass> {
+        self.0.get(path).map(|stated| stated.class)
     }
 
     /// Every method with its rule, by path, in the order of the paths.
     #[must_use]
     pub fn all(&self) -> Vec<(&str, Rule)> {
-        let mut all: Vec<_> = self.0.iter().map(|(path, rule)| (&**path, *rule)).collect();
+        let mut all: Vec<_> = self
+            .0
+            .iter()
+            .map(|(path, stated)| (&**path, stated.rule))
+            .collect();
         all.sort_unstable_by_key(|(path, _)| *path);
         all
     }
 }
 
-fn rule(access: Option<&Access>) -> Result<Rule, &'static str> {
+fn stated(access: Option<&Access>) -> Result<Stated, &'static str> {
     let access = access.ok_or("the method has no access rule")?;
-    match (access.anyone, access.roles.as_slice()) {
-        (true, []) => Ok(Rule::Anyone),
-        (true, _) => Err("the access rule has roles, and is for anyone"),
-        (false, []) => Err("the access rule is for nobody"),
-        (false, roles) => roles
-            .iter()
-            .try_fold(Roles::NONE, |set, role| match Role::try_from(*role) {
+    let rule = match (access.anyone, access.roles.as_slice()) {
+        (true, []) => Rule::Anyone,
+        (true, _) => return Err("the access rule has roles, and is for anyone"),
+        (false, []) => return Err("the access rule is for nobody"),
+        (false, roles) => Rule::OneOf(roles.iter().try_fold(Roles::NONE, |set, role| {
+            match Role::try_from(*role) {
                 Ok(Role::Unspecified) | Err(_) => Err("the access rule has an unknown role"),
                 Ok(role) => Ok(set.with(role)),
-            })
-            .map(Rule::OneOf),
+            }
+        })?),
+    };
+    match CallClass::try_from(access.class) {
+        Ok(CallClass::Unspecified) | Err(_) => Err("the access rule has no class of calls"),
+        Ok(class) => Ok(Stated { rule, class }),
     }
 }
 
@@ -228,16 +248,23 @@ mod tests {
 
     #[test]
     fn a_method_without_a_rule_that_can_be_followed_is_an_error_that_names_it() {
-        let access = |anyone, roles: &[i32]| {
+        let access_of = |anyone, roles: &[i32], class| {
             let roles = roles.to_vec();
-            method(Some(Access { anyone, roles }))
+            method(Some(Access {
+                anyone,
+                roles,
+                class,
+            }))
         };
+        let access = |anyone, roles| access_of(anyone, roles, 1);
         for (descriptors, why) in [
             (method(None), "no access rule"),
             (access(false, &[]), "for nobody"),
             (access(true, &[1]), "for anyone"),
             (access(false, &[1, 0]), "unknown role"),
             (access(false, &[99]), "unknown role"),
+            (access_of(true, &[], 0), "no class"),
+            (access_of(false, &[1], 99), "no class"),
         ] {
             let error = Rules::read(&descriptors).expect_err(why);
             assert!(
@@ -250,6 +277,8 @@ mod tests {
         let rule = rules.of("/ticketing.do.v1.DoService/Do");
         assert_eq!(rule, Some(Rule::OneOf(roles)));
         assert_eq!(rules.of("/ticketing.do.v1.DoService/do"), None);
+        let class = rules.class_of("/ticketing.do.v1.DoService/Do");
+        assert_eq!(class, Some(CallClass::Read));
     }
 
     #[test]

@@ -18,7 +18,6 @@ mod ring_provider;
 mod token;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +42,7 @@ use self::keeper::{Keeper, Known, Pace};
 use self::token::{Refusal, Terms, Verified};
 use crate::api_error::{ApiError, RETRY_AFTER};
 use crate::connection::Connection;
+use crate::server::peer_of;
 
 /// The longest token, in bytes. The headers of a request are 8 KiB at most: a longer one would leave
 /// no room for the others, and be refused without a reason.
@@ -95,7 +95,13 @@ impl Caller {
     #[must_use]
     pub fn customer_of<T>(request: &tonic::Request<T>) -> Option<&Identity> {
         let caller = Self::of(request)?;
-        (caller.granted == Roles::of(Role::Customer)).then_some(&*caller.identity)
+        caller.is_customer_alone().then_some(&*caller.identity)
+    }
+
+    /// Whether it is a customer and nothing else that the method is for.
+    #[must_use]
+    pub fn is_customer_alone(&self) -> bool {
+        self.granted == Roles::of(Role::Customer)
     }
 
     /// Whose calls the request is counted with where one caller's calls are limited: the subject of
@@ -105,13 +111,7 @@ impl Caller {
     pub fn subject_of<T>(request: &tonic::Request<T>) -> Option<String> {
         match Self::of(request) {
             Some(_) => Self::customer_of(request).map(|it| format!("sub:{}", it.subject)),
-            None => Connection::of(request).map(|connection| match connection.peer().ip() {
-                IpAddr::V4(ip) => format!("ip:{ip}"),
-                IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                    Some(ip) => format!("ip:{ip}"),
-                    None => format!("ip:{:x?}/64", &ip.segments()[..4]),
-                },
-            }),
+            None => Connection::of(request).map(|it| format!("ip:{}", peer_of(it.peer().ip()))),
         }
     }
 

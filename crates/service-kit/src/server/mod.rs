@@ -36,12 +36,14 @@ pub use self::dispatch::GrpcService;
 use self::dispatch::{DirectRoute, Dispatch, Services};
 use self::life::{Life, Terms};
 use self::places::Places;
+pub(crate) use self::places::peer_of;
 pub use self::room::{Room, Rooms};
 use crate::args::ServerArgs;
 use crate::auth::Auth;
 use crate::call::Calls;
 use crate::connection::{Connection, STREAM_BYTES};
 use crate::health::Health;
+use crate::rates::RateLimits;
 use crate::shutdown::Shutdown;
 use crate::tls::{Handshakes, ServerTls};
 
@@ -259,6 +261,7 @@ where
             args.call_timeout,
             served.large,
             auth.clone(),
+            RateLimits::new(&args.rates)?,
         )),
         beside: Beside::new(
             health_and_reflection(args, health)?,

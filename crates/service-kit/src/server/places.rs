@@ -130,7 +130,7 @@ impl Drop for Place {
 }
 
 /// Who an address counts as: a host has a whole network (/64) of IPv6 to itself.
-fn peer_of(address: IpAddr) -> IpAddr {
+pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

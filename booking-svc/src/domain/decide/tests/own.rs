@@ -11,6 +11,7 @@ fn by(id: &str, mut order: Order) -> Order {
     order.requester = Arc::new(Requester {
         buyer: Some(Buyer::new(Some(id), None)),
         subject: None,
+        actor: id.into(),
     });
     order
 }
@@ -29,6 +30,21 @@ fn anothers_booking_is_not_found_whatever_its_state() {
     let order = world.order(9, confirm(held));
     let outcomes = world.decide(&[by("before", order)]);
     assert!(outcomes[0].is_ok(), "{outcomes:?}");
+}
+
+#[test]
+fn the_log_names_who_asked_and_the_service_for_its_own_work() {
+    let mut world = World::new();
+    let held = world.with_booking(&[0], 60, false);
+    let ended = world.with_booking(&[1], -30, false);
+    let orders = [
+        by("before", world.order(1, confirm(held))),
+        world.order(2, Command::Expire { booking_id: ended }),
+    ];
+    let writes = decide(&orders, world.locked(&orders)).writes;
+    let log = writes.transitions.iter();
+    let log: Vec<_> = log.map(|it| (it.booking_id, &*it.actor)).collect();
+    assert_eq!(log, [(held, "before"), (ended, "booking-svc")]);
 }
 
 #[test]

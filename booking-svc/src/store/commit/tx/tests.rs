@@ -6,7 +6,7 @@ use test_harness::postgres;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::{BookingState, Transition, Verb, Writes};
+use crate::domain::{BookingState, SERVICE_ACTOR, Transition, Verb, Writes};
 
 /// A statement with as many parameters as another, all of type text, so that other types cannot be encoded.
 fn as_text(other: &Statement) -> String {
@@ -25,6 +25,7 @@ fn a_transition() -> Transition {
         request_id: Uuid::new_v4(),
         fingerprint: 0,
         prior: None,
+        actor: SERVICE_ACTOR.into(),
     }
 }
 

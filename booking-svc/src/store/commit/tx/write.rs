@@ -12,7 +12,7 @@ use super::write_rows::{
     ChangedBooking, CountedArea, GivenSeat, NewBooking, NewTransition, SaleLine,
 };
 use super::{OptimisticChecks, Statements, payments};
-use crate::domain::{AreaWrite, Booking, HeldSeat, StoredRejection, Writes};
+use crate::domain::{AreaWrite, Booking, HeldSeat, StoredRejection, Transition, Writes};
 use crate::store::commit::plan::WriteTimes;
 use crate::store::rows::column;
 use crate::store::{area_lines, rejections, rows};
@@ -171,6 +171,7 @@ pub(super) async fn write_core(
                 &column(log, |transition| transition.booking_id.show().uuid()),
                 &column(log, |transition| transition.request_id),
                 &millis(lock_wait).to_string(),
+                &actors(log),
             ],
         )
         .await?;
@@ -179,6 +180,15 @@ pub(super) async fn write_core(
         made: written.get("made"),
         clock: written.get("clock"),
     }))
+}
+
+/// Who did each, or one if it is the same for all: with authentication off it always is.
+fn actors(log: &[Transition]) -> Vec<&str> {
+    let mut actors = column(log, |transition| &*transition.actor);
+    if actors.iter().all(|actor| *actor == actors[0]) {
+        actors.truncate(1);
+    }
+    actors
 }
 
 /// The bookings of which more has changed than the state.

@@ -6,6 +6,7 @@
 -- $2: changed bookings, by the version that was locked, and the end of their holds.
 -- $3: seats that have changed hands, by the owner that was locked.
 -- $4: the log. $7: the time of the write. $9, $10: the shows and the request ids of the log.
+-- $12: who did each entry of the log, or one for all of them.
 -- $5: sales that were not locked before, by the expected revision, or by any if it is null, and until
 --     when the expectation holds. Every row is compared with what was locked or expected, so that it
 --     does not matter which. Expected writes happen at the moment of the comparison, a little

@@ -9,5 +9,6 @@ SELECT
     $7::timestamptz + CASE
         WHEN new.version = 1 THEN (SELECT later FROM made) ELSE (SELECT later FROM moment)
     END,
-    'booking-svc', new.request_id, new.fingerprint, new.prior::jsonb
-FROM unnest($4::booking.new_transition[]) AS new
+    -- One actor is that of all.
+    coalesce(($12::text[])[new.ordinality], ($12::text[])[1]), new.request_id, new.fingerprint, new.prior::jsonb
+FROM unnest($4::booking.new_transition[]) WITH ORDINALITY AS new
