@@ -140,14 +140,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         config.hold_terms(),
         paying,
     );
-    let customers = Customers {
-        store: store.clone(),
-    };
     let bookings = Bookings {
         commands,
         sales,
         store,
         limits: config.limits(),
+    };
+    let customers = Customers {
+        bookings: bookings.clone(),
     };
     let service = BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let mut beside = Routes::builder();
