@@ -160,6 +160,11 @@ impl BookingCommands {
         }
     }
 
+    /// Looks each customer up again, after one was erased.
+    pub fn forget_customers(&self) {
+        self.customers.forget_all();
+    }
+
     /// Has a command about a booking decided.
     async fn change(
         &self,

@@ -208,9 +208,11 @@ async fn nothing_that_names_an_erased_person_is_left() {
     assert_eq!(stage.digest().await, digest);
 
     // Who books with the address from now on is somebody else.
-    let (mut process, client) = stage.another().await;
-    let later = reserve_for(client, &show, "A-5", email(ADDRESS)).await;
+    let later = reserve_for(stage.client(), &show, "A-5", email(ADDRESS)).await;
     assert_ne!(later.customer_id, id);
+    let (mut process, client) = stage.another().await;
+    let same = reserve_for(client, &show, "A-6", email(ADDRESS)).await;
+    assert_eq!(same.customer_id, later.customer_id);
     assert_quiet(&mut process);
     stage.assert_sound().await;
 }
@@ -298,6 +300,33 @@ async fn an_erasure_that_was_stopped_goes_on_as_the_same_person() {
     let same = "SELECT count(*) FROM booking.customers AS c
         JOIN booking.bookings AS b ON b.email = c.email AND b.linked_customer_id = c.customer_id";
     assert_eq!(stage.count(same).await, 2);
+    stage.assert_sound().await;
+}
+
+#[tokio::test]
+async fn no_copy_of_an_expired_hold_brings_the_address_back() {
+    let mut stage = Stage::start().await;
+    let show = stage.a_show(9).await;
+    let mut customers = client_of(&stage.system.booking);
+    let mut held = Vec::new();
+    // The service remembers a hold that it made.
+    for label in ["A-1", "A-2"] {
+        let email = Customer::Email(ADDRESS.to_owned());
+        held.push(reserve_for(stage.client(), &show, label, email).await);
+        stage.lapse(&held[held.len() - 1].booking_id).await;
+    }
+    let answer = erase(&mut customers, by_email(ADDRESS)).await;
+    assert_eq!(answer, erased(2, true));
+    let late = confirm(&mut stage.client(), &held[0].booking_id).await;
+    assert_refused(late, Code::FailedPrecondition, "HOLD_EXPIRED");
+    let late = cancel(&mut stage.client(), &held[1].booking_id).await;
+    late.expect_err("it has expired");
+    // Its seats are sold again, which fails it.
+    let email = Customer::Email("bob@example.org".to_owned());
+    reserve_for(stage.client(), &show, "A-1", email).await;
+    assert_eq!(tables_with(&stage, ADDRESS).await, [""; 0]);
+    let found = stage.get(&held[0].booking_id).await;
+    assert!(found.email.starts_with("erased-"), "{}", found.email);
     stage.assert_sound().await;
 }
 
