@@ -399,6 +399,8 @@ CREATE TABLE booking.customer_requests (
 );
 -- For the sweep, which deletes the oldest.
 CREATE INDEX customer_requests_by_age ON booking.customer_requests USING btree (created_at);
+-- For an erasure: the stored results that show the customer.
+CREATE INDEX customer_requests_by_customer ON booking.customer_requests USING btree ((result ->> 'customer_id'::text));
 GRANT DELETE, INSERT, SELECT, UPDATE (result, created) ON booking.customer_requests TO booking_svc;
 
 -- People who book, one row per e-mail address. Never deleted: no role may.
@@ -418,17 +420,20 @@ CREATE TABLE booking.customers (
     external_reference text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    -- The UUID of the tombstone that replaced what named this customer. Null unless it was erased.
+    erased_as uuid,
     CONSTRAINT customers_pkey PRIMARY KEY (customer_id),
     CONSTRAINT customers_check CHECK (updated_at >= created_at),
     CONSTRAINT customers_display_name_check CHECK (char_length(display_name) <= 200),
     CONSTRAINT customers_email_check CHECK (char_length(email) >= 3 AND char_length(email) <= 254),
     CONSTRAINT customers_external_reference_check CHECK (char_length(external_reference) <= 128),
     CONSTRAINT customers_phone_check CHECK (char_length(phone) <= 32),
-    CONSTRAINT customers_version_check CHECK (version >= 1)
+    CONSTRAINT customers_version_check CHECK (version >= 1),
+    CONSTRAINT erased_for_good CHECK (erased_as IS NULL OR email = (('erased-'::text || erased_as::text) || '@erased.invalid'::text) AND display_name = ''::text AND phone = ''::text AND external_reference = ''::text)
 );
 -- An e-mail address has at most one customer.
 CREATE UNIQUE INDEX customers_by_email ON booking.customers USING btree (email);
-GRANT INSERT, SELECT, UPDATE (version, email, display_name, phone, external_reference, updated_at) ON booking.customers TO booking_svc;
+GRANT INSERT, SELECT, UPDATE (version, email, display_name, phone, external_reference, updated_at, erased_as) ON booking.customers TO booking_svc;
 
 -- Shows that the catalog deleted before they had a sale. A reserve that read such a show from the
 -- catalog before its deletion, and inserts the sale after it, finds the row and stops.
@@ -440,6 +445,32 @@ CREATE TABLE booking.deleted_shows (
     CONSTRAINT deleted_shows_revision_check CHECK (revision > 0)
 );
 GRANT INSERT, SELECT, UPDATE (revision) ON booking.deleted_shows TO booking_svc;
+
+-- The erasures that are not complete, so that a repeat of the call goes on with the same tombstone.
+-- The row is deleted when the erasure is complete: it names the person.
+CREATE TABLE booking.erasures (
+    -- What replaces the person in bookings and the log.
+    tombstone uuid NOT NULL,
+    -- The customer_id of the bookings to erase, if it was erased by an id.
+    customer_id text,
+    -- The address to erase, if one is known.
+    email text,
+    -- The row of customers, if there is one. Its bookings are erased, whatever names them.
+    linked_customer_id uuid,
+    -- By the database's clock. Bookings that are made later stay as they are.
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT erasures_pkey PRIMARY KEY (tombstone),
+    CONSTRAINT erasures_customer_id_check CHECK (char_length(customer_id) >= 1 AND char_length(customer_id) <= 128),
+    CONSTRAINT erasures_email_check CHECK (char_length(email) >= 3 AND char_length(email) <= 254),
+    CONSTRAINT of_somebody CHECK (num_nonnulls(customer_id, email, linked_customer_id) > 0)
+);
+-- One erasure of an id at a time.
+CREATE UNIQUE INDEX erasures_by_customer ON booking.erasures USING btree (customer_id);
+-- One erasure of an address at a time.
+CREATE UNIQUE INDEX erasures_by_email ON booking.erasures USING btree (email);
+-- One erasure of a customer at a time.
+CREATE UNIQUE INDEX erasures_by_linked_customer ON booking.erasures USING btree (linked_customer_id);
+GRANT DELETE, INSERT, SELECT ON booking.erasures TO booking_svc;
 
 -- One row: up to where the catalog's feed has been applied, and whose feed it is. Applying a
 -- snapshot locks it before anything else.
@@ -810,6 +841,40 @@ BEGIN
     RAISE EXCEPTION 'a booking is never deleted, nor is its id changed'
         USING ERRCODE = 'foreign_key_violation', SCHEMA = 'booking', TABLE = 'bookings',
             CONSTRAINT = TG_NAME;
+END
+$function$;
+
+-- Puts a tombstone in place of a person's name as the actor of events, in the log of bookings that
+-- have that tombstone already. The only way to change the log.
+CREATE OR REPLACE FUNCTION booking.erase_actors(show_ids uuid[], booking_ids uuid[], names text[], tombstone uuid)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    erased text := 'erased-' || tombstone::text;
+    changed bigint;
+BEGIN
+    UPDATE booking.transitions AS t
+    SET actor = erased
+    FROM unnest(show_ids, booking_ids) AS wanted (show_id, booking_id)
+    WHERE t.show_id = ANY (ARRAY[wanted.show_id]) AND t.booking_id = wanted.booking_id
+        AND t.actor NOT IN (erased, 'booking-svc', 'expiry-worker')
+        -- An actor is a name, or a name and what it acted by: "ann (web-shop)". A long one is cut.
+        AND EXISTS (
+            SELECT
+            FROM unnest(names) AS person (name)
+            WHERE t.actor = name OR starts_with(t.actor, name || ' (')
+                OR char_length(name) > 64 AND starts_with(t.actor, left(name, 64))
+        )
+        AND (
+            SELECT coalesce(b.customer_id, b.email) IN (erased, erased || '@erased.invalid')
+            FROM booking.bookings AS b
+            WHERE b.show_id = wanted.show_id AND b.booking_id = wanted.booking_id
+        );
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
 END
 $function$;
 

@@ -181,6 +181,11 @@ impl BookingCommands {
         self.hold_limits.is_some()
     }
 
+    /// Looks each customer up again, after one was erased.
+    pub fn forget_customers(&self) {
+        self.customers.forget_all();
+    }
+
     /// Has a command about a booking decided.
     async fn change(
         &self,

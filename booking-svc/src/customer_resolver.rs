@@ -71,6 +71,11 @@ impl CustomerResolver {
         Ok(found.customer)
     }
 
+    /// Forgets all answers, after a customer was erased: bookings must not be linked to it any more.
+    pub fn forget_all(&self) {
+        self.known.clear();
+    }
+
     async fn find(&self, key: CustomerKey, deadline: Instant) -> Result<Known, CustomerError> {
         let found = self.store.customer(&key).await?;
         let customer = match (found.map(|customer| customer.id), key) {

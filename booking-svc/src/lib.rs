@@ -142,14 +142,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> a
         paying,
     )
     .with_hold_limits(config.hold_limits());
-    let customers = Customers {
-        store: store.clone(),
-    };
     let bookings = Bookings {
         commands,
         sales,
         store,
         limits: config.limits(),
+    };
+    let customers = Customers {
+        bookings: bookings.clone(),
     };
     let service = BookingServiceServer::new(bookings).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let mut beside = Routes::builder();

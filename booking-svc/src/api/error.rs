@@ -283,6 +283,22 @@ impl From<CustomerRefusal> for ApiError {
             )
             .with("etag", format!("v{version}")),
             CustomerRefusal::RequestIdReused => request_id_reused(),
+            CustomerRefusal::HasBookings {
+                booking_id,
+                is_upcoming,
+            } => {
+                let why = match is_upcoming {
+                    true => "is confirmed for a show that has not started",
+                    false => "is held or being paid",
+                };
+                Self::precondition(
+                    ErrorReason::CustomerHasBookings,
+                    "CUSTOMER_HAS_BOOKINGS",
+                    format!("the customer cannot be erased yet: a booking {why}"),
+                    vec![(booking_id.to_string(), why.to_owned())],
+                )
+                .with("booking_id", booking_id)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use model::is_hidden;
+use model::{BookingId, is_hidden};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -91,6 +91,13 @@ pub enum CustomerRefusal {
     VersionMismatch(i32),
     /// The request id was used for another body.
     RequestIdReused,
+    /// It cannot be erased while it has this booking.
+    HasBookings {
+        /// One of them.
+        booking_id: BookingId,
+        /// Whether that is a ticket of a show that has not started; else it is held, or being paid.
+        is_upcoming: bool,
+    },
 }
 
 /// The fault of a text. Its message is for the caller.

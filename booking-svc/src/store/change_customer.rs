@@ -66,9 +66,12 @@ enum Again {
 }
 
 impl CustomerError {
-    /// Whether a further transaction may succeed. If the commit may have happened, repeat only
-    /// with a request id, whose row records the outcome.
-    fn again(&self, has_request_id: bool) -> Again {
+    /// Whether a further transaction may succeed. If the commit may have happened, repeat only what
+    /// is safe to repeat: with a request id, whose row records the outcome, for one.
+    fn again(&self, is_repeatable: bool) -> Again {
+        if matches!(self, Self::Contention) {
+            return Again::UnlessTooLate;
+        }
         let Self::Store(StoreError::Db(DbError::Statement(error))) = self else {
             return Again::Never;
         };
@@ -76,9 +79,60 @@ impl CustomerError {
             Failure::Contention => Again::UnlessTooLate,
             // The next try finds the row that holds the key now.
             Failure::Duplicate => Again::AFewTimes,
-            Failure::ConnectionLost if has_request_id => Again::AFewTimes,
+            Failure::ConnectionLost if is_repeatable => Again::AFewTimes,
             Failure::ConnectionLost | Failure::Timeout | Failure::Fault => Again::Never,
         }
+    }
+}
+
+/// How often and how long a transaction of a caller is tried.
+#[derive(Debug)]
+pub(super) struct Patience {
+    give_up_at: Instant,
+    tries: u32,
+    has_met_a_lock: bool,
+}
+
+impl Patience {
+    /// Until a caller's `deadline`, or for 5 s.
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self {
+            give_up_at: give_up_at(deadline, WAIT_MAX),
+            tries: 0,
+            has_met_a_lock: false,
+        }
+    }
+
+    /// A place for the next try.
+    pub(super) async fn place<'a>(
+        &self,
+        places: &'a Places,
+    ) -> Result<SemaphorePermit<'a>, CustomerError> {
+        let place = places.get(self.has_met_a_lock, self.give_up_at).await;
+        place.ok_or_else(|| match self.has_met_a_lock {
+            true => CustomerError::Contention,
+            false => DbError::PoolExhausted.into(),
+        })
+    }
+
+    /// Returns when it is time for another try after a failed one, or the error if there is none.
+    pub(super) async fn after(
+        &mut self,
+        error: CustomerError,
+        is_repeatable: bool,
+    ) -> Result<(), CustomerError> {
+        self.tries += 1;
+        match error.again(is_repeatable) {
+            Again::UnlessTooLate => self.has_met_a_lock = true,
+            Again::AFewTimes if self.tries < TRIES_MAX => {}
+            Again::AFewTimes | Again::Never => return Err(error),
+        }
+        let pause = (PAUSE * self.tries).min(PAUSE_MAX);
+        if Instant::now() + pause >= self.give_up_at {
+            return Err(error);
+        }
+        sleep(pause).await;
+        Ok(())
     }
 }
 
@@ -95,32 +149,16 @@ impl Store {
         request: Option<RequestKey>,
         deadline: Instant,
     ) -> Result<Changed, CustomerError> {
-        let give_up_at = give_up_at(deadline, WAIT_MAX);
-        let (mut tries, mut has_met_a_lock) = (0, false);
+        let mut patience = Patience::until(deadline);
         loop {
-            let place = self.changing.get(has_met_a_lock, give_up_at).await;
-            let Some(place) = place else {
-                return Err(match has_met_a_lock {
-                    true => CustomerError::Contention,
-                    false => DbError::PoolExhausted.into(),
-                });
-            };
-            let error = match self.try_change(change, request).await {
+            let place = patience.place(&self.changing).await?;
+            match self.try_change(change, request).await {
                 Ok(changed) => return Ok(changed),
-                Err(error) => error,
-            };
-            drop(place);
-            tries += 1;
-            match error.again(request.is_some()) {
-                Again::UnlessTooLate => has_met_a_lock = true,
-                Again::AFewTimes if tries < TRIES_MAX => {}
-                Again::AFewTimes | Again::Never => return Err(error),
+                Err(error) => {
+                    drop(place);
+                    patience.after(error, request.is_some()).await?;
+                }
             }
-            let pause = (PAUSE * tries).min(PAUSE_MAX);
-            if Instant::now() + pause >= give_up_at {
-                return Err(error);
-            }
-            sleep(pause).await;
         }
     }
 
@@ -130,10 +168,7 @@ impl Store {
         request: Option<RequestKey>,
     ) -> Result<Changed, CustomerError> {
         let mut client = postgres::get(&self.pool).await?;
-        // Rolled back when it is dropped.
-        let transaction = client.transaction().await?;
-        let lock_wait = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
-        transaction.batch_execute(&lock_wait).await?;
+        let transaction = transaction_of(&mut client).await?;
         if let Some(request) = request
             && let Some(first) = customer_requests::claim(&transaction, request).await?
         {
@@ -152,6 +187,16 @@ impl Store {
         transaction.commit().await?;
         Ok(changed)
     }
+}
+
+/// A transaction that waits for a lock for [`LOCK_WAIT`]. Rolled back when it is dropped.
+pub(super) async fn transaction_of(
+    client: &mut postgres::Lent,
+) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    let lock_wait = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
+    transaction.batch_execute(&lock_wait).await?;
+    Ok(transaction)
 }
 
 async fn create(
@@ -228,7 +273,7 @@ async fn update(
         )))
 }
 
-async fn lock_email(
+pub(super) async fn lock_email(
     transaction: &Transaction<'_>,
     email: &Email,
 ) -> Result<(), tokio_postgres::Error> {

@@ -19,7 +19,11 @@ impl Customers {
         let deadline = Deadline::of(&request);
         let (new, key) = parse_create(request.get_ref())?;
         let change = CustomerChange::Create(new);
-        let changed = self.store.change_customer(&change, key, deadline).await?;
+        let changed = self
+            .bookings
+            .store
+            .change_customer(&change, key, deadline)
+            .await?;
         Ok(pb::CreateCustomerResponse {
             customer: Some(changed.customer.into()),
             created: changed.created,

@@ -14,7 +14,7 @@ impl Customers {
         request: pb::GetCustomerRequest,
     ) -> Result<pb::GetCustomerResponse, ApiError> {
         let key = parse_key(request.key)?;
-        let found = self.store.customer(&key).await?;
+        let found = self.bookings.store.customer(&key).await?;
         let asked = match key {
             CustomerKey::Id(id) => Some(id),
             // It is not repeated: errors may be logged on their way.

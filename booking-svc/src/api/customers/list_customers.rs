@@ -15,7 +15,7 @@ impl Customers {
         let query = fingerprint("list_customers", []);
         let after = paging::cursor(query, &request.page_token, |text| text.parse().ok())?;
 
-        let page = self.store.customers(after, page_size).await?;
+        let page = self.bookings.store.customers(after, page_size).await?;
 
         let next_page_token = page
             .next

@@ -1,6 +1,8 @@
 //! CustomerService.
 
 mod create_customer;
+mod erase_customer;
+mod export_customer;
 mod fields;
 mod get_customer;
 mod list_customers;
@@ -11,14 +13,14 @@ use proto::booking::v1::customer_service_server::CustomerService;
 use service_kit::proto_convert;
 use tonic::{Request, Response, Status};
 
+use super::Bookings;
 use crate::domain::CustomerRecord;
-use crate::store::Store;
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Customers {
-    /// Where they are.
-    pub store: Store,
+    /// Their bookings, and where all of them are.
+    pub bookings: Bookings,
 }
 
 #[tonic::async_trait]
@@ -53,6 +55,22 @@ impl CustomerService for Customers {
         request: Request<pb::UpdateCustomerRequest>,
     ) -> Result<Response<pb::UpdateCustomerResponse>, Status> {
         Ok(Response::new(self.handle_update_customer(request).await?))
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<pb::EraseCustomerRequest>,
+    ) -> Result<Response<pb::EraseCustomerResponse>, Status> {
+        Ok(Response::new(self.handle_erase_customer(request).await?))
+    }
+
+    async fn export_customer(
+        &self,
+        request: Request<pb::ExportCustomerRequest>,
+    ) -> Result<Response<pb::ExportCustomerResponse>, Status> {
+        Ok(Response::new(
+            self.handle_export_customer(request.into_inner()).await?,
+        ))
     }
 }
 

@@ -19,7 +19,11 @@ impl Customers {
         let deadline = Deadline::of(&request);
         let (update, key) = parse(request.into_inner())?;
         let change = CustomerChange::Update(update);
-        let changed = self.store.change_customer(&change, key, deadline).await?;
+        let changed = self
+            .bookings
+            .store
+            .change_customer(&change, key, deadline)
+            .await?;
         Ok(pb::UpdateCustomerResponse {
             customer: Some(changed.customer.into()),
         })

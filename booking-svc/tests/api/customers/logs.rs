@@ -1,7 +1,10 @@
 //! Personal data of customers stays out of the service's log, whatever its level.
 
-use proto::booking::v1::GetCustomerRequest;
 use proto::booking::v1::get_customer_request::Key;
+use proto::booking::v1::{
+    EraseCustomerRequest, ExportCustomerRequest, GetCustomerRequest, erase_customer_request,
+    export_customer_request,
+};
 use test_harness::errors::assert_error;
 use tonic::Code;
 use uuid::Uuid;
@@ -34,6 +37,27 @@ async fn nothing_personal_is_logged() {
         .update_customer(changing(&customer, &["email"]))
         .await;
     wrong.expect_err("it is none");
+
+    let named = export_customer_request::Customer::Email("ann@example.org".to_owned());
+    let exporting = ExportCustomerRequest {
+        customer: Some(named),
+        ..Default::default()
+    };
+    let exported = client.export_customer(exporting).await;
+    let exported = exported.expect("a page").into_inner();
+    assert!(exported.record.is_some());
+    let named = erase_customer_request::Customer::Email("ann@example.org".to_owned());
+    let erasing = EraseCustomerRequest {
+        customer: Some(named),
+        ..Default::default()
+    };
+    let erased = client.erase_customer(erasing).await;
+    assert!(
+        erased
+            .expect("nothing forbids it")
+            .into_inner()
+            .record_erased
+    );
 
     // A fault whose PostgreSQL details would contain the refused row.
     let rule = "ALTER TABLE booking.customers ADD CONSTRAINT short CHECK (char_length(email) < 12)";

@@ -1,6 +1,8 @@
 //! CustomerService, a file for each RPC.
 
 mod create_customer;
+mod erase_customer;
+mod export_customer;
 mod get_customer;
 mod list_customers;
 mod logs;

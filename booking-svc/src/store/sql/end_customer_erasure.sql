@@ -1,0 +1,1 @@
+DELETE FROM booking.erasures WHERE tombstone = $1

@@ -1,0 +1,1 @@
+SELECT booking.erase_actors($1, $2, $3, $4)
