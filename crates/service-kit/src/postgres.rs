@@ -33,4 +33,4 @@ pub use tls::TlsMode;
 pub use url::DatabaseUrl;
 
 /// The schema version that this release of the services needs at least.
-pub const SCHEMA_VERSION: i64 = 7;
+pub const SCHEMA_VERSION: i64 = 8;
