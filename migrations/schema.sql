@@ -183,6 +183,8 @@ CREATE TABLE catalog.shows (
     cancelled_at timestamp with time zone,
     -- A deleted show stays as a tombstone, so that the feed can tell of it.
     deleted_at timestamp with time zone,
+    -- Who organises it; empty if nobody is named. Never changed after the show is created.
+    organiser text DEFAULT ''::text NOT NULL,
     CONSTRAINT shows_pkey PRIMARY KEY (show_id),
     CONSTRAINT shows_layout_id_fkey FOREIGN KEY (layout_id) REFERENCES catalog.layouts(layout_id),
     CONSTRAINT shows_show_id_proposal_revision_fkey FOREIGN KEY (show_id, proposal_revision) REFERENCES catalog.proposals(show_id, revision) DEFERRABLE INITIALLY DEFERRED,
@@ -197,6 +199,7 @@ CREATE TABLE catalog.shows (
     CONSTRAINT shows_check2 CHECK ((state = 'CANCELLED'::catalog.show_state) = (cancelled_at IS NOT NULL)),
     CONSTRAINT shows_hold_ms_check CHECK (hold_ms >= 10000 AND hold_ms <= 1800000),
     CONSTRAINT shows_name_check CHECK (char_length(name) >= 1 AND char_length(name) <= 200),
+    CONSTRAINT shows_organiser_check CHECK (organiser ~ '^[A-Za-z0-9._-]{0,64}$'::text),
     CONSTRAINT shows_place_count_check CHECK (place_count >= 0 AND place_count <= 100000000),
     CONSTRAINT shows_places_per_customer_max_check CHECK (places_per_customer_max >= 1 AND places_per_customer_max <= 10000),
     CONSTRAINT shows_revision_check CHECK (revision > 0),

@@ -52,6 +52,7 @@ pub(super) fn info(info: &ShowInfo) -> pb::Show {
         orphan_rule: orphan_rule(rules.orphan_rule).into(),
         proposal: None,
         place_count: write_number(info.place_count),
+        organiser: info.organiser.as_str().to_owned(),
     }
 }
 

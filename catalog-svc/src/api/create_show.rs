@@ -68,6 +68,7 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
     let show_type = parse::show_type_or_default(violations, "show_type", request.show_type);
     let time_zone = parse::time_zone(violations, "time_zone", request.time_zone);
     let venue = violations.take("venue", request.venue.try_into());
+    let organiser = violations.take("organiser", request.organiser.try_into());
     let name: Option<ShowName> = violations.take("name", request.name.try_into());
     let prices = prices::parse_either(violations, request.price_tiers, request.seat_price.as_ref());
     let is_draft = request.draft || request.sales_open_time.is_some();
@@ -117,13 +118,16 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
         );
         return Err(wrong);
     }
-    match (name, show_type, schedule, time_zone, venue, seats, rules) {
+    match (
+        name, show_type, schedule, time_zone, venue, organiser, seats, rules,
+    ) {
         (
             Some(name),
             Some(show_type),
             Some(schedule),
             Some(time_zone),
             Some(venue),
+            Some(organiser),
             Some(seats),
             Some(rules),
         ) => {
@@ -133,6 +137,7 @@ fn parse(mut request: pb::CreateShowRequest) -> Result<(CreateShow, Option<Reque
                 schedule,
                 time_zone,
                 venue,
+                organiser,
                 seats,
                 rules,
                 is_draft,

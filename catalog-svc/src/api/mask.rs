@@ -20,7 +20,7 @@ pub(super) enum Field {
 }
 
 /// The other fields of a show: given by the server, or changed by other verbs.
-const OUTPUT_ONLY: [&str; 13] = [
+const OUTPUT_ONLY: [&str; 14] = [
     "show_id",
     "state",
     "layout_id",
@@ -34,6 +34,7 @@ const OUTPUT_ONLY: [&str; 13] = [
     "cancel_time",
     "proposal",
     "place_count",
+    "organiser",
 ];
 
 /// The most bytes of an unknown path that an error repeats.

@@ -21,7 +21,8 @@ pub use layout::{Layout, LayoutId, LayoutInfo, LayoutList, NewLayout, NoLayoutId
 pub use lifecycle::{Verb, next_state, next_states};
 pub use list::{After, ListPage, ShowFilter};
 pub use new_show::{
-    NAME_CHARS_MAX, NewSeats, NewShow, ShowName, TextProblem, VENUE_CHARS_MAX, Venue,
+    InvalidOrganiser, NAME_CHARS_MAX, NewSeats, NewShow, ORGANISER_CHARS_MAX, Organiser, ShowName,
+    TextProblem, VENUE_CHARS_MAX, Venue,
 };
 pub use patch::ShowPatch;
 pub use proposal::{Answer, Answered, Change, Decided, Proposal, Proposed, dropped};

@@ -11,6 +11,8 @@ use super::show::ShowType;
 pub const NAME_CHARS_MAX: usize = 200;
 /// The most characters of a venue; it may be empty.
 pub const VENUE_CHARS_MAX: usize = 200;
+/// The most characters of an organiser; it may be empty.
+pub const ORGANISER_CHARS_MAX: usize = 64;
 
 /// A show that is to be created.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct NewShow {
     pub time_zone: TimeZone,
     /// Where.
     pub venue: Venue,
+    /// Who organises it.
+    pub organiser: Organiser,
     /// Its seats and their prices.
     pub seats: NewSeats,
     /// The rules of its sale.
@@ -111,9 +115,64 @@ impl TryFrom<String> for Venue {
     }
 }
 
+/// Who organises a show; may be empty.
+///
+/// Compared byte by byte, so only characters that have one form are allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Organiser(String);
+
+/// A text that cannot be an organiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have 0 to 64 of the characters a-z, A-Z, 0-9, \"-\", \"_\" and \".\"")]
+pub struct InvalidOrganiser;
+
+impl Organiser {
+    /// The organiser as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Organiser {
+    type Error = InvalidOrganiser;
+
+    fn try_from(name: String) -> Result<Self, InvalidOrganiser> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.len() <= ORGANISER_CHARS_MAX && name.chars().all(is_allowed) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidOrganiser)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn organisers_have_length_and_characters() {
+        let organiser = |name: &str| Organiser::try_from(name.to_owned()).is_ok();
+        for name in [
+            "",
+            "globe",
+            "Globe-Theatre_1.uk",
+            &"a".repeat(ORGANISER_CHARS_MAX),
+        ] {
+            assert!(organiser(name), "{name:?}");
+        }
+        for name in [
+            " ",
+            "a b",
+            "ä",
+            "a/b",
+            "a\n",
+            &"a".repeat(ORGANISER_CHARS_MAX + 1),
+        ] {
+            assert!(!organiser(name), "{name:?}");
+        }
+    }
 
     #[test]
     fn names_have_length_and_shape() {

@@ -8,6 +8,7 @@ use model::{PriceDescription, ShowId};
 use time::OffsetDateTime;
 
 use super::layout::{Layout, LayoutId};
+use super::new_show::Organiser;
 use super::proposal::{Change, Proposal};
 use super::rejection::Rejection;
 use super::rules::{SaleRules, TimeZone};
@@ -66,6 +67,8 @@ pub struct ShowInfo {
     pub sales_close_at: Option<OffsetDateTime>,
     /// Where it takes place; may be empty.
     pub venue: String,
+    /// Who organises it; empty if nobody is named.
+    pub organiser: Organiser,
     /// Its layout.
     pub layout_id: LayoutId,
     /// How many seats that has.
@@ -227,6 +230,7 @@ pub(super) mod tests {
             sales_open_at: None,
             sales_close_at: None,
             venue: "Globe".to_owned(),
+            organiser: Organiser::default(),
             layout_id: LayoutId::generate(),
             seat_count: 1,
             place_count: 0,

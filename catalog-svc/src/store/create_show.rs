@@ -112,6 +112,7 @@ fn show(new: &NewShow, layout: &Layout, now: OffsetDateTime) -> ShowInfo {
         sales_open_at: new.schedule.sales_open_at(),
         sales_close_at: new.schedule.sales_close_at(),
         venue: new.venue.as_str().to_owned(),
+        organiser: new.organiser.clone(),
         layout_id: layout.info.id,
         seat_count: layout.info.seat_count,
         place_count: layout.info.place_count,
@@ -140,10 +141,10 @@ async fn insert(
              show_id, revision, name, show_type, state, start_at, end_at, venue, layout_id,
              seat_count, place_count, time_zone, sales_open_at, sales_close_at, hold_ms,
              seats_per_booking_max, places_per_customer_max, orphan_rule, offered, prices,
-             created_at, updated_at, name_folded)
+             created_at, updated_at, name_folded, organiser)
          SELECT $1, next.revision, $2, $3::text::catalog.show_type, $4::text::catalog.show_state,
                 $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17::text::catalog.orphan_rule, $18, $19, $20, $20, $21
+                $17::text::catalog.orphan_rule, $18, $19, $20, $20, $21, $22
          FROM next
          ON CONFLICT (show_id) DO NOTHING
          RETURNING revision",
@@ -168,6 +169,7 @@ async fn insert(
         Json(prices) as _,
         show.created_at,
         folded(&row.name),
+        row.organiser,
     );
     Ok(revision.fetch_optional(transaction).await?)
 }

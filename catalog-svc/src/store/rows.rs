@@ -26,7 +26,8 @@ macro_rules! select_shows {
         sqlx::query_as!(
             $crate::store::rows::ShowRow,
             r#"SELECT show_id, revision, name, show_type::text AS "show_type!",
-                      state::text AS "state!", venue, layout_id, seat_count, place_count,
+                      state::text AS "state!", venue, organiser, layout_id, seat_count,
+                      place_count,
                       time_zone, hold_ms, seats_per_booking_max, places_per_customer_max,
                       orphan_rule::text AS "orphan_rule!", offered, proposal_revision,
                       proposal_state::text,
@@ -61,6 +62,8 @@ pub(super) struct ShowRow {
     #[serde(default, rename = "end_micros")]
     pub(super) end_at: Option<TimeColumn>,
     pub(super) venue: String,
+    #[serde(default)]
+    pub(super) organiser: String,
     pub(super) layout_id: Uuid,
     pub(super) seat_count: i32,
     #[serde(default)]
@@ -129,6 +132,7 @@ impl TryFrom<ShowRow> for ShowInfo {
             sales_open_at: time(row.sales_open_at, "sales_open_at")?,
             sales_close_at: time(row.sales_close_at, "sales_close_at")?,
             venue: row.venue,
+            organiser: row.organiser.try_into().map_err(StoreError::fault)?,
             layout_id: LayoutId(row.layout_id),
             seat_count: row.seat_count.try_into().map_err(StoreError::fault)?,
             place_count: row.place_count.try_into().map_err(StoreError::fault)?,
@@ -154,6 +158,7 @@ impl TryFrom<&ShowInfo> for ShowRow {
             start_at: TimeColumn::of(show.start_at),
             end_at: show.end_at.map(TimeColumn::of),
             venue: show.venue.clone(),
+            organiser: show.organiser.as_str().to_owned(),
             layout_id: show.layout_id.0,
             seat_count: number(show.seat_count)?,
             place_count: number(show.place_count)?,

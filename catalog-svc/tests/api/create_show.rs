@@ -27,6 +27,7 @@ async fn a_show_is_created_as_it_was_described() {
         seats_per_booking_max: 8,
         places_per_customer_max: 20,
         orphan_rule: pb::OrphanRule::Strict.into(),
+        organiser: "Globe-Theatre_1.uk".to_owned(),
         seat_price: None,
         price_tiers: vec![
             tier("Near", eur(5_000), &["Stalls"]),
@@ -75,6 +76,7 @@ async fn a_show_is_created_as_it_was_described() {
         (8, 20)
     );
     assert_eq!(show.orphan_rule(), pb::OrphanRule::Strict);
+    assert_eq!(show.organiser, "Globe-Theatre_1.uk");
     assert_eq!(show.proposal, None);
     assert_eq!(show.revision, 1);
     assert!(!show.etag.is_empty());

@@ -47,6 +47,7 @@ async fn one_error_names_every_bad_field() {
         seats_per_booking_max: 101,
         places_per_customer_max: -1,
         orphan_rule: 7,
+        organiser: "Globe Theatre".to_owned(),
         seats: Some(Seats::Layout(layout(vec![
             section("", vec![counted("A", 2), counted("B", -2)]),
             section("Rear", vec![]),
@@ -68,6 +69,7 @@ async fn one_error_names_every_bad_field() {
         "layout.sections[0].rows[1].runs[0].numbers.last",
         "layout.sections[1].rows",
         "name",
+        "organiser",
         "orphan_rule",
         "places_per_customer_max",
         "price_tiers[0].price.minor_units",

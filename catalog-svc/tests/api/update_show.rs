@@ -23,12 +23,14 @@ async fn what_the_mask_names_changes_and_nothing_else() {
     let (service, _database) = Service::start().await;
     let request = pb::CreateShowRequest {
         end_time: Some(hours_ahead(30)),
+        organiser: "globe".to_owned(),
         ..hamlet()
     };
     let before = create(&service.client, request).await;
     let wanted = pb::Show {
         show_id: before.show_id.clone(),
         name: "Macbeth".to_owned(),
+        organiser: "rose".to_owned(),
         show_type: pb::ShowType::Concert.into(),
         start_time: Some(prost_types::Timestamp {
             nanos: 0,
@@ -119,6 +121,7 @@ async fn paths_that_cannot_be_changed_are_named() {
     let paths = [
         "name",
         "state",
+        "organiser",
         "seat_count",
         "layout",
         "layout.sections",
@@ -128,11 +131,16 @@ async fn paths_that_cannot_be_changed_are_named() {
     ];
     let refused = try_update(&service.client, updating(show.clone(), &paths)).await;
     let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
-    assert_eq!(fields(&status), ["update_mask"; 7]);
-    for path in ["state", "title"] {
+    assert_eq!(fields(&status), ["update_mask"; 8]);
+    for (path, why) in [
+        ("state", "cannot be changed by UpdateShow"),
+        ("organiser", "cannot be changed by UpdateShow"),
+        ("title", "is not a field of a show"),
+    ] {
         let refused = try_update(&service.client, updating(show.clone(), &[path])).await;
         let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
-        assert!(status.message().contains(path), "{}", status.message());
+        let expected = format!("{path:?} {why}");
+        assert!(status.message().contains(&expected), "{}", status.message());
     }
     let refused = try_update(&service.client, updating(show.clone(), &[])).await;
     let status = assert_refused(refused, Code::InvalidArgument, "INVALID_FIELD");
