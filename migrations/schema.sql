@@ -864,11 +864,12 @@ BEGIN
     FROM unnest(show_ids, booking_ids) AS wanted (show_id, booking_id)
     WHERE t.show_id = ANY (ARRAY[wanted.show_id]) AND t.booking_id = wanted.booking_id
         AND t.actor NOT IN (erased, 'booking-svc', 'expiry-worker')
-        -- An actor is a name, or a name and what it acted by: "ann (web-shop)". A long one is cut.
+        -- An actor is a name, or a name and what it acted by: "ann (web-shop)". A long one is cut, and
+        -- a name that could be read as another's ends in "…" and a hash.
         AND EXISTS (
             SELECT
             FROM unnest(names) AS person (name)
-            WHERE t.actor = name OR starts_with(t.actor, name || ' (')
+            WHERE t.actor = name OR starts_with(t.actor, name || ' (') OR starts_with(t.actor, name || '…')
                 OR char_length(name) > 64 AND starts_with(t.actor, left(name, 64))
         )
         AND (

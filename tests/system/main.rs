@@ -11,6 +11,7 @@ mod equal;
 mod expiry;
 mod extremes;
 mod feed;
+mod hold_limits;
 mod hung;
 mod locked;
 mod logs;
