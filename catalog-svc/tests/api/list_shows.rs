@@ -284,7 +284,7 @@ async fn lists_neither_read_nor_send_layouts() {
         "REVOKE SELECT ON catalog.shows FROM catalog_svc;
          REVOKE SELECT ON catalog.layouts FROM catalog_svc;
          GRANT SELECT (show_id, revision, name, show_type, state, start_at, end_at, venue,
-                       layout_id, seat_count, place_count, time_zone, sales_open_at,
+                       layout_id, seat_count, place_count, time_zone, organiser, sales_open_at,
                        sales_close_at, hold_ms, seats_per_booking_max, places_per_customer_max,
                        orphan_rule, offered, proposal_revision, proposal_state, created_at,
                        updated_at, cancelled_at, deleted_at)
