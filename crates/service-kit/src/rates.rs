@@ -4,7 +4,7 @@
 //! method's calls count as stands at the method in the contract (`ticketing.auth.v1.CallClass`).
 //! Each process counts for itself.
 //!
-//! Invariants: what is counted of callers is bounded ([`Limiter`]); and no caller who made too many
+//! Invariants: what is counted of callers is bounded (`limiter.rs`); and no caller who made too many
 //! calls is forgotten to make room for another.
 
 mod limiter;
